@@ -1,0 +1,1 @@
+//! The compiler of onestep: graphs, automatic differentiation, plans, executors and tickets.

@@ -1,0 +1,1 @@
+//! Device memory for onestep: shapes, dtypes, reference-counted tensors, pools and staging buffers.

@@ -1,0 +1,1 @@
+//! Train neural networks with one native call a step.

@@ -1,0 +1,1 @@
+//! Optimizers of onestep as update graphs, with schedules, clipping and parameter groups.

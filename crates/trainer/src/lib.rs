@@ -1,0 +1,1 @@
+//! The training loop of onestep: trainer, factories, callbacks, metrics and checkpoints.
