@@ -1,0 +1,1 @@
+"""Makes the golden files; see ../make_goldens.py."""

@@ -1,0 +1,273 @@
+"""The table of layer cases: (name, layer or layers, input shape of a sample, options)."""
+
+import torch
+
+# Where activations are hard: kinks, both zeros, tails, saturation.
+EDGES = [0.0, -0.0, 1e-8, -1e-8, 0.5, -0.5, 3.0, -3.0, 9.0, -9.0, 30.0, -30.0, 88.0, -88.0, 120.0, -120.0]
+
+
+def all_cases():
+    """Every case, in the order of the files."""
+    yield from dense()
+    yield from convolutions()
+    yield from pools()
+    yield from shapes()
+    yield from norms()
+    yield from activations()
+    yield from softmaxes()
+    yield from branches()
+
+
+def dense():
+    yield "dense", {"type": "dense", "name": "fc", "out_features": 4}, [5], {}
+    yield "dense_no_bias", {"type": "dense", "out_features": 4, "bias": False}, [5], {}
+    yield "dense_one", {"type": "dense", "name": "fc", "out_features": 1}, [1], {"batch": 1}
+    yield "dense_wide", {"type": "dense", "name": "fc", "out_features": 17}, [33], {"batch": 9}
+    yield "dense_rank3", {"type": "dense", "name": "fc", "out_features": 4}, [2, 5], {}
+
+
+def convolutions():
+    def conv(name, shape, options=None, out=4, kernel=3, **fields):
+        layer = {"type": "conv2d", "name": "conv1", "out_channels": out, "kernel_size": kernel}
+        return f"conv2d{name}", layer | fields, shape, options or {}
+
+    yield conv("", [2, 6, 5])
+    yield conv("_padding", [2, 6, 5], padding=1)
+    yield conv("_no_bias", [2, 6, 5], bias=False)
+    yield conv("_stride", [2, 7, 8], stride=2)
+    yield conv("_stride_padding", [2, 7, 8], stride=2, padding=1)
+    yield conv("_stride_rectangular", [2, 7, 8], stride=[1, 3], padding=[2, 1])
+    yield conv("_stride_beyond_kernel", [2, 7, 8], kernel=2, stride=3)
+    yield conv("_dilation", [2, 8, 9], dilation=2)
+    yield conv("_dilation_rectangular", [2, 8, 9], dilation=[2, 3], padding=[1, 2])
+    yield conv("_same", [2, 6, 5], padding="same")
+    yield conv("_same_even", [2, 6, 5], kernel=[2, 4], padding="same")
+    yield conv("_same_dilation", [2, 6, 5], kernel=[3, 2], padding="same", dilation=[2, 3])
+    yield conv("_valid", [2, 6, 5], padding="valid")
+    yield conv("_even", [2, 6, 5], kernel=4, padding=1)
+    yield conv("_rectangular", [2, 6, 5], kernel=[1, 3], padding=[0, 1])
+    yield conv("_pointwise", [3, 4, 5], kernel=1)
+    yield conv("_pointwise_stride", [3, 5, 6], kernel=1, stride=2)
+    yield conv("_groups", [4, 6, 5], groups=2, padding=1)
+    yield conv("_depthwise", [4, 6, 5], groups=4, padding=1)
+    yield conv("_depthwise_multiplier", [3, 6, 5], out=6, groups=3, stride=2, padding=1)
+    yield conv("_groups_dilation", [4, 8, 7], out=6, groups=2, dilation=2, stride=2, padding=2)
+    yield conv("_whole_picture", [2, 4, 3], kernel=[4, 3])
+    yield conv("_channels", [17, 4, 5], {"batch": 2}, out=19, padding=1)
+    yield conv("_wide_picture", [1, 3, 40], {"batch": 2}, out=3, padding=1)
+    yield conv("_batch_one", [3, 9, 9], {"batch": 1}, out=8, kernel=5, padding=2)
+
+
+def pools():
+    def pool(kind, name, shape, kernel=2, **fields):
+        return f"{kind}_pool2d{name}", {"type": f"{kind}_pool2d", "kernel_size": kernel} | fields, shape, {}
+
+    yield pool("max", "", [2, 6, 4])
+    yield pool("max", "_remainder", [2, 7, 5])
+    yield pool("max", "_overlap", [2, 7, 6], 3, stride=2, padding=1)
+    yield pool("max", "_overlap_dense", [2, 5, 6], 3, stride=1, padding=1)
+    yield pool("max", "_rectangular", [2, 6, 7], [3, 2], stride=[2, 3], padding=[1, 0])
+    yield pool("max", "_dilation", [2, 7, 8], 2, stride=1, dilation=[2, 3])
+    yield pool("max", "_ceil", [2, 7, 5], 2, ceil_mode=True)
+    yield pool("max", "_ceil_padding", [2, 6, 8], 3, stride=2, padding=1, ceil_mode=True)
+    # The last window would begin in the padding: it is dropped.
+    yield pool("max", "_ceil_dropped", [1, 5, 6], 2, stride=3, padding=1, ceil_mode=True)
+    yield pool("max", "_stride_beyond_kernel", [2, 8, 7], 2, stride=3)
+    ties = torch.tensor([[1.0, 1.0, 0.0, 0.0], [1.0, 1.0, 0.0, 0.0]]).repeat(2, 1).reshape(1, 1, 4, 4)
+    yield (
+        "max_pool2d_ties",
+        {"type": "max_pool2d", "kernel_size": 3, "stride": 1},
+        [1, 4, 4],
+        {"given": ties, "batch": 1},
+    )
+    yield pool("avg", "", [2, 6, 4])
+    yield pool("avg", "_remainder", [2, 7, 5])
+    yield pool("avg", "_padding", [2, 7, 6], 3, stride=2, padding=1)
+    yield pool("avg", "_padding_excluded", [2, 7, 6], 3, stride=2, padding=1, count_include_pad=False)
+    yield pool("avg", "_rectangular", [2, 6, 7], [3, 2], stride=[2, 3], padding=[1, 0])
+    yield pool("avg", "_ceil", [2, 7, 5], 2, ceil_mode=True)
+    yield pool("avg", "_ceil_padding", [2, 6, 8], 3, stride=2, padding=1, ceil_mode=True)
+    yield pool(
+        "avg",
+        "_ceil_padding_excluded",
+        [2, 6, 8],
+        3,
+        stride=2,
+        padding=1,
+        ceil_mode=True,
+        count_include_pad=False,
+    )
+    yield pool("avg", "_ceil_dropped", [1, 5, 6], 2, stride=3, padding=1, ceil_mode=True)
+    adaptive = {"type": "adaptive_avg_pool2d"}
+    yield "adaptive_avg_pool2d_one", adaptive | {"output_size": 1}, [3, 5, 4], {}
+    yield "adaptive_avg_pool2d_divisible", adaptive | {"output_size": [3, 2]}, [2, 6, 4], {}
+    yield "adaptive_avg_pool2d_uneven", adaptive | {"output_size": [3, 4]}, [2, 7, 5], {}
+    yield "adaptive_avg_pool2d_larger", adaptive | {"output_size": [5, 2]}, [2, 3, 3], {}
+    yield "adaptive_avg_pool2d_same", adaptive | {"output_size": [4, 3]}, [2, 4, 3], {}
+    yield "global_avg_pool2d", {"type": "global_avg_pool2d"}, [3, 5, 4], {}
+
+
+def shapes():
+    yield "flatten", {"type": "flatten"}, [2, 3, 4], {}
+    yield "flatten_start_dim", {"type": "flatten", "start_dim": 2}, [2, 3, 4], {}
+    yield "reshape", {"type": "reshape", "shape": [4, 3, 2]}, [2, 3, 4], {}
+    yield "dropout_eval", {"type": "dropout", "p": 0.3}, [6], {"mode": "eval"}
+
+
+def norms():
+    for mode in ("train", "eval"):
+        options = {"mode": mode}
+
+        def norm(name, shape, batch=4, **fields):
+            layer = {"type": "batch_norm", "name": "bn1"} | fields
+            return f"batch_norm{name}_{mode}", layer, shape, options | {"batch": batch}
+
+        yield norm("1d", [5])
+        yield norm("1d_length", [3, 4])
+        yield norm("2d", [3, 4, 5])
+        yield norm("2d_batch_one", [3, 4, 5], batch=1)
+        yield norm("2d_eps", [3, 4, 5], eps=0.1)
+        yield norm("2d_momentum", [3, 4, 5], momentum=0.75)
+        yield norm("2d_not_affine", [3, 4, 5], affine=False)
+    # A large mean over a small spread: E[x^2] - E[x]^2 in f32 would lose all digits.
+    far = 1000.0 + 0.5 * torch.sin(torch.arange(4 * 2 * 3 * 3, dtype=torch.float32)).reshape(4, 2, 3, 3)
+    yield (
+        "batch_norm2d_far_mean",
+        {"type": "batch_norm", "name": "bn1"},
+        [2, 3, 3],
+        {"given": far, "batch": 4},
+    )
+    layer = {"type": "layer_norm", "name": "ln1"}
+    yield "layer_norm", layer, [6], {}
+    yield "layer_norm_last_dim", layer, [3, 6], {}
+    yield "layer_norm_multi_dim", layer | {"normalized_shape": [4, 5]}, [3, 4, 5], {}
+    yield "layer_norm_all_dims", layer | {"normalized_shape": [3, 4, 5]}, [3, 4, 5], {}
+    yield "layer_norm_eps", layer | {"eps": 0.1}, [6], {}
+    yield "layer_norm_not_affine", layer | {"affine": False}, [3, 6], {}
+    yield "layer_norm_far_mean", layer, [2, 3, 3], {"given": far, "batch": 4}
+
+
+def activations():
+    edges = torch.tensor(EDGES).reshape(2, 8)
+    for name, layer in {
+        "relu": {"type": "relu"},
+        "leaky_relu": {"type": "leaky_relu"},
+        "leaky_relu_slope": {"type": "leaky_relu", "negative_slope": 0.3},
+        "elu": {"type": "elu"},
+        "elu_alpha": {"type": "elu", "alpha": 0.7},
+        "prelu": {"type": "prelu", "name": "act"},
+        "sigmoid": {"type": "sigmoid"},
+        "tanh": {"type": "tanh"},
+        "silu": {"type": "silu"},
+        "gelu": {"type": "gelu"},
+        "gelu_tanh": {"type": "gelu", "approximate": "tanh"},
+    }.items():
+        yield name, layer, [3, 7], {"scale": 2.0}
+        yield f"{name}_edges", layer, [8], {"given": edges, "batch": 2}
+    channels = {"type": "prelu", "name": "act", "num_parameters": 3}
+    yield "prelu_channels", channels, [3, 4, 2], {}
+    yield "prelu_features", channels, [3], {}
+
+
+def softmaxes():
+    far = torch.tensor([[1e4, 0.0, -1e4, 1e4], [-500.0, -501.0, -502.0, -500.5]])
+    for kind in ("softmax", "log_softmax"):
+        yield kind, {"type": kind}, [5], {"scale": 3.0}
+        yield f"{kind}_channels", {"type": kind, "dim": 1}, [4, 3, 2], {}
+        yield f"{kind}_inner", {"type": kind, "dim": -2}, [4, 3, 2], {}
+        yield f"{kind}_far", {"type": kind}, [4], {"given": far, "batch": 2}
+
+
+def branches():
+    def conv(name, out, **fields):
+        return {"type": "conv2d", "name": name, "out_channels": out, "kernel_size": 3, "padding": 1} | fields
+
+    yield (
+        "residual_identity",
+        {"type": "residual", "name": "block1", "body": [conv("conv1", 3), {"type": "relu"}]},
+        [3, 5, 4],
+        {},
+    )
+    yield (
+        "residual_shortcut",
+        {
+            "type": "residual",
+            "name": "block1",
+            "body": [conv("conv1", 4, stride=2), {"type": "batch_norm", "name": "bn1"}, {"type": "relu"}],
+            "shortcut": [
+                {
+                    "type": "conv2d",
+                    "name": "conv",
+                    "out_channels": 4,
+                    "kernel_size": 1,
+                    "stride": 2,
+                    "bias": False,
+                }
+            ],
+        },
+        [3, 6, 4],
+        {},
+    )
+    yield (
+        "residual_dense",
+        {
+            "type": "residual",
+            "name": "r",
+            "body": [
+                {"type": "dense", "name": "up", "out_features": 8},
+                {"type": "gelu"},
+                {"type": "dense", "name": "down", "out_features": 5},
+            ],
+        },
+        [5],
+        {},
+    )
+    yield (
+        "residual_nested",
+        {
+            "type": "residual",
+            "name": "outer",
+            "body": [
+                {
+                    "type": "residual",
+                    "name": "inner",
+                    "body": [{"type": "dense", "name": "fc", "out_features": 5}],
+                },
+                {"type": "tanh"},
+            ],
+        },
+        [5],
+        {},
+    )
+    yield (
+        "concat",
+        {
+            "type": "concat",
+            "name": "cat",
+            "branches": [
+                [conv("conv", 2)],
+                [conv("conv", 3, kernel_size=1, padding=0), {"type": "relu"}],
+                [],
+            ],
+        },
+        [2, 4, 5],
+        {},
+    )
+    yield (
+        "concat_dim",
+        {
+            "type": "concat",
+            "name": "cat",
+            "dim": 3,
+            "branches": [[conv("conv", 2)], [{"type": "max_pool2d", "kernel_size": [1, 2]}]],
+        },
+        [2, 4, 6],
+        {},
+    )
+    # Names by default: dense1, relu1, dense2.
+    yield (
+        "default_names",
+        [{"type": "dense", "out_features": 4}, {"type": "relu"}, {"type": "dense", "out_features": 2}],
+        [3],
+        {},
+    )

@@ -1,0 +1,92 @@
+"""Losses: value and gradient of the prediction.
+
+Tensors of a case: `prediction`, `target`, `loss`, `grad.prediction`.
+"""
+
+import torch
+from torch.nn import functional as F
+
+from .writer import both, labels, leaf, normal, random, uniform
+
+
+def write(writer):
+    """Every loss with its options."""
+    for name, spec, prediction, target in cases():
+        entry = writer.case(name, spec=spec)
+        entry.put("prediction", prediction)
+        entry.put("target", target)
+        single, double = both(lambda dtype: run(spec, prediction, target, dtype))
+        for key in single:
+            entry.result(key, single[key], double[key])
+
+
+def run(spec, prediction, target, dtype):
+    """Value and gradient in one dtype, on copies."""
+    prediction = leaf(prediction, dtype)
+    target = target.to(dtype) if target.is_floating_point() else target
+    value = loss(spec, prediction, target)
+    value.backward()
+    return {"loss": value, "grad.prediction": prediction.grad}
+
+
+def loss(spec, prediction, target):
+    """The value of a loss description, a string or an object."""
+    options = {} if isinstance(spec, str) else {k: v for k, v in spec.items() if k != "type"}
+    kind = spec if isinstance(spec, str) else spec["type"]
+    if kind == "cross_entropy":
+        weight = options.get("weight")
+        return F.cross_entropy(
+            prediction,
+            target,
+            label_smoothing=options.get("label_smoothing", 0.0),
+            weight=None if weight is None else torch.tensor(weight, dtype=torch.float32).to(prediction.dtype),
+        )
+    functions = {
+        "bce_with_logits": F.binary_cross_entropy_with_logits,
+        "mse": F.mse_loss,
+        "mae": F.l1_loss,
+        "huber": lambda p, t: F.huber_loss(p, t, delta=options.get("delta", 1.0)),
+    }
+    return functions[kind](prediction, target)
+
+
+def cases():
+    """(name, description, prediction, target) of every case."""
+    yield from cross_entropies()
+    for kind in ("bce_with_logits", "mse", "mae", "huber"):
+        for name, shape in {"": (5, 3), "_one": (1, 1), "_pictures": (2, 3, 4, 2)}.items():
+            rng = random(f"losses/{kind}{name}")
+            prediction = normal(rng, *shape, scale=2.0)
+            zero_to_one = kind == "bce_with_logits"
+            target = uniform(rng, *shape) if zero_to_one else normal(rng, *shape)
+            yield kind + name, kind, prediction, target
+    rng = random("losses/bce hard targets")
+    hard = labels(rng, 2, 4, 3).float()
+    yield "bce_with_logits_hard", "bce_with_logits", normal(rng, 4, 3), hard
+    far = torch.tensor([[-120.0, -30.0, 0.0, 30.0, 120.0]])
+    yield "bce_with_logits_far", "bce_with_logits", far, torch.tensor([[0.0, 1.0, 1.0, 0.0, 1.0]])
+    rng = random("losses/huber options")
+    yield ("huber_delta", {"type": "huber", "delta": 0.4}, normal(rng, 5, 3), normal(rng, 5, 3))
+    # Exactly at zero, at delta and beside it.
+    at = torch.tensor([[0.0, 0.5, -0.5, 0.25, -0.75, 2.0]])
+    yield "huber_edges", {"type": "huber", "delta": 0.5}, at, torch.zeros(1, 6)
+    yield "mae_edges", "mae", torch.tensor([[0.0, 1.0, -1.0, 2.0]]), torch.tensor([[0.0, 1.0, 1.0, -1.0]])
+
+
+def cross_entropies():
+    weight = [0.5, 2.0, 1.25, 0.1]
+    for name, options in {
+        "": {},
+        "_smoothing": {"label_smoothing": 0.1},
+        "_weight": {"weight": weight},
+        "_weight_smoothing": {"weight": weight, "label_smoothing": 0.2},
+    }.items():
+        rng = random(f"losses/cross_entropy{name}")
+        spec = {"type": "cross_entropy"} | options if options else "cross_entropy"
+        yield f"cross_entropy{name}", spec, normal(rng, 6, 4, scale=2.0), labels(rng, 4, 6)
+    rng = random("losses/cross_entropy sizes")
+    yield "cross_entropy_one_sample", "cross_entropy", normal(rng, 1, 10), labels(rng, 10, 1)
+    yield "cross_entropy_one_class", "cross_entropy", normal(rng, 3, 1), labels(rng, 1, 3)
+    yield "cross_entropy_many", "cross_entropy", normal(rng, 33, 17), labels(rng, 17, 33)
+    far = torch.tensor([[1e4, 0.0, -1e4], [-1e4, -1e4 + 1, -1e4 - 1], [88.0, 100.0, 1000.0]])
+    yield "cross_entropy_far", "cross_entropy", far, torch.tensor([1, 0, 2])

@@ -1,0 +1,101 @@
+"""Cases of reductions and of movement: (name, op, function, operands)."""
+
+import torch
+from torch.nn import functional as F
+
+from .writer import labels, normal, random
+
+
+def all_cases():
+    """Every such case."""
+    yield from reductions()
+    yield from movement()
+    yield from tables()
+
+
+def reductions():
+    x = normal(random("ops/reduce"), 3, 4, 5)
+    axes = {"last": [2], "first": [0], "middle": [1], "outer": [0, 2], "all": [0, 1, 2]}
+    functions = {"sum": torch.sum, "max": torch.amax, "min": torch.amin}
+    for kind, function in functions.items():
+        for name, dims in axes.items():
+            yield (
+                f"reduce_{kind}_{name}",
+                f"reduce_{kind}",
+                lambda x, f=function, d=dims: f(x, dim=d, keepdim=True),
+                [x],
+            )
+    # Ties share the gradient evenly.
+    ties = torch.tensor([[1.0, 3.0, 3.0, -1.0], [2.0, 2.0, 2.0, 2.0]])
+    for kind in ("max", "min"):
+        function = functions[kind]
+        yield (
+            f"reduce_{kind}_ties",
+            f"reduce_{kind}",
+            lambda x, f=function: f(x, dim=[1], keepdim=True),
+            [ties],
+        )
+    many = normal(random("ops/reduce_many"), 2, 1000) + 1.0
+    yield "reduce_sum_many", "reduce_sum", lambda x: torch.sum(x, dim=[1], keepdim=True), [many]
+    yield "argmax_last", "argmax", lambda x: torch.argmax(x.detach(), dim=2), [x]
+    yield "argmax_first", "argmax", lambda x: torch.argmax(x.detach(), dim=0), [x]
+    # The first of equal ones.
+    yield "argmax_ties", "argmax", lambda x: torch.argmax(x.detach(), dim=1), [ties]
+
+
+def movement():
+    x = normal(random("ops/movement"), 2, 3, 4)
+    yield "reshape", "reshape", lambda x: x.reshape(4, 6), [x]
+    yield "reshape_scalar", "reshape", lambda x: x.reshape(()), [torch.tensor([[2.5]])]
+    for order in ((1, 0, 2), (2, 1, 0), (0, 2, 1), (2, 0, 1)):
+        name = "".join(map(str, order))
+        yield f"permute_{name}", "permute", lambda x, o=order: x.permute(*o), [x]
+    pictures = normal(random("ops/permute"), 2, 3, 4, 5)
+    yield "permute_to_channels_last", "permute", lambda x: x.permute(0, 2, 3, 1), [pictures]
+    yield "broadcast_rows", "broadcast", lambda x: x.expand(4, 5), [normal(random("ops/rows"), 1, 5)]
+    yield "broadcast_columns", "broadcast", lambda x: x.expand(4, 5), [normal(random("ops/columns"), 4, 1)]
+    yield (
+        "broadcast_middle",
+        "broadcast",
+        lambda x: x.expand(2, 3, 4),
+        [normal(random("ops/middle"), 2, 1, 4)],
+    )
+    yield "broadcast_rank", "broadcast", lambda x: x.expand(2, 3, 4), [normal(random("ops/rank"), 4)]
+    yield "broadcast_scalar", "broadcast", lambda x: x.expand(2, 3), [torch.tensor(1.5)]
+    yield "slice", "slice", lambda x: x[0:2, 1:3, 2:4], [x]
+    yield "slice_one", "slice", lambda x: x[1:2, 0:3, 0:1], [x]
+    yield "concat_first", "concat", lambda a, b: torch.cat([a, b], 0), pieces((2, 3), (4, 3))
+    yield (
+        "concat_last",
+        "concat",
+        lambda a, b, c: torch.cat([a, b, c], 2),
+        pieces((2, 3, 1), (2, 3, 4), (2, 3, 2)),
+    )
+    yield "concat_middle", "concat", lambda a, b: torch.cat([a, b], 1), pieces((2, 1, 3), (2, 2, 3))
+    # F.pad counts from the last axis: low, high.
+    yield "pad", "pad", lambda x: F.pad(x, (2, 1, 0, 3, 1, 0)), [x]
+    yield "pad_value", "pad", lambda x: F.pad(x, (1, 1, 1, 0), value=-7.5), [x]
+
+
+def pieces(*shapes):
+    rng = random(f"ops/concat {shapes}")
+    return [normal(rng, *shape) for shape in shapes]
+
+
+def tables():
+    rng = random("ops/tables")
+    table, rows = normal(rng, 5, 3), torch.tensor([4, 0, 4, 2], dtype=torch.int32)
+    yield "gather", "gather", lambda t, i: t[i.long()], [table, rows]
+    yield (
+        "gather_matrix",
+        "gather",
+        lambda t, i: t[i.long()],
+        [normal(rng, 6, 2, 2), labels(rng, 6, 3, 4).int()],
+    )
+    values = normal(rng, 4, 3)
+    yield (
+        "scatter_add",
+        "scatter_add",
+        lambda i, v: torch.zeros(5, 3, dtype=v.dtype).index_add(0, i.long(), v),
+        [rows, values],
+    )

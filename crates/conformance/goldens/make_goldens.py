@@ -1,0 +1,66 @@
+"""Writes the golden numbers that onestep is held against, from PyTorch on the CPU.
+
+usage: python make_goldens.py [--out DIR] [--only FAMILY,...]
+
+DIR (default: data/ beside this script) gets one safetensors file per family and index.json.
+The same versions (requirements.txt) write the same bytes each time.
+
+Every number is computed twice from the same float32 inputs: in float64, which is what is stored
+(rounded once to float32), and in float32, whose largest deviation from the float64 result is
+stored in the index as `f32_error`. A tolerance can then be argued from PyTorch's own rounding
+error instead of being guessed. generator/writer.py describes the files.
+"""
+
+import os
+
+# Before torch is imported: one code path and one thread, whatever the machine offers.
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["MKL_NUM_THREADS"] = "1"
+os.environ["MKL_CBWR"] = "COMPATIBLE"
+os.environ["ATEN_CPU_CAPABILITY"] = "default"
+
+import argparse
+import pathlib
+import warnings
+
+import torch
+
+from generator import layers, losses, networks, ops, optimizers, schedules
+from generator.writer import Writer
+
+FAMILIES = {
+    "ops": ops.write,
+    "layers": layers.write,
+    "losses": losses.write,
+    "optimizers": optimizers.write,
+    "schedules": schedules.write,
+    "networks": networks.write,
+}
+
+
+def main():
+    here = pathlib.Path(__file__).resolve().parent
+    parser = argparse.ArgumentParser(description="Write golden numbers from PyTorch.")
+    parser.add_argument("--out", type=pathlib.Path, default=here / "data")
+    parser.add_argument("--only", default="", help="families, comma separated (default: all)")
+    arguments = parser.parse_args()
+
+    warnings.filterwarnings("ignore", message="Using padding=.same. with even kernel")
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+    torch.backends.mkldnn.enabled = False
+
+    chosen = arguments.only.split(",") if arguments.only else list(FAMILIES)
+    unknown = sorted(set(chosen) - set(FAMILIES))
+    if unknown:
+        parser.error(f"unknown families {unknown}; known: {sorted(FAMILIES)}")
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    for family in chosen:
+        writer = Writer(family)
+        FAMILIES[family](writer)
+        count, size = writer.save(arguments.out)
+        print(f"{family:12s} {count:4d} cases {size / 1024:8.1f} KiB")
+
+
+if __name__ == "__main__":
+    main()
