@@ -1,0 +1,158 @@
+//! The graph: values in SSA form with static shapes.
+
+mod build;
+mod dump;
+mod types;
+
+pub use types::{Node, Type, Value};
+
+use crate::error::GraphError;
+use crate::ops::{Leaf, LeafKind, Op};
+
+/// A directed acyclic graph of [`Op`]s. Nodes are stored in topological order: an input always
+/// comes before its consumer.
+///
+/// ```
+/// use onestep_engine::{DType, Graph};
+/// # fn main() -> Result<(), onestep_engine::GraphError> {
+/// let mut g = Graph::new();
+/// let x = g.input("input", &[4, 3], DType::F32)?;
+/// let w = g.parameter("fc.weight", &[3, 2])?;
+/// let y = g.matmul(x, w)?;
+/// assert_eq!(g.shape(y).dims(), &[4, 2]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Graph {
+    nodes: Vec<Node>,
+    streams: u32,
+}
+
+impl Graph {
+    /// An empty graph.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Appends a node after checking its inputs against the op's shape rule.
+    ///
+    /// # Errors
+    /// The shape rule's own error: a wrong rank, shape, dtype or attribute.
+    pub fn push(&mut self, op: Op, inputs: &[Value]) -> Result<Value, GraphError> {
+        let types = inputs.iter().map(|&v| self.type_of(v).clone()).collect::<Vec<_>>();
+        let ty = op.rule().infer(&types)?;
+        let value = Value::new(self.nodes.len());
+        self.nodes.push(Node { op, inputs: inputs.to_vec(), ty, label: None });
+        Ok(value)
+    }
+
+    /// Appends a leaf, whose name must be new to the graph.
+    pub(crate) fn push_leaf(&mut self, leaf: Leaf) -> Result<Value, GraphError> {
+        if self.find_leaf(&leaf.name).is_some() {
+            return Err(GraphError::DuplicateLeaf { name: leaf.name });
+        }
+        self.push(Op::Leaf(leaf), &[])
+    }
+
+    /// The next free number of a random stream: each random node of a graph draws its own numbers.
+    pub(crate) fn next_stream(&mut self) -> u32 {
+        self.streams += 1;
+        self.streams - 1
+    }
+
+    /// All nodes in topological order.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// All values in topological order.
+    pub fn values(&self) -> impl DoubleEndedIterator<Item = Value> + use<> {
+        (0..self.nodes.len()).map(Value::new)
+    }
+
+    /// The node that defines `value`.
+    pub fn node(&self, value: Value) -> &Node {
+        &self.nodes[value.index()]
+    }
+
+    /// The op that defines `value`.
+    pub fn op(&self, value: Value) -> &Op {
+        &self.node(value).op
+    }
+
+    /// Shape and dtype of `value`.
+    pub fn type_of(&self, value: Value) -> &Type {
+        &self.node(value).ty
+    }
+
+    /// The shape of `value`.
+    pub fn shape(&self, value: Value) -> &onestep_memory::Shape {
+        &self.node(value).ty.shape
+    }
+
+    /// Gives `value` a name that dumps and errors show, such as the layer it belongs to.
+    pub fn label(&mut self, value: Value, label: &str) {
+        if let Some(node) = self.nodes.get_mut(value.index()) {
+            node.label = Some(label.to_owned());
+        }
+    }
+
+    /// Labels the nodes from `first` on that have none yet: gradients carry their layer's name.
+    pub(crate) fn label_from(&mut self, first: usize, label: Option<&str>) {
+        let Some(label) = label else { return };
+        for node in &mut self.nodes[first..] {
+            node.label.get_or_insert_with(|| format!("{label} backward"));
+        }
+    }
+
+    /// The leaf called `name`, if there is one.
+    pub fn find_leaf(&self, name: &str) -> Option<Value> {
+        self.values().find(|&v| matches!(self.op(v), Op::Leaf(l) if l.name == name))
+    }
+
+    /// The leaves of one kind with their names, in order of creation.
+    pub fn leaves(&self, kind: LeafKind) -> impl Iterator<Item = (&str, Value)> {
+        self.values().filter_map(move |v| match self.op(v) {
+            Op::Leaf(l) if l.kind == kind => Some((l.name.as_str(), v)),
+            _ => None,
+        })
+    }
+
+    /// Copies the nodes of `other` behind this graph's own. A leaf of `other` for which
+    /// `substitute` has a value is replaced by that value. Returns the new value of each node of
+    /// `other`.
+    ///
+    /// # Errors
+    /// A leaf name that exists on both sides, or a substitute of another type.
+    pub fn splice(
+        &mut self,
+        other: &Graph,
+        mut substitute: impl FnMut(&Leaf) -> Option<Value>,
+    ) -> Result<Vec<Value>, GraphError> {
+        let mut map: Vec<Value> = Vec::with_capacity(other.nodes.len());
+        for node in &other.nodes {
+            let replaced = match &node.op {
+                Op::Leaf(leaf) => substitute(leaf),
+                _ => None,
+            };
+            let value = match (replaced, &node.op) {
+                (Some(v), _) => {
+                    if self.type_of(v) != &node.ty {
+                        return Err(GraphError::shape("splice", &node.ty, self.type_of(v)));
+                    }
+                    v
+                }
+                (None, Op::Leaf(leaf)) => self.push_leaf(leaf.clone())?,
+                (None, op) => {
+                    let inputs: Vec<Value> = node.inputs.iter().map(|i| map[i.index()]).collect();
+                    let value = self.push(op.clone(), &inputs)?;
+                    self.nodes[value.index()].label.clone_from(&node.label);
+                    value
+                }
+            };
+            map.push(value);
+        }
+        Ok(map)
+    }
+}

@@ -1,0 +1,75 @@
+//! Values, nodes and their types.
+
+use std::fmt;
+
+use onestep_memory::{DType, Shape};
+
+use crate::ops::Op;
+
+/// One value of a graph: the output of one node.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Value(u32);
+
+impl Value {
+    pub(crate) fn new(index: usize) -> Self {
+        // A graph of four billion nodes does not fit in memory.
+        Value(index as u32)
+    }
+
+    /// The position of the node in its graph.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "%{}", self.0)
+    }
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "%{}", self.0)
+    }
+}
+
+/// Shape and dtype of a value.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Type {
+    /// The static shape.
+    pub shape: Shape,
+    /// The element type.
+    pub dtype: DType,
+}
+
+impl Type {
+    /// An f32 type.
+    pub fn f32(shape: Shape) -> Self {
+        Type { shape, dtype: DType::F32 }
+    }
+
+    /// Bytes of a contiguous value of this type.
+    pub fn bytes(&self) -> usize {
+        self.shape.elements() * self.dtype.size()
+    }
+}
+
+impl fmt::Display for Type {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.dtype, self.shape)
+    }
+}
+
+/// One op applied to its inputs.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// What is computed.
+    pub op: Op,
+    /// The operands, each defined earlier in the graph.
+    pub inputs: Vec<Value>,
+    /// The type of the result.
+    pub ty: Type,
+    /// A name for dumps and errors.
+    pub label: Option<String>,
+}

@@ -1,0 +1,259 @@
+//! The closed set of primitives. A layer, a loss or an optimizer is a composition of these.
+//!
+//! Each family has one file with its attributes, shape rule, gradient rule (written as graph
+//! nodes), a plain f64 evaluation that defines what the op means, and unit tests. See
+//! `docs/adding-an-op.md`.
+
+mod binary;
+mod cast;
+mod compare;
+mod constant;
+mod conv;
+mod cross_entropy;
+mod gather;
+mod leaf;
+mod matmul;
+mod movement;
+mod pool;
+mod random;
+mod reduce;
+mod softmax;
+mod unary;
+
+use std::fmt;
+
+pub use binary::Binary;
+pub use cast::Cast;
+pub use compare::{Compare, Select};
+pub use constant::{Constant, ConstantData};
+pub use conv::{Conv, ConvInputGrad, ConvWeightGrad, ConvWindow};
+pub use cross_entropy::{CrossEntropy, CrossEntropyGrad};
+pub use gather::{Gather, ScatterAdd};
+pub use leaf::{Leaf, LeafKind};
+pub use matmul::MatMul;
+pub use movement::{Broadcast, Concat, Pad, Permute, Reshape, Slice};
+pub use pool::{MaxPool, MaxPoolGrad, PoolWindow, SumPool, SumPoolGrad};
+pub use random::RandomUniform;
+pub use reduce::{ArgMax, Reduce, ReduceKind};
+pub use softmax::{LogSoftmax, Softmax};
+pub use unary::Unary;
+
+use crate::error::GraphError;
+use crate::graph::{Graph, Type, Value};
+use crate::reference::{Array, Context};
+
+/// One primitive with its attributes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Op {
+    /// A value from outside the graph.
+    Leaf(Leaf),
+    /// A value known at compile time.
+    Constant(Constant),
+    /// An elementwise function of one operand.
+    Unary(Unary),
+    /// An elementwise function of two operands of the same shape.
+    Binary(Binary),
+    /// An elementwise comparison: 1 where it holds, else 0.
+    Compare(Compare),
+    /// Elementwise choice: `condition != 0 ? a : b`.
+    Select(Select),
+    /// Another element type.
+    Cast(Cast),
+    /// Uniform random numbers in `[0, 1)`.
+    RandomUniform(RandomUniform),
+    /// A reduction over axes, which stay as 1.
+    Reduce(Reduce),
+    /// The index of the largest element along an axis.
+    ArgMax(ArgMax),
+    /// The same elements under another shape.
+    Reshape(Reshape),
+    /// The axes in another order.
+    Permute(Permute),
+    /// Repetition along axes of size 1.
+    Broadcast(Broadcast),
+    /// A part of each axis.
+    Slice(Slice),
+    /// Operands side by side along an axis.
+    Concat(Concat),
+    /// A border of a constant.
+    Pad(Pad),
+    /// Rows of a table by index.
+    Gather(Gather),
+    /// Rows added into a table of zeros by index.
+    ScatterAdd(ScatterAdd),
+    /// The product of (batches of) matrices.
+    MatMul(MatMul),
+    /// Cross-correlation in two spatial dimensions.
+    Conv(Conv),
+    /// The gradient of [`Conv`] in its input: a transposed convolution.
+    ConvInputGrad(ConvInputGrad),
+    /// The gradient of [`Conv`] in its weight.
+    ConvWeightGrad(ConvWeightGrad),
+    /// The largest element of each window.
+    MaxPool(MaxPool),
+    /// The gradient of [`MaxPool`] in its input.
+    MaxPoolGrad(MaxPoolGrad),
+    /// The sum of each window.
+    SumPool(SumPool),
+    /// The gradient of [`SumPool`] in its input.
+    SumPoolGrad(SumPoolGrad),
+    /// Softmax over the last axis.
+    Softmax(Softmax),
+    /// Log-softmax over the last axis.
+    LogSoftmax(LogSoftmax),
+    /// Cross-entropy of logits against integer labels, one value a row.
+    CrossEntropy(CrossEntropy),
+    /// The gradient of [`CrossEntropy`] in its logits.
+    CrossEntropyGrad(CrossEntropyGrad),
+}
+
+/// Where a gradient rule stands: the operands and the result of the node it differentiates.
+pub(crate) struct Site<'a> {
+    pub(crate) inputs: &'a [Value],
+    pub(crate) output: Value,
+}
+
+/// The gradient of each operand, `None` where it is zero or undefined.
+pub(crate) type Gradients = Vec<Option<Value>>;
+
+/// What the compiler must know of each op.
+pub(crate) trait OpRule {
+    /// The name in dumps and errors.
+    fn name(&self) -> &'static str;
+
+    /// The type of the result, or why the operands do not fit.
+    fn infer(&self, inputs: &[Type]) -> Result<Type, GraphError>;
+
+    /// Appends the nodes of the vector-Jacobian product with `grad`, the gradient of the output.
+    fn gradient(
+        &self,
+        g: &mut Graph,
+        site: &Site<'_>,
+        grad: Value,
+    ) -> Result<Gradients, GraphError>;
+
+    /// What the op means, in plain f64 loops. `out` is the inferred type.
+    fn evaluate(&self, context: &Context, inputs: &[&Array], out: &Type) -> Array;
+}
+
+impl Op {
+    pub(crate) fn rule(&self) -> &dyn OpRule {
+        match self {
+            Op::Leaf(op) => op,
+            Op::Constant(op) => op,
+            Op::Unary(op) => op,
+            Op::Binary(op) => op,
+            Op::Compare(op) => op,
+            Op::Select(op) => op,
+            Op::Cast(op) => op,
+            Op::RandomUniform(op) => op,
+            Op::Reduce(op) => op,
+            Op::ArgMax(op) => op,
+            Op::Reshape(op) => op,
+            Op::Permute(op) => op,
+            Op::Broadcast(op) => op,
+            Op::Slice(op) => op,
+            Op::Concat(op) => op,
+            Op::Pad(op) => op,
+            Op::Gather(op) => op,
+            Op::ScatterAdd(op) => op,
+            Op::MatMul(op) => op,
+            Op::Conv(op) => op,
+            Op::ConvInputGrad(op) => op,
+            Op::ConvWeightGrad(op) => op,
+            Op::MaxPool(op) => op,
+            Op::MaxPoolGrad(op) => op,
+            Op::SumPool(op) => op,
+            Op::SumPoolGrad(op) => op,
+            Op::Softmax(op) => op,
+            Op::LogSoftmax(op) => op,
+            Op::CrossEntropy(op) => op,
+            Op::CrossEntropyGrad(op) => op,
+        }
+    }
+
+    /// The name of the primitive, such as `add` or `conv_weight_grad`.
+    pub fn name(&self) -> &'static str {
+        self.rule().name()
+    }
+}
+
+impl fmt::Display for Op {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Op::Leaf(leaf) => write!(f, "{} `{}`", leaf.kind.name(), leaf.name),
+            Op::Constant(constant) => write!(f, "{constant}"),
+            Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select(_) => {
+                f.write_str(self.name())
+            }
+            Op::Reshape(_) | Op::Broadcast(_) | Op::Gather(_) | Op::ScatterAdd(_) => {
+                f.write_str(self.name())
+            }
+            Op::Cast(cast) => write!(f, "cast {}", cast.to),
+            Op::RandomUniform(random) => write!(f, "random_uniform stream {}", random.stream),
+            Op::Reduce(reduce) => write!(f, "{} over {:?}", self.name(), reduce.axes),
+            Op::ArgMax(argmax) => write!(f, "argmax over {}", argmax.axis),
+            Op::Permute(permute) => write!(f, "permute {:?}", permute.axes),
+            Op::Slice(slice) => write!(f, "slice {:?}..{:?}", slice.start, slice.end),
+            Op::Concat(concat) => write!(f, "concat over {}", concat.axis),
+            Op::Pad(pad) => write!(f, "pad {:?} {:?} with {}", pad.low, pad.high, pad.value),
+            Op::MatMul(m) => {
+                let t = |flag| if flag { "ᵀ" } else { "" };
+                write!(f, "matmul a{} b{}", t(m.transpose_a), t(m.transpose_b))
+            }
+            Op::Conv(c) => write!(f, "conv {}", c.window),
+            Op::ConvInputGrad(c) => write!(f, "conv_input_grad {}", c.window),
+            Op::ConvWeightGrad(c) => write!(f, "conv_weight_grad {}", c.window),
+            Op::MaxPool(p) => write!(f, "max_pool {}", p.window),
+            Op::MaxPoolGrad(p) => write!(f, "max_pool_grad {}", p.window),
+            Op::SumPool(p) => write!(f, "sum_pool {}", p.window),
+            Op::SumPoolGrad(p) => write!(f, "sum_pool_grad {}", p.window),
+            Op::Softmax(_) | Op::LogSoftmax(_) => f.write_str(self.name()),
+            Op::CrossEntropy(_) | Op::CrossEntropyGrad(_) => f.write_str(self.name()),
+        }
+    }
+}
+
+/// Checks the number of operands.
+pub(crate) fn expect_inputs(
+    op: &'static str,
+    inputs: &[Type],
+    count: usize,
+) -> Result<(), GraphError> {
+    if inputs.len() == count {
+        return Ok(());
+    }
+    Err(GraphError::shape(op, format!("{count} operands"), inputs.len()))
+}
+
+/// Checks an operand's dtype.
+pub(crate) fn expect_dtype(
+    op: &'static str,
+    input: &Type,
+    dtype: onestep_memory::DType,
+) -> Result<(), GraphError> {
+    if input.dtype == dtype {
+        return Ok(());
+    }
+    Err(GraphError::shape(op, format!("an operand of {dtype}"), input))
+}
+
+/// Checks an operand's rank.
+pub(crate) fn expect_rank(op: &'static str, input: &Type, rank: usize) -> Result<(), GraphError> {
+    if input.shape.rank() == rank {
+        return Ok(());
+    }
+    Err(GraphError::shape(op, format!("rank {rank}"), input))
+}
+
+/// Checks an operand's shape.
+pub(crate) fn expect_shape(
+    op: &'static str,
+    input: &Type,
+    shape: &onestep_memory::Shape,
+) -> Result<(), GraphError> {
+    if &input.shape == shape {
+        return Ok(());
+    }
+    Err(GraphError::shape(op, format!("shape {shape}"), input))
+}
