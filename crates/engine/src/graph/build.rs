@@ -23,7 +23,8 @@ macro_rules! unary {
 
 macro_rules! binary {
     ($($(#[$doc:meta])* $name:ident => $family:ident :: $op:ident;)*) => {$(
-        $(#[$doc])* The operands are broadcast to one shape.
+        $(#[$doc])*
+        /// The operands are broadcast to one shape.
         ///
         /// # Errors
         /// The shapes do not broadcast, or an operand is not f32.
@@ -65,8 +66,9 @@ impl Graph {
     /// # Errors
     /// The name is taken by a leaf of another kind.
     pub fn scalar(&mut self, name: &str) -> Result<Value, GraphError> {
-        match self.leaves(LeafKind::Scalar).find(|(n, _)| *n == name) {
-            Some((_, value)) => Ok(value),
+        let existing = self.leaves(LeafKind::Scalar).find(|(n, _)| *n == name).map(|(_, v)| v);
+        match existing {
+            Some(value) => Ok(value),
             None => self.leaf(LeafKind::Scalar, name, &[], DType::F32),
         }
     }
