@@ -1,0 +1,193 @@
+//! Transforms in their order.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use onestep_memory::Shape;
+
+use crate::{DataError, Normalise, RandomCrop, RandomHorizontalFlip, SampleRng, Transform};
+
+/// When a step of a [`Pipeline`] is applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum When {
+    Always,
+    Training,
+}
+
+#[derive(Clone, Debug)]
+struct Step {
+    transform: Arc<dyn Transform>,
+    when: When,
+}
+
+/// Transforms in the order in which they are applied, each for training alone or always.
+///
+/// Its text form is a comma-separated list, in which a plus sign marks the steps that are applied
+/// in evaluation too:
+///
+/// ```
+/// use onestep_data::{Normalise, Pipeline};
+///
+/// let pipeline = Pipeline::new()
+///     .random_crop(4)
+///     .random_horizontal_flip(0.5)
+///     .always(Normalise::new(&[0.5], &[0.25])?);
+/// let text = "crop=4,flip=0.5,+normalise=0.5:0.25";
+/// assert_eq!(pipeline.to_string(), text);
+/// assert_eq!(text.parse::<Pipeline>()?.to_string(), text);
+/// # Ok::<(), onestep_data::DataError>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Pipeline {
+    steps: Vec<Step>,
+}
+
+impl Pipeline {
+    /// No transforms.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a transform for training and evaluation.
+    #[must_use]
+    pub fn always(self, transform: impl Transform + 'static) -> Self {
+        self.with(Arc::new(transform), When::Always)
+    }
+
+    /// Adds a transform for training alone.
+    #[must_use]
+    pub fn training(self, transform: impl Transform + 'static) -> Self {
+        self.with(Arc::new(transform), When::Training)
+    }
+
+    /// Adds [`RandomHorizontalFlip`] for training.
+    #[must_use]
+    pub fn random_horizontal_flip(self, probability: f32) -> Self {
+        self.training(RandomHorizontalFlip { probability })
+    }
+
+    /// Adds [`RandomCrop`] for training, with a border of `padding` pixels.
+    #[must_use]
+    pub fn random_crop(self, padding: usize) -> Self {
+        self.training(RandomCrop { padding })
+    }
+
+    fn with(mut self, transform: Arc<dyn Transform>, when: When) -> Self {
+        self.steps.push(Step { transform, when });
+        self
+    }
+
+    /// Whether there are no transforms.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// Refuses inputs that a step cannot be applied to.
+    ///
+    /// # Errors
+    /// Those of [`Transform::check`].
+    pub fn check(&self, shape: &Shape) -> Result<(), DataError> {
+        self.steps.iter().try_for_each(|step| step.transform.check(shape))
+    }
+
+    /// Applies the steps to one input, in place; those for training only where `training` is set.
+    ///
+    /// # Errors
+    /// Those of [`Transform::apply`].
+    pub fn apply(
+        &self,
+        input: &mut [f32],
+        shape: &Shape,
+        training: bool,
+        rng: &mut SampleRng,
+        scratch: &mut Vec<f32>,
+    ) -> Result<(), DataError> {
+        let steps = self.steps.iter().filter(|step| training || step.when == When::Always);
+        for step in steps {
+            step.transform.apply(input, shape, rng, scratch)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Pipeline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, step) in self.steps.iter().enumerate() {
+            let comma = if index > 0 { "," } else { "" };
+            let mark = if step.when == When::Always { "+" } else { "" };
+            write!(f, "{comma}{mark}{}", step.transform)?;
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for Pipeline {
+    type Err = DataError;
+
+    /// Reads `crop=PIXELS`, `flip=PROBABILITY` (`flip` is `flip=0.5`) and `normalise=MEANS:DEVIATIONS`
+    /// (`normalize` too; numbers per channel with `/` between), with commas between and a plus sign
+    /// before what is applied in evaluation too.
+    fn from_str(text: &str) -> Result<Self, DataError> {
+        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+        parts.map(parse_step).collect::<Result<_, _>>().map(|steps| Self { steps })
+    }
+}
+
+fn parse_step(text: &str) -> Result<Step, DataError> {
+    let (when, rest) = match text.strip_prefix('+') {
+        Some(rest) => (When::Always, rest),
+        None => (When::Training, text),
+    };
+    let refuse = || {
+        let wanted = "crop=PIXELS, flip=PROBABILITY or normalise=MEANS:DEVIATIONS";
+        DataError::setting("transform", wanted, format!("`{text}`"))
+    };
+    let (name, value) = rest.split_once('=').unwrap_or((rest, ""));
+    let transform: Arc<dyn Transform> = match (name, value) {
+        ("flip", "") => Arc::new(RandomHorizontalFlip { probability: 0.5 }),
+        ("flip", _) => {
+            let probability = value.parse().map_err(|_| refuse())?;
+            Arc::new(RandomHorizontalFlip { probability })
+        }
+        ("crop", _) => Arc::new(RandomCrop { padding: value.parse().map_err(|_| refuse())? }),
+        ("normalise" | "normalize", _) => {
+            let (mean, std) = value.split_once(':').ok_or_else(refuse)?;
+            let numbers = |list: &str| -> Result<Vec<f32>, DataError> {
+                list.split('/').map(|number| number.parse().map_err(|_| refuse())).collect()
+            };
+            Arc::new(Normalise::new(&numbers(mean)?, &numbers(std)?)?)
+        }
+        _ => return Err(refuse()),
+    };
+    Ok(Step { transform, when })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn evaluation_leaves_out_the_training_steps() {
+        let pipeline: Pipeline = "flip=1,+normalise=1:2".parse().unwrap();
+        let shape = Shape::from([1, 1, 2]);
+        pipeline.check(&shape).unwrap();
+        let run = |training| {
+            let mut input = [1.0, 3.0];
+            let mut rng = SampleRng::new(0, 0, 0);
+            pipeline.apply(&mut input, &shape, training, &mut rng, &mut Vec::new()).unwrap();
+            input
+        };
+        assert_eq!(run(true), [1.0, 0.0]);
+        assert_eq!(run(false), [0.0, 1.0]);
+    }
+
+    #[test]
+    fn unknown_and_broken_steps_are_refused() {
+        for text in ["rotate=3", "crop", "crop=-1", "flip=x", "normalise=0.5", "normalise=0:0"] {
+            assert!(text.parse::<Pipeline>().is_err(), "{text}");
+        }
+        assert!("".parse::<Pipeline>().unwrap().is_empty());
+        assert_eq!("flip".parse::<Pipeline>().unwrap().to_string(), "flip=0.5");
+    }
+}

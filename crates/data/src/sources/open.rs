@@ -1,0 +1,202 @@
+//! Data sets by a short text, as the command line gives them.
+
+use std::sync::Arc;
+
+use super::SPLIT_SEED;
+use super::cifar::cifar10_splits;
+use super::digits::digits;
+use super::images::{ImageOptions, image_folder_splits};
+use super::mnist::mnist_splits;
+use super::table::{Column, CsvOptions, CsvTarget, csv_file};
+use crate::{DataError, Dataset, Pipeline, split};
+
+/// The share of the digits and of tables that is held out.
+const HELD_OUT: f64 = 0.2;
+
+/// A data set to learn from and one to validate on, with the same kind of samples.
+#[derive(Clone)]
+pub struct DataSplits {
+    /// What the data is called.
+    pub name: String,
+    /// The samples to learn from.
+    pub train: Arc<dyn Dataset>,
+    /// The samples that are never learned from.
+    pub validation: Arc<dyn Dataset>,
+    /// What suits the training pictures (empty where nothing is known to); its steps are for
+    /// training only, so that validation and predictions need none of it.
+    pub augmentation: Pipeline,
+}
+
+impl DataSplits {
+    /// Two sets that belong together.
+    ///
+    /// # Errors
+    /// [`DataError::Setting`] where their inputs or targets differ in shape, [`DataError::Empty`]
+    /// where one has no samples.
+    pub fn new(
+        name: impl Into<String>,
+        train: Arc<dyn Dataset>,
+        validation: Arc<dyn Dataset>,
+    ) -> Result<Self, DataError> {
+        let (wanted, got) = (train.input_shape(), validation.input_shape());
+        if wanted != got {
+            let wanted = format!("{wanted}, as in the training part");
+            return Err(DataError::setting("input shape of the validation part", wanted, got));
+        }
+        let (wanted, got) = (train.target(), validation.target());
+        if wanted != got {
+            let (wanted, got) = (format!("{wanted:?}"), format!("{got:?}"));
+            return Err(DataError::setting("target of the validation part", wanted, got));
+        }
+        for part in [&train, &validation] {
+            if part.is_empty() {
+                return Err(DataError::Empty { dataset: part.name().to_owned() });
+            }
+        }
+        Ok(Self { name: name.into(), train, validation, augmentation: Pipeline::new() })
+    }
+
+    /// The same sets with a suggestion of how to augment the training samples.
+    #[must_use]
+    pub fn with_augmentation(mut self, augmentation: Pipeline) -> Self {
+        self.augmentation = augmentation;
+        self
+    }
+
+    fn held_out(all: impl Dataset + 'static) -> Result<Self, DataError> {
+        let name = all.name().to_owned();
+        let (train, validation) = split(Arc::new(all), HELD_OUT, SPLIT_SEED)?;
+        Self::new(name, Arc::new(train), Arc::new(validation))
+    }
+}
+
+impl std::fmt::Debug for DataSplits {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DataSplits")
+            .field("name", &self.name)
+            .field("train", &self.train.len())
+            .field("validation", &self.validation.len())
+            .field("augmentation", &self.augmentation)
+            .finish()
+    }
+}
+
+/// Opens the data that `spec` names:
+///
+/// | spec | data | held out |
+/// | --- | --- | --- |
+/// | `digits` | [`digits`](crate::digits()) | a fixed fifth |
+/// | `mnist:DIR` | [`mnist_splits`](crate::mnist_splits) | `t10k`, or a fixed tenth of what there is |
+/// | `cifar10:DIR` | [`cifar10_splits`](crate::cifar10_splits) | `test_batch.bin`, or a fixed tenth |
+/// | `images:DIR` | [`image_folder_splits`](crate::image_folder_splits) | `test/` or `val/`, or a fixed fifth |
+/// | `csv:FILE` | [`csv_file`](crate::csv_file) | a fixed fifth |
+///
+/// Two of them take options after a question mark, with `&` between:
+/// `images:DIR?size=64x48&colour=grey` (`size` is a side, or height x width; `cache` in bytes) and
+/// `csv:FILE?target=price&kind=values&header=yes&delimiter=;` (`target` is a name or a number counted
+/// from 0; `kind` is `classes`, `values` or a number of labels).
+///
+/// # Errors
+/// [`DataError::Spec`] for a text of another form; else those of the data set.
+///
+/// ```
+/// let data = onestep_data::open("digits")?;
+/// assert_eq!((data.train.len(), data.validation.len()), (1438, 359));
+///
+/// let error = onestep_data::open("minst:somewhere").unwrap_err();
+/// assert!(error.to_string().starts_with("data `minst:somewhere`: unknown kind `minst`"));
+/// # Ok::<(), onestep_data::DataError>(())
+/// ```
+pub fn open(spec: &str) -> Result<DataSplits, DataError> {
+    let refuse = |reason: String| DataError::Spec { spec: spec.to_owned(), reason };
+    let (kind, place) = spec.split_once(':').unwrap_or((spec, ""));
+    match kind {
+        "digits" if place.is_empty() => return DataSplits::held_out(digits()?),
+        "digits" => return Err(refuse("the digits are embedded and have no folder".to_owned())),
+        "mnist" | "cifar10" | "images" | "csv" => {}
+        _ => return Err(refuse(format!("unknown kind `{kind}`"))),
+    }
+    let takes_options = matches!(kind, "images" | "csv");
+    let (place, options) = match place.split_once('?') {
+        Some((place, options)) if takes_options => (place, options),
+        _ => (place, ""),
+    };
+    if place.is_empty() {
+        let missing = if kind == "csv" { "file" } else { "folder" };
+        return Err(refuse(format!("its {missing} is missing")));
+    }
+    match kind {
+        "mnist" => mnist_splits(place),
+        "cifar10" => cifar10_splits(place),
+        "images" => image_folder_splits(place, &image_options(options).map_err(refuse)?),
+        _ => DataSplits::held_out(csv_file(place, &csv_options(options).map_err(refuse)?)?),
+    }
+}
+
+/// The `key=value` pairs of an option text.
+fn pairs(options: &str) -> impl Iterator<Item = (&str, &str)> {
+    let pairs = options.split('&').filter(|pair| !pair.is_empty());
+    pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+}
+
+fn image_options(text: &str) -> Result<ImageOptions, String> {
+    let mut options = ImageOptions::default();
+    for (key, value) in pairs(text) {
+        let refused = |wanted: &str| format!("option {key}: expected {wanted}, got `{value}`");
+        match key {
+            "size" => {
+                let (height, width) = value.split_once('x').unwrap_or((value, value));
+                let (Ok(height), Ok(width)) = (height.parse(), width.parse()) else {
+                    return Err(refused("a number of pixels or HEIGHTxWIDTH"));
+                };
+                options.size = Some((height, width));
+            }
+            "colour" | "color" => {
+                options.colour = Some(value.parse().map_err(|_| refused("grey or rgb"))?);
+            }
+            "cache" => {
+                options.cache_bytes = value.parse().map_err(|_| refused("a number of bytes"))?;
+            }
+            _ => return Err(format!("unknown option `{key}` (there are size, colour, cache)")),
+        }
+    }
+    Ok(options)
+}
+
+fn csv_options(text: &str) -> Result<CsvOptions, String> {
+    let mut options = CsvOptions::default();
+    for (key, value) in pairs(text) {
+        let refused = |wanted: &str| format!("option {key}: expected {wanted}, got `{value}`");
+        match key {
+            "target" => {
+                options.target =
+                    value.parse().map_or_else(|_| Column::Name(value.to_owned()), Column::Index);
+            }
+            "kind" => {
+                options.kind = match value {
+                    "classes" => CsvTarget::Classes,
+                    "values" => CsvTarget::Values,
+                    count => CsvTarget::Labels(
+                        count.parse().map_err(|_| refused("classes, values or a number"))?,
+                    ),
+                }
+            }
+            "header" => {
+                options.header = match value {
+                    "yes" => Some(true),
+                    "no" => Some(false),
+                    _ => return Err(refused("yes or no")),
+                }
+            }
+            "delimiter" => {
+                let [byte] = value.as_bytes() else { return Err(refused("one ASCII character")) };
+                options.delimiter = *byte;
+            }
+            _ => {
+                let known = "target, kind, header, delimiter";
+                return Err(format!("unknown option `{key}` (there are {known})"));
+            }
+        }
+    }
+    Ok(options)
+}
