@@ -1,15 +1,27 @@
 //! The compiler of onestep: graphs, automatic differentiation, plans, executors and tickets.
 
 mod autodiff;
+mod counters;
 mod error;
+mod executor;
 mod graph;
-mod program;
 pub mod ops;
 pub mod philox;
+pub mod plan;
+mod program;
 pub mod reference;
+mod state;
+mod ticket;
 
 pub use autodiff::gradients;
-pub use error::GraphError;
+pub use counters::StepCounters;
+pub use error::{EngineError, GraphError};
+pub use executor::{Executor, Feeds, Scalars, Step};
 pub use graph::{Graph, Node, Type, Value};
-pub use program::{GroupUpdate, Mode, Named, ParameterGroup, ParameterInfo, Program, StateUpdate, UpdateGraph};
 pub use onestep_memory::{DType, Shape};
+pub use plan::{Footprint, Plan};
+pub use program::{
+    GroupUpdate, Mode, Named, ParameterGroup, ParameterInfo, Program, StateUpdate, UpdateGraph,
+};
+pub use state::{StateBuffer, StateEntry, StateInfo, StateKind, StateLayout, StateTable};
+pub use ticket::{MAX_REPORTS, Reports, Ticket, TicketRing};

@@ -1,0 +1,105 @@
+//! The boundary between the compiler and a device.
+
+use onestep_memory::{MemoryManager, Staged, Tensor};
+
+use crate::counters::StepCounters;
+use crate::error::EngineError;
+use crate::plan::Footprint;
+use crate::program::Program;
+use crate::state::StateTable;
+use crate::ticket::Ticket;
+
+/// What a step takes from the host besides its feeds.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Scalars {
+    /// The seed of the run: half of the key of its random numbers.
+    pub seed: u64,
+    /// The number of the step, from 1: the other half.
+    pub step: u64,
+    /// Values by name. `step` need not be among them.
+    values: Vec<(&'static str, f32)>,
+}
+
+impl Scalars {
+    /// Scalars of step 1 of a run with a seed.
+    pub fn new(seed: u64) -> Self {
+        Scalars { seed, step: 1, values: Vec::new() }
+    }
+
+    /// Sets a named scalar; allocates only when the name is new.
+    pub fn set(&mut self, name: &'static str, value: f32) {
+        match self.values.iter_mut().find(|(n, _)| *n == name) {
+            Some((_, slot)) => *slot = value,
+            None => self.values.push((name, value)),
+        }
+    }
+
+    /// The named scalar; `step` is always there.
+    pub fn get(&self, name: &str) -> Option<f32> {
+        let named = self.values.iter().find(|(n, _)| *n == name).map(|&(_, v)| v);
+        named.or_else(|| (name == "step").then_some(self.step as f32))
+    }
+}
+
+/// The tensors of one batch.
+#[derive(Clone, Copy, Debug)]
+pub struct Feeds<'a> {
+    /// One tensor for each input leaf, in the program's order.
+    pub tensors: &'a [Tensor],
+    /// The staging slot they lie in, which an asynchronous executor keeps until it has read it.
+    pub staged: Option<&'a Staged>,
+}
+
+impl<'a> Feeds<'a> {
+    /// Feeds that are not staged.
+    pub fn new(tensors: &'a [Tensor]) -> Self {
+        Feeds { tensors, staged: None }
+    }
+}
+
+/// Compiles programs for a device.
+pub trait Executor: Send {
+    /// The device's name for people, such as `cpu (2 threads, avx512)`.
+    fn name(&self) -> String;
+
+    /// The memory of the device.
+    fn memory(&self) -> &MemoryManager;
+
+    /// Compiles a program whose state lies in `state`. All checks are made here.
+    ///
+    /// # Errors
+    /// An op that the device lacks, or memory beyond the budget.
+    fn compile(
+        &mut self,
+        program: &Program,
+        state: &StateTable,
+    ) -> Result<Box<dyn Step>, EngineError>;
+
+    /// What was done so far.
+    fn counters(&self) -> StepCounters;
+}
+
+/// A compiled program on a device.
+pub trait Step: Send {
+    /// Runs the program once: the one native call of a step. It may return before the work is
+    /// done; the ticket tells. The engine has checked the feeds.
+    ///
+    /// # Errors
+    /// Out of memory or device lost, and then the same error from each later call.
+    fn submit(&mut self, feeds: Feeds<'_>, scalars: &Scalars) -> Result<Ticket, EngineError>;
+
+    /// The f32 elements of an output after the last step; waits for it.
+    ///
+    /// # Errors
+    /// There is no output of this name, or no step was run.
+    fn read_output(&mut self, name: &str) -> Result<Vec<f32>, EngineError>;
+
+    /// The names of the ticket's scalars.
+    fn reports(&self) -> &[String];
+
+    /// Memory, known before the first step.
+    fn footprint(&self) -> Footprint;
+
+    /// The plan as text.
+    fn dump(&self) -> String;
+}

@@ -1,0 +1,224 @@
+//! The state table: everything that lives from step to step, by name.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use onestep_memory::{DType, MemoryManager, Shape, Tensor};
+
+use crate::error::EngineError;
+use crate::program::{ParameterGroup, UpdateGraph};
+
+/// A flat f32 buffer of the state table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StateBuffer {
+    /// Its name, such as `parameter.all` or `exp_avg.all`.
+    pub name: String,
+    /// Its length.
+    pub elements: usize,
+    /// What it is filled with at first.
+    pub initial: f32,
+}
+
+/// A named tensor within a buffer of the state table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StateEntry {
+    /// Its name: `conv1.weight` for a parameter or running statistic, `exp_avg.conv1.weight` for
+    /// optimizer state.
+    pub name: String,
+    /// What it is.
+    pub kind: StateKind,
+    /// The buffer's position in the layout.
+    pub buffer: usize,
+    /// Elements before it.
+    pub offset: usize,
+    /// Its shape.
+    pub shape: Shape,
+}
+
+/// What an entry of the state table is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum StateKind {
+    /// Learned by the optimizer.
+    Parameter,
+    /// Kept by the optimizer for a parameter.
+    Optimizer,
+    /// Kept by the model, such as running statistics.
+    Model,
+}
+
+/// A tensor of the model that is kept between steps but not learned.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StateInfo {
+    /// The name of its leaf, such as `bn1.running_mean`.
+    pub name: String,
+    /// Its shape.
+    pub shape: Shape,
+    /// What it is filled with at first.
+    pub initial: f32,
+}
+
+/// Where each named tensor of the state table lies. It does not depend on the batch size, so all
+/// programs of a model share one table.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StateLayout {
+    buffers: Vec<StateBuffer>,
+    entries: Vec<StateEntry>,
+    by_name: HashMap<String, usize>,
+}
+
+impl StateLayout {
+    /// The layout of a model's parameters and state and, where it is trained, of its optimizer's.
+    ///
+    /// # Errors
+    /// Two tensors of one name.
+    pub fn new(
+        groups: &[ParameterGroup],
+        states: &[StateInfo],
+        update: Option<&UpdateGraph>,
+    ) -> Result<Self, EngineError> {
+        let mut layout = StateLayout::default();
+        for group in groups {
+            layout.add_group(group, &parameter_buffer(&group.name), "", StateKind::Parameter, 0.0)?;
+            let updates = update.map_or(&[][..], |u| &u.groups);
+            for state in updates.iter().filter(|u| u.group == group.name).flat_map(|u| &u.states) {
+                let buffer = optimizer_buffer(&state.kind, &group.name);
+                let prefix = format!("{}.", state.kind);
+                layout.add_group(group, &buffer, &prefix, StateKind::Optimizer, state.initial)?;
+            }
+        }
+        for state in states {
+            let (name, shape) = (state.name.clone(), state.shape.clone());
+            layout.buffers.push(StateBuffer {
+                name: name.clone(),
+                elements: shape.elements(),
+                initial: state.initial,
+            });
+            let buffer = layout.buffers.len() - 1;
+            let kind = StateKind::Model;
+            layout.add_entry(StateEntry { name, kind, buffer, offset: 0, shape })?;
+        }
+        Ok(layout)
+    }
+
+    fn add_group(
+        &mut self,
+        group: &ParameterGroup,
+        buffer_name: &str,
+        prefix: &str,
+        kind: StateKind,
+        initial: f32,
+    ) -> Result<(), EngineError> {
+        let (name, elements) = (buffer_name.to_owned(), group.elements());
+        self.buffers.push(StateBuffer { name, elements, initial });
+        let buffer = self.buffers.len() - 1;
+        let mut offset = 0;
+        for parameter in &group.parameters {
+            let (name, shape) = (format!("{prefix}{}", parameter.name), parameter.shape.clone());
+            let size = shape.elements();
+            self.add_entry(StateEntry { name, kind, buffer, offset, shape })?;
+            offset += size;
+        }
+        Ok(())
+    }
+
+    fn add_entry(&mut self, entry: StateEntry) -> Result<(), EngineError> {
+        let name = entry.name.clone();
+        if self.by_name.insert(name.clone(), self.entries.len()).is_some() {
+            return Err(EngineError::DuplicateState { name });
+        }
+        self.entries.push(entry);
+        Ok(())
+    }
+
+    /// The flat buffers.
+    pub fn buffers(&self) -> &[StateBuffer] {
+        &self.buffers
+    }
+
+    /// The named tensors in order.
+    pub fn entries(&self) -> &[StateEntry] {
+        &self.entries
+    }
+
+    /// The named tensor.
+    ///
+    /// # Errors
+    /// There is none of this name.
+    pub fn entry(&self, name: &str) -> Result<&StateEntry, EngineError> {
+        self.by_name
+            .get(name)
+            .map(|&index| &self.entries[index])
+            .ok_or_else(|| EngineError::UnknownState { name: name.to_owned() })
+    }
+
+    /// Bytes of all buffers.
+    pub fn bytes(&self) -> usize {
+        self.buffers.iter().map(|b| b.elements * DType::F32.size()).sum()
+    }
+}
+
+/// The name of the buffer of a group's parameters.
+pub(crate) fn parameter_buffer(group: &str) -> String {
+    format!("parameter.{group}")
+}
+
+/// The name of the buffer of one kind of optimizer state of a group.
+pub(crate) fn optimizer_buffer(kind: &str, group: &str) -> String {
+    format!("{kind}.{group}")
+}
+
+/// The buffers of a layout on a device. Cloning shares them.
+#[derive(Clone, Debug)]
+pub struct StateTable {
+    layout: Arc<StateLayout>,
+    tensors: Arc<[Tensor]>,
+}
+
+impl StateTable {
+    /// Allocates the buffers and fills them with their initial values.
+    ///
+    /// # Errors
+    /// Out of memory or over the budget.
+    pub fn new(layout: StateLayout, memory: &MemoryManager) -> Result<Self, EngineError> {
+        let mut tensors = Vec::with_capacity(layout.buffers.len());
+        for buffer in &layout.buffers {
+            let tensor = memory.zeros(Shape::new(&[buffer.elements])?, DType::F32)?;
+            if buffer.initial != 0.0 {
+                tensor.write(&vec![buffer.initial; buffer.elements])?;
+            }
+            tensors.push(tensor);
+        }
+        Ok(StateTable { layout: Arc::new(layout), tensors: tensors.into() })
+    }
+
+    /// Where each tensor lies.
+    pub fn layout(&self) -> &StateLayout {
+        &self.layout
+    }
+
+    /// The buffers in the order of the layout.
+    pub fn tensors(&self) -> &[Tensor] {
+        &self.tensors
+    }
+
+    /// The elements of a named tensor. The caller makes sure that no step is in flight.
+    ///
+    /// # Errors
+    /// There is none of this name, or the device cannot be read.
+    pub fn read(&self, name: &str) -> Result<Vec<f32>, EngineError> {
+        Ok(self.view(name)?.read()?)
+    }
+
+    /// Replaces the elements of a named tensor. The caller makes sure that no step is in flight.
+    ///
+    /// # Errors
+    /// There is none of this name, the count is wrong, or the device cannot be written.
+    pub fn write(&self, name: &str, data: &[f32]) -> Result<(), EngineError> {
+        Ok(self.view(name)?.write(data)?)
+    }
+
+    fn view(&self, name: &str) -> Result<Tensor, EngineError> {
+        let entry = self.layout.entry(name)?;
+        Ok(self.tensors[entry.buffer].view(entry.offset, entry.shape.clone())?)
+    }
+}
