@@ -1,6 +1,6 @@
 //! The reference count of things that are recycled instead of freed.
 
-use std::sync::atomic::{AtomicUsize, Ordering, fence};
+use crate::sync::atomic::{AtomicUsize, Ordering, fence};
 
 /// Counts handles. It differs from `Arc` in one thing: when the count reaches zero the owner
 /// recycles the thing, allocation and all, so that the next user needs no heap memory.
