@@ -5,6 +5,7 @@
 mod dataset;
 mod error;
 mod in_memory;
+mod loader;
 mod picture;
 mod pipeline;
 mod random;
@@ -15,6 +16,7 @@ mod transform;
 pub use dataset::{Dataset, TargetMut, TargetSpec, read_sample};
 pub use error::DataError;
 pub use in_memory::InMemory;
+pub use loader::{Batch, DataLoader, DataLoaderBuilder, Epoch, LoaderStatistics};
 pub use picture::{Colour, read_picture};
 pub use pipeline::Pipeline;
 pub use random::SampleRng;

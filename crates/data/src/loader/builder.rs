@@ -1,0 +1,209 @@
+//! The settings of a loader.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use onestep_memory::{MemoryManager, StagingPool};
+
+use super::batch::layout;
+use super::fill::{Filler, Scratch};
+use super::order::Batching;
+use super::workers::Workers;
+use super::{DataLoader, LoaderStatistics, Mode};
+use crate::{DataError, Dataset, Pipeline};
+
+/// Makes a [`DataLoader`].
+#[derive(Clone)]
+pub struct DataLoaderBuilder {
+    dataset: Arc<dyn Dataset>,
+    batch_size: usize,
+    workers: usize,
+    prefetch: Option<usize>,
+    in_flight: usize,
+    shuffle: bool,
+    seed: u64,
+    drop_last: bool,
+    training: bool,
+    pipeline: Pipeline,
+    slot_timeout: Duration,
+}
+
+impl DataLoaderBuilder {
+    pub(crate) fn new(dataset: Arc<dyn Dataset>) -> Self {
+        Self {
+            dataset,
+            batch_size: 32,
+            workers: 2,
+            prefetch: None,
+            in_flight: 3,
+            shuffle: false,
+            seed: 0,
+            drop_last: false,
+            training: false,
+            pipeline: Pipeline::new(),
+            slot_timeout: Duration::from_secs(120),
+        }
+    }
+
+    /// Samples in a batch; 32 unless set.
+    #[must_use]
+    pub fn batch_size(mut self, samples: usize) -> Self {
+        self.batch_size = samples;
+        self
+    }
+
+    /// Worker threads; 2 unless set. With 0 the caller's own thread fills each batch when it is
+    /// asked for.
+    #[must_use]
+    pub fn workers(mut self, threads: usize) -> Self {
+        self.workers = threads;
+        self
+    }
+
+    /// Batches that are prepared beyond those that the caller has; as many as there are workers,
+    /// and 2 at least, unless set.
+    #[must_use]
+    pub fn prefetch(mut self, batches: usize) -> Self {
+        self.prefetch = Some(batches);
+        self
+    }
+
+    /// Batches that the caller keeps at the same time (steps that have not completed); 3 unless set.
+    /// The staging ring has a slot for each of these and for each prefetched one.
+    #[must_use]
+    pub fn in_flight(mut self, batches: usize) -> Self {
+        self.in_flight = batches;
+        self
+    }
+
+    /// Whether each epoch has an order of its own; off unless set.
+    #[must_use]
+    pub fn shuffle(mut self, shuffle: bool) -> Self {
+        self.shuffle = shuffle;
+        self
+    }
+
+    /// The seed of the order and of random transforms; 0 unless set.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Whether a last batch that is not full is left out; off unless set.
+    #[must_use]
+    pub fn drop_last(mut self, drop_last: bool) -> Self {
+        self.drop_last = drop_last;
+        self
+    }
+
+    /// Whether the pipeline's steps for training are applied; off unless set.
+    #[must_use]
+    pub fn training(mut self, training: bool) -> Self {
+        self.training = training;
+        self
+    }
+
+    /// What the workers do to each input; nothing unless set.
+    #[must_use]
+    pub fn pipeline(mut self, pipeline: Pipeline) -> Self {
+        self.pipeline = pipeline;
+        self
+    }
+
+    /// How long to wait when every slot is held by the caller, before that is an error; two minutes
+    /// unless set.
+    #[must_use]
+    pub fn slot_timeout(mut self, timeout: Duration) -> Self {
+        self.slot_timeout = timeout;
+        self
+    }
+
+    /// Checks the settings, takes the staging memory and starts the threads.
+    ///
+    /// # Errors
+    /// [`DataError::Empty`] for a data set without samples, [`DataError::Setting`] for a setting (or a
+    /// pipeline) that does not suit, [`DataError::Memory`] where `memory` has no room for the slots,
+    /// [`DataError::Thread`] where a thread cannot be started.
+    pub fn build(self, memory: &MemoryManager) -> Result<DataLoader, DataError> {
+        self.check()?;
+        let input_shape = self.dataset.input_shape();
+        let target = self.dataset.target();
+        self.pipeline.check(&input_shape)?;
+        let slots = self.prefetch.unwrap_or(self.workers.max(2)) + self.in_flight;
+        let layout = layout(self.batch_size, &input_shape, &target)?;
+        let pool = StagingPool::new(memory, slots, &layout)?;
+        let batching = Batching {
+            samples: self.dataset.len(),
+            batch_size: self.batch_size,
+            drop_last: self.drop_last,
+        };
+        let filler = Arc::new(Filler {
+            name: self.dataset.name().to_owned(),
+            dataset: self.dataset,
+            pipeline: self.pipeline,
+            training: self.training,
+            seed: self.seed,
+            input_shape,
+            target,
+        });
+        let mode = match self.workers {
+            0 => Mode::Caller(Scratch::default()),
+            workers => Mode::Workers(Workers::start(&filler, &pool, workers)?),
+        };
+        Ok(DataLoader {
+            filler,
+            pool,
+            mode,
+            batching,
+            shuffle: self.shuffle,
+            slot_timeout: self.slot_timeout,
+            runs: 0,
+            statistics: LoaderStatistics::default(),
+        })
+    }
+
+    fn check(&self) -> Result<(), DataError> {
+        let name = self.dataset.name();
+        if self.dataset.is_empty() {
+            return Err(DataError::Empty { dataset: name.to_owned() });
+        }
+        if self.dataset.input_shape().elements() == 0 {
+            let (wanted, got) = ("at least one element", self.dataset.input_shape());
+            return Err(DataError::setting("input shape", wanted, got));
+        }
+        for (setting, value) in [
+            ("batch size", self.batch_size),
+            ("in_flight", self.in_flight),
+            ("prefetch", self.prefetch.unwrap_or(1)),
+        ] {
+            if value == 0 {
+                return Err(DataError::setting(setting, "at least 1", value));
+            }
+        }
+        let samples = self.dataset.len();
+        if self.drop_last && self.batch_size > samples {
+            let wanted =
+                format!("at most the {samples} samples of {name}, as a short batch is left out");
+            return Err(DataError::setting("batch size", wanted, self.batch_size));
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for DataLoaderBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DataLoaderBuilder")
+            .field("dataset", &self.dataset.name())
+            .field("batch_size", &self.batch_size)
+            .field("workers", &self.workers)
+            .field("prefetch", &self.prefetch)
+            .field("in_flight", &self.in_flight)
+            .field("shuffle", &self.shuffle)
+            .field("seed", &self.seed)
+            .field("drop_last", &self.drop_last)
+            .field("training", &self.training)
+            .field("pipeline", &self.pipeline.to_string())
+            .finish_non_exhaustive()
+    }
+}

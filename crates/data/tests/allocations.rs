@@ -1,0 +1,74 @@
+//! In the steady state a batch costs no heap allocation, on any thread.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use onestep_data::{DataLoader, digits};
+use onestep_memory::MemoryManager;
+
+struct Counting;
+
+static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every method passes its arguments on to the system's allocator, unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::SeqCst);
+        // SAFETY: the caller keeps the contract of `alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller keeps the contract of `dealloc`, and `pointer` came from `System`.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::SeqCst);
+        // SAFETY: the caller keeps the contract of `realloc`, and `pointer` came from `System`.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Runs alone in its process: every allocation between the marks is the loader's.
+#[test]
+fn a_batch_allocates_nothing() {
+    for workers in [0, 1, 3] {
+        let mut loader = DataLoader::builder(Arc::new(digits().unwrap()))
+            .batch_size(16)
+            .workers(workers)
+            .shuffle(true)
+            .training(true)
+            .pipeline("crop=1,flip,+normalise=0.3:0.4".parse().unwrap())
+            .build(&MemoryManager::host())
+            .unwrap();
+        // Threads, channels and rooms reach their size; every worker must have had its turn.
+        for warm_up in 0..3 {
+            loader.epoch(warm_up).for_each(|batch| drop(batch.unwrap()));
+        }
+        let mut epoch = loader.epoch(3);
+        let mut ink = 0.0;
+        for batch in epoch.by_ref().take(10) {
+            drop(batch.unwrap());
+        }
+        let before = ALLOCATIONS.load(Ordering::SeqCst);
+        let mut batches = 0;
+        for batch in epoch {
+            let batch = batch.unwrap();
+            let mut first = [0.0f32; 1];
+            let view = batch.input().view(0, [1]).unwrap();
+            view.read_into(&mut first).unwrap();
+            ink += first[0];
+            batches += 1;
+        }
+        let allocations = ALLOCATIONS.load(Ordering::SeqCst) - before;
+        // The last of them is short: 1797 = 112 * 16 + 5.
+        assert_eq!(batches, 103);
+        assert!(ink.is_finite());
+        assert_eq!(allocations, 0, "{workers} workers");
+    }
+}
