@@ -91,6 +91,16 @@ pub enum EngineError {
         /// What is missing.
         missing: &'static str,
     },
+    /// The source of programs, such as a model, could not make one.
+    #[error("no program to {mode:?} a batch of {batch}: {reason}")]
+    Source {
+        /// What the program was to be for.
+        mode: crate::program::Mode,
+        /// The batch size.
+        batch: usize,
+        /// Why not.
+        reason: String,
+    },
     /// A step would need more memory than the budget has.
     #[error(
         "the step needs {} ({} of activations, {} of state, {} of batch), but the budget is {}; \

@@ -2,9 +2,11 @@
 
 mod autodiff;
 mod counters;
+mod engine;
 mod error;
 mod executor;
 mod graph;
+mod lower;
 pub mod ops;
 pub mod philox;
 pub mod plan;
@@ -15,9 +17,11 @@ mod ticket;
 
 pub use autodiff::gradients;
 pub use counters::StepCounters;
+pub use engine::{Engine, ProgramSource};
 pub use error::{EngineError, GraphError};
 pub use executor::{Executor, Feeds, Scalars, Step};
 pub use graph::{Graph, Node, Type, Value};
+pub use lower::StepGraph;
 pub use onestep_memory::{DType, Shape};
 pub use plan::{Footprint, Plan};
 pub use program::{

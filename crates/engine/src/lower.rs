@@ -1,0 +1,197 @@
+//! From a program to one explicit graph of the whole step: forward, loss, backward, update. For
+//! executors whose platform does not differentiate by itself.
+
+use crate::autodiff::gradients;
+use crate::error::{EngineError, GraphError};
+use crate::graph::{Graph, Value};
+use crate::ops::{Leaf, LeafKind};
+use crate::program::{GroupUpdate, Mode, Named, Program, UpdateGraph};
+use crate::state::{StateLayout, optimizer_buffer, parameter_buffer};
+use crate::ticket::MAX_REPORTS;
+
+/// One graph for a whole step. Its state leaves are whole buffers of the state table.
+#[derive(Clone, Debug)]
+pub struct StepGraph {
+    /// The graph.
+    pub graph: Graph,
+    /// New contents of state buffers, by the buffer's name.
+    pub writes: Vec<Named>,
+    /// Scalars for the ticket: the loss first.
+    pub reports: Vec<Named>,
+    /// Values to be read after the step.
+    pub outputs: Vec<Named>,
+}
+
+impl StepGraph {
+    /// Lowers a program whose state lies as in `layout`.
+    ///
+    /// # Errors
+    /// The program lacks a loss or an update rule that its mode needs, an op on the way to the
+    /// loss has no gradient, or the layout lacks a tensor.
+    pub fn new(program: &Program, layout: &StateLayout) -> Result<Self, EngineError> {
+        let mut lowering = Lowering::begin(program, layout)?;
+        if program.mode == Mode::Train {
+            lowering.train()?;
+        }
+        let step = lowering.step;
+        if step.reports.len() > MAX_REPORTS {
+            let got = step.reports.len();
+            return Err(EngineError::TooManyReports { most: MAX_REPORTS, got });
+        }
+        Ok(step)
+    }
+}
+
+struct Lowering<'a> {
+    program: &'a Program,
+    step: StepGraph,
+    /// The new value of each node of the program's graph.
+    map: Vec<Value>,
+}
+
+impl<'a> Lowering<'a> {
+    /// Copies the forward graph with its parameters cut from their groups' buffers.
+    fn begin(program: &'a Program, layout: &StateLayout) -> Result<Self, EngineError> {
+        let mut graph = Graph::new();
+        let mut cut = Vec::new();
+        for group in program.groups.iter() {
+            let flat = graph.state(&parameter_buffer(&group.name), &[group.elements()])?;
+            let mut offset = 0;
+            for parameter in &group.parameters {
+                layout.entry(&parameter.name)?;
+                let end = offset + parameter.shape.elements();
+                let part = graph.slice_axis(flat, 0, offset, end)?;
+                cut.push((parameter.name.as_str(), graph.reshape(part, parameter.shape.dims())?));
+                offset = end;
+            }
+        }
+        let parameter = |leaf: &Leaf| {
+            let is_parameter = leaf.kind == LeafKind::Parameter;
+            cut.iter().find(|(name, _)| is_parameter && *name == leaf.name).map(|&(_, v)| v)
+        };
+        let map = graph.splice(&program.graph, parameter)?;
+        if let Some((name, _)) = graph.leaves(LeafKind::Parameter).next() {
+            return Err(EngineError::UnknownState { name: name.to_owned() });
+        }
+        let at = |named: &Named| Named::new(named.name.clone(), map[named.value.index()]);
+        let loss = program.loss.map(|loss| Named::new("loss", map[loss.index()]));
+        let reports = loss.into_iter().chain(program.reports.iter().map(at)).collect();
+        let outputs = program.outputs.iter().map(at).collect();
+        let step = StepGraph { graph, writes: Vec::new(), reports, outputs };
+        Ok(Lowering { program, step, map })
+    }
+
+    fn train(&mut self) -> Result<(), EngineError> {
+        let missing = |missing| EngineError::Incomplete { mode: "train", missing };
+        let update = self.program.update.clone().ok_or_else(|| missing("an update rule"))?;
+        let loss = self.program.loss.ok_or_else(|| missing("a loss"))?;
+        let flat = self.flat_gradients(self.map[loss.index()])?;
+        self.apply_update(&update, &flat)?;
+        for state in &self.program.state_updates {
+            let value = self.map[state.value.index()];
+            self.step.writes.push(Named::new(state.name.clone(), value));
+        }
+        Ok(())
+    }
+
+    /// The gradient of each group as one vector, in the order of the group's parameters.
+    fn flat_gradients(&mut self, loss: Value) -> Result<Vec<Value>, EngineError> {
+        let graph = &mut self.step.graph;
+        let parameters: Vec<_> = self.program.groups.iter().flat_map(|g| &g.parameters).collect();
+        let mut targets = Vec::with_capacity(parameters.len());
+        for parameter in &parameters {
+            // A parameter that the forward graph does not use has no node there.
+            let used = self.program.graph.find_leaf(&parameter.name);
+            targets.push(used.map(|v| self.map[v.index()]));
+        }
+        let used: Vec<Value> = targets.iter().copied().flatten().collect();
+        let mut grads = gradients(graph, loss, &used)?.into_iter();
+        let mut flat = Vec::new();
+        let mut targets = targets.into_iter();
+        for group in self.program.groups.iter() {
+            let mut parts = Vec::new();
+            for parameter in &group.parameters {
+                let grad = match targets.next().flatten().and_then(|_| grads.next()) {
+                    Some(grad) => grad,
+                    None => zeros(graph, parameter.shape.dims())?,
+                };
+                if self.program.keep_gradients {
+                    let name = format!("grad.{}", parameter.name);
+                    self.step.outputs.push(Named::new(name, grad));
+                }
+                parts.push(graph.reshape(grad, &[parameter.shape.elements()])?);
+            }
+            let gradient = match parts.is_empty() {
+                true => zeros(graph, &[0])?,
+                false => graph.concat(&parts, 0)?,
+            };
+            graph.label(gradient, &format!("gradient of group {}", group.name));
+            flat.push(gradient);
+        }
+        Ok(flat)
+    }
+
+    fn apply_update(&mut self, update: &UpdateGraph, flat: &[Value]) -> Result<(), EngineError> {
+        let mut substitutes = Vec::new();
+        for (group, &gradient) in self.program.groups.iter().zip(flat) {
+            let updates = update.groups.iter().find(|u| u.group == group.name);
+            let Some(updates) = updates else { continue };
+            self.group_leaves(updates, gradient, &mut substitutes)?;
+        }
+        let leaf_name = |value: Value| match update.graph.op(value) {
+            crate::ops::Op::Leaf(leaf) => leaf.name.clone(),
+            _ => String::new(),
+        };
+        let named: Vec<(String, Value)> =
+            substitutes.into_iter().map(|(leaf, value)| (leaf_name(leaf), value)).collect();
+        // Scalars may stand in the forward graph already.
+        let scalars: Vec<(String, Value)> = self
+            .step
+            .graph
+            .leaves(LeafKind::Scalar)
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect();
+        let map = self.step.graph.splice(&update.graph, |leaf| {
+            let known = if leaf.kind == LeafKind::Scalar { &scalars } else { &named };
+            known.iter().find(|(name, _)| *name == leaf.name).map(|&(_, v)| v)
+        })?;
+        for group in &update.groups {
+            let buffer = parameter_buffer(&group.group);
+            self.step.writes.push(Named::new(buffer, map[group.new_parameter.index()]));
+            for state in &group.states {
+                let buffer = optimizer_buffer(&state.kind, &group.group);
+                self.step.writes.push(Named::new(buffer, map[state.new.index()]));
+            }
+        }
+        let reports = update.reports.iter();
+        self.step.reports.extend(reports.map(|r| Named::new(r.name.clone(), map[r.value.index()])));
+        Ok(())
+    }
+
+    /// What stands for each leaf of a group's update.
+    fn group_leaves(
+        &mut self,
+        update: &GroupUpdate,
+        gradient: Value,
+        substitutes: &mut Vec<(Value, Value)>,
+    ) -> Result<(), GraphError> {
+        let graph = &mut self.step.graph;
+        let name = parameter_buffer(&update.group);
+        let parameter = graph
+            .find_leaf(&name)
+            .ok_or(GraphError::UnknownLeaf { name, known: "no such group".into() })?;
+        substitutes.push((update.parameter, parameter));
+        substitutes.push((update.gradient, gradient));
+        let elements = graph.shape(parameter).elements();
+        for state in &update.states {
+            let leaf = graph.state(&optimizer_buffer(&state.kind, &update.group), &[elements])?;
+            substitutes.push((state.old, leaf));
+        }
+        Ok(())
+    }
+}
+
+fn zeros(graph: &mut Graph, dims: &[usize]) -> Result<Value, GraphError> {
+    let zero = graph.constant(0.0)?;
+    graph.broadcast(zero, dims)
+}

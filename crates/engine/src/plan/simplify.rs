@@ -1,0 +1,114 @@
+//! Rewrites before planning: dead nodes go, equal nodes become one, and arithmetic with 0 and 1
+//! disappears. Automatic differentiation leaves much of all three behind.
+
+use std::collections::HashMap;
+
+use crate::error::GraphError;
+use crate::graph::{Graph, Value};
+use crate::lower::StepGraph;
+use crate::ops::{Binary, Constant, Op, Unary};
+use crate::program::Named;
+use crate::reference::live_values;
+
+/// A smaller graph that computes the same.
+pub(super) fn simplify(step: &StepGraph) -> Result<StepGraph, GraphError> {
+    let roots = step.writes.iter().chain(&step.reports).chain(&step.outputs);
+    let targets: Vec<Value> = roots.map(|named| named.value).collect();
+    let live = live_values(&step.graph, &targets);
+    let mut rewriter = Rewriter::default();
+    let mut map: Vec<Option<Value>> = vec![None; step.graph.nodes().len()];
+    for value in step.graph.values() {
+        // Leaves stay even when nothing reads them: they are the program's interface.
+        let node = step.graph.node(value);
+        if !live[value.index()] && !matches!(node.op, Op::Leaf(_)) {
+            continue;
+        }
+        let inputs: Vec<Value> = node.inputs.iter().filter_map(|i| map[i.index()]).collect();
+        map[value.index()] = Some(rewriter.add(&node.op, &inputs, node.label.as_deref())?);
+    }
+    let rename = |named: &[Named]| {
+        let renamed = named.iter().filter_map(|n| {
+            map[n.value.index()].map(|value| Named::new(n.name.clone(), value))
+        });
+        renamed.collect::<Vec<_>>()
+    };
+    let (writes, reports) = (rename(&step.writes), rename(&step.reports));
+    let outputs = rename(&step.outputs);
+    let pruned = StepGraph { graph: rewriter.graph, writes, reports, outputs };
+    Ok(pruned)
+}
+
+#[derive(Default)]
+struct Rewriter {
+    graph: Graph,
+    /// Nodes by op and operands. Ops hold floats, so their text is the key.
+    known: HashMap<(String, Vec<Value>), Value>,
+}
+
+impl Rewriter {
+    fn add(&mut self, op: &Op, inputs: &[Value], label: Option<&str>) -> Result<Value, GraphError> {
+        if let Some(value) = self.identity(op, inputs) {
+            return Ok(value);
+        }
+        let (op, inputs) = match self.fold(op, inputs) {
+            Some(constant) => (Op::Constant(constant), &[][..]),
+            None => (op.clone(), inputs),
+        };
+        let key = (format!("{op:?}"), inputs.to_vec());
+        if let Some(&value) = self.known.get(&key) {
+            return Ok(value);
+        }
+        let value = self.graph.push(op, inputs)?;
+        if let Some(label) = label {
+            self.graph.label(value, label);
+        }
+        self.known.insert(key, value);
+        Ok(value)
+    }
+
+    /// The operand that the op would only copy.
+    fn identity(&self, op: &Op, inputs: &[Value]) -> Option<Value> {
+        let number = |value| self.number(value);
+        match (op, inputs) {
+            (Op::Binary(Binary::Add), &[a, b]) if number(b) == Some(0.0) => Some(a),
+            (Op::Binary(Binary::Add), &[a, b]) if number(a) == Some(0.0) => Some(b),
+            (Op::Binary(Binary::Sub), &[a, b]) if number(b) == Some(0.0) => Some(a),
+            (Op::Binary(Binary::Mul | Binary::Div), &[a, b]) if number(b) == Some(1.0) => Some(a),
+            (Op::Binary(Binary::Mul), &[a, b]) if number(a) == Some(1.0) => Some(b),
+            (Op::Unary(Unary::Neg), &[x]) => match self.graph.node(x) {
+                node if node.op == Op::Unary(Unary::Neg) => node.inputs.first().copied(),
+                _ => None,
+            },
+            (Op::Reshape(reshape), &[x]) if &reshape.shape == self.graph.shape(x) => Some(x),
+            (Op::Reduce(reduce), &[x]) => {
+                let dims = self.graph.shape(x).dims();
+                reduce.axes.iter().all(|&axis| dims[axis] == 1).then_some(x)
+            }
+            _ => None,
+        }
+    }
+
+    /// The number that a value repeats, if it repeats one known at compile time.
+    fn number(&self, value: Value) -> Option<f32> {
+        let node = self.graph.node(value);
+        match &node.op {
+            Op::Constant(constant) => constant.as_scalar(),
+            Op::Broadcast(_) | Op::Reshape(_) => self.number(*node.inputs.first()?),
+            _ => None,
+        }
+    }
+
+    /// The result of arithmetic between scalar constants.
+    fn fold(&self, op: &Op, inputs: &[Value]) -> Option<Constant> {
+        let scalar = |value: Value| match self.graph.op(value) {
+            Op::Constant(constant) => constant.as_scalar().map(f64::from),
+            _ => None,
+        };
+        let result = match (op, inputs) {
+            (Op::Unary(unary), &[x]) => unary.apply(scalar(x)?),
+            (Op::Binary(binary), &[a, b]) => binary.apply(scalar(a)?, scalar(b)?),
+            _ => return None,
+        };
+        Some(Constant::scalar(result as f32))
+    }
+}

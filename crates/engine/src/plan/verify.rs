@@ -1,0 +1,135 @@
+//! Checks of a finished plan. They hold for every correct plan whatever the passes did, so a
+//! defect in a pass is found before a kernel reads garbage.
+
+use std::collections::HashMap;
+
+use super::types::{Kernel, Place, Plan, Region, Work};
+use crate::error::EngineError;
+
+/// Checks that every kernel reads only what is there and never reads what it overwrites, and that
+/// operands lie within their regions.
+///
+/// # Errors
+/// [`EngineError::Invariant`] that names the kernel.
+pub fn verify(plan: &Plan) -> Result<(), EngineError> {
+    let mut written: Vec<(usize, usize)> = Vec::new();
+    for (position, kernel) in plan.kernels.iter().enumerate() {
+        let fail = |what: String| EngineError::Invariant {
+            what: format!("kernel {position} ({}): {what}", kernel.label),
+        };
+        for place in kernel.reads() {
+            check_bounds(plan, place).map_err(fail)?;
+            if place.region == Region::Arena && !covered(&written, span(place)) {
+                return Err(fail(format!("reads {place}, which nothing has written")));
+            }
+        }
+        for place in kernel.writes() {
+            check_bounds(plan, place).map_err(fail)?;
+            check_overlap(kernel, place).map_err(fail)?;
+            if place.region == Region::Arena {
+                written.push(span(place));
+            }
+        }
+        check_shapes(kernel).map_err(fail)?;
+    }
+    check_lifetimes(plan)
+}
+
+/// The bytes a place touches: from its first to behind its last element.
+fn span(place: &Place) -> (usize, usize) {
+    if place.shape.elements() == 0 {
+        return (place.offset, place.offset);
+    }
+    let axes = place.shape.dims().iter().zip(place.strides());
+    let last: usize = axes.map(|(&dim, &stride)| (dim - 1) * stride).sum();
+    (place.offset, place.offset + (last + 1) * place.dtype.size())
+}
+
+fn covered(written: &[(usize, usize)], (mut start, end): (usize, usize)) -> bool {
+    while start < end {
+        let reach = written.iter().filter(|w| w.0 <= start && w.1 > start).map(|w| w.1).max();
+        let Some(reach) = reach else { return false };
+        start = reach;
+    }
+    true
+}
+
+fn check_bounds(plan: &Plan, place: &Place) -> Result<(), String> {
+    let limit = match place.region {
+        Region::Arena => Some(plan.footprint.arena),
+        Region::Feed(i) => plan.feeds.get(i).map(|feed| feed.ty.bytes()),
+        Region::Constant(i) => plan.constants.get(i).map(|c| c.len() * c.dtype().size()),
+        Region::Scalars => Some(plan.scalars.len() * size_of::<f32>()),
+        // The plan does not know the sizes of state buffers; the layout's own check does.
+        Region::State(i) => (i < plan.states.len()).then_some(usize::MAX),
+    };
+    match limit {
+        None => Err(format!("{place} is in a region that is not there")),
+        Some(limit) if span(place).1 > limit => Err(format!("{place} ends behind {limit}")),
+        Some(_) => Ok(()),
+    }
+}
+
+/// A result may lie exactly on an operand of a fused kernel, and otherwise apart from all.
+fn check_overlap(kernel: &Kernel, write: &Place) -> Result<(), String> {
+    for read in kernel.reads() {
+        let (w, r) = (span(write), span(read));
+        let apart = read.region != write.region || w.1 <= r.0 || r.1 <= w.0;
+        let same = read.offset == write.offset
+            && read.shape == write.shape
+            && read.is_contiguous()
+            && write.is_contiguous()
+            && matches!(kernel.work, Work::Fused(_));
+        if !apart && !same {
+            return Err(format!("writes {write} over its operand {read}"));
+        }
+    }
+    Ok(())
+}
+
+fn check_shapes(kernel: &Kernel) -> Result<(), String> {
+    let Work::Fused(fused) = &kernel.work else { return Ok(()) };
+    for place in kernel.reads() {
+        if place.shape != fused.domain {
+            return Err(format!("loads {place} in a domain of {}", fused.domain));
+        }
+    }
+    for (register, instruction) in fused.code.iter().enumerate() {
+        if instruction.operands().any(|operand| operand >= register) {
+            return Err(format!("r{register} = {instruction} reads a later register"));
+        }
+    }
+    for output in &fused.outputs {
+        let dims = output.place.shape.dims().iter().zip(fused.domain.dims());
+        let fits = output.place.shape.rank() == fused.domain.rank()
+            && dims.into_iter().all(|(&p, &d)| p == d || (output.reduce.is_some() && p == 1));
+        if !fits || output.register >= fused.code.len() {
+            return Err(format!("stores {} from a domain of {}", output.place, fused.domain));
+        }
+    }
+    Ok(())
+}
+
+/// Between the kernel that writes a stretch of the arena and each kernel that reads it as that
+/// value, nobody else may write there. A read must therefore find bytes that were last written
+/// by places of its own element type that together cover it.
+fn check_lifetimes(plan: &Plan) -> Result<(), EngineError> {
+    // The last writer of each stretch that is still whole: start -> (end, kernel).
+    let mut owner: HashMap<usize, (usize, usize)> = HashMap::new();
+    for (position, kernel) in plan.kernels.iter().enumerate() {
+        for place in kernel.writes().into_iter().filter(|p| p.region == Region::Arena) {
+            let (start, end) = span(place);
+            owner.retain(|&s, &mut (e, k)| e <= start || s >= end || k == position);
+            owner.insert(start, (end, position));
+        }
+    }
+    for named in plan.reports.iter().chain(&plan.outputs) {
+        let (start, end) = span(&named.place);
+        let whole: Vec<(usize, usize)> = owner.iter().map(|(&s, &(e, _))| (s, e)).collect();
+        if named.place.region == Region::Arena && !covered(&whole, (start, end)) {
+            let what = format!("output `{}` is overwritten before the step ends", named.name);
+            return Err(EngineError::Invariant { what });
+        }
+    }
+    Ok(())
+}
