@@ -2,8 +2,8 @@
 
 use onestep_engine::ops::LeafKind;
 use onestep_engine::{
-    DType, Graph, GraphError, Mode as ProgramMode, Named, ParameterGroup, ParameterInfo, Program,
-    UpdateGraph, Value,
+    DType, Graph, GraphError, Mode as ProgramMode, Named, ParameterGroup, Program, UpdateGraph,
+    Value,
 };
 
 use crate::error::ConformanceError;
@@ -134,13 +134,6 @@ pub(crate) fn gradient_program(
     Ok(program)
 }
 
-/// The parameters of a graph as one group.
-pub(crate) fn one_group(graph: &Graph) -> ParameterGroup {
-    let parameters = graph.leaves(LeafKind::Parameter);
-    let info = parameters.map(|(n, v)| ParameterInfo::new(n, graph.shape(v).clone()));
-    ParameterGroup::new("all", info.collect())
-}
-
 /// A run of one step whose leaves are found by `find`, which is given their names.
 pub(crate) fn one_step(
     program: Program,
@@ -152,7 +145,7 @@ pub(crate) fn one_step(
     let mut initial = collect(LeafKind::Parameter)?;
     initial.extend(collect(LeafKind::State)?);
     let feeds = Feeds { inputs: collect(LeafKind::Input)?, ..Feeds::default() };
-    Ok(Run { program, initial, steps: vec![feeds], seed: 0, first_step: 0 })
+    Ok(Run { program, initial, steps: vec![feeds], seed: 0, first_step: 1 })
 }
 
 impl Expect {

@@ -2,8 +2,10 @@
 
 mod case;
 mod error;
+mod executor;
 pub mod finite_difference;
 mod golden;
+pub mod properties;
 mod reference;
 mod report;
 mod run;
@@ -13,9 +15,10 @@ mod tolerance;
 
 pub use case::{Build, Case, Expect, Setup, Source};
 pub use error::ConformanceError;
+pub use executor::OnExecutor;
 pub use golden::{Family, Golden, GoldenTensor};
 pub use reference::Reference;
 pub use report::{Line, Mode, Report, Verdict};
-pub use run::{gradients, parity, values};
+pub use run::{gradients, parity, run_all, values};
 pub use subject::{Feeds, Outcome, Run, Subject, Tensors};
 pub use tolerance::{Comparison, EPSILON, Tolerance};

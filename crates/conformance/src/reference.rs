@@ -32,10 +32,18 @@ impl Subject for Reference {
             for (name, &number) in &feeds.scalars {
                 leaves.insert(name.clone(), scalar(f64::from(number)));
             }
+            leaves.insert("step".to_owned(), scalar((run.first_step + i as u64) as f64));
             let context = Context { seed: run.seed, step: run.first_step + i as u64 };
             let mut step = trained.step(&leaves, &context)?;
             if let Some(update) = run.program.update.as_deref() {
-                apply(update, &run.program.groups, &step, &mut leaves, &mut optimizer, &context)?;
+                apply(
+                    update,
+                    &run.program.groups,
+                    &mut step,
+                    &mut leaves,
+                    &mut optimizer,
+                    &context,
+                )?;
             }
             for named in &run.program.state_updates {
                 if let Some(new) = step.remove(&format!("state.{}", named.name)) {
@@ -145,7 +153,7 @@ fn leaf_name(graph: &Graph, leaf: Value) -> Result<String, GraphError> {
 fn apply(
     update: &UpdateGraph,
     groups: &[ParameterGroup],
-    step: &BTreeMap<String, Array>,
+    step: &mut BTreeMap<String, Array>,
     leaves: &mut Tensors,
     optimizer: &mut Tensors,
     context: &Context,
@@ -162,6 +170,12 @@ fn apply(
         let gradients = flatten(group, |name| step.get(&format!("grad.{name}")))?;
         flat.insert(leaf_name(&update.graph, rule.parameter)?, parameters);
         flat.insert(leaf_name(&update.graph, rule.gradient)?, gradients);
+    }
+    let reports: Vec<Value> = update.reports.iter().map(|n| n.value).collect();
+    for (named, array) in
+        update.reports.iter().zip(evaluate(&update.graph, &flat, context, &reports)?)
+    {
+        step.insert(named.name.clone(), array);
     }
     for (rule, group) in with_groups(update, groups) {
         let mut targets = vec![rule.new_parameter];

@@ -10,7 +10,16 @@ use crate::golden::Golden;
 use crate::reference::Reference;
 use crate::report::{Mode, Place, Report, Verdict};
 use crate::subject::{Outcome, Subject};
+use crate::table;
 use crate::tolerance::{Comparison, Tolerance};
+
+/// Runs the whole table on `subject`: values against PyTorch and parity with the f64 evaluator.
+pub fn run_all(subject: &dyn Subject) -> Report {
+    let cases = table::all();
+    let mut report = values(&cases, subject);
+    report.extend(parity(&cases, subject));
+    report
+}
 
 /// Runs cases on `subject` and compares with PyTorch's numbers.
 pub fn values(cases: &[Case], subject: &dyn Subject) -> Report {

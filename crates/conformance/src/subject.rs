@@ -21,7 +21,7 @@ pub struct Run {
     pub steps: Vec<Feeds>,
     /// The seed of the random numbers.
     pub seed: u64,
-    /// The number of the first step, for the random numbers.
+    /// The number of the first step: it keys the random numbers, and is the scalar `step`.
     pub first_step: u64,
 }
 

@@ -64,6 +64,15 @@ impl Tolerance {
         ..Self::EXACT
     };
 
+    /// Ten updates of an element, each of which rounds.
+    pub const UPDATES: Tolerance = Tolerance {
+        of_pytorch: 4.0,
+        of_element: 8.0,
+        of_largest: 1.0,
+        reason: "ten updates, each with its rounding: units of the element and PyTorch's own error",
+        ..Self::EXACT
+    };
+
     /// Many steps, each with sums: errors feed on each other.
     pub const STEPS: Tolerance = Tolerance {
         of_pytorch: 8.0,

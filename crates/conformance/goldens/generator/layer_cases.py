@@ -78,7 +78,7 @@ def pools():
         "max_pool2d_ties",
         {"type": "max_pool2d", "kernel_size": 3, "stride": 1},
         [1, 4, 4],
-        {"given": ties, "batch": 1},
+        {"given": ties},
     )
     yield pool("avg", "", [2, 6, 4])
     yield pool("avg", "_remainder", [2, 7, 5])
@@ -111,6 +111,11 @@ def shapes():
     yield "flatten", {"type": "flatten"}, [2, 3, 4], {}
     yield "flatten_start_dim", {"type": "flatten", "start_dim": 2}, [2, 3, 4], {}
     yield "reshape", {"type": "reshape", "shape": [4, 3, 2]}, [2, 3, 4], {}
+    embedding = {"type": "embedding", "name": "table", "num_embeddings": 5, "embedding_dim": 3}
+    words = torch.tensor([[4, 0, 4], [1, 1, 2]])
+    yield "embedding", embedding, [3], {"given": words}
+    yield "embedding_scalar", embedding, [], {"given": torch.tensor([3, 0, 3])}
+    yield "reshape_inferred", {"type": "reshape", "shape": [-1, 6]}, [2, 3, 4], {}
     yield "dropout_eval", {"type": "dropout", "p": 0.3}, [6], {"mode": "eval"}
 
 
@@ -135,7 +140,7 @@ def norms():
         "batch_norm2d_far_mean",
         {"type": "batch_norm", "name": "bn1"},
         [2, 3, 3],
-        {"given": far, "batch": 4},
+        {"given": far},
     )
     layer = {"type": "layer_norm", "name": "ln1"}
     yield "layer_norm", layer, [6], {}
@@ -144,7 +149,7 @@ def norms():
     yield "layer_norm_all_dims", layer | {"normalized_shape": [3, 4, 5]}, [3, 4, 5], {}
     yield "layer_norm_eps", layer | {"eps": 0.1}, [6], {}
     yield "layer_norm_not_affine", layer | {"affine": False}, [3, 6], {}
-    yield "layer_norm_far_mean", layer, [2, 3, 3], {"given": far, "batch": 4}
+    yield "layer_norm_far_mean", layer, [2, 3, 3], {"given": far}
 
 
 def activations():
@@ -163,7 +168,7 @@ def activations():
         "gelu_tanh": {"type": "gelu", "approximate": "tanh"},
     }.items():
         yield name, layer, [3, 7], {"scale": 2.0}
-        yield f"{name}_edges", layer, [8], {"given": edges, "batch": 2}
+        yield f"{name}_edges", layer, [8], {"given": edges}
     channels = {"type": "prelu", "name": "act", "num_parameters": 3}
     yield "prelu_channels", channels, [3, 4, 2], {}
     yield "prelu_features", channels, [3], {}
@@ -175,7 +180,7 @@ def softmaxes():
         yield kind, {"type": kind}, [5], {"scale": 3.0}
         yield f"{kind}_channels", {"type": kind, "dim": 1}, [4, 3, 2], {}
         yield f"{kind}_inner", {"type": kind, "dim": -2}, [4, 3, 2], {}
-        yield f"{kind}_far", {"type": kind}, [4], {"given": far, "batch": 2}
+        yield f"{kind}_far", {"type": kind}, [4], {"given": far}
 
 
 def branches():

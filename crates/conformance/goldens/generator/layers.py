@@ -23,6 +23,8 @@ def case(writer, name, layer, shape, mode="train", batch=3, given=None, scale=1.
     """One case: `layer` is one layer or a list of them; `given` is an input to use."""
     layers_ = layer if isinstance(layer, list) else [layer]
     spec = {"name": name, "input": {"shape": shape}, "layers": layers_}
+    if given is not None and not given.is_floating_point():
+        spec["input"]["dtype"] = "i32"
     rng = random(f"layers/{name}")
     x = normal(rng, batch, *shape, scale=scale) if given is None else given
     model = build(spec)
@@ -49,11 +51,13 @@ def case(writer, name, layer, shape, mode="train", batch=3, given=None, scale=1.
 def run(model, x, cotangent, dtype):
     """Forward and backward in one dtype, on copies."""
     model = copy.deepcopy(model).to(dtype)
-    x = leaf(x, dtype)
+    x = leaf(x, dtype) if x.is_floating_point() else x
     output = model(x)
     (output * cotangent.to(dtype)).sum().backward()
     _, gradients, statistics = to_ours(model)
-    results = {"output": output, "grad.input": x.grad}
+    results = {"output": output}
+    if x.is_floating_point():
+        results["grad.input"] = x.grad
     results |= {f"grad.{key}": value for key, value in gradients.items()}
     results |= {f"new_state.{key}": value for key, value in statistics.items()}
     return results

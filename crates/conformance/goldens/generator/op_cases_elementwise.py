@@ -10,6 +10,8 @@ EDGES = torch.tensor(
 )
 POSITIVE_EDGES = torch.tensor([1e-30, 1e-8, 1e-3, 0.5, 1.0, 1.0000001, 1.5, 1e3, 1e8, 1e30])
 
+CONSTANT = torch.tensor([[1.5, -2.0, 0.25], [0.0, 3.0, -1.0]])
+
 UNARY = {
     "neg": torch.neg,
     "abs": torch.abs,
@@ -97,6 +99,11 @@ def others():
     for op, function in COMPARE.items():
         # Comparisons are 1 where they hold, else 0, and have no gradient.
         yield op, op, lambda x, y, f=function: f(x.detach(), y.detach()).float(), [a, b]
+    rng = random("ops/constant")
+    table = normal(rng, 2, 3)
+    yield "constant_scalar", "constant", lambda x: x * 1.75, [normal(rng, 2, 3)]
+    yield "constant_tensor", "constant", lambda x: x * CONSTANT.to(x.dtype), [table]
+    yield "constant_indices", "constant", lambda x: x[[1, 0, 1]], [table]
     rng = random("ops/select")
     condition = torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 1.0]])
     yield (

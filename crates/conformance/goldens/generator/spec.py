@@ -74,7 +74,8 @@ def shape_after(module, shape):
     training = module.training
     module.eval()
     with torch.no_grad():
-        result = module(torch.zeros(2, *shape)).shape[1:]
+        dtype = torch.long if isinstance(module, nn.Embedding) else torch.float32
+        result = module(torch.zeros(2, *shape, dtype=dtype)).shape[1:]
     module.train(training)
     return list(result)
 
@@ -149,6 +150,7 @@ LAYERS = {
     "batch_norm": batch_norm,
     "layer_norm": layer_norm,
     "dropout": lambda l, s: nn.Dropout(l.get("p", 0.5)),
+    "embedding": lambda l, s: nn.Embedding(l["num_embeddings"], l["embedding_dim"]),
     "relu": lambda l, s: nn.ReLU(),
     "leaky_relu": lambda l, s: nn.LeakyReLU(l.get("negative_slope", 0.01)),
     "elu": lambda l, s: nn.ELU(l.get("alpha", 1.0)),

@@ -83,6 +83,15 @@ pub(super) fn cases() -> Vec<Case> {
         compare("le", Graph::le),
         compare("gt", Graph::gt),
         compare("ge", Graph::ge),
+        op("constant_scalar", ROUNDED, |g, x| g.scale(x[0], 1.75)),
+        op("constant_tensor", ROUNDED, |g, x| {
+            let c = g.constant_tensor(&[2, 3], &[1.5, -2.0, 0.25, 0.0, 3.0, -1.0])?;
+            g.mul(x[0], c)
+        }),
+        op("constant_indices", SUMS, |g, x| {
+            let rows = g.constant_indices(&[3], &[1, 0, 1])?;
+            g.gather(x[0], rows)
+        }),
         op("select", EXACT, |g, x| g.select(x[0], x[1], x[2])),
         Case::value_only("cast_i32", EXACT, NO_GRADIENT, |g, x, _| g.cast(x[0], DType::I32)),
         Case::value_only("cast_f32", EXACT, NO_GRADIENT, |g, x, _| g.cast(x[0], DType::F32)),

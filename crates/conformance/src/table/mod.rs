@@ -5,10 +5,14 @@
 mod elementwise;
 mod linear;
 mod op;
+mod optimizers;
+mod schedules;
 mod shape;
 mod windows;
 
 use crate::case::Case;
+
+pub use schedules::{SCHEDULES, check_schedules};
 
 /// Every op case.
 pub fn ops() -> Vec<Case> {
@@ -16,4 +20,14 @@ pub fn ops() -> Vec<Case> {
         .into_iter()
         .flatten()
         .collect()
+}
+
+/// Every optimizer case.
+pub fn optimizers() -> Vec<Case> {
+    optimizers::cases()
+}
+
+/// Every case that runs on an executor.
+pub fn all() -> Vec<Case> {
+    [ops(), optimizers()].into_iter().flatten().collect()
 }

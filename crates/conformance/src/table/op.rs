@@ -1,6 +1,6 @@
 //! How a line about an op becomes a case.
 
-use onestep_engine::{Graph, GraphError, Named, Shape, Value};
+use onestep_engine::{DType, Graph, GraphError, Named, Shape, Value};
 
 use crate::case::{Case, Expect, Setup, gradient_program, one_step, operand, weighted_sum};
 use crate::error::ConformanceError;
@@ -88,10 +88,12 @@ fn setup(
 
 pub(super) fn finish(
     golden: &Golden,
-    g: Graph,
+    mut g: Graph,
     output: Value,
     loss: Option<Value>,
 ) -> Result<Setup, ConformanceError> {
+    // Outputs are read as f32; the integers of the goldens are exact there.
+    let output = g.cast(output, DType::F32)?;
     let program = gradient_program(g, loss, vec![Named::new("output", output)])?;
     let mut expect = vec![Expect::first("output", "output")];
     if loss.is_some() {

@@ -1,0 +1,184 @@
+//! An executor as a [`Subject`]: each program is compiled for it and run by one call a step, as in
+//! training.
+
+use std::collections::BTreeMap;
+
+use onestep_engine::ops::LeafKind;
+use onestep_engine::reference::Array;
+use onestep_engine::{
+    DType, EngineError, Executor, Feeds as StepFeeds, Graph, Mode, Program, Scalars, Shape,
+    StateInfo, StateKind, StateLayout, StateTable, Step,
+};
+use onestep_memory::{MemoryManager, Tensor};
+
+use crate::error::ConformanceError;
+use crate::subject::{Feeds, Outcome, Run, Subject};
+
+/// Runs programs on executors that a factory makes: a new one for each run.
+///
+/// ```no_run
+/// # fn executor() -> Result<Box<dyn onestep_engine::Executor>, onestep_engine::EngineError> { unimplemented!() }
+/// use onestep_conformance::{OnExecutor, run_all};
+/// # fn main() -> Result<(), String> {
+/// run_all(&OnExecutor::new(executor)).verdict()
+/// # }
+/// ```
+pub struct OnExecutor<F> {
+    factory: F,
+}
+
+impl<F, E> OnExecutor<F>
+where
+    F: Fn() -> Result<Box<dyn Executor>, E>,
+    E: std::fmt::Display,
+{
+    /// A subject whose executors come from `factory`.
+    pub fn new(factory: F) -> Self {
+        OnExecutor { factory }
+    }
+
+    fn executor(&self) -> Result<Box<dyn Executor>, ConformanceError> {
+        (self.factory)().map_err(|e| ConformanceError::subject("making an executor", e))
+    }
+}
+
+impl<F, E> Subject for OnExecutor<F>
+where
+    F: Fn() -> Result<Box<dyn Executor>, E>,
+    E: std::fmt::Display,
+{
+    fn name(&self) -> String {
+        self.executor().map_or_else(|e| e.to_string(), |e| e.name())
+    }
+
+    fn run(&self, run: &Run) -> Result<Outcome, ConformanceError> {
+        let mut executor = self.executor()?;
+        let state = state_table(run, executor.memory())
+            .map_err(|e| ConformanceError::subject("making the state", e))?;
+        let mut step = executor
+            .compile(&run.program, &state)
+            .map_err(|e| ConformanceError::subject("compiling", e))?;
+        let mut outcome = Outcome::default();
+        for (i, feeds) in run.steps.iter().enumerate() {
+            let results = submit(run, i, feeds, executor.memory(), &mut *step, &state)
+                .map_err(|e| ConformanceError::subject("running a step", e))?;
+            outcome.steps.push(results);
+        }
+        outcome.last =
+            read_state(&state).map_err(|e| ConformanceError::subject("reading the state", e))?;
+        Ok(outcome)
+    }
+}
+
+fn state_table(run: &Run, memory: &MemoryManager) -> Result<StateTable, EngineError> {
+    let program = &run.program;
+    let states: Vec<StateInfo> = program
+        .graph
+        .leaves(LeafKind::State)
+        .map(|(name, value)| StateInfo {
+            name: name.to_owned(),
+            shape: program.graph.shape(value).clone(),
+            initial: 0.0,
+        })
+        .collect();
+    let layout = StateLayout::new(&program.groups, &states, program.update.as_deref())?;
+    let table = StateTable::new(layout, memory)?;
+    for (name, array) in &run.initial {
+        table.write(name, &singles(array))?;
+    }
+    Ok(table)
+}
+
+fn singles(array: &Array) -> Vec<f32> {
+    array.data.iter().map(|&x| x as f32).collect()
+}
+
+fn submit(
+    run: &Run,
+    index: usize,
+    feeds: &Feeds,
+    memory: &MemoryManager,
+    step: &mut dyn Step,
+    state: &StateTable,
+) -> Result<BTreeMap<String, Array>, EngineError> {
+    let tensors = feed_tensors(&run.program.graph, feeds, memory)?;
+    let mut scalars = Scalars::new(run.seed);
+    scalars.step = run.first_step + index as u64;
+    for (name, &value) in &feeds.scalars {
+        scalars.set(static_name(name), value);
+    }
+    let reports = step.submit(StepFeeds::new(&tensors), &scalars)?.wait()?;
+    let mut results = BTreeMap::new();
+    for (name, &value) in step.reports().iter().zip(reports.values()) {
+        results.insert(name.clone(), crate::reference::scalar(f64::from(value)));
+    }
+    for (name, shape) in outputs(&run.program)? {
+        let data = step.read_output(&name)?.into_iter().map(f64::from).collect();
+        results.insert(name, Array::new(shape, data)?);
+    }
+    if run.program.mode == Mode::Train {
+        results
+            .extend(read_state(state)?.into_iter().filter(|(name, _)| name.starts_with("param.")));
+    }
+    Ok(results)
+}
+
+/// The outputs of a program by name, with their shapes.
+fn outputs(program: &Program) -> Result<Vec<(String, Shape)>, EngineError> {
+    let shape = |value| program.graph.shape(value).clone();
+    let mut all: Vec<(String, Shape)> =
+        program.outputs.iter().map(|n| (n.name.clone(), shape(n.value))).collect();
+    if program.keep_gradients {
+        let parameters = program.groups.iter().flat_map(|g| &g.parameters);
+        all.extend(parameters.map(|p| (format!("grad.{}", p.name), p.shape.clone())));
+    }
+    Ok(all)
+}
+
+fn feed_tensors(
+    graph: &Graph,
+    feeds: &Feeds,
+    memory: &MemoryManager,
+) -> Result<Vec<Tensor>, EngineError> {
+    let mut tensors = Vec::new();
+    for (name, value) in graph.leaves(LeafKind::Input) {
+        let array = feeds.inputs.get(name).ok_or_else(|| EngineError::Feed {
+            name: name.to_owned(),
+            wanted: graph.type_of(value).to_string(),
+            got: "nothing".to_owned(),
+        })?;
+        let shape = array.shape.clone();
+        tensors.push(match graph.type_of(value).dtype {
+            DType::I32 => {
+                let data: Vec<i32> = array.data.iter().map(|&x| x as i32).collect();
+                memory.from_slice(shape, &data)?
+            }
+            _ => memory.from_slice(shape, &singles(array))?,
+        });
+    }
+    Ok(tensors)
+}
+
+/// Scalars have static names. The cases use a handful, so what is leaked stays small.
+fn static_name(name: &str) -> &'static str {
+    match name {
+        "lr" => "lr",
+        other => Box::leak(other.to_owned().into_boxed_str()),
+    }
+}
+
+/// Everything in a state table, named as in [`Outcome::last`].
+fn read_state(state: &StateTable) -> Result<BTreeMap<String, Array>, EngineError> {
+    let entries = state.layout().entries().iter();
+    entries
+        .map(|entry| {
+            let name = match entry.kind {
+                StateKind::Parameter => format!("param.{}", entry.name),
+                StateKind::Model => format!("state.{}", entry.name),
+                StateKind::Optimizer => entry.name.clone(),
+            };
+            let data = state.read(&entry.name)?.into_iter().map(f64::from).collect();
+            Ok((name, Array::new(entry.shape.clone(), data)?))
+        })
+        .collect()
+}

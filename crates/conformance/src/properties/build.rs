@@ -1,0 +1,220 @@
+//! From a draw to a run.
+
+use std::collections::HashMap;
+
+use onestep_engine::ops::{Binary, Op, ReduceKind, Unary};
+use onestep_engine::reference::Array;
+use onestep_engine::{
+    DType, Graph, GraphError, Mode, Named, ParameterGroup, ParameterInfo, Program, Shape,
+    UpdateGraph, Value,
+};
+
+use super::Draw;
+use crate::subject::{Feeds, Run, Tensors};
+
+/// A graph under construction with the numbers of its leaves.
+#[derive(Default)]
+struct Builder {
+    g: Graph,
+    initial: Tensors,
+    inputs: Tensors,
+    parameters: Vec<ParameterInfo>,
+}
+
+impl Builder {
+    /// An f32 operand that gets a gradient. Its numbers are spread evenly over `low..high` in a
+    /// scrambled order: no two are alike, and none is 0.
+    fn operand(&mut self, dims: &[usize], low: f64, high: f64) -> Result<Value, GraphError> {
+        let name = format!("x{}", self.parameters.len());
+        let shape = Shape::new(dims)?;
+        let data = spread(shape.elements(), self.parameters.len(), low, high);
+        self.parameters.push(ParameterInfo::new(&name, shape.clone()));
+        self.initial.insert(name.clone(), Array::new(shape, data)?);
+        self.g.parameter(&name, dims)
+    }
+
+    /// An input with given numbers.
+    fn input(&mut self, dims: &[usize], dtype: DType, data: Vec<f64>) -> Result<Value, GraphError> {
+        let name = format!("input{}", self.inputs.len());
+        self.inputs.insert(name.clone(), Array::new(Shape::new(dims)?, data)?);
+        self.g.input(&name, dims, dtype)
+    }
+
+    fn plain(&mut self, dims: &[usize]) -> Result<Value, GraphError> {
+        self.operand(dims, -1.85, 1.85)
+    }
+
+    fn finish(mut self, output: Value) -> Result<Run, GraphError> {
+        let dims = self.g.shape(output).dims().to_vec();
+        let weights = spread(dims.iter().product(), 7, -1.0, 1.0);
+        let weights = self.input(&dims, DType::F32, weights)?;
+        let product = self.g.mul(output, weights)?;
+        let loss = self.g.sum_all(product)?;
+        let group = ParameterGroup::new("all", self.parameters);
+        let mut update = UpdateGraph::default();
+        update.group(&group)?;
+        let mut program = Program::predict(self.g, vec![Named::new("output", output)]);
+        program.mode = Mode::Train;
+        program.loss = Some(loss);
+        program.groups = [group].into();
+        program.update = Some(update.into());
+        program.keep_gradients = true;
+        let feeds = Feeds { inputs: self.inputs, scalars: HashMap::new() };
+        Ok(Run { program, initial: self.initial, steps: vec![feeds], seed: 1, first_step: 1 })
+    }
+}
+
+/// Numbers spread over a range in a scrambled order; `salt` makes two such lists differ. They are
+/// exact in f32.
+fn spread(count: usize, salt: usize, low: f64, high: f64) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..count).collect();
+    order.sort_by_key(|&i| {
+        (i as u64 + 1 + 31 * salt as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 20
+    });
+    let width = high - low;
+    let place = |i: usize| (i as f64 + 0.37 + 0.083 * salt as f64) / (count as f64 + 1.0);
+    order.into_iter().map(|i| f64::from((low + width * place(i)) as f32)).collect()
+}
+
+pub(super) fn run(draw: &Draw) -> Result<Run, GraphError> {
+    let mut b = Builder::default();
+    let output = match draw {
+        Draw::Unary(op, dims) => unary(&mut b, *op, dims),
+        Draw::Binary(op, dims, ones) => binary(&mut b, *op, dims, ones),
+        Draw::Select(dims) => select(&mut b, dims),
+        Draw::Reduce(kind, dims, flags) => reduce(&mut b, *kind, dims, flags),
+        Draw::Flatten(dims) => {
+            let x = b.plain(dims)?;
+            b.g.reshape(x, &[dims.iter().product()])
+        }
+        Draw::Permute(dims, axes) => {
+            let x = b.plain(dims)?;
+            b.g.permute(x, axes)
+        }
+        Draw::Slice(dims, ranges) => {
+            let x = b.plain(dims)?;
+            let (start, end): (Vec<usize>, Vec<usize>) = ranges.iter().copied().unzip();
+            b.g.slice(x, &start, &end)
+        }
+        Draw::Concat(dims, axis, sizes) => concat(&mut b, dims, *axis, sizes),
+        Draw::Pad(dims, widths) => {
+            let x = b.plain(dims)?;
+            let (low, high): (Vec<usize>, Vec<usize>) = widths.iter().copied().unzip();
+            b.g.pad(x, &low, &high, 0.5)
+        }
+        Draw::MatMul(batch, sizes, ta, tb) => matmul(&mut b, batch, *sizes, *ta, *tb),
+        Draw::Conv([n, c, o, h, w], [kh, kw], window) => {
+            let x = b.plain(&[*n, c * window.groups, *h, *w])?;
+            let weight = b.plain(&[o * window.groups, *c, *kh, *kw])?;
+            b.g.conv(x, weight, *window)
+        }
+        Draw::Pool(largest, dims, window) => {
+            let x = b.plain(dims)?;
+            if *largest { b.g.max_pool(x, *window) } else { b.g.sum_pool(x, *window) }
+        }
+        Draw::Softmax(soft, dims, axis) => {
+            let x = b.plain(dims)?;
+            if *soft { b.g.softmax(x, *axis) } else { b.g.log_softmax(x, *axis) }
+        }
+        Draw::CrossEntropy(n, classes, eighths) => {
+            let x = b.plain(&[*n, *classes])?;
+            let labels = b.input(&[*n], DType::I32, indices(*n, *classes))?;
+            b.g.cross_entropy(x, labels, f32::from(*eighths) / 8.0)
+        }
+        Draw::Gather(rows, width, count) => {
+            let table = b.plain(&[*rows, *width])?;
+            let taken = b.input(&[*count], DType::I32, indices(*count, *rows))?;
+            b.g.gather(table, taken)
+        }
+        Draw::ScatterAdd(rows, width, count) => {
+            let at = b.input(&[*count], DType::I32, indices(*count, *rows))?;
+            let updates = b.plain(&[*count, *width])?;
+            b.g.scatter_add(at, updates, *rows)
+        }
+    };
+    let output = output?;
+    b.finish(output)
+}
+
+fn unary(b: &mut Builder, op: Unary, dims: &[usize]) -> Result<Value, GraphError> {
+    let partial = op.apply(-1.5).is_nan() || op.apply(0.0).is_infinite();
+    let (low, high) = if partial { (0.2, 3.0) } else { (-1.85, 1.85) };
+    let x = b.operand(dims, low, high)?;
+    b.g.push(Op::Unary(op), &[x])
+}
+
+/// Positive operands, so that each op is defined and smooth on them.
+fn binary(
+    b: &mut Builder,
+    op: Binary,
+    dims: &[usize],
+    ones: &[(bool, bool)],
+) -> Result<Value, GraphError> {
+    let side = |is_one: fn(&(bool, bool)) -> bool| -> Vec<usize> {
+        dims.iter().zip(ones).map(|(&d, flags)| if is_one(flags) { 1 } else { d }).collect()
+    };
+    let x = b.operand(&side(|f| f.0), 0.3, 2.9)?;
+    let y = b.operand(&side(|f| f.1), 0.31, 3.1)?;
+    let full = side(|f| f.0 && f.1);
+    let (x, y) = (b.g.broadcast(x, &full)?, b.g.broadcast(y, &full)?);
+    b.g.push(Op::Binary(op), &[x, y])
+}
+
+fn select(b: &mut Builder, dims: &[usize]) -> Result<Value, GraphError> {
+    let count: usize = dims.iter().product();
+    let mask = (0..count).map(|i| f64::from(u8::from(i % 3 == 0))).collect();
+    let mask = b.input(dims, DType::F32, mask)?;
+    let (x, y) = (b.plain(dims)?, b.plain(dims)?);
+    b.g.select(mask, x, y)
+}
+
+fn reduce(
+    b: &mut Builder,
+    kind: ReduceKind,
+    dims: &[usize],
+    flags: &[bool],
+) -> Result<Value, GraphError> {
+    let x = b.plain(dims)?;
+    let axes: Vec<usize> = (0..dims.len()).filter(|&i| flags[i]).collect();
+    match kind {
+        ReduceKind::Sum => b.g.sum(x, &axes, false),
+        ReduceKind::Max => b.g.max_over(x, &axes, true),
+        ReduceKind::Min => b.g.min_over(x, &axes, false),
+    }
+}
+
+fn concat(
+    b: &mut Builder,
+    dims: &[usize],
+    axis: usize,
+    sizes: &[usize],
+) -> Result<Value, GraphError> {
+    let mut parts = Vec::new();
+    for &size in sizes {
+        let mut part = dims.to_vec();
+        part[axis] = size;
+        parts.push(b.plain(&part)?);
+    }
+    b.g.concat(&parts, axis)
+}
+
+fn matmul(
+    b: &mut Builder,
+    batch: &[usize],
+    [m, k, n]: [usize; 3],
+    transpose_a: bool,
+    transpose_b: bool,
+) -> Result<Value, GraphError> {
+    let shape = |rows: usize, columns: usize, transposed: bool| {
+        let last = if transposed { [columns, rows] } else { [rows, columns] };
+        [batch, &last].concat()
+    };
+    let x = b.plain(&shape(m, k, transpose_a))?;
+    let y = b.plain(&shape(k, n, transpose_b))?;
+    b.g.matmul_with(x, y, transpose_a, transpose_b)
+}
+
+/// Integers below `limit`, some of them more than once.
+fn indices(count: usize, limit: usize) -> Vec<f64> {
+    (0..count).map(|i| ((i * 7 + 3) % limit) as f64).collect()
+}
