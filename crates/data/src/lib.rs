@@ -1,4 +1,38 @@
 //! Datasets, transforms and the asynchronous prefetching loader of onestep.
+//!
+//! - A [`Dataset`] is anything with numbered samples: [`InMemory`] vectors, the embedded
+//!   [`digits()`], [`mnist`], [`cifar10`], an [`image_folder`], a [`csv_file`], a [`Subset`] of
+//!   another, or your own type. [`open`] finds one by a short text such as `mnist:DIR` and gives
+//!   [`DataSplits`].
+//! - A [`Pipeline`] of [`Transform`]s changes inputs on their way: [`Normalise`],
+//!   [`RandomHorizontalFlip`], [`RandomCrop`].
+//! - A [`DataLoader`] delivers [`Batch`]es, filled ahead of time by worker threads, straight in the
+//!   staging memory that the device reads from.
+//!
+//! What is random (orders, augmentation, splits) comes from a counter-based generator
+//! ([`SampleRng`]) and depends on seeds, epochs and sample numbers alone.
+//!
+//! ```
+//! use onestep_data::{DataError, DataLoader, open};
+//! use onestep_memory::MemoryManager;
+//!
+//! let data = open("digits")?;
+//! let memory = MemoryManager::host();
+//! let mut loader = DataLoader::builder(data.train)
+//!     .batch_size(32)
+//!     .shuffle(true)
+//!     .training(true)
+//!     .pipeline("crop=1".parse()?)
+//!     .build(&memory)?;
+//!
+//! for epoch in 0..2 {
+//!     for batch in loader.epoch(epoch) {
+//!         let batch = batch?; // input [32, 1, 8, 8] f32, target [32] i32
+//!         assert_eq!(batch.input().shape()[0], batch.size());
+//!     }
+//! }
+//! # Ok::<(), DataError>(())
+//! ```
 
 #![forbid(unsafe_code)]
 

@@ -192,3 +192,11 @@ fn settings_that_make_no_sense_are_refused() {
     let late = loader.epoch_from(0, 2).unwrap_err().to_string();
     assert_eq!(late, "first batch: expected at most 1, the batches of an epoch, got 2");
 }
+
+#[test]
+fn loaders_and_batches_may_change_threads() {
+    fn is_send<T: Send>() {}
+    is_send::<DataLoader>();
+    is_send::<onestep_data::Batch>();
+    is_send::<DataError>();
+}

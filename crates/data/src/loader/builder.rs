@@ -6,7 +6,7 @@ use std::time::Duration;
 use onestep_memory::{MemoryManager, StagingPool};
 
 use super::batch::layout;
-use super::fill::{Filler, Scratch};
+use super::fill::Filler;
 use super::order::Batching;
 use super::workers::Workers;
 use super::{DataLoader, LoaderStatistics, Mode};
@@ -148,8 +148,8 @@ impl DataLoaderBuilder {
             target,
         });
         let mode = match self.workers {
-            0 => Mode::Caller(Scratch::default()),
-            workers => Mode::Workers(Workers::start(&filler, &pool, workers)?),
+            0 => Mode::Caller(filler.scratch(self.batch_size)),
+            workers => Mode::Workers(Workers::start(&filler, &pool, workers, self.batch_size)?),
         };
         Ok(DataLoader {
             filler,

@@ -23,7 +23,6 @@ pub(crate) struct Filler {
 }
 
 /// Room that a worker keeps, so that no batch needs an allocation.
-#[derive(Default)]
 pub(crate) struct Scratch {
     labels: Vec<i32>,
     values: Vec<f32>,
@@ -31,6 +30,20 @@ pub(crate) struct Scratch {
 }
 
 impl Filler {
+    /// Room for a batch of `batch_size` samples.
+    pub(crate) fn scratch(&self, batch_size: usize) -> Scratch {
+        let (labels, values) = match &self.target {
+            TargetSpec::Classes { .. } => (batch_size, 0),
+            TargetSpec::Values { shape } => (0, batch_size * shape.elements()),
+        };
+        let transform = if self.pipeline.is_empty() { 0 } else { self.input_shape.elements() };
+        Scratch {
+            labels: Vec::with_capacity(labels),
+            values: Vec::with_capacity(values),
+            transform: Vec::with_capacity(transform),
+        }
+    }
+
     /// Fills `slot` with a batch; `Ok(false)` where the epoch was cancelled meanwhile.
     ///
     /// A panic in the data set or a transform becomes an error that names the sample.

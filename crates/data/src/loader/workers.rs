@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use onestep_memory::{Staged, StagingPool, StagingSlot};
 
-use super::fill::{Filler, Scratch};
+use super::fill::Filler;
 use super::order::EpochPlan;
 use crate::DataError;
 
@@ -60,12 +60,14 @@ impl Workers {
         filler: &Arc<Filler>,
         pool: &Arc<StagingPool>,
         workers: usize,
+        batch_size: usize,
     ) -> Result<Self, DataError> {
         let slots = pool.statistics().slots;
         let (plan_sender, plans) = unbounded();
         let (job_sender, jobs) = bounded(slots);
         // Each result belongs to a slot, so sending one never blocks.
         let (result_sender, results) = bounded(slots);
+        let (settled_sender, settled) = bounded(workers + 1);
         let mut this = Self {
             name: filler.name.clone(),
             pool: pool.clone(),
@@ -78,7 +80,8 @@ impl Workers {
         };
         let (pool, under_way) = (pool.clone(), this.under_way.clone());
         let dispatcher = Dispatcher { pool, plans, jobs: job_sender, under_way };
-        this.spawn("onestep-data".to_owned(), move || dispatcher.run())?;
+        let on_settled = settled_sender.clone();
+        this.spawn("onestep-data".to_owned(), move || dispatcher.run(&on_settled))?;
         for number in 0..workers {
             let worker = Worker {
                 filler: filler.clone(),
@@ -86,9 +89,19 @@ impl Workers {
                 results: result_sender.clone(),
                 under_way: this.under_way.clone(),
             };
-            this.spawn(format!("onestep-data-{number}"), move || worker.run())?;
+            let on_settled = settled_sender.clone();
+            let body = move || worker.run(batch_size, &on_settled);
+            this.spawn(format!("onestep-data-{number}"), body)?;
         }
+        drop(settled_sender);
+        this.settle(workers + 1, &settled)?;
         Ok(this)
+    }
+
+    /// Waits until all threads have taken the memory they will need.
+    fn settle(&self, threads: usize, settled: &Receiver<()>) -> Result<(), DataError> {
+        wait_once(&self.results);
+        (0..threads).try_for_each(|_| settled.recv().map_err(|_| self.ended()))
     }
 
     /// Starts a thread; where that fails, dropping `self` ends those before.
@@ -195,6 +208,14 @@ impl Drop for Workers {
     }
 }
 
+/// Waits for a moment at a channel that is empty.
+///
+/// A thread's first wait at a channel allocates what later waits use again. Done while the loader is
+/// built (nothing is sent before all have settled), it leaves nothing to allocate for the steps.
+fn wait_once<T>(channel: &Receiver<T>) {
+    let _ = channel.recv_timeout(Duration::from_millis(2));
+}
+
 struct Dispatcher {
     pool: Arc<StagingPool>,
     plans: Receiver<Arc<EpochPlan>>,
@@ -205,7 +226,10 @@ struct Dispatcher {
 impl Dispatcher {
     /// Takes a slot first and asks what to fill then: so an epoch that was given up while this
     /// waited for a slot needs no wake-up of its own.
-    fn run(self) {
+    fn run(self, settled: &Sender<()>) {
+        wait_once(&self.plans);
+        // Nobody listens any more if starting another thread has failed.
+        let _ = settled.send(());
         let mut current = None;
         while let Ok(slot) = self.pool.acquire() {
             let Some((plan, batch)) = self.next_batch(&mut current) else { return };
@@ -247,8 +271,10 @@ struct Worker {
 }
 
 impl Worker {
-    fn run(self) {
-        let mut scratch = Scratch::default();
+    fn run(self, batch_size: usize, settled: &Sender<()>) {
+        let mut scratch = self.filler.scratch(batch_size);
+        wait_once(&self.jobs);
+        let _ = settled.send(());
         for Job { plan, batch, mut slot } in &self.jobs {
             let outcome = match self.filler.fill(&plan, batch, &mut slot, &mut scratch) {
                 Ok(true) => Outcome::Filled(slot.freeze()),

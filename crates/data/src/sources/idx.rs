@@ -47,16 +47,12 @@ pub fn read_idx(path: impl AsRef<Path>) -> Result<IdxArray, DataError> {
         .read_to_end(&mut data)
         .map_err(|source| unreadable(path, source))?;
     if data.len() != wanted {
+        let end = format!("the end of the file after {}", data.len());
+        let got = if data.len() > wanted { "more".to_owned() } else { end };
         let what = format!("elements of {dims:?}");
-        let more = if data.len() > wanted { "more" } else { "the end of the file after" };
-        let got = if data.len() > wanted { wanted } else { data.len() };
-        return Err(DataError::format(path, what, bytes(wanted), format!("{more} {}", bytes(got))));
+        return Err(DataError::format(path, what, format!("{wanted} bytes"), got));
     }
     Ok(IdxArray { dims, data })
-}
-
-fn bytes(count: usize) -> String {
-    format!("{count} bytes")
 }
 
 fn unreadable(path: &Path, source: std::io::Error) -> DataError {
