@@ -210,10 +210,17 @@ impl Drop for Workers {
 
 /// Waits for a moment at a channel that is empty.
 ///
-/// A thread's first wait at a channel allocates what later waits use again. Done while the loader is
-/// built (nothing is sent before all have settled), it leaves nothing to allocate for the steps.
+/// A thread's first wait allocates what its later waits use again, and so does a channel's first
+/// waiter. Done while the loader is built (nothing is sent before all have settled), it leaves
+/// nothing to allocate for the steps.
 fn wait_once<T>(channel: &Receiver<T>) {
-    let _ = channel.recv_timeout(Duration::from_millis(2));
+    // A rendezvous channel registers the thread without looking first whether something comes.
+    let (_sender, rendezvous) = bounded::<()>(0);
+    let _ = rendezvous.recv_timeout(Duration::ZERO);
+    // Other channels spin first and on a busy machine may use up the time with that, hence again.
+    for _ in 0..4 {
+        let _ = channel.recv_timeout(Duration::from_millis(4));
+    }
 }
 
 struct Dispatcher {
