@@ -56,11 +56,7 @@ impl Adagrad {
                 ("lr", self.lr, Range::NotNegative),
                 ("lr_decay", self.lr_decay, Range::NotNegative),
                 ("weight_decay", self.weight_decay, Range::NotNegative),
-                (
-                    "initial_accumulator_value",
-                    self.initial_accumulator_value,
-                    Range::NotNegative,
-                ),
+                ("initial_accumulator_value", self.initial_accumulator_value, Range::NotNegative),
                 ("eps", self.eps, Range::NotNegative),
             ],
         )

@@ -1,5 +1,26 @@
 //! Optimizers of onestep as update graphs, with schedules, clipping and parameter groups.
-#![doc = ""]
+//!
+//! An [`Optimizer`] is an [`UpdateRule`] (one of [`OptimizerSpec`]'s, or one of your own), a
+//! [`Grouping`] of the parameters and perhaps a [`Clip`]. It makes an
+//! [`UpdateGraph`](onestep_engine::UpdateGraph) once; the executor runs that graph as part of each
+//! step. The learning rate is a scalar input of it, which a [`Schedule`] computes on the host.
+//!
+//! ```
+//! use onestep_engine::{ParameterInfo, Shape};
+//! use onestep_optimizer::{Horizon, Optimizer, OptimizerSpec, ScheduleSpec};
+//!
+//! # fn main() -> Result<(), onestep_optimizer::OptimizerError> {
+//! let spec = "sgd".parse::<OptimizerSpec>()?.with_lr(0.1);
+//! let optimizer = Optimizer::from_spec(spec)?;
+//! let groups = optimizer.groups(&[ParameterInfo::new("w", Shape::from([2, 2]))])?;
+//! let update = optimizer.update_graph(&groups)?;
+//! println!("{}", update.graph);
+//!
+//! let schedule = "cosine".parse::<ScheduleSpec>()?.build(optimizer.lr(), Horizon::new(10, 50)?)?;
+//! assert_eq!(schedule.lr(0), 0.1);
+//! # Ok(())
+//! # }
+//! ```
 
 mod adagrad;
 mod adam;
@@ -11,6 +32,7 @@ mod grouping;
 mod optimizer;
 mod rmsprop;
 mod rule;
+mod schedule;
 mod sgd;
 mod shorthand;
 mod spec;
@@ -24,5 +46,10 @@ pub use grouping::{GroupOptions, GroupRule, Grouping, Selector};
 pub use optimizer::Optimizer;
 pub use rmsprop::RmsProp;
 pub use rule::{GroupLeaves, LR, STEP, StateKind, UpdateRule, Updated};
+pub use schedule::{
+    AnnealStrategy, Constant, Cosine, Exponential, Horizon, LinearWarmup, MultiStep, OneCycle, Per,
+    PlateauMode, PlateauState, ReduceOnPlateau, SCHEDULE_FORMS, Schedule, ScheduleSpec,
+    ScheduleState, StepDecay, ThresholdMode,
+};
 pub use sgd::Sgd;
 pub use spec::OptimizerSpec;

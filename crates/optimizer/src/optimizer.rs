@@ -6,10 +6,12 @@ use onestep_engine::{
     Graph, Named, ParameterGroup, ParameterInfo, StateUpdate, Type, UpdateGraph, Value,
 };
 
-use crate::clip::GRAD_NORM;
 use crate::check::{Range, check};
+use crate::clip::GRAD_NORM;
 use crate::rule::LR;
-use crate::{Clip, GroupLeaves, GroupOptions, Grouping, OptimizerError, OptimizerSpec, UpdateRule, Updated};
+use crate::{
+    Clip, GroupLeaves, GroupOptions, Grouping, OptimizerError, OptimizerSpec, UpdateRule, Updated,
+};
 
 /// An update rule, how parameters are grouped, and how gradients are clipped.
 ///
@@ -224,9 +226,10 @@ impl Optimizer {
             return Err(error(wanted, updated.states.len().to_string()));
         }
         for &value in updated.states.iter().chain([&updated.parameter]) {
-            let got = g.type_of(value);
-            if got != wanted {
-                return Err(error(format!("values of {wanted}"), got.to_string()));
+            let got = g.nodes().get(value.index()).map(|node| &node.ty);
+            if got != Some(wanted) {
+                let got = got.map_or_else(|| "one of another graph".to_owned(), Type::to_string);
+                return Err(error(format!("values of {wanted}"), got));
             }
         }
         Ok(())

@@ -5,9 +5,9 @@ use std::marker::PhantomData;
 use std::str::FromStr;
 
 use schemars::Schema;
+use serde::Deserializer;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Visitor};
-use serde::Deserializer;
 
 /// A description that is written either way.
 pub(crate) trait Shorthand<'de>: FromStr<Err: Display> {

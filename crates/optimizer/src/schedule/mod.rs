@@ -1,0 +1,118 @@
+//! Learning-rate schedules: pure functions of the step's number, computed on the host in f64.
+//!
+//! The learning rate is a scalar input of the step, so that no schedule ever recompiles.
+
+mod cosine;
+mod exponential;
+mod horizon;
+mod multi_step;
+mod one_cycle;
+mod parse;
+mod plateau;
+mod spec;
+mod state;
+mod step;
+mod warmup;
+
+pub use cosine::Cosine;
+pub use exponential::Exponential;
+pub use horizon::{Horizon, Per};
+pub use multi_step::MultiStep;
+pub use one_cycle::{AnnealStrategy, OneCycle};
+pub use parse::SCHEDULE_FORMS;
+pub use plateau::{PlateauMode, PlateauState, ReduceOnPlateau, ThresholdMode};
+pub use spec::{Constant, ScheduleSpec};
+pub use state::ScheduleState;
+pub use step::StepDecay;
+pub use warmup::LinearWarmup;
+
+use crate::OptimizerError;
+use crate::check::{Range, check};
+
+/// A schedule of a training run.
+///
+/// ```
+/// use onestep_optimizer::{Horizon, ScheduleSpec};
+///
+/// // Ten epochs of 100 steps: two to warm up, eight of a falling cosine.
+/// let spec: ScheduleSpec = "warmup:2:0.1+cosine".parse()?;
+/// let schedule = spec.build(0.5, Horizon::new(10, 100)?)?;
+/// assert_eq!(schedule.lr(0), 0.05);
+/// assert_eq!(schedule.lr(99), 0.05); // counts epochs: all steps of one are alike
+/// assert_eq!(schedule.lr(200), 0.5);
+/// assert!((schedule.lr(600) - 0.25).abs() < 1e-12); // half way down
+/// # Ok::<(), onestep_optimizer::OptimizerError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Schedule {
+    spec: ScheduleSpec,
+    base_lr: f64,
+    horizon: Horizon,
+    plateau: Option<PlateauState>,
+}
+
+impl ScheduleSpec {
+    /// The schedule of a training run that starts from the optimizer's `base_lr`.
+    ///
+    /// # Errors
+    /// Those of [`ScheduleSpec::validate`], and a `base_lr` that is negative or not finite.
+    pub fn build(&self, base_lr: f64, horizon: Horizon) -> Result<Schedule, OptimizerError> {
+        check(self.name(), [("lr", base_lr, Range::NotNegative)])?;
+        self.validate()?;
+        let plateau = self.plateau().map(|plateau| plateau.start(base_lr));
+        Ok(Schedule { spec: self.clone(), base_lr, horizon, plateau })
+    }
+}
+
+impl Schedule {
+    /// The learning rate of an optimizer step, counted from 0 over the whole run (the scalar
+    /// `step` of the update graph is this plus 1). A schedule that counts epochs gives all steps
+    /// of an epoch the same; [`Horizon`] says how long an epoch is.
+    pub fn lr(&self, step: u64) -> f64 {
+        let current = self.plateau.as_ref().map_or(self.base_lr, PlateauState::lr);
+        self.spec.lr(current, self.horizon.at(step))
+    }
+
+    /// Reports a metric, such as the validation loss at the end of an epoch. Schedules that do
+    /// not watch one ignore it. Returns whether the learning rate has been reduced.
+    pub fn observe(&mut self, metric: f64) -> bool {
+        match (self.spec.plateau(), &mut self.plateau) {
+            (Some(plateau), Some(state)) => plateau.observe(state, metric),
+            _ => false,
+        }
+    }
+
+    /// Whether the schedule needs [`Schedule::observe`].
+    pub fn watches_metric(&self) -> bool {
+        self.plateau.is_some()
+    }
+
+    /// Its description.
+    pub fn spec(&self) -> &ScheduleSpec {
+        &self.spec
+    }
+
+    /// What a checkpoint must keep. Schedules that are functions of the step alone keep nothing.
+    pub fn state(&self) -> ScheduleState {
+        match &self.plateau {
+            Some(state) => ScheduleState::ReduceOnPlateau(state.clone()),
+            None => ScheduleState::Stateless {},
+        }
+    }
+
+    /// Goes on from the state of a checkpoint.
+    ///
+    /// # Errors
+    /// [`OptimizerError::ScheduleState`] when it was saved by another kind of schedule.
+    pub fn restore(&mut self, state: ScheduleState) -> Result<(), OptimizerError> {
+        let (wanted, got) = (self.state().kind(), state.kind());
+        if wanted != got {
+            return Err(OptimizerError::ScheduleState { wanted, got });
+        }
+        self.plateau = match state {
+            ScheduleState::Stateless {} => None,
+            ScheduleState::ReduceOnPlateau(state) => Some(state),
+        };
+        Ok(())
+    }
+}

@@ -1,0 +1,156 @@
+//! Schedules as configuration.
+
+use schemars::{JsonSchema, Schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::horizon::Clock;
+use super::{
+    Cosine, Exponential, LinearWarmup, MultiStep, OneCycle, Per, ReduceOnPlateau, SCHEDULE_FORMS,
+    StepDecay,
+};
+use crate::OptimizerError;
+use crate::shorthand::{self, Shorthand};
+
+/// The learning rate stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Constant {}
+
+/// A schedule with its options, which have the names and the defaults of PyTorch. In JSON it is an
+/// object with a `type`, or the text of the command line ([`SCHEDULE_FORMS`]).
+///
+/// Most schedules count epochs and have an option `per` (`"epoch"` or `"step"`) to count optimizer
+/// steps instead; [`OneCycle`] counts steps by default.
+///
+/// ```
+/// use onestep_optimizer::{Per, ScheduleSpec, StepDecay};
+///
+/// let text = r#"{ "type": "step", "step_size": 1000, "per": "step" }"#;
+/// let spec: ScheduleSpec = serde_json::from_str(text)?;
+/// let wanted = StepDecay { per: Per::Step, ..StepDecay::new(1000) };
+/// assert_eq!(spec, ScheduleSpec::Step(wanted));
+/// assert_eq!(spec, "step:1000@step".parse().unwrap());
+/// assert_eq!(spec, serde_json::from_str(r#""step:1000@step""#)?);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "snake_case", remote = "Self")]
+#[schemars(rename = "ScheduleSpec", transform = text_or_map)]
+pub enum ScheduleSpec {
+    /// The learning rate stays as it is.
+    Constant(Constant),
+    /// It falls by a factor every so often.
+    Step(StepDecay),
+    /// It falls by a factor at given places.
+    MultiStep(MultiStep),
+    /// It falls by a factor each time.
+    Exponential(Exponential),
+    /// It falls along half a cosine.
+    Cosine(Cosine),
+    /// It rises in a straight line before another schedule.
+    LinearWarmup(LinearWarmup),
+    /// It rises and falls once.
+    OneCycle(OneCycle),
+    /// It falls when a metric stands still.
+    ReduceOnPlateau(ReduceOnPlateau),
+}
+
+impl ScheduleSpec {
+    /// The `type` of the JSON form.
+    pub fn name(&self) -> &'static str {
+        match self {
+            ScheduleSpec::Constant(_) => "constant",
+            ScheduleSpec::Step(_) => "step",
+            ScheduleSpec::MultiStep(_) => "multi_step",
+            ScheduleSpec::Exponential(_) => "exponential",
+            ScheduleSpec::Cosine(_) => "cosine",
+            ScheduleSpec::LinearWarmup(_) => "linear_warmup",
+            ScheduleSpec::OneCycle(_) => "one_cycle",
+            ScheduleSpec::ReduceOnPlateau(_) => "reduce_on_plateau",
+        }
+    }
+
+    /// Checks the options, with the ranges of PyTorch.
+    ///
+    /// # Errors
+    /// [`OptimizerError::Option`] for the first option that is out of its range.
+    pub fn validate(&self) -> Result<(), OptimizerError> {
+        match self {
+            ScheduleSpec::Constant(_) => Ok(()),
+            ScheduleSpec::Step(spec) => spec.validate(),
+            ScheduleSpec::MultiStep(spec) => spec.validate(),
+            ScheduleSpec::Exponential(spec) => spec.validate(),
+            ScheduleSpec::Cosine(spec) => spec.validate(),
+            ScheduleSpec::LinearWarmup(spec) => spec.validate(),
+            ScheduleSpec::OneCycle(spec) => spec.validate(),
+            ScheduleSpec::ReduceOnPlateau(spec) => spec.validate(),
+        }
+    }
+
+    /// What it counts. A plateau's observations come once an epoch.
+    pub fn per(&self) -> Per {
+        match self {
+            ScheduleSpec::Constant(_) | ScheduleSpec::ReduceOnPlateau(_) => Per::Epoch,
+            ScheduleSpec::Step(spec) => spec.per,
+            ScheduleSpec::MultiStep(spec) => spec.per,
+            ScheduleSpec::Exponential(spec) => spec.per,
+            ScheduleSpec::Cosine(spec) => spec.per,
+            ScheduleSpec::LinearWarmup(spec) => spec.per(),
+            ScheduleSpec::OneCycle(spec) => spec.per,
+        }
+    }
+
+    /// The part that watches a metric.
+    pub(super) fn plateau(&self) -> Option<&ReduceOnPlateau> {
+        match self {
+            ScheduleSpec::ReduceOnPlateau(spec) => Some(spec),
+            ScheduleSpec::LinearWarmup(spec) => spec.then.plateau(),
+            _ => None,
+        }
+    }
+
+    /// The learning rate, where `base` is that of the optimizer, or of the plateau's state.
+    pub(super) fn lr(&self, base: f64, clock: Clock) -> f64 {
+        match self {
+            ScheduleSpec::Constant(_) | ScheduleSpec::ReduceOnPlateau(_) => base,
+            ScheduleSpec::Step(spec) => spec.lr(base, clock),
+            ScheduleSpec::MultiStep(spec) => spec.lr(base, clock),
+            ScheduleSpec::Exponential(spec) => spec.lr(base, clock),
+            ScheduleSpec::Cosine(spec) => spec.lr(base, clock),
+            ScheduleSpec::LinearWarmup(spec) => spec.lr(base, clock),
+            ScheduleSpec::OneCycle(spec) => spec.lr(base, clock),
+        }
+    }
+}
+
+/// A constant learning rate.
+impl Default for ScheduleSpec {
+    fn default() -> Self {
+        ScheduleSpec::Constant(Constant {})
+    }
+}
+
+impl Serialize for ScheduleSpec {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        ScheduleSpec::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for ScheduleSpec {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        shorthand::deserialize(deserializer)
+    }
+}
+
+impl<'de> Shorthand<'de> for ScheduleSpec {
+    const EXPECTED: &'static str = "a schedule's text or an object with a `type`";
+
+    fn deserialize_map<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // The derived function, not that of the trait above.
+        ScheduleSpec::deserialize(deserializer)
+    }
+}
+
+fn text_or_map(schema: &mut Schema) {
+    shorthand::or_text(schema, &format!("One of the forms: {SCHEDULE_FORMS}."));
+}

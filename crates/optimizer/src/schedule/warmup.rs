@@ -1,0 +1,65 @@
+//! A linear warm-up before another schedule.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::horizon::Clock;
+use super::{Per, ScheduleSpec};
+use crate::OptimizerError;
+use crate::check::{Range, check};
+
+/// For `total_iters` units the learning rate rises in a straight line from `start_factor` times
+/// the first learning rate of the next schedule to that rate itself; then that schedule starts
+/// (PyTorch's `LinearLR` and the next in a `SequentialLR`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LinearWarmup {
+    /// The first learning rate as a share of the full one.
+    #[serde(default = "LinearWarmup::default_start_factor")]
+    pub start_factor: f64,
+    /// How many units the warm-up takes.
+    #[serde(default = "LinearWarmup::default_total_iters")]
+    pub total_iters: u64,
+    /// The unit of `total_iters`; by default that of the next schedule. Where they differ, the
+    /// next schedule counts whole units of its own from the end of the warm-up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per: Option<Per>,
+    /// The schedule after the warm-up.
+    #[serde(default)]
+    pub then: Box<ScheduleSpec>,
+}
+
+impl LinearWarmup {
+    /// A warm-up of `total_iters` units of `then`, from a third of its first learning rate.
+    pub fn new(total_iters: u64, then: ScheduleSpec) -> Self {
+        let start_factor = Self::default_start_factor();
+        LinearWarmup { start_factor, total_iters, per: None, then: Box::new(then) }
+    }
+
+    pub(super) fn default_start_factor() -> f64 {
+        1.0 / 3.0
+    }
+
+    fn default_total_iters() -> u64 {
+        5
+    }
+
+    pub(super) fn per(&self) -> Per {
+        self.per.unwrap_or_else(|| self.then.per())
+    }
+
+    pub(super) fn validate(&self) -> Result<(), OptimizerError> {
+        check("linear_warmup", [("start_factor", self.start_factor, Range::UpToOne)])?;
+        self.then.validate()
+    }
+
+    pub(super) fn lr(&self, base: f64, clock: Clock) -> f64 {
+        let full = self.then.lr(base, clock.after(self.total_iters, self.per()));
+        let t = clock.count(self.per());
+        if t >= self.total_iters {
+            return full;
+        }
+        let risen = t as f64 / self.total_iters as f64;
+        full * (self.start_factor + (1.0 - self.start_factor) * risen)
+    }
+}

@@ -1,0 +1,9 @@
+//! The crate from outside: update graphs against scalar loops, schedules against numbers worked
+//! out by hand, groups, clipping and descriptions.
+
+mod clipping;
+mod groups;
+mod rules;
+mod schedules;
+mod simulation;
+mod specs;

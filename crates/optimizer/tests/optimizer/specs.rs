@@ -1,0 +1,114 @@
+//! Descriptions of optimizers: JSON, names and ranges.
+
+use onestep_optimizer::{
+    Adagrad, Adam, AdamW, Optimizer, OptimizerError, OptimizerSpec, RmsProp, Sgd,
+};
+use serde_json::json;
+
+#[test]
+fn json_has_a_type_and_pytorchs_defaults() {
+    let cases = [
+        (
+            json!({ "type": "sgd", "lr": 0.001, "momentum": 0.0, "dampening": 0.0,
+                    "nesterov": false, "weight_decay": 0.0 }),
+            OptimizerSpec::Sgd(Sgd::default()),
+        ),
+        (
+            json!({ "type": "adam", "lr": 0.001, "betas": [0.9, 0.999], "eps": 1e-8,
+                    "weight_decay": 0.0, "amsgrad": false }),
+            OptimizerSpec::Adam(Adam::default()),
+        ),
+        (
+            json!({ "type": "adamw", "lr": 0.001, "betas": [0.9, 0.999], "eps": 1e-8,
+                    "weight_decay": 0.01, "amsgrad": false }),
+            OptimizerSpec::AdamW(AdamW::default()),
+        ),
+        (
+            json!({ "type": "rmsprop", "lr": 0.01, "alpha": 0.99, "eps": 1e-8,
+                    "weight_decay": 0.0, "momentum": 0.0, "centered": false }),
+            OptimizerSpec::RmsProp(RmsProp::default()),
+        ),
+        (
+            json!({ "type": "adagrad", "lr": 0.01, "lr_decay": 0.0, "weight_decay": 0.0,
+                    "initial_accumulator_value": 0.0, "eps": 1e-10 }),
+            OptimizerSpec::Adagrad(Adagrad::default()),
+        ),
+    ];
+    assert_eq!(cases.len(), OptimizerSpec::NAMES.len());
+    for ((full, spec), name) in cases.into_iter().zip(OptimizerSpec::NAMES) {
+        assert_eq!(serde_json::to_value(&spec).unwrap(), full);
+        for json in [full, json!({ "type": name }), json!(name)] {
+            assert_eq!(serde_json::from_value::<OptimizerSpec>(json).unwrap(), spec);
+        }
+        assert_eq!(name.parse::<OptimizerSpec>().unwrap(), spec);
+        assert_eq!(spec.to_string(), name);
+    }
+}
+
+#[test]
+fn what_is_unknown_is_refused() {
+    let error = |json| serde_json::from_value::<OptimizerSpec>(json).unwrap_err().to_string();
+    let field = error(json!({ "type": "sgd", "beta": 0.9 }));
+    assert!(field.contains("`beta`") && field.contains("`momentum`"), "{field}");
+    let name = error(json!({ "type": "sdg" }));
+    assert!(name.contains("`sdg`") && name.contains("`sgd`"), "{name}");
+    let name = error(json!("adamx"));
+    assert_eq!(
+        name,
+        "unknown optimizer `adamx`; expected one of sgd, adam, adamw, rmsprop, adagrad"
+    );
+    let number = error(json!(3));
+    assert!(number.contains("an optimizer's name or an object with a `type`"), "{number}");
+    let missing = error(json!({ "lr": 0.1 }));
+    assert!(missing.contains("type"), "{missing}");
+}
+
+#[test]
+fn options_out_of_their_range_are_named() {
+    let message = |json| {
+        let spec: OptimizerSpec = serde_json::from_value(json).unwrap();
+        Optimizer::from_spec(spec).unwrap_err().to_string()
+    };
+    for (json, wanted) in [
+        (
+            json!({ "type": "sgd", "lr": -0.1 }),
+            "sgd: `lr` must be finite and not negative, got -0.1",
+        ),
+        (
+            json!({ "type": "adam", "betas": [0.9, 1.0] }),
+            "adam: `betas[1]` must be at least 0 and below 1, got 1",
+        ),
+        (
+            json!({ "type": "adamw", "betas": [-0.1, 0.9] }),
+            "adamw: `betas[0]` must be at least 0 and below 1, got -0.1",
+        ),
+        (
+            json!({ "type": "sgd", "nesterov": true }),
+            "sgd: `nesterov` must be false unless momentum is above 0 and dampening is 0, \
+             got true with momentum 0 and dampening 0",
+        ),
+        (
+            json!({ "type": "rmsprop", "alpha": 1.5 }),
+            "rmsprop: `alpha` must be between 0 and 1, got 1.5",
+        ),
+        (
+            json!({ "type": "adagrad", "lr_decay": -1.0 }),
+            "adagrad: `lr_decay` must be finite and not negative, got -1",
+        ),
+    ] {
+        assert_eq!(message(json), wanted);
+    }
+    let infinite = OptimizerSpec::default().with_lr(f64::INFINITY).validate().unwrap_err();
+    assert!(matches!(infinite, OptimizerError::Option { field: "lr", .. }));
+    let nan = OptimizerSpec::default().with_weight_decay(f64::NAN).validate().unwrap_err();
+    assert!(matches!(nan, OptimizerError::Option { field: "weight_decay", .. }));
+}
+
+#[test]
+fn the_schema_takes_a_name_or_an_object() {
+    let schema = schemars::schema_for!(OptimizerSpec).to_value();
+    assert_eq!(schema["title"], "OptimizerSpec");
+    let forms = schema["anyOf"].as_array().unwrap();
+    assert_eq!(forms[0]["type"], "string");
+    assert_eq!(forms[1]["oneOf"].as_array().unwrap().len(), OptimizerSpec::NAMES.len());
+}
