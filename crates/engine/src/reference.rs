@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use onestep_memory::Shape;
 
 use crate::error::GraphError;
-use crate::graph::{Graph, Value};
+use crate::graph::{Graph, Type, Value};
 use crate::ops::Op;
 
 /// A contiguous array of f64, whatever the dtype of the value it stands for.
@@ -121,6 +121,11 @@ pub fn evaluate(
         values[value.index()] = Some(array);
     }
     Ok(targets.iter().filter_map(|t| values[t.index()].clone()).collect())
+}
+
+/// Evaluates one op on operands that fit it. `out` is the type of its result.
+pub fn evaluate_op(op: &Op, context: &Context, inputs: &[&Array], out: &Type) -> Array {
+    op.rule().evaluate(context, inputs, out)
 }
 
 fn leaf_array(

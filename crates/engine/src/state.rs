@@ -78,7 +78,13 @@ impl StateLayout {
     ) -> Result<Self, EngineError> {
         let mut layout = StateLayout::default();
         for group in groups {
-            layout.add_group(group, &parameter_buffer(&group.name), "", StateKind::Parameter, 0.0)?;
+            layout.add_group(
+                group,
+                &parameter_buffer(&group.name),
+                "",
+                StateKind::Parameter,
+                0.0,
+            )?;
             let updates = update.map_or(&[][..], |u| &u.groups);
             for state in updates.iter().filter(|u| u.group == group.name).flat_map(|u| &u.states) {
                 let buffer = optimizer_buffer(&state.kind, &group.name);

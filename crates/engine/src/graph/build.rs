@@ -485,7 +485,12 @@ impl Graph {
     ///
     /// # Errors
     /// Channels or groups do not fit, or the kernel is larger than the padded input.
-    pub fn conv(&mut self, x: Value, weight: Value, window: ConvWindow) -> Result<Value, GraphError> {
+    pub fn conv(
+        &mut self,
+        x: Value,
+        weight: Value,
+        window: ConvWindow,
+    ) -> Result<Value, GraphError> {
         self.push(Op::Conv(Conv { window }), &[x, weight])
     }
 

@@ -28,15 +28,8 @@ pub enum Binary {
 
 impl Binary {
     /// All of them.
-    pub const ALL: [Binary; 7] = [
-        Binary::Add,
-        Binary::Sub,
-        Binary::Mul,
-        Binary::Div,
-        Binary::Max,
-        Binary::Min,
-        Binary::Pow,
-    ];
+    pub const ALL: [Binary; 7] =
+        [Binary::Add, Binary::Sub, Binary::Mul, Binary::Div, Binary::Max, Binary::Min, Binary::Pow];
 
     /// The function itself in f64.
     pub fn apply(self, a: f64, b: f64) -> f64 {
@@ -115,11 +108,7 @@ fn share(g: &mut Graph, grad: Value, winner: Value, loser: Value) -> Result<Valu
 }
 
 /// `b a^(b-1)` and `a^b ln a`; the latter is 0 where `a` is 0, as the power is there for `b > 0`.
-fn pow_gradient(
-    g: &mut Graph,
-    site: &Site<'_>,
-    grad: Value,
-) -> Result<(Value, Value), GraphError> {
+fn pow_gradient(g: &mut Graph, site: &Site<'_>, grad: Value) -> Result<(Value, Value), GraphError> {
     let (a, b) = (site.inputs[0], site.inputs[1]);
     let one = g.constant(1.0)?;
     let less = g.sub(b, one)?;

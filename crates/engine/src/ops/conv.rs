@@ -30,7 +30,13 @@ pub struct ConvWindow {
 
 impl Default for ConvWindow {
     fn default() -> Self {
-        ConvWindow { stride: [1; 2], pad_low: [0; 2], pad_high: [0; 2], dilation: [1; 2], groups: 1 }
+        ConvWindow {
+            stride: [1; 2],
+            pad_low: [0; 2],
+            pad_high: [0; 2],
+            dilation: [1; 2],
+            groups: 1,
+        }
     }
 }
 

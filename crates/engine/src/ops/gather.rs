@@ -94,7 +94,8 @@ impl OpRule for ScatterAdd {
         for_each_index(&[inputs[0].data.len(), width], |at| {
             let index = inputs[0].data[at[0]];
             if index >= 0.0 && (index as usize) < rows {
-                result.data[index as usize * width + at[1]] += inputs[1].data[at[0] * width + at[1]];
+                result.data[index as usize * width + at[1]] +=
+                    inputs[1].data[at[0] * width + at[1]];
             }
         });
         result

@@ -9,8 +9,9 @@ pub(super) const ALIGNMENT: usize = 64;
 /// the lowest offset that is free while it lives (Pisarchyk and Lee, "Efficient memory management
 /// for deep neural net inference", 2020, greedy by size).
 pub(super) fn layout(storages: &[Storage]) -> (Vec<usize>, usize) {
-    let mut by_size: Vec<usize> =
-        (0..storages.len()).filter(|&s| storages[s].state.is_none() && storages[s].bytes > 0).collect();
+    let mut by_size: Vec<usize> = (0..storages.len())
+        .filter(|&s| storages[s].state.is_none() && storages[s].bytes > 0)
+        .collect();
     by_size.sort_by_key(|&s| (std::cmp::Reverse(storages[s].bytes), storages[s].first, s));
     let mut offsets = vec![0; storages.len()];
     let mut placed: Vec<usize> = Vec::new();
@@ -77,7 +78,8 @@ mod tests {
         for (i, a) in storages.iter().enumerate() {
             assert!(offsets[i] + a.bytes <= size && offsets[i].is_multiple_of(ALIGNMENT));
             for (j, b) in storages.iter().enumerate().skip(i + 1) {
-                let apart = offsets[i] + a.bytes <= offsets[j] || offsets[j] + b.bytes <= offsets[i];
+                let apart =
+                    offsets[i] + a.bytes <= offsets[j] || offsets[j] + b.bytes <= offsets[i];
                 assert!(apart || !overlap_in_time(a, b), "{i} and {j}");
             }
         }

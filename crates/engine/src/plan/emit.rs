@@ -29,7 +29,8 @@ impl Emitter<'_> {
         let item = &self.items.items[first];
         match &item.kind {
             ItemKind::Opaque(op) => {
-                let inputs = item.operands.iter().map(|o| self.place(o)).collect::<Result<_, _>>()?;
+                let inputs =
+                    item.operands.iter().map(|o| self.place(o)).collect::<Result<_, _>>()?;
                 let output = self.place(&View::whole(first, &item.ty.shape))?;
                 let work = Work::Op { op: op.clone(), inputs, output };
                 Ok(vec![Kernel { work, label: item.label.clone() }])
@@ -52,7 +53,13 @@ impl Emitter<'_> {
             }
         };
         let (shape, strides) = (view.shape.clone(), view.strides);
-        Ok(Place { region, offset: base + view.offset * size, dtype: item.ty.dtype, shape, strides })
+        Ok(Place {
+            region,
+            offset: base + view.offset * size,
+            dtype: item.ty.dtype,
+            shape,
+            strides,
+        })
     }
 
     fn base(&self, at: Location, element: usize) -> (Region, usize) {
@@ -109,7 +116,11 @@ impl Emitter<'_> {
         Ok(Kernel { work: Work::Fused(fused), label })
     }
 
-    fn output(&self, member: usize, register: Register) -> Result<Option<FusedOutput>, EngineError> {
+    fn output(
+        &self,
+        member: usize,
+        register: Register,
+    ) -> Result<Option<FusedOutput>, EngineError> {
         if self.storages.of_item[member].is_none() {
             return Ok(None);
         }

@@ -186,11 +186,8 @@ impl Groups {
         }
         let position = |group: usize| self.members[group].last().copied().unwrap_or(0);
         let live = (0..self.members.len()).filter(|&g| !self.members[g].is_empty());
-        let mut ready: BinaryHeap<_> = live
-            .clone()
-            .filter(|&g| waiting[g] == 0)
-            .map(|g| Reverse((position(g), g)))
-            .collect();
+        let mut ready: BinaryHeap<_> =
+            live.clone().filter(|&g| waiting[g] == 0).map(|g| Reverse((position(g), g))).collect();
         let mut order = Vec::new();
         while let Some(Reverse((_, group))) = ready.pop() {
             order.push(group);

@@ -84,9 +84,10 @@ impl Items {
             views.push(view);
         }
         for write in &step.writes {
-            let leaf = step.graph.find_leaf(&write.name).ok_or_else(|| {
-                EngineError::UnknownState { name: write.name.clone() }
-            })?;
+            let leaf = step
+                .graph
+                .find_leaf(&write.name)
+                .ok_or_else(|| EngineError::UnknownState { name: write.name.clone() })?;
             let target = views[leaf.index()].item;
             items.writes.push((target, views[write.value.index()].clone()));
         }
@@ -143,12 +144,17 @@ impl Items {
                     ItemKind::External(Region::Constant(self.constants.len() - 1), 0)
                 }
             },
-            Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select(_) | Op::Cast(_)
+            Op::Unary(_)
+            | Op::Binary(_)
+            | Op::Compare(_)
+            | Op::Select(_)
+            | Op::Cast(_)
             | Op::RandomUniform(_) => ItemKind::Map(node.op.clone()),
             Op::Reduce(reduce) => ItemKind::Reduce(reduce.kind),
-            Op::Concat(concat) => {
-                ItemKind::Assemble { fill: None, windows: self.side_by_side(node, concat.axis, operands) }
-            }
+            Op::Concat(concat) => ItemKind::Assemble {
+                fill: None,
+                windows: self.side_by_side(node, concat.axis, operands),
+            },
             Op::Pad(pad) => {
                 let whole = View::whole(self.items.len(), &node.ty.shape);
                 let skipped: usize = pad.low.iter().zip(&whole.strides).map(|(l, s)| l * s).sum();
@@ -156,10 +162,21 @@ impl Items {
                 ItemKind::Assemble { fill: Some(pad.value), windows: vec![window] }
             }
             // Exhaustive on purpose: a new op must say how it is planned.
-            Op::ArgMax(_) | Op::Gather(_) | Op::ScatterAdd(_) | Op::MatMul(_) | Op::Conv(_)
-            | Op::ConvInputGrad(_) | Op::ConvWeightGrad(_) | Op::MaxPool(_) | Op::MaxPoolGrad(_)
-            | Op::SumPool(_) | Op::SumPoolGrad(_) | Op::Softmax(_) | Op::LogSoftmax(_)
-            | Op::CrossEntropy(_) | Op::CrossEntropyGrad(_) => ItemKind::Opaque(node.op.clone()),
+            Op::ArgMax(_)
+            | Op::Gather(_)
+            | Op::ScatterAdd(_)
+            | Op::MatMul(_)
+            | Op::Conv(_)
+            | Op::ConvInputGrad(_)
+            | Op::ConvWeightGrad(_)
+            | Op::MaxPool(_)
+            | Op::MaxPoolGrad(_)
+            | Op::SumPool(_)
+            | Op::SumPoolGrad(_)
+            | Op::Softmax(_)
+            | Op::LogSoftmax(_)
+            | Op::CrossEntropy(_)
+            | Op::CrossEntropyGrad(_) => ItemKind::Opaque(node.op.clone()),
             Op::Reshape(_) | Op::Permute(_) | Op::Broadcast(_) | Op::Slice(_) => {
                 let what = format!("{} reached planning as an item", node.op.name());
                 return Err(EngineError::Invariant { what });

@@ -56,9 +56,9 @@ pub fn compile(
         kernels.extend(emitter.group(group)?);
     }
     let named = |roots: &[(String, view::View)]| {
-        let places = roots.iter().map(|(name, view)| {
-            Ok(NamedPlace { name: name.clone(), place: emitter.place(view)? })
-        });
+        let places = roots
+            .iter()
+            .map(|(name, view)| Ok(NamedPlace { name: name.clone(), place: emitter.place(view)? }));
         places.collect::<Result<Vec<_>, EngineError>>()
     };
     let (reports, outputs) = (named(&items.reports)?, named(&items.outputs)?);

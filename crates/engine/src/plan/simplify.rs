@@ -27,9 +27,9 @@ pub(super) fn simplify(step: &StepGraph) -> Result<StepGraph, GraphError> {
         map[value.index()] = Some(rewriter.add(&node.op, &inputs, node.label.as_deref())?);
     }
     let rename = |named: &[Named]| {
-        let renamed = named.iter().filter_map(|n| {
-            map[n.value.index()].map(|value| Named::new(n.name.clone(), value))
-        });
+        let renamed = named
+            .iter()
+            .filter_map(|n| map[n.value.index()].map(|value| Named::new(n.name.clone(), value)));
         renamed.collect::<Vec<_>>()
     };
     let (writes, reports) = (rename(&step.writes), rename(&step.reports));

@@ -41,7 +41,9 @@ pub(super) fn place_writes(
     groups: &mut Groups,
 ) -> Result<Vec<(usize, usize)>, EngineError> {
     let mut placed: Vec<(usize, usize)> = Vec::new();
-    for (state, view) in items.writes.clone() {
+    // Before any order is fixed: it must count these copies among the readers of their sources.
+    let writes = copy_external_sources(items, groups);
+    for (state, view) in writes {
         let source = view.item;
         let taken = placed.iter().any(|&(_, item)| item == source);
         let readers = groups.readers(state);
@@ -53,16 +55,8 @@ pub(super) fn place_writes(
                 }
             }
         }
-        let mut from = view;
-        if matches!(items.items[source].kind, ItemKind::External(..)) {
-            // Another write may replace the source before it is copied: take a copy first.
-            let label = items.items[source].label.clone();
-            let copy = items.push_copy(&from, &label);
-            groups.register(copy, &items.items[copy]);
-            from = View::whole(copy, &from.shape);
-        }
         let label = items.items[state].label.clone();
-        let copy = items.push_copy(&from, &label);
+        let copy = items.push_copy(&view, &label);
         groups.register(copy, &items.items[copy]);
         let writer = groups.of_item[copy].unwrap_or_default();
         let readers = groups.readers(state);
@@ -73,6 +67,20 @@ pub(super) fn place_writes(
         placed.push((state, copy));
     }
     Ok(placed)
+}
+
+/// The writes, with a copy in place of each source that another write may replace.
+fn copy_external_sources(items: &mut Items, groups: &mut Groups) -> Vec<(usize, View)> {
+    let mut writes = items.writes.clone();
+    for (_, view) in &mut writes {
+        if matches!(items.items[view.item].kind, ItemKind::External(..)) {
+            let label = items.items[view.item].label.clone();
+            let copy = items.push_copy(view, &label);
+            groups.register(copy, &items.items[copy]);
+            *view = View::whole(copy, &view.shape);
+        }
+    }
+    writes
 }
 
 /// Whether the kernel that computes `view` may write it over the state buffer: it reads that
@@ -101,8 +109,7 @@ impl Storages {
         order: &[usize],
         placed: &[(usize, usize)],
     ) -> Self {
-        let mut storages =
-            Storages { all: Vec::new(), of_item: vec![None; items.items.len()] };
+        let mut storages = Storages { all: Vec::new(), of_item: vec![None; items.items.len()] };
         for &(state, item) in placed {
             if let ItemKind::External(region, _) = items.items[state].kind {
                 storages.give(items, item, Some(region));
@@ -136,7 +143,8 @@ impl Storages {
             if kept && self.of_item[index].is_none() {
                 self.give(items, index, None);
             }
-            if let (ItemKind::Assemble { windows, .. }, Some(at)) =
+            // A fill runs when all parts are ready, so it would wipe out those already in place.
+            if let (ItemKind::Assemble { windows, fill: None }, Some(at)) =
                 (&item.kind, self.of_item[index])
             {
                 for (operand, window) in item.operands.iter().zip(windows) {
@@ -207,8 +215,7 @@ impl Storages {
                     let pinned = self.all[at.storage].pinned;
                     self.all[at.storage].bytes = 0;
                     self.of_item[member] = Some(Location { storage: victim, offset: 0 });
-                    self.all[victim] =
-                        Storage { first, last, pinned, ..self.all[victim].clone() };
+                    self.all[victim] = Storage { first, last, pinned, ..self.all[victim].clone() };
                 }
             }
         }
