@@ -19,7 +19,8 @@ use crate::{GroupLeaves, OptimizerError, StateKind, UpdateRule, Updated};
 /// p = p - lr / (1 - beta1^t) * m / (sqrt(w) / sqrt(1 - beta2^t) + eps)
 /// ```
 ///
-/// `1 - beta^t` is computed as `-expm1(t * ln beta)`, so that it is exact to f32 at small `t` too.
+/// `1 - beta^t` is computed as `-expm1(t * ln beta)`, so that f32 does not lose its
+/// leading digits at small `t`.
 ///
 /// State: `exp_avg` (m), `exp_avg_sq` (v) and with amsgrad `max_exp_avg_sq` (w).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -148,7 +149,7 @@ impl Moments {
 }
 
 /// `keep * average + (1 - keep) * value`, with `1 - keep` taken in f64: in f32 `1 - 0.999` would
-/// be off by 5e-5 of itself.
+/// be off by 1e-5 of itself.
 pub(crate) fn running_average(
     g: &mut Graph,
     average: Value,

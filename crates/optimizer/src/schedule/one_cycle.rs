@@ -104,10 +104,10 @@ impl OneCycle {
             return self.phase((peak, max), (end, last), t);
         }
         let turn = 2.0 * peak;
-        match t <= turn {
-            true => self.phase((peak, max), (turn, first), t),
-            false => self.phase((turn, first), (end, last), t),
+        if t <= turn {
+            return self.phase((peak, max), (turn, first), t);
         }
+        self.phase((turn, first), (end, last), t)
     }
 
     /// Between two points of (time, learning rate). A phase without a length is at its end.
