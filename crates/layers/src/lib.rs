@@ -1,1 +1,60 @@
 //! Layers, models and losses of onestep as pure configuration.
+//!
+//! A [`ModelSpec`] is read from JSON or written with [`ModelBuilder`]. [`ModelSpec::compile`] infers
+//! every shape and refuses a bad model with the layer's path, what it got and what it wanted. The
+//! resulting [`Model`] knows its parameters, how they begin, and makes the forward graph for any
+//! batch size; a [`Loss`] completes it. Layers and losses are compositions of the engine's ops, the
+//! built-in ones and one's own alike.
+//!
+//! ```
+//! use onestep_engine::{Mode, gradients};
+//! use onestep_layers::{LossSpec, ModelBuilder};
+//!
+//! let model = ModelBuilder::new([1, 8, 8])
+//!     .conv2d(8, 3, 1, 1, true, "conv1")
+//!     .relu("relu1")
+//!     .max_pool2d(2, "pool1")
+//!     .flatten("flat")
+//!     .dense(10, true, "fc")
+//!     .build()?;
+//! println!("{}", model.summary(32));
+//!
+//! let mut forward = model.forward(Mode::Train, 32)?;
+//! let loss: LossSpec = "cross_entropy".parse()?;
+//! let values = loss.build(&mut forward.graph, forward.output)?;
+//! assert_eq!(forward.graph.shape(values.target).dims(), &[32]);
+//! # Ok::<(), onestep_layers::LayerError>(())
+//! ```
+
+mod builder;
+mod context;
+mod error;
+mod geometry;
+mod initializer;
+mod layer;
+mod loss;
+mod metrics;
+mod model;
+mod random;
+mod registry;
+mod spec;
+pub mod state_dict;
+mod summary;
+mod tagged;
+
+pub use builder::{Branch, ModelBuilder};
+pub use context::BuildContext;
+pub use error::LayerError;
+pub use geometry::{Padding, Pair};
+pub use initializer::{
+    ConstantValue, Fan, FanMode, Initializer, Kaiming, Nonlinearity, Normal, TruncatedNormal,
+    Uniform, Xavier,
+};
+pub use layer::*;
+pub use loss::*;
+pub use metrics::accuracy;
+pub use model::{Forward, LayerRow, Layout, Model, ParameterSpec, StateSpec};
+pub use registry::Registry;
+pub use spec::{InputSpec, InputType, ModelSpec};
+pub use state_dict::StateTensor;
+pub use summary::{Summary, SummaryRow, summary};

@@ -1,0 +1,413 @@
+//! How parameters begin.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+
+use crate::random::Stream;
+
+/// How many values feed one unit of a layer and how many units one value feeds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Fan {
+    /// Values that one output is computed from.
+    pub fan_in: usize,
+    /// Outputs that one value takes part in.
+    pub fan_out: usize,
+}
+
+impl Fan {
+    /// For parameters that are no weights of a product, such as biases and scales.
+    pub const NONE: Fan = Fan { fan_in: 1, fan_out: 1 };
+
+    /// Of a dense weight `[fan_in, fan_out]`.
+    pub fn dense(fan_in: usize, fan_out: usize) -> Fan {
+        Fan { fan_in, fan_out }
+    }
+
+    /// Of a convolution's weight `[out, in/groups, kh, kw]`: as PyTorch counts it, without regard
+    /// to groups in `fan_out`.
+    pub fn conv(weight: [usize; 4]) -> Fan {
+        let [out, inner, kh, kw] = weight;
+        Fan { fan_in: inner * kh * kw, fan_out: out * kh * kw }
+    }
+}
+
+/// Which fan keeps its variance.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FanMode {
+    /// Of the values, forward.
+    #[default]
+    FanIn,
+    /// Of the gradients, backward.
+    FanOut,
+}
+
+/// The activation behind a layer, which sets the gain.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Nonlinearity {
+    /// Gain 1.
+    Linear,
+    /// Gain 1.
+    Sigmoid,
+    /// Gain 5/3.
+    Tanh,
+    /// Gain sqrt(2).
+    Relu,
+    /// Gain sqrt(2 / (1 + a^2)).
+    #[default]
+    LeakyRelu,
+    /// Gain 3/4.
+    Selu,
+}
+
+impl Nonlinearity {
+    /// The gain of PyTorch's `calculate_gain`; `a` is the negative slope of a leaky ReLU.
+    pub fn gain(self, a: f64) -> f64 {
+        match self {
+            Nonlinearity::Linear | Nonlinearity::Sigmoid => 1.0,
+            Nonlinearity::Tanh => 5.0 / 3.0,
+            Nonlinearity::Relu => std::f64::consts::SQRT_2,
+            Nonlinearity::LeakyRelu => (2.0 / (1.0 + a * a)).sqrt(),
+            Nonlinearity::Selu => 0.75,
+        }
+    }
+}
+
+/// Options of the Kaiming initialisers (He et al., "Delving Deep into Rectifiers", 2015):
+/// a standard deviation of `gain / sqrt(fan)`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Kaiming {
+    /// The negative slope of the leaky ReLU behind the layer; default 0.
+    pub a: f32,
+    /// Default `fan_in`.
+    pub mode: FanMode,
+    /// Default `leaky_relu`.
+    pub nonlinearity: Nonlinearity,
+}
+
+impl Kaiming {
+    /// The standard deviation.
+    fn std(self, fan: Fan) -> f64 {
+        let fan = match self.mode {
+            FanMode::FanIn => fan.fan_in,
+            FanMode::FanOut => fan.fan_out,
+        };
+        self.nonlinearity.gain(f64::from(self.a)) / (fan.max(1) as f64).sqrt()
+    }
+}
+
+/// Options of the Xavier initialisers (Glorot and Bengio, "Understanding the difficulty of training
+/// deep feedforward neural networks", 2010): a standard deviation of
+/// `gain * sqrt(2 / (fan_in + fan_out))`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Xavier {
+    /// Default 1.
+    pub gain: f32,
+}
+
+impl Default for Xavier {
+    fn default() -> Self {
+        Xavier { gain: 1.0 }
+    }
+}
+
+impl Xavier {
+    fn std(self, fan: Fan) -> f64 {
+        let sum = (fan.fan_in + fan.fan_out).max(1) as f64;
+        f64::from(self.gain) * (2.0 / sum).sqrt()
+    }
+}
+
+/// Options of the uniform initialiser.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Uniform {
+    /// The lower bound; default 0.
+    pub low: f32,
+    /// The upper bound; default 1.
+    pub high: f32,
+}
+
+impl Default for Uniform {
+    fn default() -> Self {
+        Uniform { low: 0.0, high: 1.0 }
+    }
+}
+
+/// Options of the normal initialiser.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Normal {
+    /// The mean; default 0.
+    pub mean: f32,
+    /// The standard deviation; default 1.
+    pub std: f32,
+}
+
+impl Default for Normal {
+    fn default() -> Self {
+        Normal { mean: 0.0, std: 1.0 }
+    }
+}
+
+/// Options of the truncated normal initialiser: numbers outside the bounds are drawn again.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct TruncatedNormal {
+    /// The mean before truncation; default 0.
+    pub mean: f32,
+    /// The standard deviation before truncation; default 1.
+    pub std: f32,
+    /// The lower bound; default -2.
+    pub low: f32,
+    /// The upper bound; default 2.
+    pub high: f32,
+}
+
+impl Default for TruncatedNormal {
+    fn default() -> Self {
+        TruncatedNormal { mean: 0.0, std: 1.0, low: -2.0, high: 2.0 }
+    }
+}
+
+/// Options of the constant initialiser.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConstantValue {
+    /// The number.
+    pub value: f32,
+}
+
+/// How a parameter begins. In JSON the name (`"xavier_uniform"`, all options at their defaults) or
+/// `{"kaiming_normal": {"nonlinearity": "relu"}}`.
+///
+/// ```
+/// use onestep_layers::{Fan, Initializer};
+/// let init: Initializer = serde_json::from_str(r#"{"uniform": {"low": -1}}"#)?;
+/// let numbers = init.fill(1000, Fan::NONE, 7, "fc.weight");
+/// assert!(numbers.iter().all(|x| (-1.0..1.0).contains(x)));
+/// assert_eq!(numbers, init.fill(1000, Fan::NONE, 7, "fc.weight"));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Initializer {
+    /// PyTorch's default for the layer and parameter.
+    #[default]
+    Default,
+    /// All 0.
+    Zeros,
+    /// All 1.
+    Ones,
+    /// All the same number.
+    Constant(ConstantValue),
+    /// Uniform in `[low, high)`.
+    Uniform(Uniform),
+    /// Normal.
+    Normal(Normal),
+    /// Normal within bounds.
+    TruncatedNormal(TruncatedNormal),
+    /// Uniform with Kaiming's standard deviation.
+    KaimingUniform(Kaiming),
+    /// Normal with Kaiming's standard deviation.
+    KaimingNormal(Kaiming),
+    /// Uniform with Xavier's standard deviation.
+    XavierUniform(Xavier),
+    /// Normal with Xavier's standard deviation.
+    XavierNormal(Xavier),
+}
+
+impl Initializer {
+    /// The names in a spec.
+    pub const NAMES: [&str; 11] = [
+        "default",
+        "zeros",
+        "ones",
+        "constant",
+        "uniform",
+        "normal",
+        "truncated_normal",
+        "kaiming_uniform",
+        "kaiming_normal",
+        "xavier_uniform",
+        "xavier_normal",
+    ];
+
+    /// PyTorch's default for the weights of dense layers and convolutions:
+    /// `kaiming_uniform(a = sqrt(5))`, that is, uniform within `1 / sqrt(fan_in)` of 0.
+    pub fn weight_default() -> Self {
+        Initializer::KaimingUniform(Kaiming { a: 5f32.sqrt(), ..Kaiming::default() })
+    }
+
+    /// PyTorch's default for the biases of dense layers and convolutions: uniform within
+    /// `1 / sqrt(fan_in)` of 0, with the fan of the weight.
+    pub fn bias_default(weight: Fan) -> Self {
+        let bound = 1.0 / (weight.fan_in.max(1) as f32).sqrt();
+        Initializer::Uniform(Uniform { low: -bound, high: bound })
+    }
+
+    /// A constant.
+    pub fn constant(value: f32) -> Self {
+        Initializer::Constant(ConstantValue { value })
+    }
+
+    /// A normal distribution.
+    pub fn normal(mean: f32, std: f32) -> Self {
+        Initializer::Normal(Normal { mean, std })
+    }
+
+    /// A uniform distribution.
+    pub fn uniform(low: f32, high: f32) -> Self {
+        Initializer::Uniform(Uniform { low, high })
+    }
+
+    /// This initialiser, or `default` in place of [`Initializer::Default`].
+    pub fn or(self, default: Initializer) -> Self {
+        if self == Initializer::Default { default } else { self }
+    }
+
+    /// What is wrong with the options, as (option, wanted, got).
+    pub(crate) fn problem(self) -> Option<(&'static str, &'static str, f32)> {
+        let finite =
+            |name, value: f32| (!value.is_finite()).then_some((name, "a finite number", value));
+        let spread = |value: f32| {
+            let fits = value.is_finite() && value >= 0.0;
+            (!fits).then_some(("std", "finite and at least 0", value))
+        };
+        let bounds = |low: f32, high: f32| {
+            let problem = finite("low", low).or(finite("high", high));
+            problem.or((high < low).then_some(("high", "at least low", high)))
+        };
+        match self {
+            Initializer::Default | Initializer::Zeros | Initializer::Ones => None,
+            Initializer::Constant(o) => finite("value", o.value),
+            Initializer::Uniform(o) => bounds(o.low, o.high),
+            Initializer::Normal(o) => finite("mean", o.mean).or(spread(o.std)),
+            Initializer::TruncatedNormal(o) => {
+                let far = (o.mean - 2.0 * o.std > o.high || o.mean + 2.0 * o.std < o.low)
+                    .then_some(("mean", "within two standard deviations of the bounds", o.mean));
+                let narrow = (o.high - o.low < 0.01 * o.std).then_some((
+                    "high",
+                    "above low by a hundredth of std or more",
+                    o.high,
+                ));
+                let basic = bounds(o.low, o.high).or(finite("mean", o.mean)).or(spread(o.std));
+                basic.or(far).or(narrow)
+            }
+            Initializer::KaimingUniform(o) | Initializer::KaimingNormal(o) => finite("a", o.a),
+            Initializer::XavierUniform(o) | Initializer::XavierNormal(o) => finite("gain", o.gain),
+        }
+    }
+
+    /// `count` numbers for the parameter called `name`. The same seed and name give the same
+    /// numbers, whatever else the model has. [`Initializer::Default`] without a layer is
+    /// [`Initializer::weight_default`].
+    pub fn fill(self, count: usize, fan: Fan, seed: u64, name: &str) -> Vec<f32> {
+        let mut stream = Stream::new(seed, name);
+        let sqrt3 = 3f64.sqrt();
+        let mut uniform = |low: f64, high: f64| {
+            (0..count).map(|_| stream.uniform(low, high) as f32).collect::<Vec<f32>>()
+        };
+        match self {
+            Initializer::Default => Self::weight_default().fill(count, fan, seed, name),
+            Initializer::Zeros => vec![0.0; count],
+            Initializer::Ones => vec![1.0; count],
+            Initializer::Constant(o) => vec![o.value; count],
+            Initializer::Uniform(o) => uniform(f64::from(o.low), f64::from(o.high)),
+            Initializer::KaimingUniform(o) => {
+                let bound = sqrt3 * o.std(fan);
+                uniform(-bound, bound)
+            }
+            Initializer::XavierUniform(o) => {
+                let bound = sqrt3 * o.std(fan);
+                uniform(-bound, bound)
+            }
+            Initializer::Normal(o) => stream.normals(count, f64::from(o.mean), f64::from(o.std)),
+            Initializer::KaimingNormal(o) => stream.normals(count, 0.0, o.std(fan)),
+            Initializer::XavierNormal(o) => stream.normals(count, 0.0, o.std(fan)),
+            Initializer::TruncatedNormal(o) => {
+                (0..count).map(|_| stream.truncated_normal(&o)).collect()
+            }
+        }
+    }
+
+    fn from_parts(
+        name: &str,
+        options: serde_json::Value,
+    ) -> Result<Option<Self>, serde_json::Error> {
+        use serde_json::from_value;
+        Ok(Some(match name {
+            "default" => Initializer::Default,
+            "zeros" => Initializer::Zeros,
+            "ones" => Initializer::Ones,
+            "constant" => Initializer::Constant(from_value(options)?),
+            "uniform" => Initializer::Uniform(from_value(options)?),
+            "normal" => Initializer::Normal(from_value(options)?),
+            "truncated_normal" => Initializer::TruncatedNormal(from_value(options)?),
+            "kaiming_uniform" => Initializer::KaimingUniform(from_value(options)?),
+            "kaiming_normal" => Initializer::KaimingNormal(from_value(options)?),
+            "xavier_uniform" => Initializer::XavierUniform(from_value(options)?),
+            "xavier_normal" => Initializer::XavierNormal(from_value(options)?),
+            _ => return Ok(None),
+        }))
+    }
+}
+
+impl<'de> Deserialize<'de> for Initializer {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (name, options) = match serde_json::Value::deserialize(deserializer)? {
+            serde_json::Value::String(name) => (name, serde_json::Map::new().into()),
+            serde_json::Value::Object(map) if map.len() == 1 => {
+                map.into_iter().next().unwrap_or_default()
+            }
+            other => {
+                let wanted = "an initialiser: a name or {\"name\": {options}}";
+                return Err(D::Error::custom(format!("expected {wanted}, got {other}")));
+            }
+        };
+        match Initializer::from_parts(&name, options) {
+            Ok(Some(init)) => Ok(init),
+            Ok(None) => {
+                let known = Initializer::NAMES.join(", ");
+                Err(D::Error::custom(format!("unknown initialiser `{name}`; known: {known}")))
+            }
+            Err(error) => Err(D::Error::custom(format!("initialiser `{name}`: {error}"))),
+        }
+    }
+}
+
+impl JsonSchema for Initializer {
+    fn schema_name() -> Cow<'static, str> {
+        "Initializer".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let names: Vec<&str> =
+            Initializer::NAMES.into_iter().filter(|&name| name != "constant").collect();
+        let mut forms = vec![json_schema!({ "enum": names })];
+        for (name, options) in [
+            ("constant", generator.subschema_for::<ConstantValue>()),
+            ("uniform", generator.subschema_for::<Uniform>()),
+            ("normal", generator.subschema_for::<Normal>()),
+            ("truncated_normal", generator.subschema_for::<TruncatedNormal>()),
+            ("kaiming_uniform", generator.subschema_for::<Kaiming>()),
+            ("kaiming_normal", generator.subschema_for::<Kaiming>()),
+            ("xavier_uniform", generator.subschema_for::<Xavier>()),
+            ("xavier_normal", generator.subschema_for::<Xavier>()),
+        ] {
+            forms.push(json_schema!({
+                "type": "object", "properties": { name: options },
+                "required": [name], "additionalProperties": false
+            }));
+        }
+        json_schema!({
+            "description": "How a parameter begins: a name, or {\"name\": {options}}.",
+            "oneOf": forms
+        })
+    }
+}

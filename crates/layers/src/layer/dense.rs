@@ -1,0 +1,101 @@
+//! Dense layers.
+
+use onestep_engine::Value;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Layer, Shapes};
+use crate::context::BuildContext;
+use crate::error::LayerError;
+use crate::initializer::{Fan, Initializer};
+
+/// `y = x W + b` over the last axis: `[..., in_features] -> [..., out_features]`.
+///
+/// Parameters: `weight [in_features, out_features]` (the transpose of PyTorch's), and with `bias`
+/// `bias [out_features]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Dense {
+    /// The layer's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The size of the input's last axis. Inferred; checked where it is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_features: Option<usize>,
+    /// The size of the output's last axis.
+    pub out_features: usize,
+    /// Whether a bias is added; default true.
+    #[serde(default = "yes")]
+    pub bias: bool,
+    /// How the weight begins.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub weight_init: Initializer,
+    /// How the bias begins.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub bias_init: Initializer,
+}
+
+pub(super) fn yes() -> bool {
+    true
+}
+
+pub(super) fn is_default(init: &Initializer) -> bool {
+    *init == Initializer::Default
+}
+
+impl Dense {
+    /// With a bias and PyTorch's initial values.
+    pub fn new(out_features: usize) -> Self {
+        Dense {
+            name: None,
+            in_features: None,
+            out_features,
+            bias: true,
+            weight_init: Initializer::Default,
+            bias_init: Initializer::Default,
+        }
+    }
+
+    fn check(&self, cx: &BuildContext, x: Value) -> Result<usize, LayerError> {
+        cx.expect_f32(x)?;
+        let dims = cx.dims(x);
+        let [_, .., features] = dims[..] else {
+            return Err(cx.input_error("at least one axis a sample", "none"));
+        };
+        if let Some(wanted) = self.in_features.filter(|&wanted| wanted != features) {
+            return Err(cx.input_error(format!("{wanted} input features"), features));
+        }
+        if self.out_features == 0 {
+            return Err(cx.option_error("out_features", "at least 1", 0));
+        }
+        Ok(features)
+    }
+}
+
+impl Layer for Dense {
+    fn build(&self, cx: &mut BuildContext, x: Value) -> Result<Value, LayerError> {
+        let features = self.check(cx, x)?;
+        let out = self.out_features;
+        let init = self.weight_init.or(Initializer::weight_default());
+        let weight = cx.dense_weight("weight", [features, out], init)?;
+
+        let mut dims = cx.dims(x);
+        let rows = dims[..dims.len() - 1].iter().product();
+        let flat = cx.graph.reshape(x, &[rows, features])?;
+        let mut y = cx.graph.matmul(flat, weight)?;
+        if self.bias {
+            let init = self.bias_init.or(Initializer::bias_default(Fan::dense(features, out)));
+            let bias = cx.parameter("bias", &[out], init, Fan::NONE)?;
+            y = cx.graph.add(y, bias)?;
+        }
+        if let Some(last) = dims.last_mut() {
+            *last = out;
+        }
+        Ok(cx.graph.reshape(y, &dims)?)
+    }
+
+    fn flops(&self, shapes: &Shapes) -> u64 {
+        let features = shapes.input.last().copied().unwrap_or(0) as u64;
+        shapes.outputs() * (2 * features + u64::from(self.bias))
+    }
+}

@@ -1,0 +1,114 @@
+//! Normalisation of each sample.
+
+use onestep_engine::Value;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::batch_norm::eps;
+use super::dense::{is_default, yes};
+use super::{Layer, Shapes};
+use crate::context::BuildContext;
+use crate::error::LayerError;
+use crate::initializer::{Fan, Initializer};
+
+/// `y = (x - mean) / sqrt(var + eps) * weight + bias` with mean and (biased) variance over the last
+/// axes of each sample (Ba et al., "Layer Normalization", 2016).
+///
+/// Parameters with `affine`: `weight [...normalized_shape]` (ones), `bias` likewise (zeros).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LayerNorm {
+    /// The layer's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The last axes of a sample, by their sizes; default the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub normalized_shape: Option<Vec<usize>>,
+    /// Added to the variance; default 1e-5.
+    #[serde(default = "eps")]
+    pub eps: f32,
+    /// Whether a learned scale and shift follow; default true.
+    #[serde(default = "yes")]
+    pub affine: bool,
+    /// How the scale begins.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub weight_init: Initializer,
+    /// How the shift begins.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub bias_init: Initializer,
+}
+
+impl Default for LayerNorm {
+    fn default() -> Self {
+        LayerNorm {
+            name: None,
+            normalized_shape: None,
+            eps: eps(),
+            affine: true,
+            weight_init: Initializer::Default,
+            bias_init: Initializer::Default,
+        }
+    }
+}
+
+impl LayerNorm {
+    /// Over the last axis, with PyTorch's defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Over the last axes, which have the given sizes.
+    pub fn over(normalized_shape: impl Into<Vec<usize>>) -> Self {
+        LayerNorm { normalized_shape: Some(normalized_shape.into()), ..Self::default() }
+    }
+
+    /// The sizes of the normalised axes.
+    fn check(&self, cx: &BuildContext, x: Value) -> Result<Vec<usize>, LayerError> {
+        cx.expect_f32(x)?;
+        if !(self.eps.is_finite() && self.eps >= 0.0) {
+            return Err(cx.option_error("eps", "finite and at least 0", self.eps));
+        }
+        let sample = &cx.dims(x)[1..];
+        let Some(last) = sample.last() else {
+            return Err(cx.input_error("at least one axis a sample", "none"));
+        };
+        let shape = self.normalized_shape.clone().unwrap_or_else(|| vec![*last]);
+        if shape.is_empty() {
+            return Err(cx.option_error("normalized_shape", "at least one size", "none"));
+        }
+        if !sample.ends_with(&shape) {
+            let wanted = format!("a sample whose last axes are {shape:?}");
+            return Err(cx.input_error(wanted, format!("{sample:?}")));
+        }
+        Ok(shape)
+    }
+}
+
+impl Layer for LayerNorm {
+    fn build(&self, cx: &mut BuildContext, x: Value) -> Result<Value, LayerError> {
+        let shape = self.check(cx, x)?;
+        let rank = cx.dims(x).len();
+        let axes: Vec<usize> = (rank - shape.len()..rank).collect();
+        let g = &mut cx.graph;
+        let mean = g.mean(x, &axes, true)?;
+        let centered = g.sub(x, mean)?;
+        let squares = g.square(centered)?;
+        let var = g.mean(squares, &axes, true)?;
+        let var = g.offset(var, self.eps)?;
+        let scale = g.rsqrt(var)?;
+        let y = g.mul(centered, scale)?;
+        if !self.affine {
+            return Ok(y);
+        }
+        let weight =
+            cx.parameter("weight", &shape, self.weight_init.or(Initializer::Ones), Fan::NONE)?;
+        let bias =
+            cx.parameter("bias", &shape, self.bias_init.or(Initializer::Zeros), Fan::NONE)?;
+        let scaled = cx.graph.mul(y, weight)?;
+        Ok(cx.graph.add(scaled, bias)?)
+    }
+
+    fn flops(&self, shapes: &Shapes) -> u64 {
+        (5 + 2 * u64::from(self.affine)) * shapes.outputs()
+    }
+}

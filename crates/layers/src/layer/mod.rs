@@ -1,0 +1,277 @@
+//! The layers. Each has one file with its options, its equation and its ops; it becomes part of
+//! the spec format by one line in the list below.
+
+mod activation;
+mod adaptive_avg_pool2d;
+mod avg_pool2d;
+mod batch_norm;
+mod concat;
+mod conv2d;
+mod custom;
+mod dense;
+mod dropout;
+mod elu;
+mod embedding;
+mod flatten;
+mod gelu;
+mod global_avg_pool2d;
+mod layer_norm;
+mod leaky_relu;
+mod log_softmax;
+mod max_pool2d;
+mod pool;
+mod prelu;
+mod relu;
+mod reshape;
+mod residual;
+mod sigmoid;
+mod silu;
+mod softmax;
+mod tanh;
+
+pub use adaptive_avg_pool2d::AdaptiveAvgPool2d;
+pub use avg_pool2d::AvgPool2d;
+pub use batch_norm::BatchNorm;
+pub use concat::Concat;
+pub use conv2d::Conv2d;
+pub use custom::{Custom, CustomLayer};
+pub use dense::Dense;
+pub use dropout::Dropout;
+pub use elu::Elu;
+pub use embedding::Embedding;
+pub use flatten::Flatten;
+pub use gelu::{Gelu, GeluForm};
+pub use global_avg_pool2d::GlobalAvgPool2d;
+pub use layer_norm::LayerNorm;
+pub use leaky_relu::LeakyRelu;
+pub use log_softmax::LogSoftmax;
+pub use max_pool2d::MaxPool2d;
+pub use prelu::Prelu;
+pub use relu::Relu;
+pub use reshape::Reshape;
+pub use residual::Residual;
+pub use sigmoid::Sigmoid;
+pub use silu::Silu;
+pub use softmax::Softmax;
+pub use tanh::Tanh;
+
+use onestep_engine::Value;
+use serde::{Deserialize, Deserializer, de::Error as _};
+
+use crate::context::BuildContext;
+use crate::error::LayerError;
+use crate::tagged::{self, Tagged, tagged_enum};
+
+/// The dimensions a layer works on, without the batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shapes {
+    /// Of the input.
+    pub input: Vec<usize>,
+    /// Of the output.
+    pub output: Vec<usize>,
+}
+
+impl Shapes {
+    /// Elements of the input of one sample.
+    pub fn inputs(&self) -> u64 {
+        self.input.iter().map(|&dim| dim as u64).product()
+    }
+
+    /// Elements of the output of one sample.
+    pub fn outputs(&self) -> u64 {
+        self.output.iter().map(|&dim| dim as u64).product()
+    }
+}
+
+/// A composition of graph ops with parameters and state. The built-in layers implement it, and so
+/// does every closure `Fn(&mut BuildContext, Value) -> Result<Value, LayerError>`.
+///
+/// A layer of one's own, `y = s tanh(x)` with a learned scale a feature:
+///
+/// ```
+/// use onestep_layers::{BuildContext, Fan, Initializer, Layer, LayerError, ModelBuilder};
+/// use onestep_engine::Value;
+///
+/// struct ScaledTanh;
+///
+/// impl Layer for ScaledTanh {
+///     fn build(&self, cx: &mut BuildContext, x: Value) -> Result<Value, LayerError> {
+///         let features = cx.dims(x)[1];
+///         let scale = cx.parameter("scale", &[features], Initializer::Ones, Fan::NONE)?;
+///         let squashed = cx.graph.tanh(x)?;
+///         Ok(cx.graph.mul(squashed, scale)?)
+///     }
+/// }
+///
+/// let model = ModelBuilder::new([4]).dense(8, true, "fc").custom("squash", ScaledTanh).build()?;
+/// assert_eq!(model.parameters()[2].info.name, "squash.scale");
+/// # Ok::<(), LayerError>(())
+/// ```
+pub trait Layer: Send + Sync {
+    /// Appends the layer's ops to the graph. `x` and the result have the batch as first axis.
+    ///
+    /// # Errors
+    /// Options or an input that the layer cannot work with: [`BuildContext::option_error`] and
+    /// [`BuildContext::input_error`] name the layer.
+    fn build(&self, cx: &mut BuildContext, x: Value) -> Result<Value, LayerError>;
+
+    /// Floating-point operations forward for one sample, a multiply-add as two. By default one for
+    /// each element of the output.
+    fn flops(&self, shapes: &Shapes) -> u64 {
+        shapes.outputs()
+    }
+}
+
+impl<F> Layer for F
+where
+    F: Fn(&mut BuildContext, Value) -> Result<Value, LayerError> + Send + Sync,
+{
+    fn build(&self, cx: &mut BuildContext, x: Value) -> Result<Value, LayerError> {
+        self(cx, x)
+    }
+}
+
+/// Makes [`LayerSpec`] of the list of layers, with access to the `name` that each has.
+macro_rules! layers {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal),* $(,)?) => {
+        tagged_enum! {
+        /// One layer of a model: its type and its options. In JSON an object with a `type`.
+        ///
+        /// ```
+        /// use onestep_layers::{Conv2d, LayerSpec};
+        /// let layer: LayerSpec = serde_json::from_str(
+        ///     r#"{"type": "conv2d", "name": "conv1", "out_channels": 8, "kernel_size": 3}"#,
+        /// )?;
+        /// assert_eq!(layer, Conv2d::new(8, 3).named("conv1").into());
+        /// # Ok::<(), serde_json::Error>(())
+        /// ```
+            pub enum LayerSpec: Layer { $($(#[$doc])* $variant = $name),* }
+        }
+
+        impl LayerSpec {
+            /// The name given to the layer, if any.
+            pub fn name(&self) -> Option<&str> {
+                match self {
+                    $(LayerSpec::$variant(options) => options.name.as_deref()),*
+                }
+            }
+
+            /// The layer under another name; an empty one asks for the default name.
+            #[must_use]
+            pub fn named(mut self, name: &str) -> Self {
+                let name = (!name.is_empty()).then(|| name.to_owned());
+                match &mut self {
+                    $(LayerSpec::$variant(options) => options.name = name),*
+                }
+                self
+            }
+        }
+
+        $(impl $variant {
+            /// Gives the layer a name; an empty one asks for the default name.
+            #[must_use]
+            pub fn named(mut self, name: &str) -> Self {
+                self.name = (!name.is_empty()).then(|| name.to_owned());
+                self
+            }
+        })*
+    };
+}
+
+layers! {
+    /// A dense (fully connected) layer.
+    Dense = "dense",
+    /// A convolution over pictures.
+    Conv2d = "conv2d",
+    /// The largest element of each window.
+    MaxPool2d = "max_pool2d",
+    /// The mean of each window.
+    AvgPool2d = "avg_pool2d",
+    /// Means over as many windows as the output has elements.
+    AdaptiveAvgPool2d = "adaptive_avg_pool2d",
+    /// The mean of each channel.
+    GlobalAvgPool2d = "global_avg_pool2d",
+    /// Several axes as one.
+    Flatten = "flatten",
+    /// Another shape for each sample.
+    Reshape = "reshape",
+    /// Normalisation of each channel over the batch.
+    BatchNorm = "batch_norm",
+    /// Normalisation of each sample.
+    LayerNorm = "layer_norm",
+    /// Random zeros in training.
+    Dropout = "dropout",
+    /// A table of vectors by index.
+    Embedding = "embedding",
+    /// The rectified linear unit.
+    Relu = "relu",
+    /// A ReLU that leaks.
+    LeakyRelu = "leaky_relu",
+    /// The exponential linear unit.
+    Elu = "elu",
+    /// A leaky ReLU with a learned slope.
+    Prelu = "prelu",
+    /// The logistic function.
+    Sigmoid = "sigmoid",
+    /// The hyperbolic tangent.
+    Tanh = "tanh",
+    /// The sigmoid linear unit, also called swish.
+    Silu = "silu",
+    /// The Gaussian error linear unit.
+    Gelu = "gelu",
+    /// Softmax.
+    Softmax = "softmax",
+    /// The logarithm of softmax.
+    LogSoftmax = "log_softmax",
+    /// The sum of a body and a shortcut.
+    Residual = "residual",
+    /// Branches side by side.
+    Concat = "concat",
+    /// A layer of one's own.
+    Custom = "custom",
+}
+
+impl LayerSpec {
+    /// The name in messages and summaries: that of the type, or for a custom layer its own.
+    pub(crate) fn display_type(&self) -> &str {
+        match self {
+            LayerSpec::Custom(custom) => custom.kind(),
+            other => other.type_name(),
+        }
+    }
+
+    /// Reads one layer; errors name it and its place, counted from 1, among its siblings.
+    pub(crate) fn from_value(value: serde_json::Value, place: usize) -> Result<Self, String> {
+        let Tagged { kind, options } =
+            tagged::split(value, false).map_err(|problem| format!("layer {place}: {problem}"))?;
+        let name = match options.get("name") {
+            Some(serde_json::Value::String(name)) => format!("layer {place} `{name}`"),
+            _ => format!("layer {place}"),
+        };
+        match LayerSpec::from_parts(&kind, options.into()) {
+            Some(Ok(layer)) => Ok(layer),
+            Some(Err(error)) => Err(format!("{name} ({kind}): {error}")),
+            None => {
+                let known = LayerSpec::TYPES.join(", ");
+                Err(format!("{name}: unknown layer type `{kind}`; known types: {known}"))
+            }
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for LayerSpec {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = serde_json::Value::deserialize(deserializer)?;
+        LayerSpec::from_value(value, 1).map_err(D::Error::custom)
+    }
+}
+
+impl Layer for LayerSpec {
+    fn build(&self, cx: &mut BuildContext, x: Value) -> Result<Value, LayerError> {
+        self.inner().build(cx, x)
+    }
+
+    fn flops(&self, shapes: &Shapes) -> u64 {
+        self.inner().flops(shapes)
+    }
+}

@@ -1,0 +1,28 @@
+//! The hyperbolic tangent.
+
+use onestep_engine::Value;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Layer, Shapes};
+use crate::context::BuildContext;
+use crate::error::LayerError;
+
+/// `y = tanh x`, elementwise.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tanh {
+    /// The layer's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+impl Layer for Tanh {
+    fn build(&self, cx: &mut BuildContext, x: Value) -> Result<Value, LayerError> {
+        Ok(cx.graph.tanh(x)?)
+    }
+
+    fn flops(&self, shapes: &Shapes) -> u64 {
+        4 * shapes.outputs()
+    }
+}

@@ -1,0 +1,77 @@
+//! Binary cross-entropy of logits.
+
+use onestep_engine::{Graph, GraphError, Value};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Loss, LossValues, Reduction, elementwise};
+use crate::error::LayerError;
+
+/// The mean of `-(w t log s(x) + (1 - t) log(1 - s(x)))` over all elements, for logits `x`, targets
+/// `t` in `[0, 1]`, the logistic function `s` and a weight `w` of the positive target. It is
+/// computed as `(1 - t) x - (1 + (w - 1) t) log s(x)` with `log s(x) = min(x, 0) -
+/// log(1 + e^-|x|)`, which does not overflow. The target is f32 of the output's shape.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BceWithLogits {
+    /// The weight of positive targets: one number for each element of the output's last axis, or a
+    /// single one for all. Default 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pos_weight: Option<Vec<f32>>,
+    /// How the elements become one number: `mean` (default) or `sum`.
+    #[serde(default, skip_serializing_if = "Reduction::is_mean")]
+    pub reduction: Reduction,
+}
+
+impl BceWithLogits {
+    /// The weight as a value that broadcasts over the output.
+    fn weight(&self, g: &mut Graph, output: Value) -> Result<Option<Value>, LayerError> {
+        let Some(weight) = &self.pos_weight else { return Ok(None) };
+        let last = g.shape(output).dims().last().copied().unwrap_or(1);
+        let name = "bce_with_logits";
+        if weight.len() != 1 && weight.len() != last {
+            let wanted = format!("1 number or one for each of {last} outputs");
+            return Err(LayerError::option(name, "pos_weight", wanted, weight.len()));
+        }
+        if let Some(bad) = weight.iter().find(|w| !(w.is_finite() && **w >= 0.0)) {
+            return Err(LayerError::option(name, "pos_weight", "finite and at least 0", bad));
+        }
+        Ok(Some(g.constant_tensor(&[weight.len()], weight)?))
+    }
+}
+
+/// `log(1 / (1 + e^-x))`
+fn log_sigmoid(g: &mut Graph, x: Value) -> Result<Value, GraphError> {
+    let size = g.abs(x)?;
+    let negative = g.neg(size)?;
+    let decay = g.exp(negative)?;
+    let correction = g.log1p(decay)?;
+    // The gradients of |x| (0) and min (a half) at 0 add up to the true one.
+    let zero = g.constant(0.0)?;
+    let low = g.min(x, zero)?;
+    g.sub(low, correction)
+}
+
+impl Loss for BceWithLogits {
+    fn build(&self, g: &mut Graph, output: Value) -> Result<LossValues, LayerError> {
+        let weight = self.weight(g, output)?;
+        let mut values = elementwise::build(g, output, self.reduction, |g, x, target| {
+            let log_probability = log_sigmoid(g, x)?;
+            let positive = match weight {
+                None => log_probability,
+                Some(weight) => {
+                    let extra = g.offset(weight, -1.0)?;
+                    let extra = g.mul(target, extra)?;
+                    let factor = g.offset(extra, 1.0)?;
+                    g.mul(log_probability, factor)?
+                }
+            };
+            let one = g.constant(1.0)?;
+            let negative = g.sub(one, target)?;
+            let penalty = g.mul(negative, x)?;
+            g.sub(penalty, positive)
+        })?;
+        values.prediction = g.sigmoid(output)?;
+        Ok(values)
+    }
+}

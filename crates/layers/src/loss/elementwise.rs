@@ -1,0 +1,36 @@
+//! What losses of an output and a target of one shape share.
+
+use onestep_engine::{DType, Graph, GraphError, Value};
+
+use super::{LossValues, Reduction};
+use crate::error::LayerError;
+
+/// A leaf called `target` of the output's shape, and the reduction of what `each` makes of output
+/// and target.
+pub(super) fn build(
+    g: &mut Graph,
+    output: Value,
+    reduction: Reduction,
+    each: impl FnOnce(&mut Graph, Value, Value) -> Result<Value, GraphError>,
+) -> Result<LossValues, LayerError> {
+    let shape = g.shape(output).clone();
+    let target = g.input("target", shape.dims(), DType::F32)?;
+    let losses = each(g, output, target)?;
+    Ok(LossValues { target, loss: reduction.apply(g, losses)?, prediction: output })
+}
+
+/// `|output - target|`
+pub(super) fn distance(g: &mut Graph, output: Value, target: Value) -> Result<Value, GraphError> {
+    let error = g.sub(output, target)?;
+    g.abs(error)
+}
+
+/// `a^2 / 2` up to `delta`, `delta (a - delta/2)` beyond, of a distance `a`: with
+/// `q = min(a, delta)` both are `q (a - q/2)`.
+pub(super) fn huber(g: &mut Graph, a: Value, delta: f32) -> Result<Value, GraphError> {
+    let delta = g.constant(delta)?;
+    let q = g.min(a, delta)?;
+    let half = g.scale(q, 0.5)?;
+    let rest = g.sub(a, half)?;
+    g.mul(q, rest)
+}

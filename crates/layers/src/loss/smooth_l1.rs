@@ -1,0 +1,53 @@
+//! The smooth absolute error.
+
+use onestep_engine::{Graph, Value};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::huber::one;
+use super::{Loss, LossValues, Reduction, elementwise};
+use crate::error::LayerError;
+
+/// The mean of `a^2 / (2 beta)` where `a = |output - target|` is at most `beta`, and `a - beta / 2`
+/// beyond (Girshick, "Fast R-CNN", 2015): Huber's loss divided by `beta`. The target is f32 of the
+/// output's shape.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SmoothL1 {
+    /// Where the parabola ends; at least 0 (which gives the absolute error), default 1.
+    #[serde(default = "one")]
+    pub beta: f32,
+    /// How the elements become one number: `mean` (default) or `sum`.
+    #[serde(default, skip_serializing_if = "Reduction::is_mean")]
+    pub reduction: Reduction,
+}
+
+impl Default for SmoothL1 {
+    fn default() -> Self {
+        SmoothL1::new(1.0)
+    }
+}
+
+impl SmoothL1 {
+    /// With the given `beta` and the mean.
+    pub fn new(beta: f32) -> Self {
+        SmoothL1 { beta, reduction: Reduction::Mean }
+    }
+}
+
+impl Loss for SmoothL1 {
+    fn build(&self, g: &mut Graph, output: Value) -> Result<LossValues, LayerError> {
+        let beta = self.beta;
+        if !(beta.is_finite() && beta >= 0.0) {
+            return Err(LayerError::option("smooth_l1", "beta", "finite and at least 0", beta));
+        }
+        elementwise::build(g, output, self.reduction, |g, output, target| {
+            let distance = elementwise::distance(g, output, target)?;
+            if beta == 0.0 {
+                return Ok(distance);
+            }
+            let losses = elementwise::huber(g, distance, beta)?;
+            g.scale(losses, 1.0 / beta)
+        })
+    }
+}

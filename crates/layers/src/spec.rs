@@ -1,0 +1,195 @@
+//! A model as pure configuration.
+
+use std::collections::{HashMap, HashSet};
+
+use onestep_engine::DType;
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+
+use crate::error::LayerError;
+use crate::layer::LayerSpec;
+use crate::model::Model;
+use crate::registry::Registry;
+
+/// A model: its name, the shape of a sample, and its layers in order. `docs/model-spec.md`
+/// describes the JSON form.
+///
+/// ```
+/// use onestep_layers::ModelSpec;
+/// let spec = ModelSpec::from_json(
+///     r#"{ "name": "tiny", "input": { "shape": [1, 8, 8] },
+///          "layers": [ { "type": "conv2d", "name": "conv1", "out_channels": 4, "kernel_size": 3 },
+///                      { "type": "relu" }, { "type": "flatten" },
+///                      { "type": "dense", "name": "fc", "out_features": 10 } ] }"#,
+/// )?;
+/// let model = spec.compile()?;
+/// assert_eq!(model.output_shape().dims(), &[10]);
+/// assert_eq!(model.parameters()[2].info.shape.dims(), &[4 * 6 * 6, 10]);
+/// # Ok::<(), onestep_layers::LayerError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ModelSpec {
+    /// The model's name; default "model".
+    #[serde(default = "default_name")]
+    pub name: String,
+    /// What goes in.
+    pub input: InputSpec,
+    /// The layers, one behind the other.
+    #[serde(deserialize_with = "layer_list")]
+    pub layers: Vec<LayerSpec>,
+}
+
+fn default_name() -> String {
+    "model".to_owned()
+}
+
+/// What a model takes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct InputSpec {
+    /// The shape of one sample, without the batch: `[channels, height, width]` for pictures.
+    pub shape: Vec<usize>,
+    /// The type of its elements; default f32.
+    #[serde(default, skip_serializing_if = "InputType::is_f32")]
+    pub dtype: InputType,
+}
+
+/// The element types an input may have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum InputType {
+    /// Numbers.
+    #[default]
+    F32,
+    /// Indices, for an embedding.
+    I32,
+}
+
+impl InputType {
+    fn is_f32(&self) -> bool {
+        *self == InputType::F32
+    }
+
+    /// The engine's name for it.
+    pub fn dtype(self) -> DType {
+        match self {
+            InputType::F32 => DType::F32,
+            InputType::I32 => DType::I32,
+        }
+    }
+}
+
+impl InputSpec {
+    /// f32 samples of the given shape.
+    pub fn new(shape: impl Into<Vec<usize>>) -> Self {
+        InputSpec { shape: shape.into(), dtype: InputType::F32 }
+    }
+}
+
+impl ModelSpec {
+    /// A model of f32 samples.
+    pub fn new(name: &str, input: impl Into<Vec<usize>>, layers: Vec<LayerSpec>) -> Self {
+        ModelSpec { name: name.to_owned(), input: InputSpec::new(input), layers }
+    }
+
+    /// Reads the JSON form.
+    ///
+    /// # Errors
+    /// [`LayerError::Json`] for text that is not JSON, for unknown, missing or ill-typed fields,
+    /// and for unknown layer types; it names the layer, what was got and what is known.
+    pub fn from_json(text: &str) -> Result<Self, LayerError> {
+        serde_json::from_str(text).map_err(|error| json_error(&error))
+    }
+
+    /// Writes the JSON form, indented.
+    ///
+    /// # Errors
+    /// [`LayerError::Json`] for a custom layer that is code without a registered name.
+    pub fn to_json(&self) -> Result<String, LayerError> {
+        serde_json::to_string_pretty(self).map_err(|error| json_error(&error))
+    }
+
+    /// The JSON schema of the format.
+    pub fn json_schema() -> schemars::Schema {
+        schemars::schema_for!(ModelSpec)
+    }
+
+    /// The same model with the code of its custom layers looked up by name.
+    ///
+    /// # Errors
+    /// [`LayerError::NotRegistered`], or what a constructor says of its options.
+    pub fn resolve(mut self, registry: &Registry) -> Result<Self, LayerError> {
+        resolve(&mut self.layers, "", registry)?;
+        Ok(self)
+    }
+
+    /// Infers every shape and parameter, and checks the model as a whole.
+    ///
+    /// # Errors
+    /// The first layer that does not fit, by its path, with what it got and what it wanted.
+    pub fn compile(&self) -> Result<Model, LayerError> {
+        Model::new(self.clone())
+    }
+}
+
+fn json_error(error: &serde_json::Error) -> LayerError {
+    LayerError::Json { what: "model spec", message: error.to_string() }
+}
+
+fn resolve(layers: &mut [LayerSpec], path: &str, registry: &Registry) -> Result<(), LayerError> {
+    for (layer, name) in layers.iter_mut().zip(0..) {
+        let own = layer.name().map_or_else(|| format!("layer {}", name + 1), str::to_owned);
+        let path = if path.is_empty() { own } else { format!("{path}.{own}") };
+        match layer {
+            LayerSpec::Custom(custom) => custom.resolve(&path, registry)?,
+            LayerSpec::Residual(residual) => {
+                resolve(&mut residual.body, &format!("{path}.body"), registry)?;
+                resolve(&mut residual.shortcut, &format!("{path}.shortcut"), registry)?;
+            }
+            LayerSpec::Concat(concat) => {
+                for (i, branch) in concat.branches.iter_mut().enumerate() {
+                    resolve(branch, &format!("{path}.branch{i}"), registry)?;
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The names of siblings: their own, or the type's with a number counted from 1 for each type.
+pub(crate) fn names(layers: &[LayerSpec], sequence: &str) -> Result<Vec<String>, LayerError> {
+    let mut counts: HashMap<&str, usize> = HashMap::new();
+    let mut seen = HashSet::new();
+    let mut names = Vec::with_capacity(layers.len());
+    for layer in layers {
+        let count = counts.entry(layer.display_type()).or_default();
+        *count += 1;
+        let name = match layer.name() {
+            Some(name) => name.to_owned(),
+            None => format!("{}{count}", layer.display_type()),
+        };
+        let sequence = sequence.to_owned();
+        if name.is_empty() || name.contains('.') {
+            return Err(LayerError::InvalidName { sequence, name });
+        }
+        if !seen.insert(name.clone()) {
+            return Err(LayerError::DuplicateName { sequence, name });
+        }
+        names.push(name);
+    }
+    Ok(names)
+}
+
+/// Reads a list of layers with errors that say which one is wrong.
+pub(crate) fn layer_list<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<LayerSpec>, D::Error> {
+    let values = Vec::<serde_json::Value>::deserialize(deserializer)?;
+    layers_from_values(values).map_err(D::Error::custom)
+}
+
+pub(crate) fn layers_from_values(values: Vec<serde_json::Value>) -> Result<Vec<LayerSpec>, String> {
+    values.into_iter().zip(1..).map(|(value, place)| LayerSpec::from_value(value, place)).collect()
+}
