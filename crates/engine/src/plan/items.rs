@@ -76,8 +76,8 @@ pub(super) struct Items {
 
 impl Items {
     pub(super) fn new(step: &StepGraph, layout: &StateLayout) -> Result<Self, EngineError> {
-        let mut items = Items::default();
-        items.states = layout.buffers().iter().map(|b| b.name.clone()).collect();
+        let states = layout.buffers().iter().map(|b| b.name.clone()).collect();
+        let mut items = Items { states, ..Items::default() };
         let mut views: Vec<View> = Vec::with_capacity(step.graph.nodes().len());
         for value in step.graph.values() {
             let view = items.add(&step.graph, value, &views)?;

@@ -47,13 +47,13 @@ pub(super) fn place_writes(
         let source = view.item;
         let taken = placed.iter().any(|&(_, item)| item == source);
         let readers = groups.readers(state);
-        if !taken && can_write_in_place(items, groups, state, &view) {
-            if let Some(writer) = groups.of_item[source] {
-                if groups.order(&readers, writer) {
-                    placed.push((state, source));
-                    continue;
-                }
-            }
+        if !taken
+            && can_write_in_place(items, groups, state, &view)
+            && let Some(writer) = groups.of_item[source]
+            && groups.order(&readers, writer)
+        {
+            placed.push((state, source));
+            continue;
         }
         let label = items.items[state].label.clone();
         let copy = items.push_copy(&view, &label);

@@ -8,14 +8,14 @@ use onestep_engine::reference::{Array, Context, evaluate_op};
 use onestep_engine::{DType, Plan, Shape, Type, philox};
 
 /// Memory by region, one f64 for each 4-byte element.
-pub struct Machine<'a> {
+pub(crate) struct Machine<'a> {
     plan: &'a Plan,
-    pub regions: HashMap<Region, Vec<f64>>,
+    pub(crate) regions: HashMap<Region, Vec<f64>>,
     context: Context,
 }
 
 impl<'a> Machine<'a> {
-    pub fn new(plan: &'a Plan, context: Context) -> Self {
+    pub(crate) fn new(plan: &'a Plan, context: Context) -> Self {
         let mut regions = HashMap::new();
         // What was never written must never be read.
         regions.insert(Region::Arena, vec![f64::NAN; plan.footprint.arena / 4]);
@@ -29,7 +29,7 @@ impl<'a> Machine<'a> {
         Machine { plan, regions, context }
     }
 
-    pub fn run(&mut self) {
+    pub(crate) fn run(&mut self) {
         for kernel in &self.plan.kernels {
             match &kernel.work {
                 Work::Op { op, inputs, output } => {
@@ -93,7 +93,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    pub fn read(&self, place: &Place) -> Array {
+    pub(crate) fn read(&self, place: &Place) -> Array {
         let memory = &self.regions[&place.region];
         let data = positions(place).map(|at| memory[at]).collect();
         Array::new(place.shape.clone(), data).unwrap()
@@ -123,10 +123,10 @@ fn positions(place: &Place) -> impl Iterator<Item = usize> + use<> {
 }
 
 /// Pseudo-random numbers in `[-1, 1)` from a seed, the same everywhere.
-pub fn numbers(seed: u64, count: usize) -> Vec<f64> {
+pub(crate) fn numbers(seed: u64, count: usize) -> Vec<f64> {
     (0..count as u64).map(|i| f64::from(philox::uniform(seed, 0, 0, i)) * 2.0 - 1.0).collect()
 }
 
-pub fn array(seed: u64, shape: &Shape) -> Array {
+pub(crate) fn array(seed: u64, shape: &Shape) -> Array {
     Array::new(shape.clone(), numbers(seed, shape.elements())).unwrap()
 }
