@@ -7,11 +7,12 @@ use onestep_engine::ops::LeafKind;
 use onestep_engine::reference::Array;
 use onestep_engine::{
     DType, EngineError, Executor, Feeds as StepFeeds, Graph, Mode, Program, Scalars, Shape,
-    StateInfo, StateKind, StateLayout, StateTable, Step,
+    StateTable, Step,
 };
 use onestep_memory::{MemoryManager, Tensor};
 
 use crate::error::ConformanceError;
+use crate::lowered::{layout, outcome_name};
 use crate::subject::{Feeds, Outcome, Run, Subject};
 
 /// Runs programs on executors that a factory makes: a new one for each run.
@@ -71,17 +72,7 @@ where
 }
 
 fn state_table(run: &Run, memory: &MemoryManager) -> Result<StateTable, EngineError> {
-    let program = &run.program;
-    let states: Vec<StateInfo> = program
-        .graph
-        .leaves(LeafKind::State)
-        .map(|(name, value)| StateInfo {
-            name: name.to_owned(),
-            shape: program.graph.shape(value).clone(),
-            initial: 0.0,
-        })
-        .collect();
-    let layout = StateLayout::new(&program.groups, &states, program.update.as_deref())?;
+    let layout = layout(&run.program)?;
     let table = StateTable::new(layout, memory)?;
     for (name, array) in &run.initial {
         table.write(name, &singles(array))?;
@@ -172,11 +163,7 @@ fn read_state(state: &StateTable) -> Result<BTreeMap<String, Array>, EngineError
     let entries = state.layout().entries().iter();
     entries
         .map(|entry| {
-            let name = match entry.kind {
-                StateKind::Parameter => format!("param.{}", entry.name),
-                StateKind::Model => format!("state.{}", entry.name),
-                StateKind::Optimizer => entry.name.clone(),
-            };
+            let name = outcome_name(entry.kind, &entry.name);
             let data = state.read(&entry.name)?.into_iter().map(f64::from).collect();
             Ok((name, Array::new(entry.shape.clone(), data)?))
         })

@@ -114,7 +114,7 @@ def shapes():
     embedding = {"type": "embedding", "name": "table", "num_embeddings": 5, "embedding_dim": 3}
     words = torch.tensor([[4, 0, 4], [1, 1, 2]])
     yield "embedding", embedding, [3], {"given": words}
-    yield "embedding_scalar", embedding, [], {"given": torch.tensor([3, 0, 3])}
+    yield "embedding_column", embedding, [1], {"given": torch.tensor([[3], [0], [3]])}
     yield "reshape_inferred", {"type": "reshape", "shape": [-1, 6]}, [2, 3, 4], {}
     yield "dropout_eval", {"type": "dropout", "p": 0.3}, [6], {"mode": "eval"}
 

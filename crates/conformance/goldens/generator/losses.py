@@ -33,36 +33,51 @@ def loss(spec, prediction, target):
     """The value of a loss description, a string or an object."""
     options = {} if isinstance(spec, str) else {k: v for k, v in spec.items() if k != "type"}
     kind = spec if isinstance(spec, str) else spec["type"]
+    reduction = options.get("reduction", "mean")
+
+    def vector(name):
+        values = options.get(name)
+        return None if values is None else torch.tensor(values, dtype=torch.float32).to(prediction.dtype)
+
     if kind == "cross_entropy":
-        weight = options.get("weight")
+        smoothing = options.get("label_smoothing", 0.0)
         return F.cross_entropy(
-            prediction,
-            target,
-            label_smoothing=options.get("label_smoothing", 0.0),
-            weight=None if weight is None else torch.tensor(weight, dtype=torch.float32).to(prediction.dtype),
+            prediction, target, label_smoothing=smoothing, weight=vector("weight"), reduction=reduction
         )
     functions = {
-        "bce_with_logits": F.binary_cross_entropy_with_logits,
+        "bce_with_logits": lambda p, t, reduction: F.binary_cross_entropy_with_logits(
+            p, t, pos_weight=vector("pos_weight"), reduction=reduction
+        ),
         "mse": F.mse_loss,
         "mae": F.l1_loss,
-        "huber": lambda p, t: F.huber_loss(p, t, delta=options.get("delta", 1.0)),
+        "huber": lambda p, t, reduction: F.huber_loss(p, t, reduction, options.get("delta", 1.0)),
+        "smooth_l1": lambda p, t, reduction: F.smooth_l1_loss(
+            p, t, reduction=reduction, beta=options.get("beta", 1.0)
+        ),
     }
-    return functions[kind](prediction, target)
+    return functions[kind](prediction, target, reduction=reduction)
 
 
 def cases():
     """(name, description, prediction, target) of every case."""
     yield from cross_entropies()
-    for kind in ("bce_with_logits", "mse", "mae", "huber"):
+    for kind in ("bce_with_logits", "mse", "mae", "huber", "smooth_l1"):
         for name, shape in {"": (5, 3), "_one": (1, 1), "_pictures": (2, 3, 4, 2)}.items():
             rng = random(f"losses/{kind}{name}")
             prediction = normal(rng, *shape, scale=2.0)
             zero_to_one = kind == "bce_with_logits"
             target = uniform(rng, *shape) if zero_to_one else normal(rng, *shape)
             yield kind + name, kind, prediction, target
+        rng = random(f"losses/{kind} sum")
+        yield f"{kind}_sum", {"type": kind, "reduction": "sum"}, normal(rng, 4, 3), uniform(rng, 4, 3)
     rng = random("losses/bce hard targets")
     hard = labels(rng, 2, 4, 3).float()
     yield "bce_with_logits_hard", "bce_with_logits", normal(rng, 4, 3), hard
+    weighted = {"type": "bce_with_logits", "pos_weight": [0.5, 3.0, 1.0]}
+    yield "bce_with_logits_pos_weight", weighted, normal(rng, 4, 3), uniform(rng, 4, 3)
+    for name, beta in (("beta", 0.4), ("beta_zero", 0.0)):
+        rng = random(f"losses/smooth_l1 {name}")
+        yield f"smooth_l1_{name}", {"type": "smooth_l1", "beta": beta}, normal(rng, 5, 3), normal(rng, 5, 3)
     far = torch.tensor([[-120.0, -30.0, 0.0, 30.0, 120.0]])
     yield "bce_with_logits_far", "bce_with_logits", far, torch.tensor([[0.0, 1.0, 1.0, 0.0, 1.0]])
     rng = random("losses/huber options")
@@ -80,6 +95,8 @@ def cross_entropies():
         "_smoothing": {"label_smoothing": 0.1},
         "_weight": {"weight": weight},
         "_weight_smoothing": {"weight": weight, "label_smoothing": 0.2},
+        "_sum": {"reduction": "sum"},
+        "_weight_smoothing_sum": {"weight": weight, "label_smoothing": 0.2, "reduction": "sum"},
     }.items():
         rng = random(f"losses/cross_entropy{name}")
         spec = {"type": "cross_entropy"} | options if options else "cross_entropy"

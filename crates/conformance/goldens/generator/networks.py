@@ -38,8 +38,10 @@ def write(writer):
         for key, value in statistics.items():
             entry.put(f"state.{key}", value)
         single, double = both(lambda dtype: run(model, x, target, loss, optimizer, fields, dtype))
-        entry.put("losses32", torch.tensor(single.pop("losses"), dtype=torch.float64))
-        entry.put("losses64", torch.tensor(double.pop("losses"), dtype=torch.float64))
+        losses32, losses64 = (torch.tensor(r.pop("losses"), dtype=torch.float64) for r in (single, double))
+        entry.put("losses32", losses32)
+        entry.put("losses64", losses64)
+        entry.error("losses64", losses32, losses64)
         for key in single:
             entry.result(key, single[key], double[key])
 

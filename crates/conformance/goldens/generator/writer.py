@@ -60,7 +60,7 @@ class Case:
         key = f"{self.entry['name']}/{name}"
         if key in self.writer.tensors:
             raise ValueError(f"{self.writer.family}: the tensor {key} exists twice")
-        self.writer.tensors[key] = numpy.ascontiguousarray(array)
+        self.writer.tensors[key] = numpy.array(array, order="C")
 
     def result(self, name, single, double):
         """Stores a result: the float64 one rounded once, and PyTorch's float32 error."""

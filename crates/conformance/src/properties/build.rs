@@ -131,6 +131,10 @@ pub(super) fn run(draw: &Draw) -> Result<Run, GraphError> {
             let updates = b.plain(&[*count, *width])?;
             b.g.scatter_add(at, updates, *rows)
         }
+        Draw::Graph(dims, steps) => {
+            let leaves = [b.plain(dims)?, b.plain(dims)?];
+            super::graph::append(&mut b.g, &leaves, steps)
+        }
     };
     let output = output?;
     b.finish(output)

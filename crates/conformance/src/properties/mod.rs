@@ -1,7 +1,8 @@
-//! Ops on drawn shapes: what no table foresees. Each draw becomes a run with a loss, which is held
+//! Ops on drawn shapes, and drawn graphs: what no table foresees. Each draw becomes a run with a loss, which is held
 //! against finite differences, and on an executor against the f64 evaluator.
 
 mod build;
+mod graph;
 mod strategy;
 
 use onestep_engine::GraphError;
@@ -13,6 +14,7 @@ use crate::reference::Reference;
 use crate::subject::{Run, Subject};
 use crate::tolerance::{Comparison, Tolerance};
 
+pub use graph::GraphStep;
 pub use strategy::draws;
 
 /// An op with a drawn shape and attributes.
@@ -50,6 +52,8 @@ pub enum Draw {
     Gather(usize, usize, usize),
     /// Rows and width of the table, and how many rows are added.
     ScatterAdd(usize, usize, usize),
+    /// A whole graph on two operands of these sizes.
+    Graph([usize; 2], Vec<GraphStep>),
 }
 
 impl Draw {

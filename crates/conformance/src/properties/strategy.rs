@@ -3,7 +3,7 @@
 use onestep_engine::ops::{Binary, ConvWindow, PoolWindow, ReduceKind, Unary};
 use proptest::prelude::*;
 
-use super::Draw;
+use super::{Draw, GraphStep};
 
 /// Every kind of op with small random shapes.
 pub fn draws() -> impl Strategy<Value = Draw> {
@@ -12,6 +12,7 @@ pub fn draws() -> impl Strategy<Value = Draw> {
         3 => movement(),
         3 => linear(),
         3 => windows(),
+        2 => graph(),
     ]
 }
 
@@ -72,6 +73,13 @@ fn linear() -> impl Strategy<Value = Draw> {
         (1usize..6, 1usize..4, 1usize..6).prop_map(|(r, w, n)| Draw::Gather(r, w, n)),
         (1usize..6, 1usize..4, 1usize..6).prop_map(|(r, w, n)| Draw::ScatterAdd(r, w, n)),
     ]
+}
+
+fn graph() -> impl Strategy<Value = Draw> {
+    let step = (any::<u8>(), 0usize..4, 0usize..6);
+    let step = step.prop_map(|(kind, x, y)| GraphStep { kind: kind.into(), x, y });
+    (prop::array::uniform2(1usize..9), prop::collection::vec(step, 1..16))
+        .prop_map(|(dims, steps)| Draw::Graph(dims, steps))
 }
 
 /// One axis of a window: kernel, stride, dilation, padding low and high, and how much larger than

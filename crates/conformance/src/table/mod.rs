@@ -3,7 +3,10 @@
 //! fail while either side lacks the other.
 
 mod elementwise;
+mod layers;
 mod linear;
+mod losses;
+mod networks;
 mod op;
 mod optimizers;
 mod schedules;
@@ -27,7 +30,22 @@ pub fn optimizers() -> Vec<Case> {
     optimizers::cases()
 }
 
+/// Every layer case.
+pub fn layers() -> Vec<Case> {
+    layers::cases()
+}
+
+/// Every loss case.
+pub fn losses() -> Vec<Case> {
+    losses::cases()
+}
+
+/// Every whole network.
+pub fn networks() -> Vec<Case> {
+    networks::cases()
+}
+
 /// Every case that runs on an executor.
 pub fn all() -> Vec<Case> {
-    [ops(), optimizers()].into_iter().flatten().collect()
+    [ops(), layers(), losses(), optimizers(), networks()].into_iter().flatten().collect()
 }

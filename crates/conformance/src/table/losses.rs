@@ -1,0 +1,74 @@
+//! Losses: the value, and the gradient in the prediction.
+
+use onestep_engine::Graph;
+use onestep_layers::LossSpec;
+
+use super::op::EDGES;
+use crate::case::{Case, Expect, Setup, gradient_program, one_step, operand};
+use crate::error::ConformanceError;
+use crate::golden::{Family, Golden};
+use crate::tolerance::Tolerance;
+
+const SUMS: Tolerance = Tolerance::SUMS;
+
+fn loss(name: &str, tolerance: Tolerance) -> Case {
+    let build = Box::new(setup);
+    Case { family: Family::Losses, name: name.to_owned(), build, tolerance, exclusions: &[] }
+}
+
+fn setup(golden: &Golden) -> Result<Setup, ConformanceError> {
+    let spec: LossSpec = golden.field("spec")?;
+    let mut g = Graph::new();
+    let prediction = operand(&mut g, golden, "prediction")?;
+    let values = spec
+        .build(&mut g, prediction)
+        .map_err(|e| ConformanceError::subject("building the loss", e))?;
+    let program = gradient_program(g, Some(values.loss), Vec::new())?;
+    let run = one_step(program, |name| Ok(golden.array(name)?.clone()))?;
+    let expect =
+        vec![Expect::first("loss", "loss"), Expect::first("grad.prediction", "grad.prediction")];
+    Ok(Setup { run, expect })
+}
+
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        loss("cross_entropy", SUMS),
+        loss("cross_entropy_smoothing", SUMS),
+        loss("cross_entropy_weight", SUMS),
+        loss("cross_entropy_weight_smoothing", SUMS),
+        loss("cross_entropy_sum", SUMS),
+        loss("cross_entropy_weight_smoothing_sum", SUMS),
+        loss("cross_entropy_one_sample", SUMS),
+        loss("cross_entropy_one_class", SUMS),
+        loss("cross_entropy_many", SUMS),
+        loss("cross_entropy_far", SUMS),
+        loss("bce_with_logits", SUMS),
+        loss("bce_with_logits_one", SUMS),
+        loss("bce_with_logits_pictures", SUMS),
+        loss("bce_with_logits_sum", SUMS),
+        loss("bce_with_logits_hard", SUMS),
+        loss("bce_with_logits_pos_weight", SUMS),
+        loss("bce_with_logits_far", SUMS).without(EDGES),
+        loss("mse", SUMS),
+        loss("mse_one", SUMS),
+        loss("mse_pictures", SUMS),
+        loss("mse_sum", SUMS),
+        loss("mae", SUMS),
+        loss("mae_one", SUMS),
+        loss("mae_pictures", SUMS),
+        loss("mae_sum", SUMS),
+        loss("mae_edges", SUMS).without(EDGES),
+        loss("huber", SUMS),
+        loss("huber_one", SUMS),
+        loss("huber_pictures", SUMS),
+        loss("huber_sum", SUMS),
+        loss("huber_delta", SUMS),
+        loss("huber_edges", SUMS).without(EDGES),
+        loss("smooth_l1", SUMS),
+        loss("smooth_l1_one", SUMS),
+        loss("smooth_l1_pictures", SUMS),
+        loss("smooth_l1_sum", SUMS),
+        loss("smooth_l1_beta", SUMS),
+        loss("smooth_l1_beta_zero", SUMS),
+    ]
+}

@@ -1,0 +1,98 @@
+//! Whole networks: twenty steps of training from PyTorch's weights.
+
+use onestep_engine::{Mode as ProgramMode, Named, ParameterInfo, Program};
+use onestep_layers::{LossSpec, ModelSpec};
+
+use super::optimizers::{from_golden, train_with};
+use crate::case::{Case, Expect, Setup};
+use crate::error::ConformanceError;
+use crate::golden::{Family, Golden};
+use crate::report::Mode;
+use crate::subject::{Feeds, Run, Tensors};
+use crate::tolerance::Tolerance;
+
+const STEPS: Tolerance = Tolerance::STEPS;
+
+const KINKS: &[(Mode, &str)] = &[(
+    Mode::Gradient,
+    "of thousands of ReLUs some have their kink within any step; each layer is checked alone",
+)];
+
+fn network(name: &str) -> Case {
+    Case {
+        family: Family::Networks,
+        name: name.to_owned(),
+        build: Box::new(setup),
+        tolerance: STEPS,
+        exclusions: &[],
+    }
+}
+
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        network("seed_cnn_sgd").without(KINKS),
+        network("seed_cnn_adam").without(KINKS),
+        network("mlp").without(KINKS),
+        network("pooled_cnn").without(KINKS),
+        network("small_resnet").without(KINKS),
+        // Smooth throughout: no ReLU, no maximum.
+        network("regression"),
+    ]
+}
+
+fn setup(golden: &Golden) -> Result<Setup, ConformanceError> {
+    let optimizer = from_golden(golden, "optimizer")?;
+    let losses = golden.array("losses64")?.data.len();
+    let mut feeds = Feeds::default();
+    for name in ["input", "target"] {
+        feeds.inputs.insert(name.to_owned(), golden.array(name)?.clone());
+    }
+    feeds.scalars.insert(onestep_optimizer::LR.to_owned(), optimizer.lr() as f32);
+    let run = Run {
+        program: program(golden)?,
+        initial: initial(golden),
+        steps: vec![feeds; losses],
+        seed: 0,
+        first_step: 1,
+    };
+    Ok(Setup { run, expect: expectations(golden) })
+}
+
+/// The training program of a golden's model, loss and optimizer.
+fn program(golden: &Golden) -> Result<Program, ConformanceError> {
+    let fail = |e| ConformanceError::subject("building the network", e);
+    let spec: ModelSpec = golden.field("spec")?;
+    let loss: LossSpec = golden.field("loss")?;
+    let model = spec.compile().map_err(fail)?;
+    let batch = golden.array("input")?.shape[0];
+    let mut forward = model.forward(ProgramMode::Train, batch).map_err(fail)?;
+    let values = loss.build(&mut forward.graph, forward.output).map_err(fail)?;
+    let mut program = Program::predict(forward.graph, vec![Named::new("output", forward.output)]);
+    program.loss = Some(values.loss);
+    program.state_updates = forward.state_updates;
+    program.keep_gradients = true;
+    let parameters: Vec<ParameterInfo> =
+        model.parameters().iter().map(|p| p.info.clone()).collect();
+    train_with(&mut program, &from_golden(golden, "optimizer")?, &parameters)?;
+    Ok(program)
+}
+
+/// Parameters and running statistics before the first step.
+pub(super) fn initial(golden: &Golden) -> Tensors {
+    let tensors = golden.with_prefix("param.").chain(golden.with_prefix("state."));
+    tensors.map(|(name, t)| (name.to_owned(), t.array.clone())).collect()
+}
+
+fn expectations(golden: &Golden) -> Vec<Expect> {
+    let mut expect = vec![Expect::first("output", "output"), Expect::each("losses64", "loss")];
+    for (name, _) in golden.with_prefix("grad.") {
+        expect.push(Expect::first(format!("grad.{name}"), format!("grad.{name}")));
+    }
+    for (name, _) in golden.with_prefix("final.") {
+        expect.push(Expect::last(format!("final.{name}"), format!("param.{name}")));
+    }
+    for (name, _) in golden.with_prefix("final_state.") {
+        expect.push(Expect::last(format!("final_state.{name}"), format!("state.{name}")));
+    }
+    expect
+}
