@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::dense::{is_default, yes};
+use super::norm::{check_eps, eps, moments};
 use super::{Layer, Shapes};
 use crate::context::BuildContext;
 use crate::error::LayerError;
@@ -40,10 +41,6 @@ pub struct BatchNorm {
     /// How the shift begins.
     #[serde(default, skip_serializing_if = "is_default")]
     pub bias_init: Initializer,
-}
-
-pub(super) fn eps() -> f32 {
-    1e-5
 }
 
 fn momentum() -> f32 {
@@ -82,9 +79,7 @@ impl BatchNorm {
 
     fn check(&self, cx: &BuildContext, x: Value) -> Result<Channels, LayerError> {
         cx.expect_f32(x)?;
-        if !(self.eps.is_finite() && self.eps >= 0.0) {
-            return Err(cx.option_error("eps", "finite and at least 0", self.eps));
-        }
+        check_eps(cx, self.eps)?;
         if !(0.0..=1.0).contains(&self.momentum) {
             return Err(cx.option_error("momentum", "in [0, 1]", self.momentum));
         }
@@ -113,25 +108,18 @@ impl BatchNorm {
         channels: &Channels,
         running: [Value; 2],
     ) -> Result<[Value; 2], LayerError> {
-        let g = &mut cx.graph;
-        let mean = g.mean(x, &channels.others, true)?;
-        let centered = g.sub(x, mean)?;
-        // The mean of squares minus the square of the mean would cancel where the mean is far
-        // from 0.
-        let squares = g.square(centered)?;
-        let var = g.mean(squares, &channels.others, true)?;
-
+        let batch = moments(&mut cx.graph, x, &channels.others)?;
         let unbiased = channels.values as f32 / (channels.values - 1) as f32;
-        let statistics = [("running_mean", mean, 1.0), ("running_var", var, unbiased)];
-        for ((name, batch, factor), old) in statistics.into_iter().zip(running) {
+        let statistics = [("running_mean", batch.mean, 1.0), ("running_var", batch.var, unbiased)];
+        for ((name, statistic, factor), old) in statistics.into_iter().zip(running) {
             let g = &mut cx.graph;
-            let batch = g.reshape(batch, &[channels.count])?;
-            let new = g.scale(batch, self.momentum * factor)?;
+            let statistic = g.reshape(statistic, &[channels.count])?;
+            let new = g.scale(statistic, self.momentum * factor)?;
             let kept = g.scale(old, 1.0 - self.momentum)?;
             let moved = g.add(kept, new)?;
             cx.update_state(name, moved);
         }
-        Ok([centered, var])
+        Ok([batch.centered, batch.var])
     }
 }
 

@@ -4,8 +4,8 @@ use onestep_engine::Value;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::batch_norm::eps;
 use super::dense::{is_default, yes};
+use super::norm::{check_eps, eps, moments};
 use super::{Layer, Shapes};
 use crate::context::BuildContext;
 use crate::error::LayerError;
@@ -65,9 +65,7 @@ impl LayerNorm {
     /// The sizes of the normalised axes.
     fn check(&self, cx: &BuildContext, x: Value) -> Result<Vec<usize>, LayerError> {
         cx.expect_f32(x)?;
-        if !(self.eps.is_finite() && self.eps >= 0.0) {
-            return Err(cx.option_error("eps", "finite and at least 0", self.eps));
-        }
+        check_eps(cx, self.eps)?;
         let sample = &cx.dims(x)[1..];
         let Some(last) = sample.last() else {
             return Err(cx.input_error("at least one axis a sample", "none"));
@@ -90,13 +88,10 @@ impl Layer for LayerNorm {
         let rank = cx.dims(x).len();
         let axes: Vec<usize> = (rank - shape.len()..rank).collect();
         let g = &mut cx.graph;
-        let mean = g.mean(x, &axes, true)?;
-        let centered = g.sub(x, mean)?;
-        let squares = g.square(centered)?;
-        let var = g.mean(squares, &axes, true)?;
-        let var = g.offset(var, self.eps)?;
+        let sample = moments(g, x, &axes)?;
+        let var = g.offset(sample.var, self.eps)?;
         let scale = g.rsqrt(var)?;
-        let y = g.mul(centered, scale)?;
+        let y = g.mul(sample.centered, scale)?;
         if !self.affine {
             return Ok(y);
         }

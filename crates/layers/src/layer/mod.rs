@@ -19,6 +19,7 @@ mod layer_norm;
 mod leaky_relu;
 mod log_softmax;
 mod max_pool2d;
+mod norm;
 mod pool;
 mod prelu;
 mod relu;
