@@ -2,12 +2,14 @@
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub(crate) mod layers;
+
 use std::collections::HashMap;
 
 use onestep_engine::ops::Op;
 use onestep_engine::reference::{Array, Context, evaluate};
 use onestep_engine::{Graph, Mode, Shape, Value, gradients, philox};
-use onestep_layers::{LayerSpec, Model, ModelSpec};
+use onestep_layers::{InputType, LayerError, LayerSpec, Model, ModelSpec};
 
 /// Leaves by name.
 pub(crate) type Leaves = HashMap<String, Array>;
@@ -23,9 +25,13 @@ pub(crate) fn numbers(shape: &[usize], stream: u32, low: f64, high: f64) -> Arra
     Array::new(shape, data).unwrap()
 }
 
-/// A model of one layer.
-pub(crate) fn model_of(input: &[usize], layer: impl Into<LayerSpec>) -> Model {
-    ModelSpec::new("test", input, vec![layer.into()]).compile().unwrap()
+/// A model of one layer, with the input's type that the layer needs.
+pub(crate) fn model_for(layer: &LayerSpec, input: &[usize]) -> Result<Model, LayerError> {
+    let mut spec = ModelSpec::new("test", input, vec![layer.clone()]);
+    if matches!(layer, LayerSpec::Embedding(_)) {
+        spec.input.dtype = InputType::I32;
+    }
+    spec.compile()
 }
 
 /// Numbers for the parameters and states of a model. Scales and variances are positive.

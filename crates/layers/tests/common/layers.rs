@@ -1,0 +1,118 @@
+//! One or more cases of every layer, for tests that go over all of them.
+
+use onestep_layers::{
+    AdaptiveAvgPool2d, AvgPool2d, BatchNorm, Concat, Conv2d, Dense, Dropout, Elu, Embedding,
+    Flatten, Gelu, GeluForm, GlobalAvgPool2d, LayerNorm, LayerSpec, LeakyRelu, LogSoftmax,
+    MaxPool2d, Padding, Pair, Prelu, Relu, Reshape, Residual, Sigmoid, Silu, Softmax, Tanh,
+};
+
+/// A layer, the shape of a sample that it gets, and of the sample that it gives.
+pub(crate) type Case = (LayerSpec, &'static [usize], &'static [usize]);
+
+fn case(layer: impl Into<LayerSpec>, input: &'static [usize], output: &'static [usize]) -> Case {
+    (layer.into(), input, output)
+}
+
+/// All cases. Inputs are f32 but for `embedding`.
+pub(crate) fn all() -> Vec<Case> {
+    [windows(), products_and_norms(), activations(), movement(), containers()].concat()
+}
+
+fn windows() -> Vec<Case> {
+    let (two, three) = (Pair::from(2), Pair::from(3));
+    let conv = Conv2d::new(4, 3);
+    let same = Padding::Same;
+    let max = MaxPool2d { stride: Some(two), ..MaxPool2d::new(3) };
+    let avg = AvgPool2d { stride: Some(two), padding: 1.into(), ..AvgPool2d::new(3) };
+    vec![
+        case(conv.clone(), &[2, 5, 6], &[4, 3, 4]),
+        case(Conv2d { padding: 1.into(), stride: two, ..conv.clone() }, &[2, 5, 6], &[4, 3, 3]),
+        case(Conv2d { dilation: [1, 2].into(), ..conv.clone() }, &[2, 4, 6], &[4, 2, 2]),
+        case(Conv2d { groups: 2, bias: false, ..conv.clone() }, &[2, 4, 4], &[4, 2, 2]),
+        case(Conv2d { padding: same, ..Conv2d::new(2, [2, 4]) }, &[1, 3, 4], &[2, 3, 4]),
+        case(Conv2d { padding: Padding::Valid, ..conv }, &[1, 3, 3], &[4, 1, 1]),
+        case(MaxPool2d::new(2), &[2, 5, 4], &[2, 2, 2]),
+        case(MaxPool2d { padding: 1.into(), ..max.clone() }, &[1, 5, 4], &[1, 3, 2]),
+        case(MaxPool2d { ceil_mode: true, ..max.clone() }, &[1, 6, 4], &[1, 3, 2]),
+        case(MaxPool2d { dilation: [2, 1].into(), ..max }, &[1, 5, 5], &[1, 1, 2]),
+        case(AvgPool2d::new([2, 3]), &[2, 4, 6], &[2, 2, 2]),
+        case(avg.clone(), &[1, 5, 4], &[1, 3, 2]),
+        case(AvgPool2d { count_include_pad: false, ..avg.clone() }, &[1, 5, 4], &[1, 3, 2]),
+        case(AvgPool2d { ceil_mode: true, ..avg }, &[1, 4, 6], &[1, 3, 4]),
+        // The fourth window would begin in the padding behind the last row: it is dropped.
+        case(
+            AvgPool2d {
+                stride: Some(three),
+                padding: 1.into(),
+                ceil_mode: true,
+                ..AvgPool2d::new(2)
+            },
+            &[1, 5, 6],
+            &[1, 2, 3],
+        ),
+        case(AdaptiveAvgPool2d::new(1), &[2, 4, 3], &[2, 1, 1]),
+        case(AdaptiveAvgPool2d::new([2, 3]), &[1, 4, 6], &[1, 2, 3]),
+        case(AdaptiveAvgPool2d::new([3, 2]), &[2, 5, 3], &[2, 3, 2]),
+        case(AdaptiveAvgPool2d::new(4), &[1, 3, 4], &[1, 4, 4]),
+        case(AdaptiveAvgPool2d::new(2), &[1, 2, 2], &[1, 2, 2]),
+        case(GlobalAvgPool2d::default(), &[2, 3, 4], &[2, 1, 1]),
+    ]
+}
+
+fn products_and_norms() -> Vec<Case> {
+    vec![
+        case(Dense::new(3), &[4], &[3]),
+        case(Dense { bias: false, ..Dense::new(3) }, &[4], &[3]),
+        case(Dense::new(3), &[2, 4], &[2, 3]),
+        case(BatchNorm::new(), &[3], &[3]),
+        case(BatchNorm::new(), &[3, 4], &[3, 4]),
+        case(BatchNorm { affine: false, ..BatchNorm::new() }, &[2, 2, 3], &[2, 2, 3]),
+        case(BatchNorm { momentum: 0.7, eps: 0.1, ..BatchNorm::new() }, &[2, 2, 2], &[2, 2, 2]),
+        case(LayerNorm::new(), &[5], &[5]),
+        case(LayerNorm::over([3, 4]), &[2, 3, 4], &[2, 3, 4]),
+        case(LayerNorm { affine: false, ..LayerNorm::new() }, &[2, 4], &[2, 4]),
+        case(Embedding::new(7, 3), &[4], &[4, 3]),
+    ]
+}
+
+fn activations() -> Vec<Case> {
+    let (input, output): (&[usize], &[usize]) = (&[2, 3], &[2, 3]);
+    let layers: Vec<LayerSpec> = vec![
+        Dropout::new(0.4).into(),
+        Relu::default().into(),
+        LeakyRelu::new(0.2).into(),
+        Elu::new(0.7).into(),
+        Prelu::new(1).into(),
+        Prelu::new(2).into(),
+        Sigmoid::default().into(),
+        Tanh::default().into(),
+        Silu::default().into(),
+        Gelu::default().into(),
+        Gelu::new(GeluForm::Tanh).into(),
+        Softmax::new(-1).into(),
+        Softmax::new(1).into(),
+        LogSoftmax::new(-1).into(),
+        LogSoftmax::new(1).into(),
+    ];
+    layers.into_iter().map(|layer| (layer, input, output)).collect()
+}
+
+fn movement() -> Vec<Case> {
+    vec![
+        case(Flatten::default(), &[2, 3, 4], &[24]),
+        case(Flatten::new(2), &[2, 3, 4], &[2, 12]),
+        case(Reshape::new([4, 3]), &[2, 6], &[4, 3]),
+        case(Reshape::new([2, -1, 2]), &[12], &[2, 3, 2]),
+    ]
+}
+
+fn containers() -> Vec<Case> {
+    let conv = |channels: usize| LayerSpec::from(Conv2d::new(channels, 1));
+    let body = vec![Dense::new(3).into(), Tanh::default().into()];
+    vec![
+        case(Residual::new(body), &[3], &[3]),
+        case(Residual::new([conv(2)]).with_shortcut([conv(2)]), &[1, 2, 2], &[2, 2, 2]),
+        case(Concat::new([vec![conv(2)], vec![], vec![conv(1)]]), &[1, 2, 2], &[4, 2, 2]),
+        case(Concat { dim: -1, ..Concat::new([vec![], vec![]]) }, &[1, 2, 2], &[1, 2, 4]),
+    ]
+}

@@ -1,0 +1,96 @@
+//! The gradient of every layer and loss against finite differences in f64.
+
+mod common;
+
+use onestep_engine::reference::Array;
+use onestep_engine::{DType, Graph, Mode};
+use onestep_layers::{
+    BceWithLogits, CrossEntropy, Dropout, Huber, LayerSpec, LossSpec, Mae, Mse, Reduction, SmoothL1,
+};
+
+#[test]
+fn layers() {
+    for (layer, sample, _) in common::layers::all() {
+        let model = common::model_for(&layer, sample).unwrap();
+        let dims = [&[3], sample].concat();
+        let mut input = common::numbers(&dims, 1, -2.0, 2.0);
+        if matches!(layer, LayerSpec::Embedding(_)) {
+            input.data.iter_mut().for_each(|x| *x = (x.abs() * 3.0).floor());
+        }
+        for mode in [Mode::Train, Mode::Evaluate] {
+            let context = format!("{layer:?} in {mode:?}");
+            common::check_model_gradients(&model, mode, input.clone(), &context);
+        }
+    }
+}
+
+fn check_loss(loss: &LossSpec, dims: &[usize], target: Array) {
+    let mut g = Graph::new();
+    let output = g.input("output", dims, DType::F32).unwrap();
+    let values = loss.build(&mut g, output).unwrap();
+    assert_eq!(g.shape(values.target), &target.shape);
+    let mut leaves = common::Leaves::new();
+    leaves.insert("output".into(), common::numbers(dims, 2, -3.0, 3.0));
+    leaves.insert("target".into(), target);
+    common::check_gradients(&g, values.loss, &leaves, &format!("{loss:?}"));
+}
+
+#[test]
+fn losses_of_labels() {
+    let weight = Some(vec![0.5, 2.0, 1.0, 0.25]);
+    for (label_smoothing, weight) in
+        [(0.0, None), (0.2, None), (0.0, weight.clone()), (0.3, weight)]
+    {
+        for reduction in [Reduction::Mean, Reduction::Sum] {
+            let loss = CrossEntropy { label_smoothing, weight: weight.clone(), reduction };
+            for dims in [vec![5, 4], vec![2, 4, 3], vec![2, 4, 2, 2]] {
+                let labels = [&dims[..1], &dims[2..]].concat();
+                let mut target = common::numbers(&labels, 3, 0.0, 4.0);
+                target.data.iter_mut().for_each(|x| *x = x.floor());
+                check_loss(&loss.clone().into(), &dims, target);
+            }
+        }
+    }
+}
+
+#[test]
+fn losses_of_numbers() {
+    let losses: Vec<LossSpec> = vec![
+        BceWithLogits::default().into(),
+        BceWithLogits { pos_weight: Some(vec![3.0]), reduction: Reduction::Mean }.into(),
+        BceWithLogits { pos_weight: Some(vec![0.5, 1.0, 3.0]), reduction: Reduction::Sum }.into(),
+        Mse::default().into(),
+        Mse { reduction: Reduction::Sum }.into(),
+        Mae::default().into(),
+        Huber::default().into(),
+        Huber::new(0.4).into(),
+        SmoothL1::default().into(),
+        SmoothL1::new(0.3).into(),
+        SmoothL1::new(0.0).into(),
+    ];
+    for loss in losses {
+        check_loss(&loss, &[4, 3], common::numbers(&[4, 3], 5, 0.0, 1.0));
+    }
+}
+
+#[test]
+fn binary_cross_entropy_at_zero_has_its_true_slope() {
+    // Differences cannot see which gradient is taken at a kink of |x| and min(x, 0); their sum
+    // has none.
+    let loss = LossSpec::from(BceWithLogits::default());
+    let mut g = Graph::new();
+    let output = g.input("output", &[1], DType::F32).unwrap();
+    let values = loss.build(&mut g, output).unwrap();
+    let grad = onestep_engine::gradients(&mut g, values.loss, &[output]).unwrap()[0];
+    let one = |x: f64| Array::new(onestep_engine::Shape::from([1]), vec![x]).unwrap();
+    let leaves = [("output".to_owned(), one(0.0)), ("target".to_owned(), one(1.0))];
+    assert_eq!(common::value(&g, &leaves.into(), grad).data, [-0.5]);
+}
+
+#[test]
+fn dropped_elements_have_no_gradient() {
+    let model = common::model_for(&Dropout::new(1.0).into(), &[4]).unwrap();
+    let input = common::numbers(&[3, 4], 1, -2.0, 2.0);
+    assert!(common::output(&model, Mode::Train, &input).data.iter().all(|&y| y == 0.0));
+    common::check_model_gradients(&model, Mode::Train, input, "all dropped");
+}
