@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 use crate::error::LayerError;
 use crate::layer::LayerSpec;
+use crate::loss::LossInput;
 use crate::model::Model;
 use crate::registry::Registry;
 
@@ -29,6 +30,7 @@ use crate::registry::Registry;
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(description = "A model: its name, the shape of a sample, and its layers in order.")]
 pub struct ModelSpec {
     /// The model's name; default "model".
     #[serde(default = "default_name")]
@@ -110,9 +112,14 @@ impl ModelSpec {
         serde_json::to_string_pretty(self).map_err(|error| json_error(&error))
     }
 
-    /// The JSON schema of the format.
+    /// The JSON schema of the format. What may stand for a loss is `#/$defs/Loss` in it.
     pub fn json_schema() -> schemars::Schema {
-        schemars::schema_for!(ModelSpec)
+        let mut generator = schemars::SchemaGenerator::default();
+        generator.subschema_for::<LossInput>();
+        let mut schema = generator.into_root_schema_for::<ModelSpec>().to_value();
+        shorten_defaults(&mut schema);
+        // A JSON object stays one.
+        schemars::Schema::try_from(schema).unwrap_or_default()
     }
 
     /// The same model with the code of its custom layers looked up by name.
@@ -130,6 +137,25 @@ impl ModelSpec {
     /// The first layer that does not fit, by its path, with what it got and what it wanted.
     pub fn compile(&self) -> Result<Model, LayerError> {
         Model::new(self.clone())
+    }
+}
+
+/// Writes f32 defaults as 0.1 rather than as the f64 nearest to that f32.
+fn shorten_defaults(schema: &mut serde_json::Value) {
+    match schema {
+        serde_json::Value::Object(map) => {
+            for (key, value) in map {
+                match value.as_f64() {
+                    Some(number) if key == "default" && value.is_f64() => {
+                        let shortest = (number as f32).to_string().parse::<f64>();
+                        *value = shortest.unwrap_or(number).into();
+                    }
+                    _ => shorten_defaults(value),
+                }
+            }
+        }
+        serde_json::Value::Array(items) => items.iter_mut().for_each(shorten_defaults),
+        _ => {}
     }
 }
 

@@ -33,9 +33,9 @@ macro_rules! tagged_enum {
             $($(#[$doc:meta])* $variant:ident = $name:literal),* $(,)?
         }
     ) => {
-        $(#[$meta])*
         #[derive(Clone, Debug, PartialEq, serde::Serialize, schemars::JsonSchema)]
         #[serde(tag = "type")]
+        $(#[$meta])*
         pub enum $enum {
             $($(#[$doc])* #[serde(rename = $name)] $variant($variant)),*
         }

@@ -146,6 +146,7 @@ macro_rules! layers {
         /// assert_eq!(layer, Conv2d::new(8, 3).named("conv1").into());
         /// # Ok::<(), serde_json::Error>(())
         /// ```
+            #[schemars(description = "One layer: its type and its options.")]
             pub enum LayerSpec: Layer { $($(#[$doc])* $variant = $name),* }
         }
 

@@ -124,6 +124,7 @@ tagged_enum! {
     /// assert_eq!("huber".parse::<LossSpec>()?, Huber::new(1.0).into());
     /// # Ok::<(), onestep_layers::LayerError>(())
     /// ```
+    #[schemars(description = "A loss as an object: its type and its options.")]
     pub enum LossSpec: Loss {
         /// Cross-entropy of logits against integer labels.
         CrossEntropy = "cross_entropy",
@@ -184,11 +185,6 @@ impl LossSpec {
             }
         }
     }
-
-    /// The JSON schema of the format.
-    pub fn json_schema() -> Schema {
-        schemars::schema_for!(LossInput)
-    }
 }
 
 impl Loss for LossSpec {
@@ -234,7 +230,7 @@ impl FromStr for LossSpec {
 }
 
 /// The schema of what may stand for a loss: a name or an object.
-struct LossInput;
+pub(crate) struct LossInput;
 
 impl JsonSchema for LossInput {
     fn schema_name() -> Cow<'static, str> {
@@ -245,6 +241,9 @@ impl JsonSchema for LossInput {
         let names: Vec<&str> =
             LossSpec::TYPES.iter().copied().filter(|&name| name != "custom").collect();
         let object = generator.subschema_for::<LossSpec>();
-        json_schema!({ "oneOf": [{ "enum": names }, object] })
+        json_schema!({
+            "description": "A loss: its name, or an object with its options.",
+            "oneOf": [{ "enum": names }, object]
+        })
     }
 }

@@ -1,0 +1,102 @@
+//! `docs/model-spec.md` and its schema say what the code does.
+
+mod common;
+
+use std::fs;
+use std::path::PathBuf;
+
+use onestep_layers::{Initializer, LayerSpec, LossSpec, ModelSpec};
+
+fn docs(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(name)
+}
+
+fn read(name: &str) -> String {
+    let path = docs(name);
+    fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+#[test]
+fn the_schema_is_fresh() {
+    let schema = serde_json::to_string_pretty(&ModelSpec::json_schema()).unwrap() + "\n";
+    let name = "model-spec.schema.json";
+    if std::env::var_os("ONESTEP_UPDATE_SCHEMA").is_some() {
+        fs::write(docs(name), &schema).unwrap();
+    }
+    assert!(
+        read(name) == schema,
+        "docs/{name} is stale: run the tests of onestep-layers with ONESTEP_UPDATE_SCHEMA=1"
+    );
+}
+
+/// The blocks of the document fenced as JSON.
+fn json_blocks(text: &str) -> Vec<&str> {
+    let starts = text.match_indices("```json\n").map(|(at, fence)| at + fence.len());
+    starts.filter_map(|start| text[start..].split("```").next()).collect()
+}
+
+#[test]
+fn every_example_is_read() {
+    let text = read("model-spec.md");
+    let (mut models, mut losses) = (0, 0);
+    for block in json_blocks(&text) {
+        let value: serde_json::Value = serde_json::from_str(block).unwrap();
+        if value.get("layers").is_some() {
+            let spec = ModelSpec::from_json(block).unwrap();
+            spec.compile().unwrap_or_else(|e| panic!("{}: {e}", spec.name));
+            models += 1;
+        } else if let Some(examples) = value.get("losses") {
+            let examples: Vec<LossSpec> = serde_json::from_value(examples.clone()).unwrap();
+            losses += examples.len();
+        }
+    }
+    assert!(models >= 2 && losses >= 3, "{models} models and {losses} losses in the document");
+}
+
+#[test]
+fn every_name_is_documented() {
+    let text = read("model-spec.md");
+    let names = LayerSpec::TYPES.iter().chain(LossSpec::TYPES).chain(&Initializer::NAMES);
+    for name in names {
+        assert!(text.contains(&format!("`{name}`")), "docs/model-spec.md lacks `{name}`");
+    }
+}
+
+#[test]
+fn every_option_is_documented() {
+    let text = read("model-spec.md");
+    let schema = serde_json::to_value(ModelSpec::json_schema()).unwrap();
+    let mut options = Vec::new();
+    collect_properties(&schema, &mut options);
+    assert!(options.len() > 40, "{options:?}");
+    for option in options {
+        assert!(text.contains(&format!("`{option}")), "docs/model-spec.md lacks `{option}`");
+    }
+}
+
+fn collect_properties(schema: &serde_json::Value, found: &mut Vec<String>) {
+    match schema {
+        serde_json::Value::Object(map) => {
+            if let Some(serde_json::Value::Object(properties)) = map.get("properties") {
+                found.extend(properties.keys().cloned());
+            }
+            map.values().for_each(|value| collect_properties(value, found));
+        }
+        serde_json::Value::Array(items) => {
+            items.iter().for_each(|value| collect_properties(value, found));
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn the_schema_knows_every_layer() {
+    let schema = serde_json::to_string(&ModelSpec::json_schema()).unwrap();
+    for (layer, ..) in common::layers::all() {
+        let tag = format!("\"const\":\"{}\"", layer.type_name());
+        assert!(schema.contains(&tag), "the schema lacks {tag}");
+    }
+    for name in LossSpec::TYPES {
+        assert!(schema.contains(&format!("\"const\":\"{name}\"")), "the schema lacks {name}");
+    }
+}
