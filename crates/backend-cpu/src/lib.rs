@@ -1,1 +1,10 @@
-//! The CPU executor of onestep: one call a step, several threads, SIMD by run-time detection.
+//! The CPU executor of onestep.
+#![allow(dead_code, missing_docs)]
+mod simd;
+mod error;
+mod native;
+mod pool;
+mod fused;
+#[cfg(test)]
+mod testing;
+mod kernels;

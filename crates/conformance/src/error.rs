@@ -1,6 +1,7 @@
 //! What can go wrong before anything is compared.
 
-use onestep_engine::GraphError;
+use onestep_engine::{EngineError, GraphError};
+use onestep_memory::MemoryError;
 use thiserror::Error;
 
 /// A case that cannot be built or run. A wrong number is no error; it is a line of the report.
@@ -14,12 +15,12 @@ pub enum ConformanceError {
         /// What is wrong.
         reason: String,
     },
-    /// A case asks for a tensor or field that its golden does not have.
-    #[error("case {case}: the golden has no {missing}")]
+    /// A tensor, field or entry that is not there.
+    #[error("{case} has no {missing}")]
     Missing {
-        /// The case.
+        /// The case, or what else should have it.
         case: String,
-        /// The tensor or field.
+        /// What is missing.
         missing: String,
     },
     /// The graph of a case cannot be built or evaluated.
@@ -39,5 +40,18 @@ impl ConformanceError {
     /// An error of the code under test.
     pub fn subject(stage: &'static str, error: impl std::fmt::Display) -> Self {
         ConformanceError::Subject { stage, message: error.to_string() }
+    }
+}
+
+// As text: the engine's error is large, and nothing here looks into it.
+impl From<EngineError> for ConformanceError {
+    fn from(error: EngineError) -> Self {
+        ConformanceError::subject("the engine", error)
+    }
+}
+
+impl From<MemoryError> for ConformanceError {
+    fn from(error: MemoryError) -> Self {
+        ConformanceError::subject("the memory", error)
     }
 }

@@ -6,8 +6,7 @@ use std::collections::BTreeMap;
 use onestep_engine::ops::LeafKind;
 use onestep_engine::reference::Array;
 use onestep_engine::{
-    DType, EngineError, Executor, Feeds as StepFeeds, Graph, Mode, Program, Scalars, Shape,
-    StateTable, Step,
+    DType, Executor, Feeds as StepFeeds, Graph, Mode, Program, Scalars, Shape, StateTable, Step,
 };
 use onestep_memory::{MemoryManager, Tensor};
 
@@ -54,24 +53,19 @@ where
 
     fn run(&self, run: &Run) -> Result<Outcome, ConformanceError> {
         let mut executor = self.executor()?;
-        let state = state_table(run, executor.memory())
-            .map_err(|e| ConformanceError::subject("making the state", e))?;
-        let mut step = executor
-            .compile(&run.program, &state)
-            .map_err(|e| ConformanceError::subject("compiling", e))?;
+        let state = state_table(run, executor.memory())?;
+        let mut step = executor.compile(&run.program, &state)?;
         let mut outcome = Outcome::default();
         for (i, feeds) in run.steps.iter().enumerate() {
-            let results = submit(run, i, feeds, executor.memory(), &mut *step, &state)
-                .map_err(|e| ConformanceError::subject("running a step", e))?;
+            let results = submit(run, i, feeds, executor.memory(), &mut *step, &state)?;
             outcome.steps.push(results);
         }
-        outcome.last =
-            read_state(&state).map_err(|e| ConformanceError::subject("reading the state", e))?;
+        outcome.last = read_state(&state)?;
         Ok(outcome)
     }
 }
 
-fn state_table(run: &Run, memory: &MemoryManager) -> Result<StateTable, EngineError> {
+fn state_table(run: &Run, memory: &MemoryManager) -> Result<StateTable, ConformanceError> {
     let layout = layout(&run.program)?;
     let table = StateTable::new(layout, memory)?;
     for (name, array) in &run.initial {
@@ -91,7 +85,7 @@ fn submit(
     memory: &MemoryManager,
     step: &mut dyn Step,
     state: &StateTable,
-) -> Result<BTreeMap<String, Array>, EngineError> {
+) -> Result<BTreeMap<String, Array>, ConformanceError> {
     let tensors = feed_tensors(&run.program.graph, feeds, memory)?;
     let mut scalars = Scalars::new(run.seed);
     scalars.step = run.first_step + index as u64;
@@ -115,7 +109,7 @@ fn submit(
 }
 
 /// The outputs of a program by name, with their shapes.
-fn outputs(program: &Program) -> Result<Vec<(String, Shape)>, EngineError> {
+fn outputs(program: &Program) -> Result<Vec<(String, Shape)>, ConformanceError> {
     let shape = |value| program.graph.shape(value).clone();
     let mut all: Vec<(String, Shape)> =
         program.outputs.iter().map(|n| (n.name.clone(), shape(n.value))).collect();
@@ -130,14 +124,10 @@ fn feed_tensors(
     graph: &Graph,
     feeds: &Feeds,
     memory: &MemoryManager,
-) -> Result<Vec<Tensor>, EngineError> {
+) -> Result<Vec<Tensor>, ConformanceError> {
     let mut tensors = Vec::new();
     for (name, value) in graph.leaves(LeafKind::Input) {
-        let array = feeds.inputs.get(name).ok_or_else(|| EngineError::Feed {
-            name: name.to_owned(),
-            wanted: graph.type_of(value).to_string(),
-            got: "nothing".to_owned(),
-        })?;
+        let array = feeds.input(name)?;
         let shape = array.shape.clone();
         tensors.push(match graph.type_of(value).dtype {
             DType::I32 => {
@@ -159,7 +149,7 @@ fn static_name(name: &str) -> &'static str {
 }
 
 /// Everything in a state table, named as in [`Outcome::last`].
-fn read_state(state: &StateTable) -> Result<BTreeMap<String, Array>, EngineError> {
+fn read_state(state: &StateTable) -> Result<BTreeMap<String, Array>, ConformanceError> {
     let entries = state.layout().entries().iter();
     entries
         .map(|entry| {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use onestep_engine::ops::LeafKind;
 use onestep_engine::reference::{Array, Context, evaluate};
 use onestep_engine::{
-    EngineError, Mode, Named, Program, Shape, StateInfo, StateKind, StateLayout, StepGraph, Value,
+    Mode, Named, Program, Shape, StateInfo, StateKind, StateLayout, StepGraph, Value,
 };
 
 use crate::error::ConformanceError;
@@ -24,10 +24,9 @@ impl Subject for Lowered {
     }
 
     fn run(&self, run: &Run) -> Result<Outcome, ConformanceError> {
-        let fail = |e: EngineError| ConformanceError::subject("lowering", e);
-        let layout = layout(&run.program).map_err(fail)?;
-        let step = StepGraph::new(&run.program, &layout).map_err(fail)?;
-        let mut buffers = initial_buffers(&layout, run).map_err(fail)?;
+        let layout = layout(&run.program)?;
+        let step = StepGraph::new(&run.program, &layout)?;
+        let mut buffers = initial_buffers(&layout, run)?;
         let mut outcome = Outcome::default();
         for (i, feeds) in run.steps.iter().enumerate() {
             let number = run.first_step + i as u64;
@@ -45,18 +44,18 @@ impl Subject for Lowered {
             results.extend(get(&step.reports)?);
             buffers.extend(get(&step.writes)?);
             if run.program.mode == Mode::Train {
-                let state = entries(&layout, &buffers).map_err(fail)?;
+                let state = entries(&layout, &buffers)?;
                 results.extend(state.into_iter().filter(|(name, _)| name.starts_with("param.")));
             }
             outcome.steps.push(results);
         }
-        outcome.last = entries(&layout, &buffers).map_err(fail)?;
+        outcome.last = entries(&layout, &buffers)?;
         Ok(outcome)
     }
 }
 
 /// Where the state of a program lies: its parameters, running statistics and optimizer state.
-pub(crate) fn layout(program: &Program) -> Result<StateLayout, EngineError> {
+pub(crate) fn layout(program: &Program) -> Result<StateLayout, ConformanceError> {
     let states: Vec<StateInfo> = program
         .graph
         .leaves(LeafKind::State)
@@ -69,7 +68,7 @@ pub(crate) fn layout(program: &Program) -> Result<StateLayout, EngineError> {
     StateLayout::new(&program.groups, &states, program.update.as_deref())
 }
 
-fn initial_buffers(layout: &StateLayout, run: &Run) -> Result<Tensors, EngineError> {
+fn initial_buffers(layout: &StateLayout, run: &Run) -> Result<Tensors, ConformanceError> {
     let mut data: Vec<Vec<f64>> =
         layout.buffers().iter().map(|b| vec![f64::from(b.initial); b.elements]).collect();
     for (name, array) in &run.initial {
@@ -101,7 +100,7 @@ pub(crate) fn outcome_name(kind: StateKind, name: &str) -> String {
 fn entries(
     layout: &StateLayout,
     buffers: &Tensors,
-) -> Result<BTreeMap<String, Array>, EngineError> {
+) -> Result<BTreeMap<String, Array>, ConformanceError> {
     let mut result = BTreeMap::new();
     for entry in layout.entries() {
         let buffer = &buffers[&layout.buffers()[entry.buffer].name];

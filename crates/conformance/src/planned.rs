@@ -10,7 +10,7 @@ use onestep_engine::plan::{
     self, Fused, FusedOutput, Instruction, NamedPlace, Place, Plan, Region, Work,
 };
 use onestep_engine::reference::{Array, Context, evaluate};
-use onestep_engine::{DType, EngineError, Graph, Mode, StateLayout, philox};
+use onestep_engine::{DType, Graph, Mode, StateLayout, philox};
 use onestep_memory::{bf16, f16};
 
 use crate::error::ConformanceError;
@@ -27,10 +27,9 @@ impl Subject for Planned {
     }
 
     fn run(&self, run: &Run) -> Result<Outcome, ConformanceError> {
-        let fail = |e: EngineError| ConformanceError::subject("planning", e);
-        let layout = layout(&run.program).map_err(fail)?;
-        let plan = plan::compile(&run.program, &layout, None).map_err(fail)?;
-        let mut memory = Memory::new(&plan, &layout, run).map_err(fail)?;
+        let layout = layout(&run.program)?;
+        let plan = plan::compile(&run.program, &layout, None)?;
+        let mut memory = Memory::new(&plan, &layout, run)?;
         let mut outcome = Outcome::default();
         for (i, feeds) in run.steps.iter().enumerate() {
             let context = Context { seed: run.seed, step: run.first_step + i as u64 };
@@ -59,7 +58,7 @@ impl Subject for Planned {
 struct Memory(HashMap<Region, Vec<u8>>);
 
 impl Memory {
-    fn new(plan: &Plan, layout: &StateLayout, run: &Run) -> Result<Self, EngineError> {
+    fn new(plan: &Plan, layout: &StateLayout, run: &Run) -> Result<Self, ConformanceError> {
         let mut regions = HashMap::new();
         for (i, constant) in plan.constants.iter().enumerate() {
             let bytes = match constant {
@@ -71,7 +70,7 @@ impl Memory {
         for (i, name) in plan.states.iter().enumerate() {
             let found = layout.buffers().iter().position(|b| &b.name == name);
             let Some(buffer) = found else {
-                return Err(EngineError::UnknownState { name: name.clone() });
+                return Err(ConformanceError::subject("planning", format!("no buffer `{name}`")));
             };
             let elements = layout.buffers()[buffer].elements;
             let mut data = vec![layout.buffers()[buffer].initial; elements];
@@ -96,7 +95,7 @@ impl Memory {
     ) -> Result<(), ConformanceError> {
         self.0.insert(Region::Arena, vec![0xff; plan.footprint.arena]);
         for (i, feed) in plan.feeds.iter().enumerate() {
-            let array = find(&feeds.inputs, &feed.name)?;
+            let array = feeds.input(&feed.name)?;
             let mut bytes = Vec::new();
             array.data.iter().for_each(|&x| bytes.extend_from_slice(&encode(feed.ty.dtype, x)));
             self.0.insert(Region::Feed(i), bytes);
@@ -218,13 +217,6 @@ impl Memory {
         }
         r
     }
-}
-
-fn find<'a>(inputs: &'a Tensors, name: &str) -> Result<&'a Array, ConformanceError> {
-    inputs.get(name).ok_or_else(|| ConformanceError::Missing {
-        case: "the plan's feeds".to_owned(),
-        missing: format!("input `{name}`"),
-    })
 }
 
 /// The position of an element from the start of its place.

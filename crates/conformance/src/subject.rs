@@ -34,6 +34,16 @@ pub struct Feeds {
     pub scalars: HashMap<String, f32>,
 }
 
+impl Feeds {
+    /// An input by name.
+    pub(crate) fn input(&self, name: &str) -> Result<&Array, ConformanceError> {
+        self.inputs.get(name).ok_or_else(|| ConformanceError::Missing {
+            case: "a step's feeds".to_owned(),
+            missing: format!("input `{name}`"),
+        })
+    }
+}
+
 /// What a run gave.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {

@@ -52,9 +52,21 @@ pub enum GraphError {
         /// Why.
         reason: &'static str,
     },
-    /// A shape is beyond the limits of a tensor.
+    /// A shape is beyond the limits of a tensor. Boxed, so that results stay small.
     #[error(transparent)]
-    Memory(#[from] MemoryError),
+    Memory(Box<MemoryError>),
+}
+
+impl From<MemoryError> for GraphError {
+    fn from(error: MemoryError) -> Self {
+        GraphError::Memory(Box::new(error))
+    }
+}
+
+impl From<MemoryError> for EngineError {
+    fn from(error: MemoryError) -> Self {
+        EngineError::Memory(Box::new(error))
+    }
 }
 
 impl GraphError {
@@ -82,7 +94,7 @@ pub enum EngineError {
     Graph(#[from] GraphError),
     /// The device's memory failed.
     #[error(transparent)]
-    Memory(#[from] MemoryError),
+    Memory(Box<MemoryError>),
     /// A program lacks something that its mode needs.
     #[error("a program to {mode} needs {missing}")]
     Incomplete {

@@ -125,7 +125,7 @@ fn a_failed_step_poisons_until_recovery() {
     let (mut engine, log, memory) = engine();
     log.fail_at.store(2, Ordering::Relaxed);
     let feeds = [memory.zeros([1, 2], DType::F32).unwrap()];
-    let mut submit =
+    let submit =
         |engine: &mut Engine| engine.submit(Mode::Predict, Feeds::new(&feeds), &Scalars::default());
     assert_eq!(submit(&mut engine).unwrap().wait().unwrap().loss(), Some(1.0));
     assert!(submit(&mut engine).is_err());

@@ -1,1 +1,48 @@
-//! Train neural networks with one native call a step.
+//! onestep trains neural networks with one native call a step.
+//!
+//! This crate is the face of the workspace: [`prelude`] has what a training script needs, and each
+//! crate of the workspace is a module here ([`layers`], [`data`], [`trainer`], …), so that one
+//! dependency is enough. Its binary is the `onestep` command.
+//!
+//! ```
+//! use onestep::prelude::*;
+//!
+//! let data = open("digits")?;
+//! let model = ModelBuilder::new([1, 8, 8])
+//!     .conv2d(8, 3, 1, 1, true, "conv1")
+//!     .relu("relu1")
+//!     .flatten("flat")
+//!     .dense(10, true, "fc")
+//!     .build()?;
+//! let config = TrainerConfig { epochs: 1, threads: 1, ..TrainerConfig::default() };
+//! let mut trainer = Trainer::new(model, config)?;
+//! let history = trainer.fit(data.train, Some(data.validation), &mut [])?;
+//! assert!(history.last().unwrap().train.loss < 2.3);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! | module | what it holds |
+//! | --- | --- |
+//! | [`memory`] | tensors, shapes, pools, staging |
+//! | [`engine`] | graphs, automatic differentiation, plans, tickets |
+//! | [`cpu`] | the CPU executor |
+//! | [`optimizer`] | optimizers as update graphs, schedules, clipping |
+//! | [`layers`] | layers, models and losses as configuration |
+//! | [`data`] | data sets, transforms, the loader |
+//! | [`trainer`] | the training loop, metrics, checkpoints |
+//! | [`runner`] | steps on one batch, straight on the engine |
+//! | [`workloads`] | the reference workloads that rates are measured on |
+
+#![forbid(unsafe_code)]
+
+pub use onestep_backend_cpu as cpu;
+pub use onestep_data as data;
+pub use onestep_engine as engine;
+pub use onestep_layers as layers;
+pub use onestep_memory as memory;
+pub use onestep_optimizer as optimizer;
+pub use onestep_trainer as trainer;
+
+pub mod prelude;
+pub mod runner;
+pub mod workloads;

@@ -1,1 +1,55 @@
 //! The training loop of onestep: trainer, factories, callbacks, metrics and checkpoints.
+//!
+//! A [`Trainer`] takes a model and a [`TrainerConfig`]. [`Trainer::fit`] trains it on a data set,
+//! with a loader that prepares batches on threads of its own and losses that arrive while later
+//! steps run; [`Trainer::evaluate`] measures it, [`Trainer::predict`] applies it, and
+//! [`Trainer::save`] and [`Trainer::load`] keep it. [`Callback`]s watch and steer.
+//!
+//! ```
+//! use onestep_data::open;
+//! use onestep_trainer::{Flow, Progress, ProgressEvent, Trainer, TrainerConfig, TrainerError, factory};
+//!
+//! let data = open("digits")?;
+//! let config = TrainerConfig { epochs: 2, ..factory::mlp_config() };
+//! let mut trainer = Trainer::new(factory::mlp_for(&data.train.input_shape(), &[32], 10), config)?;
+//! let mut progress = Progress::new(|event| {
+//!     if let ProgressEvent::EpochEnd(epoch) = event {
+//!         println!("epoch {}: loss {:.3}", epoch.epoch, epoch.train.loss);
+//!     }
+//! });
+//! let history = trainer.fit(data.train, Some(data.validation.clone()), &mut [&mut progress])?;
+//! assert!(history.last().unwrap().validation.unwrap().accuracy.unwrap() > 0.8);
+//! println!("{}", trainer.evaluate(data.validation)?.confusion.unwrap());
+//! # Ok::<(), TrainerError>(())
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod atomic_file;
+mod callback;
+pub mod checkpoint;
+mod config;
+mod device;
+mod error;
+pub mod factory;
+mod history;
+mod metrics;
+mod phases;
+mod plot;
+mod trainer;
+
+pub use atomic_file::write_atomically;
+pub use callback::{
+    BestCheckpoint, Callback, Checkpoints, CurvePlot, EarlyStopping, EpochStart, Flow, MetricsCsv,
+    MetricsJson, Progress, ProgressEvent, StepEvent,
+};
+pub use config::{EarlyStoppingConfig, TrainerConfig};
+pub use device::{ExecutorOptions, devices, executor};
+pub use error::TrainerError;
+pub use history::{EpochRecord, History, Metrics, Monitor, PerStep, Stop};
+pub use metrics::{ConfusionMatrix, TopK};
+pub use phases::{Phases, peak_resident_bytes};
+pub use plot::draw_curves;
+pub use trainer::{
+    Evaluation, HostData, ModelSource, Prediction, Snapshot, StepResult, Trainer, TrainerBuilder,
+};
