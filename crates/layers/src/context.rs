@@ -8,7 +8,7 @@ use crate::error::LayerError;
 use crate::geometry::Pair;
 use crate::initializer::{Fan, Initializer};
 use crate::layer::{Layer, LayerSpec, Shapes};
-use crate::model::{LayerRow, Layout, ParameterSpec, StateSpec};
+use crate::model::{LayerRow, Layout, ParameterSpec, StateSpec, total};
 
 /// The graph under construction, and where in the model the construction stands.
 ///
@@ -144,6 +144,10 @@ impl BuildContext {
         output: impl Fn(usize, usize) -> Option<usize>,
     ) -> Result<(), LayerError> {
         let size = &self.graph.shape(x).dims()[2..];
+        if size.iter().any(|&size| size > Pair::MAX) {
+            let wanted = format!("a picture of at most {} elements a side", Pair::MAX);
+            return Err(self.input_error(wanted, format!("{size:?}")));
+        }
         if (0..2).all(|axis| output(axis, size[axis]).is_some()) {
             return Ok(());
         }
@@ -266,7 +270,7 @@ impl BuildContext {
             let own = parameters.filter(|p| p.layer == path).map(|p| p.info.shape.elements());
             let states = cx.states[first_state..].iter();
             let kept = states.filter(|s| s.layer == path).map(|s| s.shape.elements());
-            let (own, kept) = (own.sum(), kept.sum());
+            let (own, kept) = (total(own), total(kept));
             let shapes = Shapes { input: cx.sample(x), output: cx.sample(y) };
             let flops = layer.flops(&shapes);
             cx.rows[row].fill(shapes, own, kept, flops);

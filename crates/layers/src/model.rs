@@ -170,7 +170,7 @@ impl Model {
 
     /// The number of learned numbers.
     pub fn parameter_count(&self) -> usize {
-        self.parameters.iter().map(|p| p.info.shape.elements()).sum()
+        total(self.parameters.iter().map(|p| p.info.shape.elements()))
     }
 
     /// A table of the layers for a batch size.
@@ -200,6 +200,12 @@ impl Model {
     pub fn initial_states(&self) -> impl Iterator<Item = (&str, Vec<f32>)> {
         self.states.iter().map(|s| (s.name.as_str(), vec![s.initial; s.shape.elements()]))
     }
+}
+
+/// A sum that stays at the largest number instead of overflowing: such a model does not fit into
+/// any memory, which is for the plan to say.
+pub(crate) fn total(counts: impl Iterator<Item = usize>) -> usize {
+    counts.fold(0, usize::saturating_add)
 }
 
 fn build(

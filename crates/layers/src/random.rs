@@ -67,7 +67,7 @@ impl Stream {
         (0..count).map(|_| (mean + std * self.normal()) as f32).collect()
     }
 
-    /// Normal within bounds: others are drawn again, a few hundred times at most, and then
+    /// Normal within bounds: others are drawn again, a thousand times at most, and then
     /// clamped, so that no choice of bounds can hang.
     pub(crate) fn truncated_normal(&mut self, options: &TruncatedNormal) -> f32 {
         let mut number = options.mean;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::model::{LayerRow, Model};
+use crate::model::{LayerRow, Model, total};
 
 /// The layers of a model with shapes, parameters and work. [`fmt::Display`] is an aligned table,
 /// [`Serialize`] the same for programs.
@@ -77,17 +77,18 @@ impl Summary {
             flops: row.flops,
         };
         let parameters = model.parameter_count();
-        let states = model.states().iter().map(|s| s.shape.elements()).sum();
+        let states = total(model.states().iter().map(|s| s.shape.elements()));
+        let all = parameters.saturating_add(states);
         Summary {
             model: model.spec().name.clone(),
             batch_size: batch,
             input_shape: with_batch(model.input_shape().dims()),
             layers: model.layers().iter().map(row).collect(),
-            total: parameters + states,
+            total: all,
             parameters,
             states,
-            bytes: (parameters + states) * size_of::<f32>(),
-            flops: model.layers().iter().map(|row| row.flops).sum(),
+            bytes: all.saturating_mul(size_of::<f32>()),
+            flops: model.layers().iter().map(|row| row.flops).fold(0, u64::saturating_add),
         }
     }
 

@@ -89,8 +89,11 @@ fn pools_refuse() {
     assert_eq!(max(|p| p.padding = 2.into()), {
         "it: padding must be at most half of the window's extent [2, 2], got 2"
     });
+    assert!(refusal(AvgPool2d::new(1), &[1, 1 << 40, 1]).contains("of at most 16777216 elements"));
     assert!(refusal(AvgPool2d::new(2), &[4]).contains("expected [channels, height, width]"));
     assert!(refusal(AdaptiveAvgPool2d::new(0), &[1, 4, 4]).starts_with("it: output_size must be"));
+    let vast = refusal(AdaptiveAvgPool2d::new(1 << 24), &[1, 5, 5]);
+    assert!(vast.contains("a matrix of at most 16777216 elements"), "{vast}");
     assert!(refusal(AdaptiveAvgPool2d::new(1), &[4, 4]).contains("[channels, height, width]"));
 }
 
@@ -217,6 +220,9 @@ fn inputs_and_batches_are_checked() {
     }
     assert!(ModelBuilder::new([1; 6]).build().is_err(), "the batch would be a seventh axis");
     assert!(ModelBuilder::new([usize::MAX, 2]).build().is_err());
+    // A model beyond any memory is counted without overflow; to refuse it is for the plan.
+    let vast = ModelBuilder::new([1 << 30]).dense(1 << 32, true, "a").dense(1 << 31, true, "b");
+    assert_eq!(vast.build().unwrap().summary(1).bytes, usize::MAX);
     let model = ModelBuilder::new([4]).relu("r").build().unwrap();
     let message = model.forward(Mode::Train, 0).unwrap_err().to_string();
     assert_eq!(message, "input: the batch size must be at least 1, got 0");

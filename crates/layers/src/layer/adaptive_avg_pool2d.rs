@@ -29,6 +29,9 @@ impl AdaptiveAvgPool2d {
     }
 }
 
+/// The most elements of an averaging matrix: 64 MiB.
+const MAX_MATRIX: usize = 1 << 24;
+
 /// The matrix `[size, outputs]` whose product with a row gives the means of its windows.
 fn averaging_matrix(size: usize, outputs: usize) -> Vec<f32> {
     let mut matrix = vec![0.0; size * outputs];
@@ -79,6 +82,16 @@ impl Layer for AdaptiveAvgPool2d {
         if divides(0) && divides(1) {
             let window = [size[0] / outputs[0], size[1] / outputs[1]];
             return Ok(even(&mut cx.graph, x, window)?);
+        }
+        for axis in 0..2 {
+            let elements = size[axis].saturating_mul(outputs[axis]);
+            if elements > MAX_MATRIX {
+                let wanted = format!(
+                    "smaller, or divide the input's {size:?}: averaging windows of several sizes \
+                     takes a matrix of at most {MAX_MATRIX} elements"
+                );
+                return Err(cx.option_error("output_size", wanted, self.output_size));
+            }
         }
         Ok(uneven(&mut cx.graph, x, outputs)?)
     }

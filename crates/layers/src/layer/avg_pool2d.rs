@@ -80,23 +80,25 @@ impl Layer for AvgPool2d {
         let dims = cx.dims(x);
         let rows = self.counts(&window, 0, dims[2]);
         let columns = self.counts(&window, 1, dims[3]);
-        let factors: Vec<f32> =
-            rows.iter().flat_map(|r| columns.iter().map(move |c| 1.0 / (r * c) as f32)).collect();
 
         let g = &mut cx.graph;
         let sum = g.sum_pool(x, window)?;
-        match factors[..] {
-            [first, ref rest @ ..] if rest.iter().all(|&factor| factor == first) => {
-                Ok(g.scale(sum, first)?)
-            }
-            _ => {
-                let factors = g.constant_tensor(&[rows.len(), columns.len()], &factors)?;
-                Ok(g.mul(sum, factors)?)
-            }
+        let same = |counts: &[usize]| counts.windows(2).all(|pair| pair[0] == pair[1]);
+        if let ([row, ..], [column, ..], true) =
+            (&rows[..], &columns[..], same(&rows) && same(&columns))
+        {
+            return Ok(g.scale(sum, 1.0 / (row * column) as f32)?);
         }
+        let reciprocals = |counts: &[usize]| counts.iter().map(|&n| 1.0 / n as f32).collect();
+        let (of_rows, of_columns): (Vec<f32>, Vec<f32>) =
+            (reciprocals(&rows), reciprocals(&columns));
+        let of_rows = g.constant_tensor(&[rows.len(), 1], &of_rows)?;
+        let of_columns = g.constant_tensor(&[columns.len()], &of_columns)?;
+        let factors = g.mul(of_rows, of_columns)?;
+        Ok(g.mul(sum, factors)?)
     }
 
     fn flops(&self, shapes: &Shapes) -> u64 {
-        shapes.outputs() * (self.kernel_size.height * self.kernel_size.width + 1) as u64
+        shapes.per_output((self.kernel_size.height * self.kernel_size.width + 1) as u64)
     }
 }

@@ -154,6 +154,6 @@ impl Layer for BatchNorm {
     }
 
     fn flops(&self, shapes: &Shapes) -> u64 {
-        (2 + u64::from(self.affine)) * shapes.outputs()
+        shapes.per_output(2 + u64::from(self.affine))
     }
 }

@@ -161,6 +161,6 @@ impl Layer for Conv2d {
     fn flops(&self, shapes: &Shapes) -> u64 {
         let channels = shapes.input.first().copied().unwrap_or(0) / self.groups.max(1);
         let products = (channels * self.kernel_size.height * self.kernel_size.width) as u64;
-        shapes.outputs() * (2 * products + u64::from(self.bias))
+        shapes.per_output(2 * products + u64::from(self.bias))
     }
 }

@@ -96,6 +96,6 @@ impl Layer for Dense {
 
     fn flops(&self, shapes: &Shapes) -> u64 {
         let features = shapes.input.last().copied().unwrap_or(0) as u64;
-        shapes.outputs() * (2 * features + u64::from(self.bias))
+        shapes.per_output(2 * features + u64::from(self.bias))
     }
 }

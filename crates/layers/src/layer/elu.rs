@@ -51,6 +51,6 @@ impl Layer for Elu {
     }
 
     fn flops(&self, shapes: &Shapes) -> u64 {
-        4 * shapes.outputs()
+        shapes.per_output(4)
     }
 }

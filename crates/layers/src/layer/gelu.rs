@@ -63,6 +63,6 @@ impl Layer for Gelu {
     }
 
     fn flops(&self, shapes: &Shapes) -> u64 {
-        8 * shapes.outputs()
+        shapes.per_output(8)
     }
 }

@@ -104,6 +104,6 @@ impl Layer for LayerNorm {
     }
 
     fn flops(&self, shapes: &Shapes) -> u64 {
-        (5 + 2 * u64::from(self.affine)) * shapes.outputs()
+        shapes.per_output(5 + 2 * u64::from(self.affine))
     }
 }

@@ -44,6 +44,6 @@ impl Layer for LeakyRelu {
     }
 
     fn flops(&self, shapes: &Shapes) -> u64 {
-        2 * shapes.outputs()
+        shapes.per_output(2)
     }
 }

@@ -67,6 +67,6 @@ impl Layer for MaxPool2d {
     }
 
     fn flops(&self, shapes: &Shapes) -> u64 {
-        shapes.outputs() * (self.kernel_size.height * self.kernel_size.width) as u64
+        shapes.per_output((self.kernel_size.height * self.kernel_size.width) as u64)
     }
 }

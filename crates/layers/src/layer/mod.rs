@@ -82,6 +82,11 @@ impl Shapes {
     pub fn outputs(&self) -> u64 {
         self.output.iter().map(|&dim| dim as u64).product()
     }
+
+    /// So many operations for each element of the output of one sample.
+    pub fn per_output(&self, operations: u64) -> u64 {
+        self.outputs().saturating_mul(operations)
+    }
 }
 
 /// A composition of graph ops with parameters and state. The built-in layers implement it, and so

@@ -63,6 +63,6 @@ impl Layer for Prelu {
     }
 
     fn flops(&self, shapes: &Shapes) -> u64 {
-        2 * shapes.outputs()
+        shapes.per_output(2)
     }
 }

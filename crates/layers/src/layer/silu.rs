@@ -25,6 +25,6 @@ impl Layer for Silu {
     }
 
     fn flops(&self, shapes: &Shapes) -> u64 {
-        5 * shapes.outputs()
+        shapes.per_output(5)
     }
 }

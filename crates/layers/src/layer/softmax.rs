@@ -40,6 +40,6 @@ impl Layer for Softmax {
     }
 
     fn flops(&self, shapes: &Shapes) -> u64 {
-        5 * shapes.outputs()
+        shapes.per_output(5)
     }
 }

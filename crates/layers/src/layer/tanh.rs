@@ -23,6 +23,6 @@ impl Layer for Tanh {
     }
 
     fn flops(&self, shapes: &Shapes) -> u64 {
-        4 * shapes.outputs()
+        shapes.per_output(4)
     }
 }
