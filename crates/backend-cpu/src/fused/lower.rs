@@ -1,0 +1,291 @@
+//! From the plan's fused program to the interpreter's.
+
+use onestep_engine::EngineError;
+use onestep_engine::ops::{Binary, Unary};
+use onestep_engine::plan::{Fused, Instruction, Place};
+use onestep_memory::MAX_RANK;
+
+use super::domain::{Domain, Strides};
+use super::maps::Ternary;
+use super::program::{
+    Compute, Program, Reduction, Source, Step, Store, UniformStep, View,
+};
+use super::slots;
+use crate::native::{Regions, broken};
+
+/// Lowers a fused program.
+///
+/// # Errors
+/// The program breaks the plan's rules.
+pub(super) fn lower(fused: &Fused, regions: Regions) -> Result<Program, EngineError> {
+    check(fused)?;
+    let (domain, loads, outputs) = collapse(fused)?;
+    let mut lowering = Lowering { fused, regions, domain, loads, uniform: Vec::new() };
+    let mut program = Program {
+        domain,
+        uniforms: Vec::new(),
+        steps: Vec::new(),
+        homes: vec![None; fused.code.len()],
+        slots: 0,
+        stores: Vec::new(),
+        reductions: Vec::new(),
+        walks: false,
+    };
+    lowering.code(&mut program)?;
+    lowering.outputs(&mut program, &outputs)?;
+    join_products(&mut program);
+    slots::assign(&mut program);
+    let views = program.steps.iter().filter_map(|(_, step)| match step {
+        Step::Load { view, .. } => Some(view),
+        _ => None,
+    });
+    program.walks = views.chain(program.stores.iter().map(|s| &s.view)).any(|v| !v.contiguous)
+        || !program.reductions.is_empty();
+    Ok(program)
+}
+
+/// Each operand must be defined before its use.
+fn check(fused: &Fused) -> Result<(), EngineError> {
+    for (at, instruction) in fused.code.iter().enumerate() {
+        if instruction.operands().any(|operand| operand >= at) {
+            return Err(broken(format!("register {at} of a fused kernel is used too early")));
+        }
+    }
+    if fused.outputs.iter().any(|o| o.register >= fused.code.len()) {
+        return Err(broken("an output of a fused kernel is not defined"));
+    }
+    Ok(())
+}
+
+/// The strides of a place along the axes of the domain: 0 where it repeats or is reduced.
+fn strides_in(place: &Place, dims: &[usize]) -> Result<Strides, EngineError> {
+    if place.shape.rank() != dims.len() {
+        let what = format!("an operand {} of a fused kernel over {dims:?}", place.shape);
+        return Err(broken(what));
+    }
+    let mut strides = [0; MAX_RANK];
+    for (axis, (&size, &stride)) in place.shape.iter().zip(place.strides()).enumerate() {
+        if size == dims[axis] {
+            strides[axis] = stride;
+        } else if size != 1 {
+            return Err(broken(format!("an operand {} over {dims:?}", place.shape)));
+        }
+    }
+    Ok(strides)
+}
+
+/// The strides of a result without gaps whose reduced axes are 1.
+fn kept_strides(place: &Place, dims: &[usize]) -> Strides {
+    let mut strides = [0; MAX_RANK];
+    let mut next = 1;
+    for axis in (0..dims.len()).rev() {
+        if place.shape[axis] == dims[axis] {
+            strides[axis] = next;
+            next *= dims[axis];
+        }
+    }
+    strides
+}
+
+type Collapsed = (Domain, Vec<Option<Strides>>, Vec<(Strides, Strides)>);
+
+/// Merges axes: gives the strides of each load, and of each output and its accumulator.
+fn collapse(fused: &Fused) -> Result<Collapsed, EngineError> {
+    let dims = fused.domain.dims();
+    let mut all = Vec::new();
+    for instruction in &fused.code {
+        if let Instruction::Load(place) = instruction {
+            all.push(strides_in(place, dims)?);
+        }
+    }
+    let loads = all.len();
+    for output in &fused.outputs {
+        all.push(strides_in(&output.place, dims)?);
+        all.push(kept_strides(&output.place, dims));
+    }
+    let domain = Domain::collapse(dims, &mut all);
+    let mut load_strides = all[..loads].iter().copied();
+    let per_register = fused
+        .code
+        .iter()
+        .map(|i| matches!(i, Instruction::Load(_)).then(|| load_strides.next()).flatten())
+        .collect();
+    let outputs = all[loads..].chunks_exact(2).map(|pair| (pair[0], pair[1])).collect();
+    Ok((domain, per_register, outputs))
+}
+
+struct Lowering<'a> {
+    fused: &'a Fused,
+    regions: Regions,
+    domain: Domain,
+    loads: Vec<Option<Strides>>,
+    /// For each register so far, whether it is the same for all elements.
+    uniform: Vec<bool>,
+}
+
+impl Lowering<'_> {
+    fn source(&self, register: usize) -> Source {
+        if self.uniform[register] { Source::Uniform(register) } else { Source::Tile(register) }
+    }
+
+    fn view(&self, place: &Place, strides: Strides) -> Result<View, EngineError> {
+        Ok(View {
+            address: self.regions.address(place)?,
+            dtype: place.dtype,
+            strides,
+            contiguous: self.domain.is_contiguous(&strides),
+        })
+    }
+
+    fn code(&mut self, program: &mut Program) -> Result<(), EngineError> {
+        for (at, instruction) in self.fused.code.iter().enumerate() {
+            let step = match *instruction {
+                Instruction::Load(ref place) => {
+                    let strides = self.loads[at].unwrap_or_default();
+                    let view = self.view(place, strides)?;
+                    if strides.iter().all(|&s| s == 0) {
+                        Ok(UniformStep::Load(view.address, view.dtype))
+                    } else {
+                        Err(Step::Load { view, in_place: false })
+                    }
+                }
+                Instruction::Splat(x) => Ok(UniformStep::Number(x)),
+                Instruction::Random { stream } => Err(Step::Random { stream }),
+                ref other => {
+                    let compute = self.compute(other)?;
+                    if compute.sources().all(|s| matches!(s, Source::Uniform(_))) {
+                        Ok(UniformStep::Compute(compute))
+                    } else {
+                        Err(Step::Compute(compute))
+                    }
+                }
+            };
+            self.uniform.push(step.is_ok());
+            match step {
+                Ok(uniform) => program.uniforms.push((at, uniform)),
+                Err(step) => program.steps.push((at, step)),
+            }
+        }
+        Ok(())
+    }
+
+    fn compute(&self, instruction: &Instruction) -> Result<Compute, EngineError> {
+        Ok(match *instruction {
+            Instruction::Unary(op, a) => Compute::Unary(op, self.source(a)),
+            Instruction::Binary(Binary::Pow, a, b) => self.power(a, b),
+            Instruction::Binary(op, a, b) => Compute::Binary(op, self.source(a), self.source(b)),
+            Instruction::Compare(op, a, b) => Compute::Compare(op, self.source(a), self.source(b)),
+            Instruction::Select(c, a, b) => {
+                Compute::Ternary(Ternary::Select, [c, a, b].map(|r| self.source(r)))
+            }
+            Instruction::Round(dtype, a) => Compute::Round(dtype, self.source(a)),
+            Instruction::Load(_) | Instruction::Splat(_) | Instruction::Random { .. } => {
+                return Err(broken("a leaf of a fused kernel has no operands"));
+            }
+        })
+    }
+
+    /// Powers with the usual constant exponents are cheap.
+    fn power(&self, a: usize, b: usize) -> Compute {
+        let (x, y) = (self.source(a), self.source(b));
+        match self.fused.code[b] {
+            Instruction::Splat(1.0) => Compute::Fill(x),
+            Instruction::Splat(2.0) => Compute::Binary(Binary::Mul, x, x),
+            Instruction::Splat(-1.0) => Compute::Unary(Unary::Reciprocal, x),
+            _ => Compute::Binary(Binary::Pow, x, y),
+        }
+    }
+
+    fn outputs(
+        &mut self,
+        program: &mut Program,
+        strides: &[(Strides, Strides)],
+    ) -> Result<(), EngineError> {
+        for (output, &(place_strides, kept)) in self.fused.outputs.iter().zip(strides) {
+            let view = self.view(&output.place, place_strides)?;
+            let register = self.materialise(program, output.register);
+            match output.reduce {
+                None if view.contiguous || output.place.shape == self.fused.domain => {
+                    program.stores.push(Store { register, view, in_place: false });
+                }
+                None => {
+                    let what = format!("a store {} over {}", output.place.shape, self.fused.domain);
+                    return Err(broken(what));
+                }
+                Some(kind) => {
+                    let count = output.place.shape.elements();
+                    program.reductions.push(Reduction { register, kind, view, kept, count });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The register of an output: one that is the same everywhere gets a tile of its own.
+    fn materialise(&mut self, program: &mut Program, register: usize) -> usize {
+        if !self.uniform[register] {
+            return register;
+        }
+        let filled = Step::Compute(Compute::Fill(Source::Uniform(register)));
+        if let Some((tile, _)) = program.steps.iter().find(|(_, step)| *step == filled) {
+            return *tile;
+        }
+        let tile = program.homes.len();
+        program.homes.push(None);
+        program.steps.push((tile, filled));
+        self.uniform.push(false);
+        tile
+    }
+}
+
+/// Turns a product that is used once, in a sum or difference, into one instruction with it.
+fn join_products(program: &mut Program) {
+    let mut uses = vec![0usize; program.registers()];
+    for source in program.steps.iter().flat_map(|(_, step)| sources(step)) {
+        uses[source] += 1;
+    }
+    let outputs = program.stores.iter().map(|s| s.register);
+    for register in outputs.chain(program.reductions.iter().map(|r| r.register)) {
+        uses[register] += 1;
+    }
+    let mut products = vec![None; program.registers()];
+    let mut joined = vec![false; program.registers()];
+    for (at, step) in &mut program.steps {
+        let Step::Compute(compute) = step else { continue };
+        if let Compute::Binary(Binary::Mul, a, b) = *compute {
+            products[*at] = Some((a, b));
+        }
+        let product = |source: Source| match source {
+            Source::Tile(r) if uses[r] == 1 => products[r].map(|(a, b)| (r, a, b)),
+            _ => None,
+        };
+        let (register, new) = match *compute {
+            Compute::Binary(Binary::Add, x, y) => match (product(x), product(y)) {
+                (Some((r, a, b)), _) => (r, Compute::Ternary(Ternary::MulAdd, [a, b, y])),
+                (None, Some((r, a, b))) => (r, Compute::Ternary(Ternary::MulAdd, [a, b, x])),
+                (None, None) => continue,
+            },
+            Compute::Binary(Binary::Sub, x, y) => match (product(x), product(y)) {
+                (Some((r, a, b)), _) => (r, Compute::Ternary(Ternary::MulSub, [a, b, y])),
+                (None, Some((r, a, b))) => (r, Compute::Ternary(Ternary::NegMulAdd, [a, b, x])),
+                (None, None) => continue,
+            },
+            _ => continue,
+        };
+        joined[register] = true;
+        *compute = new;
+    }
+    program.steps.retain(|(at, _)| !joined[*at]);
+}
+
+/// The registers that a step reads.
+pub(super) fn sources(step: &Step) -> impl Iterator<Item = usize> + use<> {
+    let compute = match step {
+        Step::Compute(compute) => Some(*compute),
+        _ => None,
+    };
+    compute.into_iter().flat_map(|c| c.sources()).filter_map(|source| match source {
+        Source::Tile(register) => Some(register),
+        Source::Uniform(_) => None,
+    })
+}

@@ -1,0 +1,125 @@
+//! A fused program as the interpreter runs it.
+
+use onestep_engine::DType;
+use onestep_engine::ops::{Binary, Compare, ReduceKind, Unary};
+
+use super::domain::{Domain, Strides};
+use super::maps::Ternary;
+use crate::native::Address;
+
+/// Where the elements of an operand lie as the merged axes are walked.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct View {
+    pub(super) address: Address,
+    pub(super) dtype: DType,
+    pub(super) strides: Strides,
+    /// In row-major order without gaps.
+    pub(super) contiguous: bool,
+}
+
+/// An operand of an instruction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// A register: a tile of elements.
+    Tile(usize),
+    /// A number that is the same for all elements.
+    Uniform(usize),
+}
+
+/// What an instruction computes from its operands.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Compute {
+    Fill(Source),
+    Unary(Unary, Source),
+    Binary(Binary, Source, Source),
+    Compare(Compare, Source, Source),
+    Ternary(Ternary, [Source; 3]),
+    Round(DType, Source),
+}
+
+impl Compute {
+    /// The operands.
+    pub(super) fn sources(&self) -> impl Iterator<Item = Source> + use<> {
+        let all = match *self {
+            Compute::Fill(a) | Compute::Unary(_, a) | Compute::Round(_, a) => [Some(a), None, None],
+            Compute::Binary(_, a, b) | Compute::Compare(_, a, b) => [Some(a), Some(b), None],
+            Compute::Ternary(_, sources) => sources.map(Some),
+        };
+        all.into_iter().flatten()
+    }
+}
+
+/// One instruction for a tile. Each writes the register of its own number.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Step {
+    /// Elements of a view. `in_place` reads them where they lie, if they lie side by side.
+    Load { view: View, in_place: bool },
+    /// Random numbers by position.
+    Random { stream: u32 },
+    /// A function of other registers.
+    Compute(Compute),
+}
+
+/// An instruction outside the loop.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum UniformStep {
+    Number(f32),
+    Load(Address, DType),
+    Compute(Compute),
+}
+
+/// Where a register's elements are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Home {
+    /// In a tile of scratch memory.
+    Slot(usize),
+    /// Where store `0..` of the program puts them anyway.
+    Store(usize),
+}
+
+/// A register that is written to memory.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Store {
+    pub(super) register: usize,
+    pub(super) view: View,
+    /// The register has its home there, so nothing is left to do.
+    pub(super) in_place: bool,
+}
+
+/// A register that is reduced.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Reduction {
+    pub(super) register: usize,
+    pub(super) kind: ReduceKind,
+    /// The result: strides are 0 along reduced axes.
+    pub(super) view: View,
+    /// The same for a result without gaps, in elements of an accumulator.
+    pub(super) kept: Strides,
+    /// Elements of the result.
+    pub(super) count: usize,
+}
+
+/// A fused program.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Program {
+    pub(super) domain: Domain,
+    /// Outside the loop, in order, with the number that each defines.
+    pub(super) uniforms: Vec<(usize, UniformStep)>,
+    /// In the loop, in order, with the register that each defines.
+    pub(super) steps: Vec<(usize, Step)>,
+    /// The home of each register that has one.
+    pub(super) homes: Vec<Option<Home>>,
+    /// Tiles of scratch memory.
+    pub(super) slots: usize,
+    pub(super) stores: Vec<Store>,
+    pub(super) reductions: Vec<Reduction>,
+    /// Whether anything needs the multi-index.
+    pub(super) walks: bool,
+}
+
+impl Program {
+    /// Registers, uniform numbers included: both are counted as in the plan's program.
+    pub(super) fn registers(&self) -> usize {
+        self.homes.len()
+    }
+}

@@ -1,0 +1,237 @@
+//! Runs a fused program on one tile.
+
+use super::convert::{load_one, load_run, round_run, store_run};
+use super::domain::Index;
+use super::maps::{self, Operand, Target};
+use super::program::{Compute, Home, Program, Source, Step, UniformStep, View};
+use super::TILE;
+use crate::native::Context;
+use crate::simd::{MAX_LANES, Simd, fill_uniform};
+
+/// The memory that one worker interprets in.
+#[derive(Clone, Copy)]
+pub(super) struct Workspace {
+    /// For each register, where its elements of the current tile are.
+    pub(super) pointers: *mut *mut f32,
+    /// For each register, the number where it is uniform.
+    pub(super) uniforms: *mut f32,
+    /// Tiles.
+    pub(super) slots: *mut f32,
+}
+
+impl Workspace {
+    /// Bytes for a program.
+    pub(super) fn bytes(program: &Program) -> usize {
+        program.registers() * (size_of::<*mut f32>() + size_of::<f32>())
+            + 2 * crate::native::ALIGNMENT
+            + program.slots * TILE * size_of::<f32>()
+    }
+
+    /// Lays it out in scratch memory.
+    ///
+    /// # Safety
+    /// There are [`Workspace::bytes`] bytes at `memory`.
+    pub(super) unsafe fn new(memory: *mut u8, program: &Program) -> Workspace {
+        let align = crate::native::ALIGNMENT;
+        let uniforms = (program.registers() * size_of::<*mut f32>()).next_multiple_of(align);
+        let slots = (uniforms + program.registers() * size_of::<f32>()).next_multiple_of(align);
+        // SAFETY: the caller vouches for the memory.
+        unsafe {
+            Workspace {
+                pointers: memory.cast(),
+                uniforms: memory.add(uniforms).cast(),
+                slots: memory.add(slots).cast(),
+            }
+        }
+    }
+}
+
+/// A stretch of the domain.
+#[derive(Clone, Copy)]
+pub(super) struct Stretch<'a> {
+    /// The row-major position of its first element.
+    pub(super) position: usize,
+    /// The multi-index of its first element, where the program walks.
+    pub(super) index: &'a Index,
+    /// At most a tile.
+    pub(super) length: usize,
+}
+
+/// A program at work in one worker.
+#[derive(Clone, Copy)]
+pub(super) struct Interpreter<'a> {
+    pub(super) program: &'a Program,
+    pub(super) context: &'a Context<'a>,
+    pub(super) workspace: Workspace,
+}
+
+impl Interpreter<'_> {
+    /// Computes the uniform numbers and puts registers into their tiles.
+    ///
+    /// # Safety
+    /// The machine has `S` and the context fits the program; so for all methods.
+    #[inline(always)]
+    pub(super) unsafe fn start<S: Simd>(&self) {
+        let workspace = self.workspace;
+        for (register, step) in &self.program.uniforms {
+            // SAFETY: the caller vouches for the context; a tail of one lane is computed.
+            unsafe {
+                let number = workspace.uniforms.add(*register);
+                match *step {
+                    UniformStep::Number(x) => *number = x,
+                    UniformStep::Load(address, dtype) => {
+                        *number = load_one(dtype, self.context.at(address));
+                    }
+                    UniformStep::Compute(compute) => {
+                        // In whole vectors, so that the bits are those of a tile's elements.
+                        let mut lanes = [0.0f32; MAX_LANES];
+                        let to = Target { out: lanes.as_mut_ptr(), length: S::LANES };
+                        self.compute::<S>(compute, to);
+                        *number = lanes[0];
+                    }
+                }
+            }
+        }
+        for (register, home) in self.program.homes.iter().enumerate() {
+            if let Some(Home::Slot(slot)) = home {
+                // SAFETY: the workspace has that many registers and tiles.
+                unsafe {
+                    *workspace.pointers.add(register) = workspace.slots.add(slot * TILE);
+                }
+            }
+        }
+    }
+
+    /// Where a register's elements of the current tile are.
+    #[inline(always)]
+    pub(super) unsafe fn pointer(&self, register: usize) -> *mut f32 {
+        // SAFETY: the program has that register.
+        unsafe { *self.workspace.pointers.add(register) }
+    }
+
+    #[inline(always)]
+    unsafe fn operand(&self, source: Source) -> Operand {
+        // SAFETY: the program has the register.
+        unsafe {
+            match source {
+                Source::Tile(register) => Operand::Elements(self.pointer(register)),
+                Source::Uniform(register) => Operand::Number(*self.workspace.uniforms.add(register)),
+            }
+        }
+    }
+
+    /// Runs all steps and stores.
+    #[inline(always)]
+    pub(super) unsafe fn tile<S: Simd>(&self, at: Stretch<'_>) {
+        // SAFETY: the caller vouches for the context; the plan for its places.
+        unsafe {
+            for (register, step) in &self.program.steps {
+                if let Some(Home::Store(index)) = self.program.homes[*register] {
+                    let view = &self.program.stores[index].view;
+                    let to = self.context.floats(view.address).add(at.position);
+                    *self.workspace.pointers.add(*register) = to;
+                }
+                match step {
+                    Step::Load { view, in_place } => self.load(*register, view, *in_place, at),
+                    Step::Random { stream } => {
+                        let to = self.pointer(*register);
+                        let out = std::slice::from_raw_parts_mut(to, at.length);
+                        fill_uniform(self.context.key, *stream, at.position as u64, out);
+                    }
+                    Step::Compute(compute) => {
+                        let to = Target { out: self.pointer(*register), length: at.length };
+                        self.compute::<S>(*compute, to);
+                    }
+                }
+            }
+            for store in self.program.stores.iter().filter(|s| !s.in_place) {
+                self.store(self.pointer(store.register), &store.view, at);
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn compute<S: Simd>(&self, compute: Compute, to: Target) {
+        // SAFETY: the operands have as many elements as the target.
+        unsafe {
+            match compute {
+                Compute::Fill(a) => match self.operand(a) {
+                    Operand::Number(x) => maps::fill::<S>(x, to),
+                    Operand::Elements(a) => std::ptr::copy(a, to.out, to.length),
+                },
+                Compute::Unary(op, a) => maps::unary::<S>(op, self.operand(a), to),
+                Compute::Binary(op, a, b) => {
+                    maps::binary::<S>(op, self.operand(a), self.operand(b), to);
+                }
+                Compute::Compare(op, a, b) => {
+                    maps::compare::<S>(op, self.operand(a), self.operand(b), to);
+                }
+                Compute::Ternary(op, [a, b, c]) => {
+                    let operands = [self.operand(a), self.operand(b), self.operand(c)];
+                    maps::ternary::<S>(op, operands, to);
+                }
+                Compute::Round(dtype, a) => match self.operand(a) {
+                    Operand::Elements(a) => round_run(dtype, a, to.out, to.length),
+                    Operand::Number(x) => {
+                        maps::fill::<S>(x, to);
+                        round_run(dtype, to.out, to.out, to.length);
+                    }
+                },
+            }
+        }
+    }
+
+    /// Finds the elements of a view where they lie side by side, or copies them to the tile.
+    #[inline(always)]
+    unsafe fn load(&self, register: usize, view: &View, in_place: bool, at: Stretch<'_>) {
+        // SAFETY: the plan keeps the view within its region.
+        unsafe {
+            let base = self.context.at(view.address);
+            let size = view.dtype.size();
+            let pointer = self.workspace.pointers.add(register);
+            if view.contiguous {
+                let from = base.add(at.position * size);
+                if in_place {
+                    *pointer = from.cast();
+                } else {
+                    load_run(view.dtype, from, 1, *pointer, at.length);
+                }
+                return;
+            }
+            let domain = &self.program.domain;
+            let stride = view.strides[domain.rank() - 1];
+            let one_run = at.index[domain.rank() - 1] + at.length <= domain.inner();
+            if in_place && one_run && stride == 1 {
+                let offset = domain.offset(at.index, &view.strides);
+                *pointer = base.add(offset * size).cast();
+                return;
+            }
+            let tile = match self.program.homes[register] {
+                Some(Home::Slot(slot)) => self.workspace.slots.add(slot * TILE),
+                _ => *pointer,
+            };
+            *pointer = tile;
+            domain.for_each_run(at.index, at.length, &view.strides, |start, length, offset| {
+                load_run(view.dtype, base.add(offset * size), stride, tile.add(start), length);
+            });
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store(&self, from: *const f32, view: &View, at: Stretch<'_>) {
+        // SAFETY: the plan keeps the view within its region.
+        unsafe {
+            let base = self.context.at(view.address);
+            let size = view.dtype.size();
+            if view.contiguous {
+                store_run(view.dtype, from, base.add(at.position * size), 1, at.length);
+                return;
+            }
+            let domain = &self.program.domain;
+            let stride = view.strides[domain.rank() - 1];
+            domain.for_each_run(at.index, at.length, &view.strides, |start, length, offset| {
+                store_run(view.dtype, from.add(start), base.add(offset * size), stride, length);
+            });
+        }
+    }
+}
