@@ -10,8 +10,8 @@
 //! use onestep_trainer::{Flow, Progress, ProgressEvent, Trainer, TrainerConfig, TrainerError, factory};
 //!
 //! let data = open("digits")?;
-//! let config = TrainerConfig { epochs: 2, ..factory::mlp_config() };
-//! let mut trainer = Trainer::new(factory::mlp_for(&data.train.input_shape(), &[32], 10), config)?;
+//! let config = TrainerConfig { epochs: 3, ..TrainerConfig::default() };
+//! let mut trainer = Trainer::new(factory::mlp([1, 8, 8], &[32], 10), config)?;
 //! let mut progress = Progress::new(|event| {
 //!     if let ProgressEvent::EpochEnd(epoch) = event {
 //!         println!("epoch {}: loss {:.3}", epoch.epoch, epoch.train.loss);

@@ -1,0 +1,94 @@
+//! Stopping when nothing improves any more.
+
+use serde::{Deserialize, Serialize};
+
+use crate::TrainerError;
+use crate::callback::{Callback, Flow};
+use crate::config::EarlyStoppingConfig;
+use crate::history::{EpochRecord, History, Monitor};
+use crate::trainer::{Snapshot, Trainer};
+
+/// Ends training after `patience` epochs in a row in which the monitored figure did not improve by
+/// more than `min_delta`, and puts the best epoch's parameters and states back.
+///
+/// What it knows of the past is part of a checkpoint, except for the best parameters: a run that is
+/// resumed can only put back those of an epoch after the resumption.
+#[derive(Debug)]
+pub struct EarlyStopping {
+    config: EarlyStoppingConfig,
+    memory: Memory,
+    best: Option<Snapshot>,
+}
+
+/// What is remembered in checkpoints.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Memory {
+    best: Option<f64>,
+    best_epoch: usize,
+    epochs_without_improvement: usize,
+}
+
+impl EarlyStopping {
+    /// The name it goes by.
+    pub const NAME: &'static str = "early_stopping";
+
+    /// Early stopping by these settings.
+    pub fn new(config: EarlyStoppingConfig) -> Self {
+        EarlyStopping { config, memory: Memory::default(), best: None }
+    }
+
+    /// The best figure so far.
+    pub fn best(&self) -> Option<f64> {
+        self.memory.best
+    }
+
+    /// The epoch it was reached in, from 1; 0 before the first.
+    pub fn best_epoch(&self) -> usize {
+        self.memory.best_epoch
+    }
+
+    fn monitor(&self) -> Monitor {
+        self.config.monitor
+    }
+}
+
+impl Callback for EarlyStopping {
+    fn name(&self) -> &str {
+        Self::NAME
+    }
+
+    fn on_fit_start(&mut self, trainer: &mut Trainer) -> Result<(), TrainerError> {
+        self.memory = trainer.recall(Self::NAME)?.unwrap_or_default();
+        self.best = None;
+        Ok(())
+    }
+
+    fn on_epoch_end(
+        &mut self,
+        trainer: &mut Trainer,
+        epoch: &EpochRecord,
+    ) -> Result<Flow, TrainerError> {
+        let Some(value) = self.monitor().of(epoch) else { return Ok(Flow::Continue) };
+        let memory = &mut self.memory;
+        if self.config.monitor.improves(value, memory.best, self.config.min_delta) {
+            let best = Some(value);
+            *memory = Memory { best, best_epoch: epoch.epoch, epochs_without_improvement: 0 };
+            if self.config.restore_best {
+                self.best = Some(trainer.snapshot()?);
+            }
+        } else {
+            memory.epochs_without_improvement += 1;
+        }
+        let waited = memory.epochs_without_improvement;
+        let patience_is_over = waited > 0 && waited >= self.config.patience;
+        trainer.remember(Self::NAME, &self.memory)?;
+        Ok(if patience_is_over { Flow::Stop } else { Flow::Continue })
+    }
+
+    fn on_fit_end(&mut self, trainer: &mut Trainer, _: &History) -> Result<(), TrainerError> {
+        match self.best.take() {
+            Some(best) => trainer.restore_snapshot(&best),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! The curves as a picture, redrawn after each epoch.
+
+use std::path::PathBuf;
+
+use crate::TrainerError;
+use crate::callback::{Callback, Flow};
+use crate::history::EpochRecord;
+use crate::plot::draw_curves;
+use crate::trainer::Trainer;
+
+/// Draws loss and accuracy over the epochs as an SVG file, anew after each epoch.
+#[derive(Clone, Debug)]
+pub struct CurvePlot {
+    path: PathBuf,
+}
+
+impl CurvePlot {
+    /// A picture at `path`.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        CurvePlot { path: path.into() }
+    }
+}
+
+impl Callback for CurvePlot {
+    fn name(&self) -> &str {
+        "curve_plot"
+    }
+
+    fn on_epoch_end(
+        &mut self,
+        trainer: &mut Trainer,
+        _: &EpochRecord,
+    ) -> Result<Flow, TrainerError> {
+        draw_curves(&self.path, trainer.epochs())?;
+        Ok(Flow::Continue)
+    }
+}

@@ -1,0 +1,101 @@
+//! How far training has come.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use onestep_optimizer::ScheduleState;
+use serde::{Deserialize, Serialize};
+
+use crate::history::EpochRecord;
+use crate::metrics::Meter;
+
+/// The version of the folder's format.
+pub(super) const FORMAT_VERSION: u32 = 1;
+
+/// How far a training run has come: all that is not in the state table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// The seed of the run.
+    pub seed: u64,
+    /// Complete epochs.
+    pub epoch: usize,
+    /// Batches done in the epoch after those.
+    pub batch: usize,
+    /// Steps done.
+    pub step: u64,
+    /// The loss of the first step.
+    pub first_loss: Option<f32>,
+    /// What batches are cut from, to find the place in an epoch again.
+    pub loader: Option<LoaderState>,
+    /// What the schedule has seen.
+    pub schedule: Option<ScheduleState>,
+    /// The sums of the epoch that is not complete.
+    pub(crate) meter: Meter,
+    /// The complete epochs.
+    pub epochs: Vec<EpochRecord>,
+}
+
+impl Progress {
+    pub(crate) fn new(seed: u64) -> Self {
+        Progress {
+            seed,
+            epoch: 0,
+            batch: 0,
+            step: 0,
+            first_loss: None,
+            loader: None,
+            schedule: None,
+            meter: Meter::default(),
+            epochs: Vec::new(),
+        }
+    }
+
+    /// A step outside of an epoch is done.
+    pub(crate) fn record_step(&mut self, loss: f32) {
+        self.step += 1;
+        self.first_loss.get_or_insert(loss);
+    }
+
+    /// The epoch is complete.
+    pub(crate) fn end_epoch(&mut self, record: EpochRecord) {
+        self.epochs.push(record);
+        self.epoch += 1;
+        self.batch = 0;
+        self.meter = Meter::default();
+    }
+}
+
+/// What the batches of an epoch depend on besides the seed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoaderState {
+    /// The data set's name.
+    pub dataset: String,
+    /// Its samples.
+    pub samples: usize,
+    /// Samples in a batch.
+    pub batch_size: usize,
+    /// Whether each epoch has an order of its own.
+    pub shuffle: bool,
+    /// Whether a last batch that is not full is left out.
+    pub drop_last: bool,
+}
+
+impl fmt::Display for LoaderState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let LoaderState { dataset, samples, batch_size, shuffle, drop_last } = self;
+        write!(f, "{samples} samples of {dataset} in batches of {batch_size}")?;
+        write!(f, " (shuffle {shuffle}, drop_last {drop_last})")
+    }
+}
+
+/// The content of `progress.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ProgressFile {
+    pub(crate) format_version: u32,
+    pub(crate) model_hash: String,
+    pub(crate) model_name: String,
+    /// The hash of each other file.
+    pub(crate) files: BTreeMap<String, String>,
+    pub(crate) progress: Progress,
+    pub(crate) callbacks: BTreeMap<String, serde_json::Value>,
+}

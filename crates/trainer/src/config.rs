@@ -1,0 +1,255 @@
+//! The settings of a training run.
+
+use onestep_data::Pipeline;
+use onestep_layers::LossSpec;
+use onestep_optimizer::{Clip, Grouping, Optimizer, OptimizerSpec, ScheduleSpec};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::TrainerError;
+use crate::history::Monitor;
+
+/// The settings of a training run. Every field has a default, so that JSON or TOML needs to name
+/// only what differs:
+///
+/// ```
+/// use onestep_trainer::TrainerConfig;
+///
+/// let text = r#"{ "epochs": 3, "optimizer": "adamw", "schedule": "cosine", "clip": {"norm": 1.0} }"#;
+/// let config: TrainerConfig = serde_json::from_str(text)?;
+/// assert_eq!((config.epochs, config.batch_size), (3, 32));
+/// config.validate().unwrap();
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrainerConfig {
+    /// Passes through the training data, in all; default 10.
+    pub epochs: usize,
+    /// Samples in a batch; default 32.
+    pub batch_size: usize,
+    /// What is minimised; default cross-entropy.
+    pub loss: LossSpec,
+    /// How parameters are updated; default Adam with PyTorch's options.
+    pub optimizer: OptimizerSpec,
+    /// How the learning rate changes; default not at all.
+    pub schedule: ScheduleSpec,
+    /// Weight decay in place of the optimizer's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight_decay: Option<f64>,
+    /// Groups of parameters with options of their own; by default biases and the scales and shifts
+    /// of normalisations are spared from weight decay.
+    pub grouping: Grouping,
+    /// How gradients are kept within bounds; default not at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clip: Option<Clip>,
+    /// The device: `auto` or one of [`devices`](crate::devices); default `auto`.
+    pub device: String,
+    /// Threads of a CPU device; 0, the default, takes all processors.
+    pub threads: usize,
+    /// The most bytes of device memory; default what the device has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_budget: Option<usize>,
+    /// Determines initial values, orders, augmentation and dropout; default 0.
+    pub seed: u64,
+    /// Whether each epoch has an order of its own; default true.
+    pub shuffle: bool,
+    /// Transforms of the inputs, in the text form of [`Pipeline`], such as `crop=4,flip=0.5`;
+    /// default none.
+    pub augmentation: String,
+    /// Threads that prepare batches; 0 does it in the training loop; default 2.
+    pub workers: usize,
+    /// Batches prepared ahead; default as many as workers, at least 2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prefetch: Option<usize>,
+    /// Whether a last batch that is not full is left out in training; default false.
+    pub drop_last: bool,
+    /// Steps submitted whose loss has not arrived, at most; default 3.
+    pub steps_in_flight: usize,
+    /// Whether gradients can be read after a step; costs memory; default false.
+    pub keep_gradients: bool,
+    /// Samples in a batch of evaluation and prediction; default that of training.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evaluation_batch_size: Option<usize>,
+    /// A sample counts for top-k accuracy when its class is among so many; default 5.
+    pub top_k: usize,
+    /// What `reduce_on_plateau` watches and what counts as the best epoch; default the validation
+    /// loss.
+    pub monitor: Monitor,
+    /// When to stop before the last epoch; default never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub early_stopping: Option<EarlyStoppingConfig>,
+    /// Steps between checkpoints within an epoch, besides the one at its end; default none. Counts
+    /// where a [`Checkpoints`](crate::Checkpoints) callback is given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub save_every_steps: Option<u64>,
+}
+
+/// When training stops before its last epoch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct EarlyStoppingConfig {
+    /// Epochs in a row without improvement after which training stops; default 5.
+    pub patience: usize,
+    /// What counts as an improvement must be larger than this; default 0.
+    pub min_delta: f64,
+    /// What is watched; default the validation loss.
+    pub monitor: Monitor,
+    /// Whether the best epoch's parameters are put back at the end; default true.
+    pub restore_best: bool,
+}
+
+impl Default for EarlyStoppingConfig {
+    fn default() -> Self {
+        let monitor = Monitor::ValidationLoss;
+        EarlyStoppingConfig { patience: 5, min_delta: 0.0, monitor, restore_best: true }
+    }
+}
+
+impl Default for TrainerConfig {
+    fn default() -> Self {
+        TrainerConfig {
+            epochs: 10,
+            batch_size: 32,
+            loss: LossSpec::default(),
+            optimizer: OptimizerSpec::default(),
+            schedule: ScheduleSpec::default(),
+            weight_decay: None,
+            grouping: Grouping::no_decay_on_biases_and_norms(),
+            clip: None,
+            device: "auto".to_owned(),
+            threads: 0,
+            memory_budget: None,
+            seed: 0,
+            shuffle: true,
+            augmentation: String::new(),
+            workers: 2,
+            prefetch: None,
+            drop_last: false,
+            steps_in_flight: 3,
+            keep_gradients: false,
+            evaluation_batch_size: None,
+            top_k: 5,
+            monitor: Monitor::ValidationLoss,
+            early_stopping: None,
+            save_every_steps: None,
+        }
+    }
+}
+
+/// The most steps in flight: tickets of older ones would expire.
+const MOST_IN_FLIGHT: usize = 16;
+
+impl TrainerConfig {
+    /// Checks the settings by themselves; whether they suit a model and data shows later.
+    ///
+    /// # Errors
+    /// [`TrainerError::Option`] for the first setting out of its range, and the errors of the
+    /// optimizer, the schedule and the transforms.
+    pub fn validate(&self) -> Result<(), TrainerError> {
+        let counts = [
+            ("epochs", self.epochs),
+            ("batch_size", self.batch_size),
+            ("steps_in_flight", self.steps_in_flight),
+            ("prefetch", self.prefetch.unwrap_or(1)),
+            ("evaluation_batch_size", self.evaluation_batch_size()),
+            ("top_k", self.top_k),
+            ("save_every_steps", self.save_every_steps.map_or(1, |n| n.min(1) as usize)),
+            ("memory_budget", self.memory_budget.unwrap_or(1)),
+        ];
+        if let Some((option, got)) = counts.into_iter().find(|&(_, count)| count == 0) {
+            return Err(TrainerError::option(option, "at least 1", got));
+        }
+        if self.steps_in_flight > MOST_IN_FLIGHT {
+            let wanted = format!("at most {MOST_IN_FLIGHT}");
+            return Err(TrainerError::option("steps_in_flight", wanted, self.steps_in_flight));
+        }
+        if let Some(stopping) = &self.early_stopping {
+            stopping.validate()?;
+        }
+        self.schedule.validate()?;
+        self.optimizer()?;
+        self.pipeline()?;
+        Ok(())
+    }
+
+    /// The optimizer with its groups, clipping and the weight decay in force.
+    ///
+    /// # Errors
+    /// An option out of its range.
+    pub fn optimizer(&self) -> Result<Optimizer, TrainerError> {
+        let spec = match self.weight_decay {
+            Some(weight_decay) => self.optimizer.clone().with_weight_decay(weight_decay),
+            None => self.optimizer.clone(),
+        };
+        let optimizer = Optimizer::from_spec(spec)?.with_grouping(self.grouping.clone())?;
+        Ok(optimizer.with_clip(self.clip)?)
+    }
+
+    /// The transforms of the inputs.
+    ///
+    /// # Errors
+    /// A text that is not a pipeline.
+    pub fn pipeline(&self) -> Result<Pipeline, TrainerError> {
+        match self.augmentation.trim() {
+            "" => Ok(Pipeline::new()),
+            text => Ok(text.parse()?),
+        }
+    }
+
+    /// Samples in a batch of evaluation and prediction.
+    pub fn evaluation_batch_size(&self) -> usize {
+        self.evaluation_batch_size.unwrap_or(self.batch_size)
+    }
+}
+
+impl EarlyStoppingConfig {
+    fn validate(&self) -> Result<(), TrainerError> {
+        if self.min_delta.is_finite() && self.min_delta >= 0.0 {
+            return Ok(());
+        }
+        let wanted = "a finite number of at least 0";
+        Err(TrainerError::option("early_stopping.min_delta", wanted, self.min_delta))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_survive_json() {
+        let config = TrainerConfig {
+            clip: Some(Clip::Norm(0.5)),
+            early_stopping: Some(EarlyStoppingConfig::default()),
+            augmentation: "crop=1".into(),
+            ..TrainerConfig::default()
+        };
+        let text = serde_json::to_string(&config).unwrap();
+        assert_eq!(serde_json::from_str::<TrainerConfig>(&text).unwrap(), config);
+    }
+
+    #[test]
+    fn bad_settings_are_named() {
+        let default = TrainerConfig::default;
+        let stopping = EarlyStoppingConfig { min_delta: f64::NAN, ..Default::default() };
+        for (config, wanted) in [
+            (
+                TrainerConfig { batch_size: 0, ..default() },
+                "batch_size: expected at least 1, got 0",
+            ),
+            (TrainerConfig { epochs: 0, ..default() }, "epochs: expected at least 1, got 0"),
+            (TrainerConfig { steps_in_flight: 99, ..default() }, "steps_in_flight: expected at"),
+            (TrainerConfig { weight_decay: Some(-1.0), ..default() }, "weight_decay"),
+            (TrainerConfig { clip: Some(Clip::Norm(0.0)), ..default() }, "norm"),
+            (TrainerConfig { augmentation: "spin".into(), ..default() }, "spin"),
+            (TrainerConfig { early_stopping: Some(stopping), ..default() }, "min_delta"),
+            (TrainerConfig { save_every_steps: Some(0), ..default() }, "save_every_steps"),
+        ] {
+            let error = config.validate().unwrap_err().to_string();
+            assert!(error.contains(wanted), "{error}");
+        }
+        let error = serde_json::from_str::<TrainerConfig>(r#"{"epoch": 3}"#).unwrap_err();
+        assert!(error.to_string().contains("unknown field `epoch`"), "{error}");
+    }
+}

@@ -1,0 +1,249 @@
+//! What a training run has achieved, epoch by epoch.
+
+use std::fmt;
+use std::str::FromStr;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::TrainerError;
+use crate::phases::Phases;
+
+/// A figure of an epoch that a callback or a schedule watches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Monitor {
+    /// The mean loss of the training batches.
+    TrainLoss,
+    /// The accuracy on the training batches.
+    TrainAccuracy,
+    /// The mean loss on the validation data, or of the training batches where there is none.
+    #[default]
+    ValidationLoss,
+    /// The accuracy on the validation data, or on the training batches where there is none.
+    ValidationAccuracy,
+}
+
+impl Monitor {
+    const ALL: [(&'static str, Monitor); 4] = [
+        ("train_loss", Monitor::TrainLoss),
+        ("train_accuracy", Monitor::TrainAccuracy),
+        ("validation_loss", Monitor::ValidationLoss),
+        ("validation_accuracy", Monitor::ValidationAccuracy),
+    ];
+
+    /// The name, such as `validation_loss`.
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(_, monitor)| *monitor == self).map_or("", |(name, _)| name)
+    }
+
+    /// Whether larger is better.
+    pub fn higher_is_better(self) -> bool {
+        matches!(self, Monitor::TrainAccuracy | Monitor::ValidationAccuracy)
+    }
+
+    /// Whether `value` beats `best` by more than `min_delta`. Anything beats nothing, except NaN.
+    pub fn improves(self, value: f64, best: Option<f64>, min_delta: f64) -> bool {
+        match best {
+            None => !value.is_nan(),
+            Some(best) if self.higher_is_better() => value > best + min_delta,
+            Some(best) => value < best - min_delta,
+        }
+    }
+
+    /// The figure of an epoch, where there is one.
+    pub fn of(self, epoch: &EpochRecord) -> Option<f64> {
+        let validation = epoch.validation.as_ref().unwrap_or(&epoch.train);
+        match self {
+            Monitor::TrainLoss => Some(epoch.train.loss),
+            Monitor::TrainAccuracy => epoch.train.accuracy,
+            Monitor::ValidationLoss => Some(validation.loss),
+            Monitor::ValidationAccuracy => validation.accuracy,
+        }
+    }
+}
+
+impl fmt::Display for Monitor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Monitor {
+    type Err = TrainerError;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        let found = Self::ALL.iter().find(|(known, _)| *known == name);
+        found.map(|&(_, monitor)| monitor).ok_or_else(|| {
+            let known: Vec<&str> = Self::ALL.iter().map(|(name, _)| *name).collect();
+            TrainerError::option("monitor", format!("one of {}", known.join(", ")), name)
+        })
+    }
+}
+
+/// Means over the samples of an epoch or of a data set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Metrics {
+    /// The loss.
+    pub loss: f64,
+    /// The share of right answers, from 0 to 1; for losses of classification.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accuracy: Option<f64>,
+    /// The mean absolute error; for losses of regression.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mean_absolute_error: Option<f64>,
+}
+
+/// One epoch.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct EpochRecord {
+    /// Its number, from 1.
+    pub epoch: usize,
+    /// Steps of the run at its end.
+    pub step: u64,
+    /// Steps of this epoch that were run, fewer than it has where it was resumed in its middle.
+    pub steps: u64,
+    /// Samples of those steps.
+    pub samples: u64,
+    /// The learning rate of its last step.
+    pub learning_rate: f64,
+    /// Means over the training batches, each taken before its step's update.
+    pub train: Metrics,
+    /// Means over the validation data after the epoch, where there is any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation: Option<Metrics>,
+    /// Where the time went.
+    pub phases: Phases,
+}
+
+impl EpochRecord {
+    /// Steps a second, over the epoch without compilation and validation.
+    pub fn steps_per_second(&self) -> f64 {
+        rate(self.steps, self.phases.train_seconds)
+    }
+
+    /// Samples a second, over the epoch without compilation and validation.
+    pub fn samples_per_second(&self) -> f64 {
+        rate(self.samples, self.phases.train_seconds)
+    }
+}
+
+pub(crate) fn rate(count: u64, seconds: f64) -> f64 {
+    if seconds > 0.0 { count as f64 / seconds } else { 0.0 }
+}
+
+/// Why training ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stop {
+    /// The last epoch is done.
+    #[default]
+    Completed,
+    /// A callback asked for it.
+    Callback {
+        /// The callback's name.
+        name: String,
+    },
+}
+
+/// A training run: its epochs and what it took. Epochs before a resumption are among them; the
+/// totals count this `fit` alone.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct History {
+    /// The epochs that are complete.
+    pub epochs: Vec<EpochRecord>,
+    /// The loss of the very first step of the run.
+    pub first_loss: Option<f32>,
+    /// Why it ended.
+    pub stop: Stop,
+    /// Steps of this `fit`.
+    pub steps: u64,
+    /// Samples of those steps.
+    pub samples: u64,
+    /// Seconds from the first batch of each epoch to its last loss, summed.
+    pub train_seconds: f64,
+    /// Seconds to compile the programs.
+    pub compile_seconds: f64,
+    /// Seconds that training waited for batches.
+    pub loader_stall_seconds: f64,
+    /// Calls into the executor, device allocations and host synchronisations, each a step.
+    pub per_step: PerStep,
+    /// Bytes that the plan of the training step needs, known before the first step.
+    pub planned_bytes: usize,
+    /// The most bytes of device memory in use at a time, staging included.
+    pub peak_device_bytes: usize,
+    /// The most memory of the process, where the system tells.
+    pub peak_resident_bytes: Option<u64>,
+}
+
+/// What a step took, on average over the steps of a `fit`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PerStep {
+    /// Calls into the executor.
+    pub native_calls: f64,
+    /// Device allocations.
+    pub allocations: f64,
+    /// Times the host waited for the device or read its memory.
+    pub host_syncs: f64,
+}
+
+impl History {
+    /// Steps a second of training, without compilation and validation.
+    pub fn steps_per_second(&self) -> f64 {
+        rate(self.steps, self.train_seconds)
+    }
+
+    /// Samples a second of training, without compilation and validation.
+    pub fn samples_per_second(&self) -> f64 {
+        rate(self.samples, self.train_seconds)
+    }
+
+    /// The last epoch.
+    pub fn last(&self) -> Option<&EpochRecord> {
+        self.epochs.last()
+    }
+
+    /// The best epoch by a figure, the earlier one of equals.
+    pub fn best(&self, monitor: Monitor) -> Option<&EpochRecord> {
+        let mut best: Option<(&EpochRecord, f64)> = None;
+        for epoch in &self.epochs {
+            let Some(value) = monitor.of(epoch) else { continue };
+            if monitor.improves(value, best.map(|(_, value)| value), 0.0) {
+                best = Some((epoch, value));
+            }
+        }
+        best.map(|(epoch, _)| epoch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn epoch(number: usize, loss: f64, accuracy: f64) -> EpochRecord {
+        let train = Metrics { loss, accuracy: Some(accuracy), mean_absolute_error: None };
+        EpochRecord { epoch: number, train, ..EpochRecord::default() }
+    }
+
+    #[test]
+    fn the_best_epoch_is_the_first_of_equals() {
+        let epochs = vec![epoch(1, 2.0, 0.5), epoch(2, 1.0, 0.9), epoch(3, 1.5, 0.9)];
+        let history = History { epochs, ..History::default() };
+        assert_eq!(history.best(Monitor::ValidationLoss).unwrap().epoch, 2);
+        assert_eq!(history.best(Monitor::ValidationAccuracy).unwrap().epoch, 2);
+        assert_eq!(History::default().best(Monitor::TrainLoss), None);
+    }
+
+    #[test]
+    fn nan_never_improves() {
+        assert!(!Monitor::TrainLoss.improves(f64::NAN, None, 0.0));
+        assert!(!Monitor::TrainLoss.improves(f64::NAN, Some(1.0), 0.0));
+        assert!(!Monitor::TrainAccuracy.improves(0.91, Some(0.9), 0.05));
+    }
+
+    #[test]
+    fn monitors_have_names() {
+        assert_eq!("train_accuracy".parse::<Monitor>().unwrap(), Monitor::TrainAccuracy);
+        assert!("accuracy".parse::<Monitor>().unwrap_err().to_string().contains("validation_loss"));
+    }
+}

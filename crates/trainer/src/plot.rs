@@ -1,0 +1,184 @@
+//! The curves of a run as an SVG picture.
+
+use std::ops::Range;
+use std::path::Path;
+
+use plotters::coord::Shift;
+use plotters::prelude::*;
+
+use crate::TrainerError;
+use crate::atomic_file::write_atomically;
+use crate::history::{EpochRecord, Metrics};
+
+const TRAIN: RGBColor = RGBColor(31, 119, 180);
+const VALIDATION: RGBColor = RGBColor(214, 80, 20);
+const SIZE: (u32, u32) = (960, 400);
+const FONT: &str = "sans-serif";
+
+/// One panel of the picture.
+struct Panel {
+    title: &'static str,
+    train: Vec<(f64, f64)>,
+    validation: Vec<(f64, f64)>,
+}
+
+impl Panel {
+    /// The curves of a figure; `None` where no epoch has it.
+    fn new(
+        title: &'static str,
+        epochs: &[EpochRecord],
+        figure: impl Fn(&Metrics) -> Option<f64>,
+    ) -> Option<Self> {
+        let curve = |metrics: &dyn Fn(&EpochRecord) -> Option<Metrics>| -> Vec<(f64, f64)> {
+            let points = epochs.iter().filter_map(|epoch| {
+                let value = figure(&metrics(epoch)?)?;
+                value.is_finite().then_some((epoch.epoch as f64, value))
+            });
+            points.collect()
+        };
+        let (train, validation) = (curve(&|e| Some(e.train)), curve(&|e| e.validation));
+        let empty = train.is_empty() && validation.is_empty();
+        (!empty).then_some(Panel { title, train, validation })
+    }
+
+    /// The ranges of the axes, with a margin so that no curve runs along the frame.
+    fn ranges(&self) -> (Range<f64>, Range<f64>) {
+        let points = || self.train.iter().chain(&self.validation);
+        let range = |values: &mut dyn Iterator<Item = f64>| {
+            let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| {
+                (low.min(v), high.max(v))
+            });
+            (low, high)
+        };
+        let (first, last) = range(&mut points().map(|point| point.0));
+        let (low, high) = range(&mut points().map(|point| point.1));
+        let margin = ((high - low) * 0.05).max(high.abs() * 1e-3).max(1e-6);
+        (first..last.max(first + 1.0), low - margin..high + margin)
+    }
+}
+
+/// Draws the loss and, where there is one, the accuracy or the mean absolute error over the
+/// epochs, for training and validation, and writes the picture to an SVG file. Without epochs it
+/// writes nothing.
+///
+/// # Errors
+/// [`TrainerError::File`] where the file cannot be written, [`TrainerError::Plot`] where the
+/// picture cannot be drawn.
+pub fn draw_curves(path: &Path, epochs: &[EpochRecord]) -> Result<(), TrainerError> {
+    let panels = [
+        Panel::new("loss", epochs, |metrics| Some(metrics.loss)),
+        Panel::new("accuracy", epochs, |metrics| metrics.accuracy),
+        Panel::new("mean absolute error", epochs, |metrics| metrics.mean_absolute_error),
+    ];
+    let panels: Vec<Panel> = panels.into_iter().flatten().collect();
+    if panels.is_empty() {
+        return Ok(());
+    }
+    let mut svg = String::new();
+    draw(&mut svg, &panels).map_err(|error| TrainerError::Plot {
+        path: path.to_path_buf(),
+        reason: error.to_string(),
+    })?;
+    write_atomically(path, |file| file.write_all(svg.as_bytes()))
+}
+
+type DrawResult = Result<(), Box<dyn std::error::Error>>;
+
+fn draw(svg: &mut String, panels: &[Panel]) -> DrawResult {
+    let root = SVGBackend::with_string(svg, SIZE).into_drawing_area();
+    root.fill(&WHITE)?;
+    for (area, panel) in root.split_evenly((1, panels.len())).iter().zip(panels) {
+        draw_panel(area, panel)?;
+    }
+    root.present()?;
+    Ok(())
+}
+
+fn draw_panel(area: &DrawingArea<SVGBackend<'_>, Shift>, panel: &Panel) -> DrawResult {
+    let (x, y) = panel.ranges();
+    let mut chart = ChartBuilder::on(area)
+        .caption(panel.title, (FONT, 20))
+        .margin(12)
+        .x_label_area_size(40)
+        .y_label_area_size(64)
+        .build_cartesian_2d(x, y)?;
+    chart
+        .configure_mesh()
+        .x_desc("epoch")
+        .y_desc(panel.title)
+        .x_labels(10)
+        .x_label_formatter(&|epoch| {
+            // Between two epochs there is nothing to name.
+            if epoch.fract() == 0.0 { format!("{epoch:.0}") } else { String::new() }
+        })
+        .y_label_formatter(&|value| label(*value))
+        .light_line_style(RGBColor(240, 240, 240))
+        .axis_desc_style((FONT, 15))
+        .label_style((FONT, 13))
+        .draw()?;
+    for (name, curve, colour) in
+        [("train", &panel.train, TRAIN), ("validation", &panel.validation, VALIDATION)]
+    {
+        if curve.is_empty() {
+            continue;
+        }
+        let style = colour.stroke_width(2);
+        chart
+            .draw_series(LineSeries::new(curve.iter().copied(), style))?
+            .label(name)
+            .legend(move |(x, y)| PathElement::new([(x, y), (x + 20, y)], style));
+        // A single epoch is no line.
+        chart.draw_series(curve.iter().map(|&point| Circle::new(point, 2, colour.filled())))?;
+    }
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::MiddleRight)
+        .background_style(WHITE.mix(0.85))
+        .border_style(RGBColor(180, 180, 180))
+        .label_font((FONT, 14))
+        .draw()?;
+    Ok(())
+}
+
+/// A number in as few digits as tell ticks apart.
+fn label(value: f64) -> String {
+    match value.abs() {
+        size if size >= 100.0 => format!("{value:.0}"),
+        size if size >= 1.0 || size == 0.0 => format!("{value:.2}"),
+        size if size >= 1e-3 => format!("{value:.3}"),
+        _ => format!("{value:.0e}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_picture_has_axes_curves_and_a_legend() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("curves.svg");
+        draw_curves(&path, &[]).unwrap();
+        assert!(!path.exists());
+
+        let epochs: Vec<EpochRecord> = (1..=5)
+            .map(|epoch| {
+                let loss = 1.0 / epoch as f64;
+                let train = Metrics { loss, accuracy: Some(1.0 - loss), mean_absolute_error: None };
+                EpochRecord { epoch, train, validation: Some(train), ..EpochRecord::default() }
+            })
+            .collect();
+        for epochs in [&epochs[..1], &epochs] {
+            draw_curves(&path, epochs).unwrap();
+            let svg = std::fs::read_to_string(&path).unwrap();
+            for word in ["loss", "accuracy", "epoch", "train", "validation"] {
+                assert!(svg.contains(word), "{word} is missing");
+            }
+        }
+    }
+
+    #[test]
+    fn ticks_are_short() {
+        assert_eq!([label(250.0), label(1.5), label(0.025)], ["250", "1.50", "0.025"]);
+    }
+}

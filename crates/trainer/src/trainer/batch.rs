@@ -1,0 +1,191 @@
+//! Single steps: from a loader's batch or from host data.
+
+use onestep_data::Batch;
+use onestep_engine::{DType, Feeds, Mode};
+use onestep_memory::{Shape, Tensor};
+
+use super::flight::Pending;
+use super::program::OUTPUT;
+use super::{Trainer, flight::Offence};
+use crate::TrainerError;
+use crate::history::Metrics;
+use crate::metrics::Meter;
+
+/// Numbers on the host, in row-major order, as many as a batch has.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum HostData<'a> {
+    /// Inputs, or targets of regression.
+    F32(&'a [f32]),
+    /// Labels, or inputs of an embedding.
+    I32(&'a [i32]),
+}
+
+impl HostData<'_> {
+    /// The number of elements.
+    pub fn len(&self) -> usize {
+        match self {
+            HostData::F32(values) => values.len(),
+            HostData::I32(values) => values.len(),
+        }
+    }
+
+    /// Whether there are no elements.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The element type.
+    pub fn dtype(&self) -> DType {
+        match self {
+            HostData::F32(_) => DType::F32,
+            HostData::I32(_) => DType::I32,
+        }
+    }
+}
+
+macro_rules! from_slices {
+    ($($element:ty => $variant:ident),*) => {$(
+        impl<'a> From<&'a [$element]> for HostData<'a> {
+            fn from(values: &'a [$element]) -> Self {
+                HostData::$variant(values)
+            }
+        }
+
+        impl<'a> From<&'a Vec<$element>> for HostData<'a> {
+            fn from(values: &'a Vec<$element>) -> Self {
+                HostData::$variant(values)
+            }
+        }
+
+        impl<'a, const N: usize> From<&'a [$element; N]> for HostData<'a> {
+            fn from(values: &'a [$element; N]) -> Self {
+                HostData::$variant(values)
+            }
+        }
+    )*};
+}
+
+from_slices!(f32 => F32, i32 => I32);
+
+/// What a single step of training gave.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StepResult {
+    /// The step of the run, from 1.
+    pub step: u64,
+    /// The loss, before the update.
+    pub loss: f32,
+    /// Loss and metric of the batch.
+    pub metrics: Metrics,
+    /// All scalars that the step reports by name: the loss, the metric, the gradient's norm where
+    /// clipping is by norm.
+    pub reports: Vec<(String, f32)>,
+}
+
+impl Trainer {
+    /// One step of training on host data, and a wait for its loss. The batch size is that of the
+    /// data; the first batch of a size compiles the step.
+    ///
+    /// ```
+    /// use onestep_trainer::{Trainer, TrainerConfig, TrainerError, factory};
+    ///
+    /// let config = TrainerConfig { keep_gradients: true, ..TrainerConfig::default() };
+    /// let mut trainer = Trainer::new(factory::mlp([2], &[], 2), config)?;
+    /// let first = trainer.train_batch(&[1.0, 0.0, 0.0, 1.0], &[0, 1])?;
+    /// let second = trainer.train_batch(&[1.0, 0.0, 0.0, 1.0], &[0, 1])?;
+    /// assert!(second.loss < first.loss);
+    /// assert_eq!(trainer.output()?.len(), 4);
+    /// assert_eq!(trainer.gradient("fc1.weight")?.len(), 4);
+    /// # Ok::<(), TrainerError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Data that does not fit the model, [`TrainerError::Label`] for a label beyond the classes,
+    /// [`TrainerError::NonFinite`], and the engine's errors.
+    pub fn train_batch<'a>(
+        &mut self,
+        input: impl Into<HostData<'a>>,
+        target: impl Into<HostData<'a>>,
+    ) -> Result<StepResult, TrainerError> {
+        let (input, target) = (input.into(), target.into());
+        let input_shape = self.check_input(input)?;
+        let batch = input_shape[0];
+        let target_shape = self.check_target(target, batch)?;
+        let tensors = [self.upload(input, input_shape)?, self.upload(target, target_shape)?];
+        self.set_scalars();
+        let step = self.progress.step + 1;
+        let ticket = self.engine.submit(Mode::Train, Feeds::new(&tensors), &self.scalars)?;
+        self.last_batch = batch;
+        let reports = ticket.wait()?;
+        let loss = reports.loss().unwrap_or(f32::NAN);
+        if !loss.is_finite() {
+            let place = (self.progress.epoch, self.progress.batch);
+            return Err(self.non_finite(Offence { loss, place, step }, None));
+        }
+        self.progress.record_step(loss);
+        let mut meter = Meter::default();
+        meter.add(loss, reports.values().get(1).copied(), batch);
+        let names = self.engine.report_names(Mode::Train, batch)?;
+        Ok(StepResult {
+            step,
+            loss,
+            metrics: meter.metrics(self.metric),
+            reports: names.into_iter().zip(reports.values().iter().copied()).collect(),
+        })
+    }
+
+    /// The model's output in the last step of training, before its update, row-major.
+    ///
+    /// # Errors
+    /// There was no step, or
+    /// [`TrainerConfig::keep_gradients`](crate::TrainerConfig::keep_gradients) is off.
+    pub fn output(&mut self) -> Result<Vec<f32>, TrainerError> {
+        Ok(self.engine.read_output(Mode::Train, self.last_batch, OUTPUT)?)
+    }
+
+    /// The gradient of a parameter in the last step of training, before clipping, row-major.
+    ///
+    /// # Errors
+    /// There was no step, there is no such parameter, or
+    /// [`TrainerConfig::keep_gradients`](crate::TrainerConfig::keep_gradients) is off.
+    pub fn gradient(&mut self, parameter: &str) -> Result<Vec<f32>, TrainerError> {
+        let name = format!("grad.{parameter}");
+        Ok(self.engine.read_output(Mode::Train, self.last_batch, &name)?)
+    }
+
+    pub(super) fn upload(&self, data: HostData<'_>, shape: Shape) -> Result<Tensor, TrainerError> {
+        let memory = self.engine.memory();
+        Ok(match data {
+            HostData::F32(values) => memory.from_slice(shape, values)?,
+            HostData::I32(values) => memory.from_slice(shape, values)?,
+        })
+    }
+
+    /// Submits one step of training on a loader's batch; returns its learning rate.
+    pub(super) fn submit_batch(&mut self, batch: &Batch) -> Result<f64, TrainerError> {
+        let lr = self.set_scalars();
+        // Handles only: they are gone before the batch gives its slot back.
+        let tensors = [batch.input().clone(), batch.target().clone()];
+        let feeds = Feeds { tensors: &tensors, staged: Some(batch.staged()) };
+        let ticket = self.engine.submit(Mode::Train, feeds, &self.scalars)?;
+        self.last_batch = batch.size();
+        self.progress.step += 1;
+        let place = (batch.epoch() as usize, batch.index());
+        self.progress.batch = batch.index() + 1;
+        let step = self.progress.step;
+        self.flight.push(Pending { ticket, samples: batch.size(), place, step });
+        Ok(lr)
+    }
+
+    /// Takes the losses that have arrived, or waits for all of them.
+    pub(super) fn collect(&mut self, wait: bool) -> Result<(), TrainerError> {
+        let meter = &mut self.progress.meter;
+        let result = match wait {
+            true => self.flight.drain(meter),
+            false => self.flight.collect(meter),
+        };
+        if self.progress.first_loss.is_none() {
+            self.progress.first_loss = self.flight.last_loss;
+        }
+        result
+    }
+}

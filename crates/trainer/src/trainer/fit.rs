@@ -1,0 +1,96 @@
+//! The training loop.
+
+use std::sync::Arc;
+
+use onestep_data::{DataLoader, Dataset};
+use onestep_engine::Mode;
+use onestep_optimizer::Horizon;
+
+use super::Trainer;
+use super::run::Run;
+use crate::TrainerError;
+use crate::callback::{Callback, EarlyStopping};
+use crate::history::History;
+
+impl Trainer {
+    /// Trains until the configuration's epochs are done, from wherever the trainer stands: the
+    /// beginning, the middle of an epoch of a checkpoint, or the end of an earlier `fit` whose
+    /// epochs were raised by [`Trainer::set_epochs`]. Validates after each epoch where there is
+    /// validation data.
+    ///
+    /// In steady state a step is one call into the engine, with no wait for the device and no
+    /// allocation on the way.
+    ///
+    /// # Errors
+    /// Data that does not fit the model; a sample that cannot be read or has a wrong label, by its
+    /// index; [`TrainerError::NonFinite`] when the loss is not a number any more; the errors of
+    /// callbacks and of the engine.
+    pub fn fit(
+        &mut self,
+        train: Arc<dyn Dataset>,
+        validation: Option<Arc<dyn Dataset>>,
+        callbacks: &mut [&mut dyn Callback],
+    ) -> Result<History, TrainerError> {
+        if self.fitting {
+            return Err(TrainerError::Busy);
+        }
+        self.check_dataset(train.as_ref())?;
+        if let Some(validation) = &validation {
+            self.check_dataset(validation.as_ref())?;
+        }
+        self.fitting = true;
+        let result = self.run_callbacks(train, validation, callbacks);
+        self.fitting = false;
+        if result.is_err() {
+            self.flight.clear();
+        }
+        result
+    }
+
+    /// Early stopping, where it is configured, comes before the callbacks of the caller.
+    fn run_callbacks(
+        &mut self,
+        train: Arc<dyn Dataset>,
+        validation: Option<Arc<dyn Dataset>>,
+        callbacks: &mut [&mut dyn Callback],
+    ) -> Result<History, TrainerError> {
+        let mut early_stopping = self.config.early_stopping.clone().map(EarlyStopping::new);
+        let mut all: Vec<&mut dyn Callback> = Vec::with_capacity(callbacks.len() + 1);
+        if let Some(callback) = &mut early_stopping {
+            all.push(callback);
+        }
+        for callback in callbacks {
+            all.push(&mut **callback);
+        }
+        Run::new(self, train, validation, all)?.run()
+    }
+
+    /// The schedule of a run over this many steps an epoch, at the state it has reached.
+    pub(super) fn start_schedule(&mut self, steps_per_epoch: usize) -> Result<(), TrainerError> {
+        let horizon = Horizon::new(self.config.epochs as u64, steps_per_epoch as u64)?;
+        let mut schedule = self.config.schedule.build(self.optimizer.lr(), horizon)?;
+        if let Some(state) = self.progress.schedule.clone() {
+            schedule.restore(state)?;
+        }
+        self.schedule = Some(schedule);
+        Ok(())
+    }
+
+    /// Compiles what an epoch needs, so that no step in its middle does.
+    pub(super) fn compile(
+        &mut self,
+        mode: Mode,
+        loader: &DataLoader,
+        drop_last: bool,
+    ) -> Result<usize, TrainerError> {
+        let (samples, batch) = (loader.dataset().len(), loader.batch_size());
+        let mut peak = 0;
+        if samples >= batch {
+            peak = self.engine.prepare(mode, batch)?.peak();
+        }
+        if samples % batch > 0 && !drop_last {
+            peak = peak.max(self.engine.prepare(mode, samples % batch)?.peak());
+        }
+        Ok(peak)
+    }
+}

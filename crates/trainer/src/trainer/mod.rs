@@ -1,0 +1,269 @@
+//! The trainer: a model, its training settings and the engine that runs its steps.
+
+mod batch;
+mod build;
+mod checks;
+mod evaluate;
+mod fit;
+mod flight;
+mod predict;
+mod program;
+mod run;
+mod state;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use onestep_data::Pipeline;
+use onestep_engine::{Engine, Footprint, Mode, Scalars, StepCounters};
+use onestep_layers::{Model, ModelSpec};
+use onestep_optimizer::{LR, Optimizer, Schedule};
+
+pub use batch::{HostData, StepResult};
+pub use build::TrainerBuilder;
+pub use evaluate::Evaluation;
+pub use predict::Prediction;
+pub use state::Snapshot;
+
+pub(crate) use program::OUTPUT;
+
+use crate::TrainerError;
+use crate::checkpoint::Progress;
+use crate::config::TrainerConfig;
+use crate::history::EpochRecord;
+use crate::metrics::MetricKind;
+use flight::Flight;
+use program::TargetKind;
+
+/// Trains, evaluates and applies a model.
+///
+/// All state (parameters, optimizer state, running statistics) lives on the device. A step is one
+/// call into the engine; losses arrive through tickets while later steps run.
+///
+/// ```
+/// use std::sync::Arc;
+/// use onestep_data::{Dataset, InMemory};
+/// use onestep_memory::Shape;
+/// use onestep_trainer::{Trainer, TrainerConfig, TrainerError, factory};
+///
+/// // y = 2 x - 1
+/// let x: Vec<f32> = (0..64).map(|i| i as f32 / 32.0 - 1.0).collect();
+/// let y = x.iter().map(|x| 2.0 * x - 1.0).collect();
+/// let line: Arc<dyn Dataset> =
+///     Arc::new(InMemory::regression("line", Shape::from([1]), x, Shape::from([1]), y)?);
+///
+/// let config = TrainerConfig {
+///     epochs: 40,
+///     batch_size: 8,
+///     loss: "mse".parse()?,
+///     optimizer: "adam".parse::<onestep_optimizer::OptimizerSpec>()?.with_lr(0.05),
+///     ..TrainerConfig::default()
+/// };
+/// let mut trainer = Trainer::new(factory::mlp([1], &[], 1), config)?;
+/// let history = trainer.fit(line, None, &mut [])?;
+/// assert!(history.epochs[39].train.loss < 0.01);
+/// assert!((trainer.predict(&[0.5])?.values[0] - 0.0).abs() < 0.1);
+/// # Ok::<(), TrainerError>(())
+/// ```
+pub struct Trainer {
+    model: Model,
+    config: TrainerConfig,
+    optimizer: Optimizer,
+    pipeline: Pipeline,
+    metric: MetricKind,
+    target: TargetKind,
+    engine: Engine,
+    scalars: Scalars,
+    schedule: Option<Schedule>,
+    flight: Flight,
+    progress: Progress,
+    remembered: BTreeMap<String, serde_json::Value>,
+    last_checkpoint: Option<PathBuf>,
+    last_batch: usize,
+    fitting: bool,
+}
+
+impl Trainer {
+    /// A trainer with freshly initialised parameters on the device that the configuration names.
+    ///
+    /// # Errors
+    /// A model, loss, optimizer or setting that makes no sense, or a device without room for it.
+    pub fn new(model: impl Into<ModelSource>, config: TrainerConfig) -> Result<Self, TrainerError> {
+        Self::builder(model).config(config).build()
+    }
+
+    /// A trainer with more to choose: the executor, an optimizer or transforms of one's own.
+    pub fn builder(model: impl Into<ModelSource>) -> TrainerBuilder {
+        TrainerBuilder::new(model.into())
+    }
+
+    /// The trainer of a checkpoint, on the device its configuration names, ready to go on.
+    ///
+    /// # Errors
+    /// [`TrainerError::File`] and [`TrainerError::Checkpoint`] where files are missing or broken,
+    /// and those of [`Trainer::new`].
+    pub fn load(folder: impl AsRef<Path>) -> Result<Self, TrainerError> {
+        TrainerBuilder::load(folder)?.build()
+    }
+
+    /// The model.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &TrainerConfig {
+        &self.config
+    }
+
+    /// The optimizer.
+    pub fn optimizer(&self) -> &Optimizer {
+        &self.optimizer
+    }
+
+    /// The engine, for its state table, plans and memory. Steps go through the trainer.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The device's name for people.
+    pub fn device_name(&self) -> String {
+        self.engine.device_name()
+    }
+
+    /// Calls, allocations and synchronisations of the executor so far.
+    pub fn counters(&self) -> StepCounters {
+        self.engine.counters()
+    }
+
+    /// How far training has come.
+    pub fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// The complete epochs so far, those before a resumption included.
+    pub fn epochs(&self) -> &[EpochRecord] {
+        &self.progress.epochs
+    }
+
+    /// Trains to another number of epochs in all, for a run that is to be continued.
+    ///
+    /// # Errors
+    /// No epochs.
+    pub fn set_epochs(&mut self, epochs: usize) -> Result<(), TrainerError> {
+        if epochs == 0 {
+            return Err(TrainerError::option("epochs", "at least 1", 0));
+        }
+        self.config.epochs = epochs;
+        Ok(())
+    }
+
+    /// The learning rate of the next step.
+    pub fn learning_rate(&self) -> f64 {
+        match &self.schedule {
+            Some(schedule) => schedule.lr(self.progress.step),
+            None => self.optimizer.lr(),
+        }
+    }
+
+    /// The checkpoint that was written or loaded last.
+    pub fn last_checkpoint(&self) -> Option<&Path> {
+        self.last_checkpoint.as_deref()
+    }
+
+    /// Compiles the step of a mode and batch size, unless that was done, and tells the memory it
+    /// takes.
+    ///
+    /// # Errors
+    /// A batch size that the model cannot be run with, or more memory than there is.
+    pub fn footprint(&mut self, mode: Mode, batch: usize) -> Result<Footprint, TrainerError> {
+        Ok(self.engine.prepare(mode, batch)?)
+    }
+
+    /// The plan of a mode and batch size as text.
+    ///
+    /// # Errors
+    /// As [`Trainer::footprint`].
+    pub fn dump_plan(&mut self, mode: Mode, batch: usize) -> Result<String, TrainerError> {
+        Ok(self.engine.dump(mode, batch)?)
+    }
+
+    /// Keeps a callback's memory under its name, as part of the next checkpoints.
+    ///
+    /// # Errors
+    /// A value that has no JSON form.
+    pub fn remember(
+        &mut self,
+        name: &str,
+        memory: &impl serde::Serialize,
+    ) -> Result<(), TrainerError> {
+        let value = serde_json::to_value(memory).map_err(|e| {
+            TrainerError::callback(format!("{name}: the memory cannot be written: {e}"))
+        })?;
+        self.remembered.insert(name.to_owned(), value);
+        Ok(())
+    }
+
+    /// A callback's memory from this run or the checkpoint that it goes on from.
+    ///
+    /// # Errors
+    /// The memory is of another form.
+    pub fn recall<T: serde::de::DeserializeOwned>(
+        &self,
+        name: &str,
+    ) -> Result<Option<T>, TrainerError> {
+        let Some(value) = self.remembered.get(name) else { return Ok(None) };
+        serde_json::from_value(value.clone()).map(Some).map_err(|e| {
+            TrainerError::callback(format!("{name}: the memory of the checkpoint is unusable: {e}"))
+        })
+    }
+
+    /// Sets the scalars of the next step of training.
+    fn set_scalars(&mut self) -> f64 {
+        let lr = self.learning_rate();
+        self.scalars.step = self.progress.step + 1;
+        self.scalars.set(LR, lr as f32);
+        lr
+    }
+}
+
+impl std::fmt::Debug for Trainer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Trainer")
+            .field("model", &self.model.spec().name)
+            .field("device", &self.engine.device_name())
+            .field("epoch", &self.progress.epoch)
+            .field("step", &self.progress.step)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A model, compiled or not.
+#[derive(Clone, Debug)]
+pub enum ModelSource {
+    /// A configuration.
+    Spec(ModelSpec),
+    /// A compiled model.
+    Model(Box<Model>),
+}
+
+impl ModelSource {
+    fn compile(self) -> Result<Model, TrainerError> {
+        match self {
+            ModelSource::Spec(spec) => Ok(spec.compile()?),
+            ModelSource::Model(model) => Ok(*model),
+        }
+    }
+}
+
+impl From<ModelSpec> for ModelSource {
+    fn from(spec: ModelSpec) -> Self {
+        ModelSource::Spec(spec)
+    }
+}
+
+impl From<Model> for ModelSource {
+    fn from(model: Model) -> Self {
+        ModelSource::Model(Box::new(model))
+    }
+}

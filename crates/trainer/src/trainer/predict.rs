@@ -1,0 +1,180 @@
+//! Applying a model.
+
+use std::sync::Arc;
+
+use onestep_data::{DataLoader, Dataset};
+use onestep_engine::{Feeds, Mode};
+use onestep_memory::{Shape, Tensor};
+
+use super::batch::HostData;
+use super::{OUTPUT, Trainer};
+use crate::TrainerError;
+
+/// What a model says of some samples.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prediction {
+    /// The shape of one answer.
+    pub shape: Shape,
+    /// The answers one after the other, row-major: logits for a model that is trained with
+    /// cross-entropy.
+    pub values: Vec<f32>,
+}
+
+impl Prediction {
+    /// The answers, one a sample.
+    pub fn rows(&self) -> impl Iterator<Item = &[f32]> {
+        self.values.chunks_exact(self.shape.elements().max(1))
+    }
+
+    /// The class with the largest value, the first of equals, for each sample.
+    ///
+    /// ```
+    /// use onestep_memory::Shape;
+    /// let answers = onestep_trainer::Prediction {
+    ///     shape: Shape::from([2]),
+    ///     values: vec![0.1, 0.9, 0.8, 0.2],
+    /// };
+    /// assert_eq!(answers.classes(), [1, 0]);
+    /// ```
+    pub fn classes(&self) -> Vec<usize> {
+        self.rows().map(largest).collect()
+    }
+
+    /// The softmax of each answer: the probability of each class where the values are logits.
+    pub fn probabilities(&self) -> Vec<Vec<f32>> {
+        self.rows().map(softmax).collect()
+    }
+}
+
+/// The place of the largest value, the first of equals; NaN is never the largest.
+pub(super) fn largest(values: &[f32]) -> usize {
+    let mut best = 0;
+    for (place, value) in values.iter().enumerate() {
+        if *value > values[best] || values[best].is_nan() {
+            best = place;
+        }
+    }
+    best
+}
+
+fn softmax(values: &[f32]) -> Vec<f32> {
+    let most = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let powers: Vec<f32> = values.iter().map(|value| (value - most).exp()).collect();
+    let sum: f32 = powers.iter().sum();
+    powers.into_iter().map(|power| power / sum).collect()
+}
+
+impl Trainer {
+    /// Applies the model to host data of any number of samples, in batches of the evaluation's
+    /// size.
+    ///
+    /// # Errors
+    /// Data that does not fit the model, and the engine's errors.
+    pub fn predict<'a>(
+        &mut self,
+        input: impl Into<HostData<'a>>,
+    ) -> Result<Prediction, TrainerError> {
+        let input = input.into();
+        self.check_input(input)?;
+        let each = self.model.input_shape().elements() * self.config.evaluation_batch_size();
+        let mut values = Vec::new();
+        match input {
+            HostData::F32(all) => {
+                for part in all.chunks(each) {
+                    values.extend(self.predict_batch(HostData::F32(part))?);
+                }
+            }
+            HostData::I32(all) => {
+                for part in all.chunks(each) {
+                    values.extend(self.predict_batch(HostData::I32(part))?);
+                }
+            }
+        }
+        Ok(Prediction { shape: self.model.output_shape().clone(), values })
+    }
+
+    /// Applies the model to a data set, with the transforms that count in evaluation. Its targets
+    /// are not looked at beyond their being readable.
+    ///
+    /// # Errors
+    /// A data set that does not fit the model, a sample that cannot be read, and the engine's
+    /// errors.
+    pub fn predict_dataset(
+        &mut self,
+        dataset: Arc<dyn Dataset>,
+    ) -> Result<Prediction, TrainerError> {
+        self.check_dataset_input(dataset.as_ref())?;
+        self.collect(true)?;
+        let mut loader = self.evaluation_loader(dataset)?;
+        let mut values = Vec::new();
+        for batch in loader.epoch(0) {
+            let batch = batch?;
+            values.extend(self.predict_tensor(batch.input())?);
+        }
+        Ok(Prediction { shape: self.model.output_shape().clone(), values })
+    }
+
+    fn predict_batch(&mut self, input: HostData<'_>) -> Result<Vec<f32>, TrainerError> {
+        self.collect(true)?;
+        let shape = self.check_input(input)?;
+        let tensor = self.upload(input, shape)?;
+        self.predict_tensor(&tensor)
+    }
+
+    fn predict_tensor(&mut self, input: &Tensor) -> Result<Vec<f32>, TrainerError> {
+        let batch = input.shape()[0];
+        let feeds = Feeds::new(std::slice::from_ref(input));
+        self.engine.submit(Mode::Predict, feeds, &self.scalars)?.wait()?;
+        Ok(self.engine.read_output(Mode::Predict, batch, OUTPUT)?)
+    }
+
+    /// A loader that reads a data set once, in its order, without the transforms for training.
+    pub(super) fn evaluation_loader(
+        &self,
+        dataset: Arc<dyn Dataset>,
+    ) -> Result<DataLoader, TrainerError> {
+        let batch = self.config.evaluation_batch_size().min(dataset.len().max(1));
+        self.loader(dataset, batch, false)
+    }
+
+    /// A loader with the settings of the run.
+    pub(super) fn loader(
+        &self,
+        dataset: Arc<dyn Dataset>,
+        batch_size: usize,
+        training: bool,
+    ) -> Result<DataLoader, TrainerError> {
+        let config = &self.config;
+        let mut builder = DataLoader::builder(dataset)
+            .batch_size(batch_size)
+            .workers(config.workers)
+            // One more than may be in flight: the batch that is about to be submitted.
+            .in_flight(config.steps_in_flight + 1)
+            .shuffle(training && config.shuffle)
+            .seed(self.progress.seed)
+            .drop_last(training && config.drop_last)
+            .training(training)
+            .pipeline(self.pipeline.clone());
+        if let Some(prefetch) = config.prefetch {
+            builder = builder.prefetch(prefetch);
+        }
+        Ok(builder.build(self.engine.memory())?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nan_is_never_the_largest() {
+        assert_eq!(largest(&[f32::NAN, 1.0, 2.0, 2.0]), 2);
+        assert_eq!(largest(&[f32::NAN, f32::NAN]), 1);
+    }
+
+    #[test]
+    fn probabilities_do_not_overflow() {
+        let prediction = Prediction { shape: Shape::from([2]), values: vec![1000.0, 1000.0] };
+        assert_eq!(prediction.probabilities(), [[0.5, 0.5]]);
+    }
+}

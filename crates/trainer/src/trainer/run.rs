@@ -1,0 +1,280 @@
+//! A `fit` under way.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use onestep_data::{Batch, DataLoader, Dataset, read_sample};
+use onestep_engine::{Mode, StepCounters};
+
+use super::Trainer;
+use super::flight::Offence;
+use crate::TrainerError;
+use crate::callback::{Callback, EpochStart, Flow, StepEvent};
+use crate::checkpoint::LoaderState;
+use crate::history::{EpochRecord, History, PerStep, Stop};
+use crate::phases::{Phases, Stopwatch, peak_resident_bytes};
+
+/// The parts of a running `fit`.
+pub(super) struct Run<'a> {
+    trainer: &'a mut Trainer,
+    callbacks: Callbacks<'a>,
+    train: DataLoader,
+    validation: Option<DataLoader>,
+    history: History,
+    used: StepCounters,
+}
+
+/// The callbacks, and the first of them that asked for an end.
+struct Callbacks<'a> {
+    all: Vec<&'a mut dyn Callback>,
+    stop: Option<Stop>,
+}
+
+impl Callbacks<'_> {
+    /// Calls a hook of each, also of those behind one that asks for an end.
+    fn each(
+        &mut self,
+        mut hook: impl FnMut(&mut dyn Callback) -> Result<Flow, TrainerError>,
+    ) -> Result<(), TrainerError> {
+        for callback in &mut self.all {
+            let flow = hook(&mut **callback)?;
+            if flow == Flow::Stop && self.stop.is_none() {
+                self.stop = Some(Stop::Callback { name: callback.name().to_owned() });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the steps of an epoch came to.
+struct Steps {
+    count: u64,
+    samples: u64,
+    learning_rate: f64,
+    phases: Phases,
+}
+
+impl<'a> Run<'a> {
+    pub(super) fn new(
+        trainer: &'a mut Trainer,
+        train: Arc<dyn Dataset>,
+        validation: Option<Arc<dyn Dataset>>,
+        callbacks: Vec<&'a mut dyn Callback>,
+    ) -> Result<Self, TrainerError> {
+        let (batch_size, drop_last) = (trainer.config.batch_size, trainer.config.drop_last);
+        // A set that is smaller than a batch is one batch, not an error.
+        let batch_size = if drop_last { batch_size } else { batch_size.min(train.len()) };
+        let train = trainer.loader(train, batch_size, true)?;
+        let validation = validation.map(|data| trainer.evaluation_loader(data)).transpose()?;
+        trainer.start_schedule(train.batches_per_epoch())?;
+        trainer.check_position(&train)?;
+        let start = Instant::now();
+        let mut history = History {
+            planned_bytes: trainer.compile(Mode::Train, &train, drop_last)?,
+            ..History::default()
+        };
+        if let Some(validation) = &validation {
+            trainer.compile(Mode::Evaluate, validation, false)?;
+        }
+        history.compile_seconds = start.elapsed().as_secs_f64();
+        let callbacks = Callbacks { all: callbacks, stop: None };
+        let used = StepCounters::default();
+        Ok(Run { trainer, callbacks, train, validation, history, used })
+    }
+
+    pub(super) fn run(mut self) -> Result<History, TrainerError> {
+        for callback in &mut self.callbacks.all {
+            callback.on_fit_start(self.trainer)?;
+        }
+        while self.trainer.progress.epoch < self.trainer.config.epochs {
+            let steps = self.train_epoch()?;
+            self.count(&steps);
+            if self.trainer.progress.batch < self.train.batches_per_epoch() {
+                // A callback asked for an end in the middle of the epoch.
+                break;
+            }
+            self.end_epoch(&steps)?;
+            if self.callbacks.stop.is_some() {
+                break;
+            }
+        }
+        self.finish()
+    }
+
+    fn train_epoch(&mut self) -> Result<Steps, TrainerError> {
+        let progress = &self.trainer.progress;
+        let start = EpochStart {
+            epoch: progress.epoch + 1,
+            epochs: self.trainer.config.epochs,
+            batches: self.train.batches_per_epoch(),
+            done: progress.batch,
+        };
+        let trainer = &mut *self.trainer;
+        self.callbacks.each(|callback| callback.on_epoch_start(trainer, &start))?;
+        let steps = self.steps(&start);
+        match (self.trainer.flight.offence.take(), steps) {
+            (Some(offence), _) => Err(self.non_finite(offence)),
+            (None, steps) => steps,
+        }
+    }
+
+    /// The steps of an epoch: the hot loop. It ends early when a callback asks for it or when a
+    /// loss is not a number.
+    fn steps(&mut self, start: &EpochStart) -> Result<Steps, TrainerError> {
+        let Run { trainer, callbacks, train, used, .. } = self;
+        let mut watch = Stopwatch::start();
+        let (mut count, mut samples, mut learning_rate) = (0, 0, trainer.learning_rate());
+        let mut batches = train.epoch_from(trainer.progress.epoch as u64, start.done)?;
+        loop {
+            watch.other();
+            let batch = batches.next();
+            watch.data();
+            let Some(batch) = batch.transpose()? else { break };
+            let before = trainer.counters();
+            learning_rate = trainer.submit_batch(&batch)?;
+            watch.step();
+            trainer.collect(false)?;
+            let step = trainer.counters() - before;
+            used.native_calls += step.native_calls;
+            used.allocations += step.allocations;
+            used.host_syncs += step.host_syncs;
+            count += 1;
+            samples += batch.size() as u64;
+            if trainer.flight.offence.is_some() {
+                break;
+            }
+            let event = trainer.step_event(start, &batch, learning_rate, watch.seconds());
+            callbacks.each(|callback| callback.on_step(trainer, &event))?;
+            if callbacks.stop.is_some() {
+                break;
+            }
+        }
+        drop(batches);
+        trainer.collect(true)?;
+        Ok(Steps { count, samples, learning_rate, phases: watch.phases() })
+    }
+
+    fn count(&mut self, steps: &Steps) {
+        self.history.steps += steps.count;
+        self.history.samples += steps.samples;
+        self.history.train_seconds += steps.phases.train_seconds;
+        self.history.loader_stall_seconds += steps.phases.data_seconds;
+    }
+
+    /// Validates, writes the epoch down, and lets schedule and callbacks know.
+    fn end_epoch(&mut self, steps: &Steps) -> Result<(), TrainerError> {
+        let trainer = &mut *self.trainer;
+        let train = trainer.progress.meter.metrics(trainer.metric);
+        let start = Instant::now();
+        let validation = match &mut self.validation {
+            Some(loader) => Some(trainer.validate(loader)?),
+            None => None,
+        };
+        let validation_seconds = start.elapsed().as_secs_f64();
+        if let Some(bad) = validation.filter(|metrics| !metrics.loss.is_finite()) {
+            let place = (trainer.progress.epoch, trainer.progress.batch);
+            let offence = Offence { loss: bad.loss as f32, place, step: trainer.progress.step };
+            return Err(trainer.non_finite(offence, Some("on the validation data".to_owned())));
+        }
+        let record = EpochRecord {
+            epoch: trainer.progress.epoch + 1,
+            step: trainer.progress.step,
+            steps: steps.count,
+            samples: steps.samples,
+            learning_rate: steps.learning_rate,
+            train,
+            validation,
+            phases: Phases { validation_seconds, ..steps.phases },
+        };
+        if let (Some(schedule), Some(value)) =
+            (&mut trainer.schedule, trainer.config.monitor.of(&record))
+        {
+            if schedule.observe(value) {
+                log::info!("epoch {}: the learning rate was reduced", record.epoch);
+            }
+            trainer.progress.schedule = Some(schedule.state());
+        }
+        trainer.progress.end_epoch(record.clone());
+        self.callbacks.each(|callback| callback.on_epoch_end(trainer, &record))
+    }
+
+    fn finish(mut self) -> Result<History, TrainerError> {
+        let trainer = self.trainer;
+        let mut history = self.history;
+        history.epochs.clone_from(&trainer.progress.epochs);
+        history.first_loss = trainer.progress.first_loss;
+        history.stop = self.callbacks.stop.take().unwrap_or_default();
+        let each = |count: u64| count as f64 / history.steps.max(1) as f64;
+        history.per_step = PerStep {
+            native_calls: each(self.used.native_calls),
+            allocations: each(self.used.allocations),
+            host_syncs: each(self.used.host_syncs),
+        };
+        history.peak_device_bytes = trainer.engine.memory().statistics().total.peak;
+        history.peak_resident_bytes = peak_resident_bytes();
+        for callback in &mut self.callbacks.all {
+            callback.on_fit_end(trainer, &history)?;
+        }
+        Ok(history)
+    }
+
+    /// The error for a loss that is not a number, with the sample that caused it if it is that.
+    fn non_finite(&mut self, offence: Offence) -> TrainerError {
+        let (epoch, batch) = offence.place;
+        let order = self.train.order(epoch as u64);
+        let samples = order.chunks(self.train.batch_size()).nth(batch).unwrap_or_default();
+        let dataset = self.train.dataset();
+        let bad = samples.iter().find(|&&sample| {
+            let values = read_sample(dataset.as_ref(), sample);
+            values.is_ok_and(|(input, target)| {
+                input.iter().chain(&target).any(|value| !value.is_finite())
+            })
+        });
+        let cause = bad.map(|sample| {
+            format!("sample {sample} of {} has a value that is not finite", dataset.name())
+        });
+        self.trainer.non_finite(offence, cause)
+    }
+}
+
+impl Trainer {
+    fn step_event(
+        &self,
+        start: &EpochStart,
+        batch: &Batch,
+        learning_rate: f64,
+        seconds: f64,
+    ) -> StepEvent {
+        StepEvent {
+            epoch: start.epoch,
+            batch: batch.index() + 1,
+            batches: start.batches,
+            step: self.progress.step,
+            samples: batch.size(),
+            learning_rate,
+            loss: self.flight.last_loss,
+            running: self.progress.meter.metrics(self.metric),
+            seconds,
+        }
+    }
+
+    /// A run that goes on in the middle of an epoch must find the same batches there.
+    fn check_position(&mut self, loader: &DataLoader) -> Result<(), TrainerError> {
+        let now = LoaderState {
+            dataset: loader.dataset().name().to_owned(),
+            samples: loader.dataset().len(),
+            batch_size: loader.batch_size(),
+            shuffle: self.config.shuffle,
+            drop_last: self.config.drop_last,
+        };
+        let before = self.progress.loader.replace(now.clone());
+        match before {
+            Some(before) if self.progress.batch > 0 && before != now => {
+                self.progress.loader = Some(before.clone());
+                let subject = "resuming in the middle of an epoch";
+                Err(TrainerError::mismatch(subject, before, now))
+            }
+            _ => Ok(()),
+        }
+    }
+}
