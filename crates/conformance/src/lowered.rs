@@ -65,7 +65,7 @@ pub(crate) fn layout(program: &Program) -> Result<StateLayout, ConformanceError>
             initial: 0.0,
         })
         .collect();
-    StateLayout::new(&program.groups, &states, program.update.as_deref())
+    Ok(StateLayout::new(&program.groups, &states, program.update.as_deref())?)
 }
 
 fn initial_buffers(layout: &StateLayout, run: &Run) -> Result<Tensors, ConformanceError> {
