@@ -1,6 +1,6 @@
 //! Conversion between element types.
 
-use onestep_memory::DType;
+use onestep_memory::{DType, bf16, f16};
 
 use super::{Gradients, OpRule, Site, expect_inputs};
 use crate::error::GraphError;
@@ -42,7 +42,10 @@ impl OpRule for Cast {
         let convert = |x: f64| match self.to {
             DType::I32 => x.trunc().clamp(f64::from(i32::MIN), f64::from(i32::MAX)),
             DType::U8 => x.trunc().clamp(0.0, 255.0),
-            _ => x,
+            DType::F16 => f16::from_f64(x).to_f64(),
+            DType::BF16 => bf16::from_f64(x).to_f64(),
+            // The reference computes in f64 throughout, so f32 stands for the number itself.
+            DType::F32 => x,
         };
         Array {
             shape: out.shape.clone(),
