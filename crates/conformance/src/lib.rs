@@ -21,6 +21,7 @@
 //!     println!("{report}");
 //!     report.verdict()?;
 //!     check_dropout(&subject)?;
+//!     properties::check_large(&subject)?;
 //!     properties::check_parity(300, &subject)
 //! }
 //! ```

@@ -51,3 +51,8 @@ fn plans_of_networks_train_them() -> Result<(), String> {
 fn plans_on_drawn_shapes_compute_them() -> Result<(), String> {
     properties::check_parity(1000, &Planned)
 }
+
+#[test]
+fn plans_of_large_ops_compute_them() -> Result<(), String> {
+    properties::check_large(&Planned)
+}

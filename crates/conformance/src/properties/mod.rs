@@ -3,6 +3,7 @@
 
 mod build;
 mod graph;
+mod large;
 mod strategy;
 
 use onestep_engine::GraphError;
@@ -15,6 +16,7 @@ use crate::subject::{Run, Subject};
 use crate::tolerance::{Comparison, Tolerance};
 
 pub use graph::GraphStep;
+pub use large::large;
 pub use strategy::draws;
 
 /// An op with a drawn shape and attributes.
@@ -84,20 +86,37 @@ pub fn check_gradients(cases: u32) -> Result<(), String> {
 /// # Errors
 /// The first failure, made as small as possible.
 pub fn check_parity(cases: u32, subject: &dyn Subject) -> Result<(), String> {
+    for_each(cases, |run| same(run, subject))
+}
+
+/// Holds `subject` against the f64 evaluator on [`large`] ops.
+///
+/// # Errors
+/// All failures, one a line.
+pub fn check_large(subject: &dyn Subject) -> Result<(), String> {
+    let mut failures = Vec::new();
+    for draw in large() {
+        let run = draw.run().map_err(|e| e.to_string())?;
+        if let Err(failure) = same(&run, subject) {
+            failures.push(format!("{draw:?}: {failure}"));
+        }
+    }
+    if failures.is_empty() { Ok(()) } else { Err(failures.join("\n")) }
+}
+
+fn same(run: &Run, subject: &dyn Subject) -> Result<(), String> {
     // Without a golden PyTorch's error is not known: 16 units of the largest element stand for it.
     const DRAWN: Tolerance =
         Tolerance { of_largest: 16.0, of_element: 8.0, of_one: 4.0, ..Tolerance::SUMS };
-    for_each(cases, |run| {
-        let wanted = Reference.run(run).map_err(|e| e.to_string())?;
-        let got = subject.run(run).map_err(|e| e.to_string())?;
-        for (wanted, got) in wanted.steps.iter().zip(&got.steps) {
-            for (name, wanted) in wanted.iter().filter(|(name, _)| *name != "loss") {
-                let got = got.get(name).ok_or_else(|| format!("there is no {name}"))?;
-                passes(name, &Comparison::new(got, wanted, &DRAWN, 0.0))?;
-            }
+    let wanted = Reference.run(run).map_err(|e| e.to_string())?;
+    let got = subject.run(run).map_err(|e| e.to_string())?;
+    for (wanted, got) in wanted.steps.iter().zip(&got.steps) {
+        for (name, wanted) in wanted.iter().filter(|(name, _)| *name != "loss") {
+            let got = got.get(name).ok_or_else(|| format!("there is no {name}"))?;
+            passes(name, &Comparison::new(got, wanted, &DRAWN, 0.0))?;
         }
-        Ok(())
-    })
+    }
+    Ok(())
 }
 
 fn passes(name: &str, comparison: &Comparison) -> Result<(), String> {
