@@ -1,9 +1,10 @@
 """Writes the golden numbers that onestep is held against, from PyTorch on the CPU.
 
-usage: python make_goldens.py [--out DIR] [--only FAMILY,...]
+usage: python make_goldens.py [--out DIR] [--only FAMILY,...] [--check]
 
-DIR (default: data/ beside this script) gets one safetensors file per family and index.json.
-The same versions (requirements.txt) write the same bytes each time.
+DIR (default: data/ beside this script) gets one safetensors file and one JSON file per family.
+The same versions (requirements.txt) write the same bytes each time; with --check nothing is
+written, and the files of DIR are compared with what would be.
 
 Every number is computed twice from the same float32 inputs: in float64, which is what is stored
 (rounded once to float32), and in float32, whose largest deviation from the float64 result is
@@ -43,6 +44,7 @@ def main():
     parser = argparse.ArgumentParser(description="Write golden numbers from PyTorch.")
     parser.add_argument("--out", type=pathlib.Path, default=here / "data")
     parser.add_argument("--only", default="", help="families, comma separated (default: all)")
+    parser.add_argument("--check", action="store_true", help="compare instead of writing")
     arguments = parser.parse_args()
 
     warnings.filterwarnings("ignore", message="Using padding=.same. with even kernel")
@@ -55,11 +57,21 @@ def main():
     if unknown:
         parser.error(f"unknown families {unknown}; known: {sorted(FAMILIES)}")
     arguments.out.mkdir(parents=True, exist_ok=True)
+    stale = []
     for family in chosen:
         writer = Writer(family)
         FAMILIES[family](writer)
-        count, size = writer.save(arguments.out)
-        print(f"{family:12s} {count:4d} cases {size / 1024:8.1f} KiB")
+        files = writer.files()
+        for name, data in files.items():
+            path = arguments.out / name
+            if not arguments.check:
+                path.write_bytes(data)
+            elif not path.exists() or path.read_bytes() != data:
+                stale.append(name)
+        size = sum(map(len, files.values()))
+        print(f"{family:12s} {len(writer.cases):4d} cases {size / 1024:8.1f} KiB")
+    if stale:
+        parser.exit(1, f"not what this script writes: {', '.join(stale)}\n")
 
 
 if __name__ == "__main__":

@@ -32,15 +32,13 @@ class Writer:
         self.cases.append({"name": name, **fields, "f32_error": {}})
         return Case(self, self.cases[-1])
 
-    def save(self, folder):
-        """Writes both files; returns the number of cases and of bytes."""
-        data = save(dict(sorted(self.tensors.items())))
-        (folder / f"{self.family}.safetensors").write_bytes(data)
+    def files(self):
+        """The bytes of both files by name."""
         # One case a line: a change to a case is one line of a diff.
         lines = ",\n".join(json.dumps(case) for case in self.cases)
         text = f'{{"torch": "{torch.__version__.split("+")[0]}", "cases": [\n{lines}\n]}}\n'
-        (folder / f"{self.family}.json").write_text(text)
-        return len(self.cases), len(data) + len(text)
+        tensors = save(dict(sorted(self.tensors.items())))
+        return {f"{self.family}.safetensors": tensors, f"{self.family}.json": text.encode()}
 
 
 class Case:

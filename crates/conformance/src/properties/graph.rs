@@ -4,7 +4,7 @@
 
 use onestep_engine::{Graph, GraphError, Value};
 
-/// One node or a few: what is done (modulo the number of [`KINDS`]), and to which earlier values.
+/// One node or a few: what is done (modulo the number of kinds), and to which earlier values.
 #[derive(Clone, Copy, Debug)]
 pub struct GraphStep {
     /// The kind.
