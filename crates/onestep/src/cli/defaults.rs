@@ -1,0 +1,49 @@
+//! What is trained, and how, where nobody says so: it follows from the data.
+
+use anyhow::Result;
+use onestep::data::{DataSplits, TargetSpec};
+use onestep::layers::{ModelSpec, Reshape};
+use onestep::trainer::{TrainerConfig, factory};
+
+/// Hidden units of the default perceptron.
+const HIDDEN: [usize; 2] = [128, 64];
+
+/// Pictures with shorter sides than this get a perceptron.
+const SMALLEST_PICTURE: usize = 4;
+
+/// Settings that suit the data.
+pub(crate) fn config(data: &DataSplits) -> Result<TrainerConfig> {
+    let base =
+        TrainerConfig { augmentation: data.augmentation.to_string(), ..factory::cnn_config() };
+    if let TargetSpec::Values { .. } = data.train.target() {
+        return Ok(TrainerConfig { epochs: 50, loss: "mse".parse()?, ..base });
+    }
+    Ok(match data.train.len() {
+        ..=5_000 => base,
+        ..=20_000 => TrainerConfig { epochs: 8, batch_size: 64, ..base },
+        _ => TrainerConfig { epochs: 10, batch_size: 128, ..base },
+    })
+}
+
+/// A network that suits the data: convolutions for pictures, a perceptron for all else.
+pub(crate) fn model(data: &DataSplits) -> ModelSpec {
+    let shape = data.train.input_shape();
+    let target = data.train.target();
+    let outputs = match &target {
+        TargetSpec::Values { shape } => shape.elements(),
+        other => other.class_count().unwrap_or(1),
+    };
+    let picture = matches!(*shape.dims(), [_, h, w] if h.min(w) >= SMALLEST_PICTURE);
+    let (kind, mut spec) = match picture {
+        true => ("cnn", factory::cnn(shape.dims(), outputs)),
+        false => ("mlp", factory::mlp(shape.dims(), &HIDDEN, outputs)),
+    };
+    if let TargetSpec::Values { shape } = &target
+        && shape.rank() != 1
+    {
+        let dims: Vec<i64> = shape.iter().map(|&dim| dim as i64).collect();
+        spec.layers.push(Reshape::new(dims).named("shape").into());
+    }
+    spec.name = format!("{}-{kind}", data.name);
+    spec
+}

@@ -1,0 +1,14 @@
+//! What the subcommands share.
+
+pub(crate) mod checkpoint;
+pub(crate) mod console;
+pub(crate) mod defaults;
+pub(crate) mod device;
+pub(crate) mod files;
+pub(crate) mod inputs;
+pub(crate) mod interrupt;
+pub(crate) mod progress;
+pub(crate) mod run_folder;
+pub(crate) mod settings;
+pub(crate) mod size;
+pub(crate) mod tensors;

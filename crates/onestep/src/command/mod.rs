@@ -1,0 +1,52 @@
+//! The subcommands, one a file.
+
+mod bench;
+mod evaluate;
+mod predict;
+mod step;
+mod summary;
+mod train;
+
+use anyhow::Result;
+use clap::Subcommand;
+
+/// How a command ended that did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It has done what was asked for.
+    Done,
+    /// It was interrupted, and has saved what there was.
+    Interrupted,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Train(Box<train::Train>),
+    Evaluate(evaluate::Evaluate),
+    Predict(predict::Predict),
+    Summary(summary::SummaryCommand),
+    Step(step::StepCommand),
+    Bench(bench::Bench),
+}
+
+impl Default for Command {
+    /// Training with all defaults.
+    fn default() -> Self {
+        Command::Train(Box::default())
+    }
+}
+
+impl Command {
+    pub(crate) fn run(self) -> Result<Outcome> {
+        match self {
+            Command::Train(command) => return command.run(),
+            Command::Evaluate(command) => command.run(),
+            Command::Predict(command) => command.run(),
+            Command::Summary(command) => command.run(),
+            Command::Step(command) => command.run(),
+            Command::Bench(command) => command.run(),
+        }?;
+        Ok(Outcome::Done)
+    }
+}

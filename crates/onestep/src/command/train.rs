@@ -1,0 +1,289 @@
+//! `onestep train`: from data to a trained model on disk.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use onestep::data::{DataSplits, open};
+use onestep::engine::Mode;
+use onestep::memory::format_bytes;
+use onestep::trainer::{
+    Callback, Checkpoints, CurvePlot, History, MetricsCsv, MetricsJson, Trainer, TrainerBuilder,
+    TrainerConfig, write_atomically,
+};
+use serde_json::{Value, json};
+
+use super::Outcome;
+use super::summary::memory_text;
+use crate::cli::checkpoint::{self, LAST};
+use crate::cli::console::Console;
+use crate::cli::defaults;
+use crate::cli::interrupt::Interrupt;
+use crate::cli::progress::{ProgressDisplay, metrics_text};
+use crate::cli::run_folder::RunFolder;
+use crate::cli::settings::{Settings, TrainingFlags};
+
+/// Train a model and save it
+///
+/// Without flags it trains a small convolutional network on 1,797 handwritten digits that are part
+/// of the program. Each setting comes from its flag, else from the configuration file, else from
+/// defaults that follow from the data.
+#[derive(Debug, Default, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Train {
+    #[command(flatten)]
+    settings: TrainingFlags,
+    /// Go on from the checkpoint of a run, exactly as if it had not been interrupted; its model,
+    /// data and settings count unless flags say otherwise
+    #[arg(long, value_name = "DIR")]
+    resume: Option<PathBuf>,
+    /// A TOML or JSON file with settings; flags win over it
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print one JSON object as the last line of standard output, and all else on standard error
+    #[arg(long)]
+    json: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  onestep train
+  onestep train --data mnist:DIR --epochs 5 --batch-size 64 --optimizer adamw --lr 0.003
+  onestep train --data images:DIR?size=64 --model net.json --schedule warmup:2+cosine --out runs/a
+  onestep train --resume runs/a --epochs 40
+  onestep train --config run.toml
+
+The configuration file has the settings of the trainer by their names, and model (a path or a
+specification), data, out, lr and clip_norm:
+  data = \"mnist:DIR\"
+  epochs = 5
+  augmentation = \"crop=2\"
+  early_stopping = { patience = 3 }
+  [optimizer]
+  type = \"sgd\"
+  lr = 0.05
+  momentum = 0.9
+
+What is saved in the folder of the run:
+  weights.safetensors  parameters and running statistics
+  model.json           the model's specification
+  trainer.json         the settings
+  metrics.csv, .json   the figures of each epoch
+  curves.svg           loss and accuracy over the epochs
+  last/                the last checkpoint: the whole state, for --resume, evaluate and predict
+
+Ctrl-C finishes the step, saves a checkpoint and ends with code 130.";
+
+/// A trainer with its data and the folder of its run.
+struct Run {
+    trainer: Trainer,
+    data: DataSplits,
+    folder: RunFolder,
+    console: Console,
+}
+
+impl Train {
+    pub(crate) fn run(self) -> Result<Outcome> {
+        let settings = Settings::new(self.settings, self.config.as_deref())?;
+        let console = Console::new(self.json);
+        let mut run = match &self.resume {
+            Some(folder) => Run::resume(&settings, folder, console)?,
+            None => Run::fresh(&settings, console)?,
+        };
+        run.announce()?;
+        let mut interrupt = Interrupt::listen();
+        let history = run.fit(&mut interrupt)?;
+        run.finish(&history, interrupt.asked())?;
+        Ok(if interrupt.asked() { Outcome::Interrupted } else { Outcome::Done })
+    }
+}
+
+impl Run {
+    fn fresh(settings: &Settings, console: Console) -> Result<Self> {
+        let spec = settings.data().unwrap_or("digits");
+        let data = open(spec)?;
+        let model = match settings.model()? {
+            Some(model) => model,
+            None => defaults::model(&data),
+        };
+        let config = settings.apply(defaults::config(&data)?)?;
+        let mut trainer = Trainer::new(model, config)?;
+        checkpoint::remember(&mut trainer, spec, &data)?;
+        let folder = match settings.out() {
+            Some(path) => RunFolder::at(path)?,
+            None => RunFolder::fresh(&trainer.model().spec().name)?,
+        };
+        Ok(Run { trainer, data, folder, console })
+    }
+
+    fn resume(settings: &Settings, run: &std::path::Path, console: Console) -> Result<Self> {
+        let from = checkpoint::folder(run)?;
+        let mut applied = Ok(());
+        let loaded =
+            TrainerBuilder::load(&from)?.configure(|config| match settings.apply(config.clone()) {
+                Ok(changed) => *config = changed,
+                Err(error) => applied = Err(error),
+            });
+        applied?;
+        let mut trainer = loaded.build()?;
+        if let Some(model) = settings.model()? {
+            // Refuses a checkpoint of another model.
+            let config = trainer.config().clone();
+            trainer = Trainer::builder(model).config(config).checkpoint(&from).build()?;
+        }
+        let known = checkpoint::recall_data(&trainer)?;
+        let spec = settings.data().map(str::to_owned).or(known);
+        let spec =
+            spec.context("the checkpoint does not say what it was trained on; add --data")?;
+        let data = open(&spec)?;
+        checkpoint::remember(&mut trainer, &spec, &data)?;
+        let folder = RunFolder::at(settings.out().unwrap_or(run))?;
+        console.say(format_args!(
+            "resuming from {}: {} epochs and {} steps are done",
+            from.display(),
+            trainer.progress().epoch,
+            trainer.progress().step
+        ));
+        Ok(Run { trainer, data, folder, console })
+    }
+
+    /// Says what will be trained, with the memory it needs, before the first step.
+    fn announce(&mut self) -> Result<()> {
+        let batch_size = self.trainer.config().batch_size.min(self.data.train.len());
+        let plan = self.trainer.footprint(Mode::Train, batch_size)?;
+        self.console.say(self.trainer.model().summary(batch_size));
+        self.console.say(format_args!("planned memory  {}", memory_text(&plan)));
+        self.console.say(format_args!(
+            "data            {}: {} samples to learn from, {} to validate on",
+            self.data.name,
+            self.data.train.len(),
+            self.data.validation.len()
+        ));
+        self.console.say(format_args!("training        {}", describe(self.trainer.config())));
+        self.console.say(format_args!("device          {}\n", self.trainer.device_name()));
+        Ok(())
+    }
+
+    fn fit(&mut self, interrupt: &mut Interrupt) -> Result<History> {
+        let mut progress = ProgressDisplay::new(self.console);
+        let mut csv = MetricsCsv::new(self.folder.file("metrics.csv"));
+        let mut json = MetricsJson::new(self.folder.file("metrics.json"));
+        let mut curves = CurvePlot::new(self.folder.file("curves.svg"));
+        let mut checkpoints = Checkpoints::new(self.folder.file(LAST));
+        let callbacks: &mut [&mut dyn Callback] =
+            &mut [&mut progress, &mut csv, &mut json, &mut curves, &mut checkpoints, interrupt];
+        let (train, validation) = (self.data.train.clone(), self.data.validation.clone());
+        Ok(self.trainer.fit(train, Some(validation), callbacks)?)
+    }
+
+    /// Saves the model and tells what came of it all.
+    fn finish(&mut self, history: &History, interrupted: bool) -> Result<()> {
+        if interrupted {
+            self.trainer.save(self.folder.file(LAST))?;
+        }
+        self.trainer.save_weights(self.folder.file("weights.safetensors"))?;
+        let model = self.trainer.model().spec().to_json()?;
+        let config = serde_json::to_string_pretty(self.trainer.config())?;
+        for (name, text) in [("model.json", model), ("trainer.json", config)] {
+            write_atomically(&self.folder.file(name), |file| writeln!(file, "{text}"))?;
+        }
+        self.say_rates(history);
+        self.say_files();
+        self.console.object(&self.report(history, interrupted))
+    }
+
+    fn say_rates(&self, history: &History) {
+        let say = |line: std::fmt::Arguments<'_>| self.console.say(line);
+        say(format_args!(
+            "\n{} steps in {:.2} s: {:.0} steps/s, {:.0} samples/s; {:.3} s of waiting for data",
+            history.steps,
+            history.train_seconds,
+            history.steps_per_second(),
+            history.samples_per_second(),
+            history.loader_stall_seconds
+        ));
+        let per_step = history.per_step;
+        say(format_args!(
+            "a step: {} native calls, {} allocations, {} host synchronisations",
+            per_step.native_calls, per_step.allocations, per_step.host_syncs
+        ));
+        let resident = history.peak_resident_bytes.map(|bytes| format_bytes(bytes as usize));
+        say(format_args!(
+            "memory: {} planned, {} of device memory at most{}",
+            format_bytes(history.planned_bytes),
+            format_bytes(history.peak_device_bytes),
+            resident.map(|bytes| format!(", {bytes} resident")).unwrap_or_default()
+        ));
+        if let Some(last) = history.last() {
+            let metrics = last.validation.as_ref().unwrap_or(&last.train);
+            let first = history.first_loss.unwrap_or(f32::NAN);
+            say(format_args!(
+                "first loss {first:.4}; after epoch {} on the validation data: {}",
+                last.epoch,
+                metrics_text(metrics)
+            ));
+        }
+    }
+
+    fn say_files(&self) {
+        let folder = self.folder.path().display();
+        self.console.say(format_args!(
+            "saved in {folder}: weights.safetensors, model.json, trainer.json, metrics.csv, \
+             metrics.json, curves.svg, {LAST}/ (checkpoint)"
+        ));
+        self.console.say(format_args!("next: onestep evaluate --checkpoint {folder}"));
+    }
+
+    fn report(&self, history: &History, interrupted: bool) -> Value {
+        let last = history.last();
+        let validation = last.and_then(|epoch| epoch.validation.as_ref());
+        let planned = history.planned_bytes as u64;
+        json!({
+            "device": self.trainer.device_name(),
+            "model": self.trainer.model().spec().name,
+            "data": self.data.name,
+            "epochs": self.trainer.epochs().len(),
+            "steps": history.steps,
+            "samples": history.samples,
+            "steps_per_second": history.steps_per_second(),
+            "samples_per_second": history.samples_per_second(),
+            "train_seconds": history.train_seconds,
+            "first_loss": history.first_loss,
+            "train_loss": last.map(|epoch| epoch.train.loss),
+            "train_accuracy": last.and_then(|epoch| epoch.train.accuracy),
+            "validation_loss": validation.map(|metrics| metrics.loss),
+            "validation_accuracy": validation.and_then(|metrics| metrics.accuracy),
+            "validation_mean_absolute_error":
+                validation.and_then(|metrics| metrics.mean_absolute_error),
+            "native_calls_per_step": history.per_step.native_calls,
+            "allocations_per_step": history.per_step.allocations,
+            "host_syncs_per_step": history.per_step.host_syncs,
+            "peak_memory_bytes": history.peak_resident_bytes.unwrap_or(planned),
+            "planned_memory_bytes": planned,
+            "peak_device_bytes": history.peak_device_bytes,
+            "loader_stall_seconds": history.loader_stall_seconds,
+            "compile_seconds": history.compile_seconds,
+            "parameters": self.trainer.model().parameter_count(),
+            "interrupted": interrupted,
+            "out": self.folder.path(),
+        })
+    }
+}
+
+/// The settings in a line.
+fn describe(config: &TrainerConfig) -> String {
+    let augmentation = match config.augmentation.as_str() {
+        "" => String::new(),
+        text => format!(", augmentation {text}"),
+    };
+    format!(
+        "{} epochs of batches of {}, loss {}, {} with lr {}, schedule {}{augmentation}, seed {}",
+        config.epochs,
+        config.batch_size,
+        config.loss,
+        config.optimizer,
+        config.optimizer.lr(),
+        config.schedule.name(),
+        config.seed
+    )
+}

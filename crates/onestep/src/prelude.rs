@@ -1,0 +1,28 @@
+//! What a training script needs: `use onestep::prelude::*`.
+
+pub use onestep_data::{
+    Column, CsvOptions, DataError, DataLoader, DataSplits, Dataset, ImageOptions, InMemory,
+    Normalise, Pipeline, RandomCrop, RandomHorizontalFlip, SampleRng, Split, Subset, TargetMut,
+    TargetSpec, Transform, cifar10, csv_file, digits, image_folder, mnist, open, read_picture,
+    split,
+};
+pub use onestep_engine::{
+    Engine, EngineError, Executor, Feeds, Footprint, Graph, GraphError, Mode, Named, Program,
+    Scalars, StateTable, StepCounters, Ticket, Value,
+};
+pub use onestep_layers::{
+    BatchNorm, Branch, BuildContext, Conv2d, CustomLoss, Dense, Fan, GeluForm, Initializer, Layer,
+    LayerError, LayerSpec, Loss, LossSpec, LossValues, MaxPool2d, Model, ModelBuilder, ModelSpec,
+    Padding, Pair, Registry,
+};
+pub use onestep_memory::{DType, Element, MemoryError, MemoryManager, Shape, Tensor, format_bytes};
+pub use onestep_optimizer::{
+    Adagrad, Adam, AdamW, Clip, GroupLeaves, Grouping, Horizon, Optimizer, OptimizerError,
+    OptimizerSpec, RmsProp, Schedule, ScheduleSpec, Sgd, StateKind, UpdateRule, Updated,
+};
+pub use onestep_trainer::{
+    BestCheckpoint, Callback, Checkpoints, ConfusionMatrix, CurvePlot, EarlyStopping,
+    EarlyStoppingConfig, EpochRecord, ExecutorOptions, Flow, History, MetricsCsv, MetricsJson,
+    Monitor, Progress, ProgressEvent, StepEvent, TopK, Trainer, TrainerConfig, TrainerError,
+    devices, executor, factory,
+};

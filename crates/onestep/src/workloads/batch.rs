@@ -1,0 +1,51 @@
+//! Random batches that depend on a seed alone.
+
+use onestep_data::SampleRng;
+
+/// Streams of the generator, one for each tensor.
+const INPUT: u64 = 0;
+const TARGET: u64 = 1;
+
+/// Standard normal numbers by the method of Box and Muller ("A note on the generation of random
+/// normal deviates", 1958): two numbers from two.
+pub(super) fn normals(seed: u64, count: usize) -> Vec<f32> {
+    let mut rng = SampleRng::new(seed, 0, INPUT);
+    let mut numbers = Vec::with_capacity(count + 1);
+    while numbers.len() < count {
+        // 1 - u is in (0, 1], where the logarithm is finite.
+        let radius = (-2.0 * f64::from(1.0 - rng.uniform()).ln()).sqrt();
+        let (sin, cos) = (std::f64::consts::TAU * f64::from(rng.uniform())).sin_cos();
+        numbers.extend([(radius * cos) as f32, (radius * sin) as f32]);
+    }
+    numbers.truncate(count);
+    numbers
+}
+
+/// Labels of equal probability.
+pub(super) fn labels(seed: u64, count: usize, classes: usize) -> Vec<i32> {
+    let mut rng = SampleRng::new(seed, 0, TARGET);
+    (0..count).map(|_| rng.below(classes) as i32).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inputs_are_standard_normal() {
+        let numbers = normals(1, 99_999);
+        let n = numbers.len() as f64;
+        let mean = numbers.iter().map(|&x| f64::from(x)).sum::<f64>() / n;
+        let variance = numbers.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>() / n;
+        // Four standard errors of each.
+        assert!(mean.abs() < 4.0 / n.sqrt(), "{mean}");
+        assert!((variance - 1.0).abs() < 4.0 * (2.0 / n).sqrt(), "{variance}");
+    }
+
+    #[test]
+    fn labels_cover_the_classes() {
+        let labels = labels(3, 1000, 10);
+        assert!((0..10).all(|class| labels.contains(&class)));
+        assert!(labels.iter().all(|label| (0..10).contains(label)));
+    }
+}

@@ -1,0 +1,103 @@
+//! The networks of the reference workloads, with the layers' names of PyTorch's versions where
+//! those have names.
+
+use onestep_layers::{Branch, ModelBuilder, ModelSpec};
+
+/// One small convolution on 32x32 pictures, two classes.
+pub(super) fn seed_cnn() -> ModelSpec {
+    ModelBuilder::new([3, 32, 32])
+        .name("seed-cnn")
+        .conv2d(8, 3, 1, 1, true, "conv1")
+        .relu("relu1")
+        .adaptive_avg_pool2d(1, "pool")
+        .flatten("flat")
+        .dense(2, true, "fc")
+        .spec()
+}
+
+/// A perceptron with two hidden layers on MNIST's 784 pixels.
+pub(super) fn mlp_mnist() -> ModelSpec {
+    ModelBuilder::new([784])
+        .name("mlp-mnist")
+        .dense(256, true, "fc1")
+        .relu("relu1")
+        .dense(128, true, "fc2")
+        .relu("relu2")
+        .dense(10, true, "fc3")
+        .spec()
+}
+
+/// Two convolutions on 64x64 pictures, the first of 5x5, then a wide dense layer.
+pub(super) fn seed_custom() -> ModelSpec {
+    ModelBuilder::new([3, 64, 64])
+        .name("seed-custom")
+        .conv2d(32, 5, 1, 2, true, "conv1")
+        .relu("relu1")
+        .conv2d(64, 3, 2, 1, true, "conv2")
+        .relu("relu2")
+        .flatten("flat")
+        .dense(128, true, "fc1")
+        .relu("relu3")
+        .dense(10, true, "fc2")
+        .spec()
+}
+
+/// Two convolutions with pooling on CIFAR's 32x32 pictures.
+pub(super) fn cifar_cnn() -> ModelSpec {
+    ModelBuilder::new([3, 32, 32])
+        .name("cifar-cnn")
+        .conv2d(32, 3, 1, 1, true, "conv1")
+        .relu("relu1")
+        .max_pool2d(2, "pool1")
+        .conv2d(64, 3, 1, 1, true, "conv2")
+        .relu("relu2")
+        .max_pool2d(2, "pool2")
+        .flatten("flat")
+        .dense(128, true, "fc1")
+        .relu("relu3")
+        .dense(10, true, "fc2")
+        .spec()
+}
+
+/// ResNet-18 (He et al., 2015, "Deep Residual Learning for Image Recognition") with the stem that
+/// suits 32x32 pictures: one 3x3 convolution and no pooling.
+pub(super) fn resnet18() -> ModelSpec {
+    let mut model = ModelBuilder::new([3, 32, 32])
+        .name("resnet18")
+        .conv2d(64, 3, 1, 1, false, "conv1")
+        .batch_norm("bn1")
+        .relu("relu1");
+    let mut channels = 64;
+    for (stage, width) in [64, 128, 256, 512].into_iter().enumerate() {
+        for block in 0..2 {
+            let stride = if stage > 0 && block == 0 { 2 } else { 1 };
+            let name = format!("layer{}_{block}", stage + 1);
+            model = basic_block(model, channels, width, stride, &name);
+            channels = width;
+        }
+    }
+    model.adaptive_avg_pool2d(1, "pool").flatten("flat").dense(10, true, "fc").spec()
+}
+
+/// Two 3x3 convolutions beside a shortcut, which is a 1x1 convolution where the shape changes.
+fn basic_block(
+    model: ModelBuilder,
+    from: usize,
+    to: usize,
+    stride: usize,
+    name: &str,
+) -> ModelBuilder {
+    let body = |branch: Branch| {
+        branch
+            .conv2d(to, 3, stride, 1, false, "conv1")
+            .batch_norm("bn1")
+            .relu("relu1")
+            .conv2d(to, 3, 1, 1, false, "conv2")
+            .batch_norm("bn2")
+    };
+    let shortcut = |branch: Branch| match (from == to, stride) {
+        (true, 1) => branch,
+        _ => branch.conv2d(to, 1, stride, 0, false, "conv").batch_norm("bn"),
+    };
+    model.residual(body, shortcut, name).relu(&format!("{name}_relu"))
+}
