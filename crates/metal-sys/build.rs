@@ -1,0 +1,36 @@
+//! Makes the op codes and the layout assertions from the shim's own lists, and builds the shim:
+//! over Apple's frameworks on macOS, over `shim/headless` with the feature `headless`, and not at
+//! all elsewhere.
+
+#[path = "build/generate.rs"]
+mod generate;
+#[path = "build/shim.rs"]
+mod shim;
+
+use std::env;
+use std::error::Error;
+use std::path::PathBuf;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let manifest = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
+    let shim = manifest.join("../../shim").canonicalize()?;
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    println!("cargo::rerun-if-changed=build");
+    println!("cargo::rerun-if-changed={}", shim.display());
+    println!("cargo::rustc-check-cfg=cfg(onestep_shim)");
+
+    generate::op_codes(&shim.join("ops.def"), &out.join("op_codes.rs"))?;
+    generate::layout(&shim.join("layout.def"), &out.join("layout.rs"))?;
+
+    let macos = env::var("CARGO_CFG_TARGET_OS")? == "macos";
+    let headless = env::var_os("CARGO_FEATURE_HEADLESS").is_some();
+    if headless {
+        shim::headless(&shim)?;
+    } else if macos {
+        shim::macos(&shim)?;
+    }
+    if headless || macos {
+        println!("cargo::rustc-cfg=onestep_shim");
+    }
+    Ok(())
+}

@@ -1,0 +1,587 @@
+/*
+ * onestep: training steps on Metal through one call a step.
+ *
+ * A program (a forward graph, its loss, its parameters and the rule that updates them) is compiled
+ * once; after that each step is one call that returns before the work is done. Parameters,
+ * gradients, optimizer state and running statistics stay on the device. Scalars (the loss, metrics)
+ * come back when the device has finished, through a callback or a ticket.
+ *
+ * Conventions
+ * - Every handle is opaque. What a function gives through an `out` pointer belongs to the caller,
+ *   who releases it with the `release` function of its type; release accepts NULL.
+ * - A handle that is passed in is only borrowed; what the library needs for longer it retains, so
+ *   a caller may release a handle at any time, in any order.
+ * - A call returns NULL on success, else an owned status: see onestep_status_release. There is no
+ *   global error, no exception leaves a call, and no mistake of the caller ends the process.
+ * - A call with many arguments takes one struct, inputs first and then those marked `out`.
+ *   `struct_bytes` is the size of the struct; a size that this library does not know is refused.
+ *   Reserved fields are 0.
+ * - All sizes are in bytes unless named `elements`. Tensors are contiguous, row-major.
+ * - Handles may be used from any thread. Steps of one queue run in the order of their calls.
+ */
+#ifndef ONESTEP_H
+#define ONESTEP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The version of this interface; see onestep_abi_version. */
+#define ONESTEP_ABI_VERSION 1
+/* The most axes of a tensor. */
+#define ONESTEP_MAX_RANK 6
+/* Integer attributes of a node. */
+#define ONESTEP_NODE_INTS 24
+/* Float attributes of a node. */
+#define ONESTEP_NODE_FLOATS 2
+/* The most scalars that a step reports. */
+#define ONESTEP_MAX_REPORTS 16
+/* The most kinds of optimizer state of one tensor in the optimizer calls. */
+#define ONESTEP_MAX_OPTIMIZER_STATES 4
+/* Stands for "no value" where a node's index is optional. */
+#define ONESTEP_NO_VALUE UINT32_MAX
+
+/* A GPU. */
+typedef struct onestep_device onestep_device;
+/* Device memory. */
+typedef struct onestep_buffer onestep_buffer;
+/* An ordered queue of steps with a bounded number in flight. */
+typedef struct onestep_queue onestep_queue;
+/* A compiled program, bound to a queue and to the buffers of its state. */
+typedef struct onestep_program onestep_program;
+/* A claim on the scalars of one step. */
+typedef struct onestep_ticket onestep_ticket;
+/* Why a call failed. */
+typedef struct onestep_status onestep_status;
+
+/* ---- Enumerations. Struct fields hold them as fixed-size integers. ---- */
+
+/* What went wrong. */
+typedef enum onestep_code {
+  ONESTEP_OK = 0,
+  /* An argument that cannot be right: a null pointer, a wrong count, size or index. */
+  ONESTEP_INVALID_ARGUMENT = 1,
+  /* The device or the host has not enough memory. */
+  ONESTEP_OUT_OF_MEMORY = 2,
+  /* There is no such device, or this build has none. */
+  ONESTEP_NO_DEVICE = 3,
+  /* Right in itself, but not offered here: a dtype, a rank, an op of this system's version. */
+  ONESTEP_UNSUPPORTED = 4,
+  /* The platform's compiler refused a program. */
+  ONESTEP_COMPILE_FAILED = 5,
+  /* The device reported an error while it ran a step: lost, timed out, a fault. */
+  ONESTEP_DEVICE_ERROR = 6,
+  /* An earlier step failed; see onestep_queue_recover. */
+  ONESTEP_POISONED = 7,
+  /* An exception of the platform or a defect of this library. */
+  ONESTEP_INTERNAL = 8,
+  /* A wait ended before the step did. */
+  ONESTEP_TIMED_OUT = 9
+} onestep_code;
+
+/* Element types. */
+typedef enum onestep_dtype {
+  ONESTEP_F32 = 0,
+  ONESTEP_F16 = 1,
+  ONESTEP_BF16 = 2, /* macOS 14 and later */
+  ONESTEP_I32 = 3,
+  ONESTEP_U8 = 4
+} onestep_dtype;
+
+/* Where a buffer lies. */
+typedef enum onestep_storage {
+  /* Seen by the host too: onestep_buffer_contents is not NULL. */
+  ONESTEP_STORAGE_SHARED = 0,
+  /* Only seen by the device; read and written through a staging copy that waits. */
+  ONESTEP_STORAGE_PRIVATE = 1
+} onestep_storage;
+
+/* What a program is for. */
+typedef enum onestep_mode {
+  /* Forward, loss, backward and update. */
+  ONESTEP_TRAIN = 0,
+  /* Forward and whatever is reported, without any change of state. */
+  ONESTEP_INFER = 1
+} onestep_mode;
+
+/* How convolutions run. */
+typedef enum onestep_convolution_path {
+  /* In the compiled MPSGraph. */
+  ONESTEP_CONVOLUTION_GRAPH = 0,
+  /* Through MPSCNNConvolution and its gradients, for systems on which the graph's own aborts. Only
+   * for convolutions whose weight is a parameter; the rest stays in the graph. */
+  ONESTEP_CONVOLUTION_HYBRID = 1
+} onestep_convolution_path;
+
+/* How the update writes parameters and optimizer state. */
+typedef enum onestep_update_binding {
+  /* Results are bound to the buffers that are read: no copy. */
+  ONESTEP_UPDATE_IN_PLACE = 0,
+  /* Results go to buffers of the program's own and are copied within the same command buffer. */
+  ONESTEP_UPDATE_COPY = 1
+} onestep_update_binding;
+
+/* The ops of a graph, from ops.def: ONESTEP_OP_ADD and so on. */
+typedef enum onestep_op {
+#define ONESTEP_OP(name, code, least, most) ONESTEP_OP_##name = code,
+#include "../ops.def"
+#undef ONESTEP_OP
+  ONESTEP_OP_NONE = 0x7fffffff
+} onestep_op;
+
+/* ---- Versions, names and statuses ---- */
+
+/* ONESTEP_ABI_VERSION of the library that is linked. */
+uint32_t onestep_abi_version(void);
+
+/* The name of an op code, such as "ADD", or NULL. The text is static. */
+const char *onestep_op_name(uint32_t op);
+
+/* The code of a status; ONESTEP_OK for NULL. */
+int32_t onestep_status_code(const onestep_status *status);
+
+/* What happened, for people, in UTF-8. It lives as long as the status; "" for NULL. */
+const char *onestep_status_message(const onestep_status *status);
+
+/* Releases a status. */
+void onestep_status_release(onestep_status *status);
+
+/* ---- Devices ---- */
+
+/* What a device is and can. */
+typedef struct onestep_device_info {
+  uint64_t struct_bytes;
+  /* out: its name in UTF-8, cut to fit, ending in a zero. */
+  char name[128];
+  /* out: the largest buffer. */
+  uint64_t max_buffer_bytes;
+  /* out: how much a process should use in all. */
+  uint64_t recommended_bytes;
+  /* out: how much this process has allocated on the device. */
+  uint64_t allocated_bytes;
+  /* out: 1 where host and device share memory. */
+  uint32_t unified_memory;
+  /* out: 1 where bf16 is supported. */
+  uint32_t supports_bf16;
+} onestep_device_info;
+
+/* What was done on a device since it was opened, by all its queues. In steady state a training
+ * step adds 1 native call, 1 command buffer (more only where steps are split) and 2 encodes, and
+ * nothing else. */
+typedef struct onestep_statistics {
+  uint64_t struct_bytes;
+  /* out: calls of onestep_execute_*, onestep_*_step and onestep_queue_copy. */
+  uint64_t native_calls;
+  /* out: command buffers committed. */
+  uint64_t command_buffers;
+  /* out: compiled graphs and kernels of the hybrid path encoded; blits are not among them. */
+  uint64_t encodes;
+  /* out: times that a caller was blocked: for a free place in flight or for a result. */
+  uint64_t waits;
+  /* out: copies between host and device memory by the host. Scalars of a step are not among them. */
+  uint64_t host_copies;
+  /* out: buffers and images asked of Metal. */
+  uint64_t metal_allocations;
+  /* out: graphs compiled. */
+  uint64_t compilations;
+  /* out: steps in flight now. */
+  uint64_t in_flight;
+  /* out: the most steps that were in flight at one time. */
+  uint64_t in_flight_peak;
+} onestep_statistics;
+
+/* How many devices there are. */
+onestep_status *onestep_device_count(uint32_t *out_count);
+
+/* Opens a device; 0 is the system's default. The caller releases it with onestep_device_release. */
+onestep_status *onestep_device_open(uint32_t index, onestep_device **out_device);
+
+/* Releases a device. Its memory and queues live on until they are released too. */
+void onestep_device_release(onestep_device *device);
+
+/* Describes a device. */
+onestep_status *onestep_device_get_info(const onestep_device *device, onestep_device_info *info);
+
+/* Counts what was done so far. */
+onestep_status *onestep_device_get_statistics(const onestep_device *device,
+                                              onestep_statistics *statistics);
+
+/* ---- Buffers ----
+ * Reading, writing and filling do not look at steps in flight: the caller makes sure that none
+ * uses the buffer, for instance with onestep_queue_wait_idle. */
+
+/* Allocates a buffer of at least one byte with unspecified contents. `storage` is an
+ * onestep_storage. The caller releases it with onestep_buffer_release. */
+onestep_status *onestep_buffer_create(onestep_device *device, uint64_t bytes, uint32_t storage,
+                                      onestep_buffer **out_buffer);
+
+/* Releases a buffer. Steps in flight keep what they use. */
+void onestep_buffer_release(onestep_buffer *buffer);
+
+/* The size that was asked for, however much the device gave; 0 for NULL. */
+uint64_t onestep_buffer_bytes(const onestep_buffer *buffer);
+
+/* The onestep_storage of a buffer. */
+uint32_t onestep_buffer_storage(const onestep_buffer *buffer);
+
+/* The host's view of a shared buffer, valid as long as the buffer; NULL for a private one. */
+void *onestep_buffer_contents(onestep_buffer *buffer);
+
+/* Copies `bytes` from `data` to the buffer from `offset` on. */
+onestep_status *onestep_buffer_write(onestep_buffer *buffer, uint64_t offset, const void *data,
+                                     uint64_t bytes);
+
+/* Copies `bytes` of the buffer from `offset` on to `data`. */
+onestep_status *onestep_buffer_read(onestep_buffer *buffer, uint64_t offset, void *data,
+                                    uint64_t bytes);
+
+/* Sets `bytes` of the buffer from `offset` on to `value`. */
+onestep_status *onestep_buffer_fill(onestep_buffer *buffer, uint64_t offset, uint64_t bytes,
+                                    uint8_t value);
+
+/* ---- Queues ---- */
+
+/* Called once for each step whose call succeeded, on a thread of the platform, in the order of the
+ * steps. `context` and `tag` are those of the call. `code` is an onestep_code; `message` and `values` (the loss first, then the other reports)
+ * live only during the call; there are no values unless `code` is ONESTEP_OK. The function must
+ * neither block nor unwind, and must not call functions that wait. */
+typedef void (*onestep_completion)(void *context, uint64_t tag, int32_t code,
+                                   const char *message, const float *values, uint64_t value_count);
+
+/* Creates a queue that lets `in_flight` steps be in flight (1 to 16; 0 means 3); a further step's
+ * call waits. The caller releases it with onestep_queue_release. */
+onestep_status *onestep_queue_create(onestep_device *device, uint32_t in_flight,
+                                     onestep_queue **out_queue);
+
+/* Releases a queue. Steps in flight are finished. */
+void onestep_queue_release(onestep_queue *queue);
+
+/* Waits until no step is in flight. A failed step is no error here. */
+onestep_status *onestep_queue_wait_idle(onestep_queue *queue);
+
+/* After a training or optimizer step has failed on the device, the state it should have written is
+ * unknown, so all further steps of the queue are refused with ONESTEP_POISONED. The caller restores
+ * the state and then declares the queue good again with this call, which waits for steps in
+ * flight. */
+onestep_status *onestep_queue_recover(onestep_queue *queue);
+
+/* One copy by the device. */
+typedef struct onestep_copy {
+  onestep_buffer *source;
+  uint64_t source_offset;
+  onestep_buffer *target;
+  uint64_t target_offset;
+  uint64_t bytes;
+} onestep_copy;
+
+/* Copies between buffers by the device, in order with the queue's steps: how staging memory gets to
+ * private memory without the host. Offsets and sizes are multiples of 4. */
+typedef struct onestep_copy_args {
+  uint64_t struct_bytes;
+  onestep_queue *queue;
+  const onestep_copy *copies;
+  uint64_t copy_count;
+  /* Optional; `context` and `tag` are handed to it. */
+  onestep_completion on_complete;
+  void *context;
+  uint64_t tag;
+  /* 1: give a ticket. */
+  uint32_t want_ticket;
+  uint32_t reserved;
+  /* out: the number of the call on its queue, from 0. */
+  uint64_t serial;
+  /* out: owned; released with onestep_ticket_release. */
+  onestep_ticket *ticket;
+} onestep_copy_args;
+
+/* Submits copies. */
+onestep_status *onestep_queue_copy(onestep_copy_args *args);
+
+/* ---- Programs ---- */
+
+/* One value of a graph and the op that makes it. */
+typedef struct onestep_node {
+  /* onestep_op */
+  uint32_t op;
+  /* onestep_dtype of the result */
+  uint32_t dtype;
+  uint32_t rank;
+  uint32_t input_count;
+  /* The shape of the result; entries behind `rank` are ignored. No axis is 0. */
+  int64_t dims[ONESTEP_MAX_RANK];
+  /* Indices of nodes that come before this one. */
+  const uint32_t *inputs;
+  /* Attributes: see ops.def. */
+  int64_t ints[ONESTEP_NODE_INTS];
+  double floats[ONESTEP_NODE_FLOATS];
+  /* The elements of a CONSTANT; copied. */
+  const void *data;
+  uint64_t data_bytes;
+} onestep_node;
+
+/* A graph in SSA form: node i defines value i. */
+typedef struct onestep_graph {
+  const onestep_node *nodes;
+  uint64_t node_count;
+} onestep_graph;
+
+/* Parameters that are updated alike. They lie one behind the other in one f32 buffer, and so do
+ * their gradients and each kind of optimizer state. */
+typedef struct onestep_group {
+  /* Retained by the program. */
+  onestep_buffer *parameter;
+  /* Where the gradient goes; NULL lets the program allocate it. Retained by the program. */
+  onestep_buffer *gradient;
+  uint64_t elements;
+  /* One buffer a kind of state. Retained by the program. */
+  onestep_buffer *const *states;
+  /* The values of the update graph that each state becomes: `state_count` of them. */
+  const uint32_t *new_states;
+  uint64_t state_count;
+  /* The value of the update graph that the parameters become. */
+  uint32_t new_parameter;
+  uint32_t reserved;
+} onestep_group;
+
+/* A tensor of the model that is kept between steps but not learned, such as a running mean. */
+typedef struct onestep_state {
+  /* f32. Retained by the program. */
+  onestep_buffer *buffer;
+  /* The value of the forward graph that it becomes in a training step, or ONESTEP_NO_VALUE. */
+  uint32_t new_value;
+  uint32_t reserved;
+} onestep_state;
+
+/* A value of the forward graph that can be read after a step. */
+typedef struct onestep_output {
+  /* Where it goes; NULL lets the program allocate a shared buffer. Retained by the program. */
+  onestep_buffer *buffer;
+  uint32_t value;
+  uint32_t reserved;
+} onestep_output;
+
+typedef struct onestep_program_args {
+  uint64_t struct_bytes;
+  /* Retained by the program. */
+  onestep_queue *queue;
+  /* The forward graph with its loss. */
+  const onestep_graph *forward;
+  /* The update of all groups; NULL unless the mode is ONESTEP_TRAIN. */
+  const onestep_graph *update;
+  const onestep_group *groups;
+  uint64_t group_count;
+  const onestep_state *states;
+  uint64_t state_count;
+  const onestep_output *outputs;
+  uint64_t output_count;
+  /* f32 scalars of the forward graph that come back behind the loss. */
+  const uint32_t *reports;
+  uint64_t report_count;
+  /* f32 scalars of the update graph that come back behind those. */
+  const uint32_t *update_reports;
+  uint64_t update_report_count;
+  /* How many buffers and scalars a step takes. Scalars are shared by both graphs. */
+  uint64_t feed_count;
+  uint64_t scalar_count;
+  /* A step whose work is above this is split over several command buffers, so that a display's
+   * watchdog does not end it; 0: never. */
+  uint64_t flops_per_command_buffer;
+  /* onestep_mode */
+  uint32_t mode;
+  /* The f32 scalar of the forward graph to minimise, or ONESTEP_NO_VALUE to infer. */
+  uint32_t loss;
+  /* onestep_convolution_path */
+  uint32_t convolution_path;
+  /* onestep_update_binding */
+  uint32_t update_binding;
+  /* out: owned; released with onestep_program_release. */
+  onestep_program *program;
+} onestep_program_args;
+
+/* What a compiled program takes. */
+typedef struct onestep_program_info {
+  uint64_t struct_bytes;
+  /* out: device memory that the program owns; what the platform's compiler plans inside a compiled
+   * graph is not known. */
+  uint64_t bytes;
+  /* out: an estimate of the floating-point operations of a step. */
+  uint64_t flops;
+  /* out: compiled graphs and kernels encoded by a step. */
+  uint32_t encodes_per_step;
+  /* out: command buffers committed by a step. */
+  uint32_t command_buffers_per_step;
+  /* out: scalars that a step reports. */
+  uint32_t report_count;
+  /* out: convolutions that run through the hybrid path. */
+  uint32_t hybrid_convolutions;
+} onestep_program_info;
+
+/* Checks and compiles a program. Everything that the platform's compiler would abort on and that
+ * can be seen from the description is refused with a status. */
+onestep_status *onestep_program_compile(onestep_program_args *args);
+
+/* Releases a program. Its steps in flight are finished. */
+void onestep_program_release(onestep_program *program);
+
+/* Describes a program. */
+onestep_status *onestep_program_get_info(const onestep_program *program,
+                                         onestep_program_info *info);
+
+/* The program's own buffer of an output, by its position in the args. The caller releases it with
+ * onestep_buffer_release. */
+onestep_status *onestep_program_output(onestep_program *program, uint64_t index,
+                                       onestep_buffer **out_buffer);
+
+/* The buffer of the gradients of a group of a training program. The caller releases it with
+ * onestep_buffer_release. */
+onestep_status *onestep_program_gradient(onestep_program *program, uint64_t group,
+                                         onestep_buffer **out_buffer);
+
+/* ---- Steps ---- */
+
+typedef struct onestep_step_args {
+  uint64_t struct_bytes;
+  onestep_program *program;
+  /* One buffer for each feed, contiguous from its first byte; kept until the step is done. The host
+   * must not write them before that. */
+  onestep_buffer *const *feeds;
+  uint64_t feed_count;
+  /* One number for each scalar, copied. */
+  const float *scalars;
+  uint64_t scalar_count;
+  /* The keys of the step's random numbers. */
+  uint64_t seed;
+  uint64_t step;
+  /* Where the outputs go instead of the program's own buffers, or NULL; kept until done. */
+  onestep_buffer *const *outputs;
+  uint64_t output_count;
+  /* Optional; `context` and `tag` are handed to it. */
+  onestep_completion on_complete;
+  void *context;
+  uint64_t tag;
+  /* 1: give a ticket. */
+  uint32_t want_ticket;
+  uint32_t reserved;
+  /* out: the number of the call on its queue, from 0. */
+  uint64_t serial;
+  /* out: owned; released with onestep_ticket_release. */
+  onestep_ticket *ticket;
+} onestep_step_args;
+
+/* Submits one training step: forward, loss, backward, update. It returns before the work is done,
+ * and waits only while the queue has all its places in flight taken. On failure nothing was
+ * submitted and the callback is not called. */
+onestep_status *onestep_execute_training_step(onestep_step_args *args);
+
+/* Submits one forward pass of a program compiled with ONESTEP_INFER; as above. */
+onestep_status *onestep_execute_inference(onestep_step_args *args);
+
+/* ---- Optimizer steps ----
+ * For native programs that hold their own gradients. The formulas are PyTorch's. The graph of a set
+ * of lengths and options is compiled at the first call and kept by the queue; learning rate and step
+ * number are inputs of it. Parameters and states are updated in place. */
+
+typedef struct onestep_optimizer_tensor {
+  /* f32, `elements` long; updated. */
+  onestep_buffer *parameter;
+  /* f32, `elements` long; only read. */
+  onestep_buffer *gradient;
+  /* f32, `elements` long; updated. Which are there is said at each optimizer; the rest is NULL. */
+  onestep_buffer *states[ONESTEP_MAX_OPTIMIZER_STATES];
+  uint64_t elements;
+} onestep_optimizer_tensor;
+
+/* What all optimizer calls have in common. */
+typedef struct onestep_optimizer_call {
+  onestep_queue *queue;
+  const onestep_optimizer_tensor *tensors;
+  uint64_t tensor_count;
+  /* The number of the step, from 1. */
+  uint64_t step;
+  /* Optional; `context` and `tag` are handed to it. */
+  onestep_completion on_complete;
+  void *context;
+  uint64_t tag;
+  double lr;
+  double weight_decay;
+  /* 1: give a ticket. */
+  uint32_t want_ticket;
+  uint32_t reserved;
+  /* out: the number of the call on its queue, from 0. */
+  uint64_t serial;
+  /* out: owned; released with onestep_ticket_release. */
+  onestep_ticket *ticket;
+} onestep_optimizer_call;
+
+/* SGD. states: momentum_buffer where momentum is not 0. */
+typedef struct onestep_sgd_args {
+  uint64_t struct_bytes;
+  onestep_optimizer_call call;
+  double momentum;
+  double dampening;
+  uint32_t nesterov;
+  uint32_t reserved;
+} onestep_sgd_args;
+
+/* Adam and AdamW. states: exp_avg, exp_avg_sq and, with amsgrad, max_exp_avg_sq. */
+typedef struct onestep_adam_args {
+  uint64_t struct_bytes;
+  onestep_optimizer_call call;
+  double beta1;
+  double beta2;
+  double eps;
+  /* 1: AdamW, whose weight decay does not pass through the moments. */
+  uint32_t decoupled_weight_decay;
+  uint32_t amsgrad;
+} onestep_adam_args;
+
+/* RMSprop. states: square_avg, then momentum_buffer where momentum is not 0, then grad_avg with
+ * centered. */
+typedef struct onestep_rmsprop_args {
+  uint64_t struct_bytes;
+  onestep_optimizer_call call;
+  double alpha;
+  double eps;
+  double momentum;
+  uint32_t centered;
+  uint32_t reserved;
+} onestep_rmsprop_args;
+
+onestep_status *onestep_sgd_step(onestep_sgd_args *args);
+onestep_status *onestep_adam_step(onestep_adam_args *args);
+onestep_status *onestep_rmsprop_step(onestep_rmsprop_args *args);
+
+/* ---- Tickets ---- */
+
+/* What a step reported. */
+typedef struct onestep_ticket_result {
+  uint64_t struct_bytes;
+  /* out: the number of the call on its queue. */
+  uint64_t serial;
+  /* out: 1 once the step is done. */
+  uint32_t done;
+  /* out: how many values there are. */
+  uint32_t value_count;
+  /* out: the loss, then the program's reports, then the update's. */
+  float values[ONESTEP_MAX_REPORTS];
+} onestep_ticket_result;
+
+/* Looks at a step without waiting. A step that failed gives its error. */
+onestep_status *onestep_ticket_poll(onestep_ticket *ticket, onestep_ticket_result *result);
+
+/* Waits for a step, at most `timeout_ms` milliseconds; UINT64_MAX waits without a limit. A step
+ * that failed gives its error. */
+onestep_status *onestep_ticket_wait(onestep_ticket *ticket, uint64_t timeout_ms,
+                                    onestep_ticket_result *result);
+
+/* Releases a ticket. The step goes on. */
+void onestep_ticket_release(onestep_ticket *ticket);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* ONESTEP_H */
