@@ -1,0 +1,220 @@
+//! Checkpoints: exact resumption, and what happens to broken ones.
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+
+use onestep_layers::ModelBuilder;
+use onestep_trainer::{
+    Checkpoints, EarlyStoppingConfig, Trainer, TrainerBuilder, TrainerConfig, TrainerError,
+    checkpoint,
+};
+use support::{StopAt, executor, halves, small_config, stateful_model, trainer};
+
+/// Dropout, batch normalisation, shuffling, augmentation, momentum, clipping: all that has a past.
+fn config(schedule: &str) -> TrainerConfig {
+    TrainerConfig {
+        epochs: 3,
+        schedule: schedule.parse().unwrap(),
+        optimizer: "adamw".parse().unwrap(),
+        clip: Some(onestep_optimizer::Clip::Norm(1.0)),
+        augmentation: "crop=1,flip=0.5".into(),
+        seed: 11,
+        // Nothing stops early, but what is remembered must survive.
+        early_stopping: Some(EarlyStoppingConfig {
+            patience: 99,
+            restore_best: false,
+            ..Default::default()
+        }),
+        ..small_config()
+    }
+}
+
+fn state_of(trainer: &mut Trainer, folder: &Path) -> Vec<u8> {
+    trainer.save(folder).unwrap();
+    fs::read(folder.join(checkpoint::STATE)).unwrap()
+}
+
+#[test]
+fn resuming_in_the_middle_of_an_epoch_is_exact() {
+    let folder = tempfile::tempdir().unwrap();
+    let (last, a, b) =
+        (folder.path().join("last"), folder.path().join("a"), folder.path().join("b"));
+    for schedule in ["constant", "one-cycle", "cosine", "reduce-on-plateau:0.5:0"] {
+        let mut whole = trainer(stateful_model(), config(schedule));
+        let whole_history = whole.fit(halves(36), Some(halves(20)), &mut []).unwrap();
+
+        // 36 samples are five batches of 8: step 8 lies in the second epoch.
+        let mut killed = trainer(stateful_model(), config(schedule));
+        let mut checkpoints = Checkpoints::new(&last).every_steps(4);
+        killed.fit(halves(36), Some(halves(20)), &mut [&mut checkpoints, &mut StopAt(9)]).unwrap();
+        drop(killed);
+
+        let mut resumed =
+            TrainerBuilder::load(&last).unwrap().executor(executor()).build().unwrap();
+        assert_eq!((resumed.progress().epoch, resumed.progress().batch), (1, 3));
+        assert_eq!(resumed.progress().step, 8);
+        let history = resumed.fit(halves(36), Some(halves(20)), &mut []).unwrap();
+        assert_eq!(history.steps, 7);
+        assert!(state_of(&mut resumed, &a) == state_of(&mut whole, &b), "{schedule}");
+        for (one, other) in history.epochs.iter().zip(&whole_history.epochs) {
+            assert_eq!((one.train, one.validation), (other.train, other.validation), "{schedule}");
+            assert_eq!(one.learning_rate, other.learning_rate, "{schedule}");
+        }
+        let memory = |trainer: &Trainer| {
+            trainer.recall::<serde_json::Value>("early_stopping").unwrap().unwrap()
+        };
+        assert_eq!(memory(&resumed), memory(&whole), "{schedule}");
+    }
+}
+
+/// A checkpoint of a trained model.
+fn saved(folder: &Path) -> Trainer {
+    let mut trainer = trainer(stateful_model(), small_config());
+    trainer.fit(halves(16), None, &mut []).unwrap();
+    trainer.save(folder).unwrap();
+    trainer
+}
+
+fn load(folder: &Path) -> Result<Trainer, TrainerError> {
+    TrainerBuilder::load(folder)?.executor(executor()).build()
+}
+
+#[test]
+fn what_is_broken_is_named() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("run");
+    saved(&folder);
+    load(&folder).unwrap();
+    let broken = |name: &str, change: &dyn Fn(Vec<u8>) -> Option<Vec<u8>>| {
+        let path = folder.join(name);
+        let content = fs::read(&path).unwrap();
+        match change(content.clone()) {
+            Some(changed) => fs::write(&path, changed).unwrap(),
+            None => fs::remove_file(&path).unwrap(),
+        }
+        let error = load(&folder).unwrap_err().to_string();
+        fs::write(&path, content).unwrap();
+        assert!(error.contains(name), "{error}");
+        error
+    };
+    for name in [
+        checkpoint::STATE,
+        checkpoint::WEIGHTS,
+        checkpoint::MODEL,
+        checkpoint::TRAINER,
+        checkpoint::PROGRESS,
+    ] {
+        let missing = broken(name, &|_| None);
+        assert!(missing.contains("cannot read the file"), "{missing}");
+        let half = broken(name, &|content| Some(content[..content.len() / 2].to_vec()));
+        assert!(half.contains("not a usable checkpoint"), "{half}");
+        broken(name, &|_| Some(Vec::new()));
+    }
+    let flipped = broken(checkpoint::STATE, &|mut content| {
+        *content.last_mut().unwrap() ^= 1;
+        Some(content)
+    });
+    assert!(flipped.contains("its content is not what was written"), "{flipped}");
+    let version = broken(checkpoint::PROGRESS, &|content| {
+        let text = String::from_utf8(content).unwrap();
+        Some(text.replace("\"format_version\": 1", "\"format_version\": 9").into_bytes())
+    });
+    assert!(version.contains("expected format version 1, got 9"), "{version}");
+    load(&folder).unwrap();
+}
+
+#[test]
+fn a_checkpoint_of_another_model_changes_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("run");
+    saved(&folder);
+    let other = ModelBuilder::new([1, 4, 4]).name("other").flatten("f").dense(2, true, "fc").spec();
+    let mut trainer = trainer(other, small_config());
+    let before = trainer.snapshot().unwrap();
+    let error = trainer.restore(&folder).unwrap_err();
+    assert!(matches!(error, TrainerError::OtherModel { .. }), "{error}");
+    let text = error.to_string();
+    assert!(text.contains("`other`") && text.contains("`stateful`"), "{text}");
+    let error = trainer.load_weights(folder.join(checkpoint::WEIGHTS)).unwrap_err().to_string();
+    assert!(error.contains("tensor `"), "{error}");
+    assert_eq!(trainer.snapshot().unwrap(), before);
+}
+
+#[test]
+fn weights_can_be_taken_alone() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("run");
+    let mut first = saved(&folder);
+    let mut second = trainer(stateful_model(), TrainerConfig { seed: 5, ..small_config() });
+    assert_ne!(first.snapshot().unwrap(), second.snapshot().unwrap());
+    second.load_weights(folder.join(checkpoint::WEIGHTS)).unwrap();
+    assert_eq!(first.snapshot().unwrap(), second.snapshot().unwrap());
+    let bytes = fs::read(folder.join(checkpoint::WEIGHTS)).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let mut names: Vec<String> = file.names().iter().map(|name| (*name).to_owned()).collect();
+    names.sort();
+    let wanted = [
+        "bn1.bias",
+        "bn1.running_mean",
+        "bn1.running_var",
+        "bn1.weight",
+        "fc1.bias",
+        "fc1.weight",
+        "fc2.bias",
+        "fc2.weight",
+    ];
+    assert_eq!(names, wanted);
+}
+
+#[test]
+fn a_crash_between_two_renames_loses_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("run");
+    saved(&folder);
+    // As a crash would leave it: the old one set aside, the new one not yet there.
+    fs::rename(&folder, root.path().join(".run.previous")).unwrap();
+    let mut trainer = load(&folder).unwrap();
+    trainer.save(&folder).unwrap();
+    assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1, "nothing is left beside it");
+    assert_eq!(checkpoint::locate(root.path(), &["best", "run"]), folder);
+}
+
+#[test]
+fn other_peoples_files_are_not_replaced() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("run");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("thesis.txt"), "precious").unwrap();
+    let mut trainer = trainer(stateful_model(), small_config());
+    let error = trainer.save(&folder).unwrap_err().to_string();
+    assert!(error.contains("thesis.txt"), "{error}");
+    assert_eq!(fs::read_to_string(folder.join("thesis.txt")).unwrap(), "precious");
+
+    let blocked = root.path().join("run/thesis.txt/checkpoint");
+    let error = trainer.save(&blocked).unwrap_err().to_string();
+    assert!(error.contains("thesis.txt") && error.contains("make the folder"), "{error}");
+    assert_eq!(trainer.last_checkpoint(), None);
+}
+
+#[test]
+fn a_state_that_is_not_finite_is_not_saved() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("run");
+    let mut trainer = saved(&folder);
+    let before = fs::read(folder.join(checkpoint::STATE)).unwrap();
+    trainer.set_parameter("fc2.bias", &[0.0, f32::NAN]).unwrap();
+    let error = trainer.save(&folder).unwrap_err();
+    assert!(matches!(&error, TrainerError::BadState { tensor, .. } if tensor == "fc2.bias"));
+    assert_eq!(fs::read(folder.join(checkpoint::STATE)).unwrap(), before);
+}
+
+#[test]
+fn the_middle_of_an_epoch_belongs_to_its_data() {
+    let mut trainer = trainer(stateful_model(), small_config());
+    trainer.fit(halves(36), None, &mut [&mut StopAt(2)]).unwrap();
+    let error = trainer.fit(halves(40), None, &mut []).unwrap_err().to_string();
+    assert!(error.contains("36 samples of halves") && error.contains("40 samples"), "{error}");
+    trainer.fit(halves(36), None, &mut []).unwrap();
+}
