@@ -1,0 +1,1 @@
+//! The Metal executor of onestep.
