@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 
 use onestep_engine::ops::{Binary, Compare, Unary};
 
-use crate::simd::{MAX_LANES, Simd, Task, math};
+use crate::simd::{Simd, Task, load_tail, math, store_tail};
 
 /// Where a loop takes its operand from.
 pub(super) trait Source: Copy {
@@ -39,12 +39,8 @@ impl Source for Elements {
 
     #[inline(always)]
     unsafe fn tail<S: Simd>(self, i: usize, count: usize) -> S::V {
-        let mut lanes = [0.0f32; MAX_LANES];
         // SAFETY: the caller vouches for the elements.
-        unsafe {
-            std::ptr::copy_nonoverlapping(self.0.add(i), lanes.as_mut_ptr(), count);
-            S::load(lanes.as_ptr())
-        }
+        unsafe { load_tail::<S>(self.0.add(i), count, 0.0) }
     }
 }
 
@@ -59,17 +55,6 @@ impl Source for Number {
     unsafe fn tail<S: Simd>(self, _: usize, _: usize) -> S::V {
         // SAFETY: the caller vouches for the instructions.
         unsafe { S::splat(self.0) }
-    }
-}
-
-/// Writes the first `count` lanes.
-#[inline(always)]
-unsafe fn store_tail<S: Simd>(to: *mut f32, v: S::V, count: usize) {
-    let mut lanes = [0.0f32; MAX_LANES];
-    // SAFETY: a vector has at most `MAX_LANES` lanes; the caller vouches for `count` elements.
-    unsafe {
-        S::store(lanes.as_mut_ptr(), v);
-        std::ptr::copy_nonoverlapping(lanes.as_ptr(), to, count);
     }
 }
 
@@ -180,7 +165,16 @@ functions! {
     MulAdd(a, b, c) = S::fma(a, b, c);
     MulSub(a, b, c) = S::fma(a, b, math::neg::<S>(c));
     NegMulAdd(a, b, c) = S::fma(math::neg::<S>(a), b, c);
-    First(a, _b, _c) = a;
+}
+
+/// The first operand itself.
+struct First;
+
+impl Function for First {
+    #[inline(always)]
+    unsafe fn apply<S: Simd>(a: S::V, _: S::V, _: S::V) -> S::V {
+        a
+    }
 }
 
 /// An operand whose kind is known only at run time.

@@ -1,6 +1,78 @@
+//! The ops that are no elementwise functions, one file a family.
+
+mod argmax;
+mod conv;
+mod cross_entropy;
+mod gather;
+mod matmul;
+mod micro;
+mod pack;
+mod pooling;
+mod rows;
+mod softmax;
+#[cfg(test)]
+mod tests;
+
 use onestep_engine::EngineError;
 use onestep_engine::ops::Op;
 use onestep_engine::plan::Place;
-use crate::native::*;
+
+use self::pooling::Pooling;
+use crate::native::{Native, Regions, unsupported};
 use crate::simd::Level;
-pub(crate) fn lower(op: &Op, _inputs: &[Place], _output: &Place, _regions: Regions, _threads: usize, _level: Level) -> Result<Box<dyn Native>, EngineError> { Err(unsupported(op.name(), "todo")) }
+
+/// Lowers an op to a native kernel.
+///
+/// # Errors
+/// An op that only a fused kernel computes, a dtype that is not computed in, or operands that break
+/// the plan's rules.
+pub(crate) fn lower(
+    op: &Op,
+    inputs: &[Place],
+    output: &Place,
+    regions: Regions,
+    threads: usize,
+    level: Level,
+) -> Result<Box<dyn Native>, EngineError> {
+    let machine = (threads, level);
+    let pool = |pooling, window| pooling::lower(pooling, window, inputs, output, regions, threads);
+    match op {
+        Op::MatMul(op) => matmul::lower(op, inputs, output, regions, machine),
+        Op::Conv(op) => conv::lower(&op.window, inputs, output, regions, machine),
+        Op::ConvInputGrad(op) => {
+            conv::lower_input_grad(&op.window, inputs, output, regions, machine)
+        }
+        Op::ConvWeightGrad(op) => {
+            conv::lower_weight_grad(&op.window, inputs, output, regions, machine)
+        }
+        Op::MaxPool(op) => pool(Pooling::Max, op.window),
+        Op::MaxPoolGrad(op) => pool(Pooling::MaxGrad, op.window),
+        Op::SumPool(op) => pool(Pooling::Sum, op.window),
+        Op::SumPoolGrad(op) => pool(Pooling::SumGrad, op.window),
+        Op::ArgMax(op) => argmax::lower(op.axis, inputs, output, regions, threads),
+        Op::Gather(_) => gather::lower(inputs, output, regions, threads),
+        Op::ScatterAdd(_) => gather::lower_scatter(inputs, output, regions, threads),
+        Op::Softmax(_) => softmax::lower(false, inputs, output, regions, threads),
+        Op::LogSoftmax(_) => softmax::lower(true, inputs, output, regions, threads),
+        Op::CrossEntropy(op) => {
+            cross_entropy::lower(op.label_smoothing, inputs, output, regions, threads)
+        }
+        Op::CrossEntropyGrad(op) => {
+            cross_entropy::lower_gradient(op.label_smoothing, inputs, output, regions, threads)
+        }
+        Op::Leaf(_) | Op::Constant(_) => Err(unsupported(op.name(), "it computes nothing")),
+        Op::Unary(_)
+        | Op::Binary(_)
+        | Op::Compare(_)
+        | Op::Select(_)
+        | Op::Cast(_)
+        | Op::RandomUniform(_)
+        | Op::Reduce(_) => Err(unsupported(op.name(), "it is part of fused kernels only")),
+        Op::Reshape(_)
+        | Op::Permute(_)
+        | Op::Broadcast(_)
+        | Op::Slice(_)
+        | Op::Concat(_)
+        | Op::Pad(_) => Err(unsupported(op.name(), "the plan turns it into views")),
+    }
+}

@@ -4,6 +4,7 @@
 //! that was compiled for the instruction set; everything below must be `#[inline(always)]` or go
 //! through [`Simd::call`], so that it is compiled for it too.
 
+mod fold;
 pub(crate) mod math;
 #[cfg(target_arch = "aarch64")]
 mod neon;
@@ -18,6 +19,7 @@ mod v4;
 
 use std::fmt;
 
+pub(crate) use fold::fold;
 pub(crate) use philox::{RandomKey, fill_uniform};
 
 /// The most lanes of any instruction set.
@@ -116,6 +118,34 @@ pub(crate) struct Tile {
     pub(crate) rows: usize,
 }
 
+/// The vector of the `count` elements at `from`, fewer than there are lanes, and `rest` behind.
+///
+/// # Safety
+/// The machine has `S`, and the elements are there.
+#[inline(always)]
+pub(crate) unsafe fn load_tail<S: Simd>(from: *const f32, count: usize, rest: f32) -> S::V {
+    let mut lanes = [rest; MAX_LANES];
+    // SAFETY: a vector has at most `MAX_LANES` lanes; the caller vouches for the elements.
+    unsafe {
+        std::ptr::copy_nonoverlapping(from, lanes.as_mut_ptr(), count);
+        S::load(lanes.as_ptr())
+    }
+}
+
+/// Writes the first `count` lanes.
+///
+/// # Safety
+/// The machine has `S`, and there is room for `count` elements, fewer than there are lanes.
+#[inline(always)]
+pub(crate) unsafe fn store_tail<S: Simd>(to: *mut f32, v: S::V, count: usize) {
+    let mut lanes = [0.0f32; MAX_LANES];
+    // SAFETY: as for `load_tail`.
+    unsafe {
+        S::store(lanes.as_mut_ptr(), v);
+        std::ptr::copy_nonoverlapping(lanes.as_ptr(), to, count);
+    }
+}
+
 /// The most vectors side by side in a matrix product's tile.
 pub(crate) const VECTORS: usize = 3;
 
@@ -160,6 +190,8 @@ pub(crate) unsafe trait Simd: Copy + Send + Sync + 'static {
     unsafe fn splat(x: f32) -> Self::V;
     unsafe fn load(from: *const f32) -> Self::V;
     unsafe fn store(to: *mut f32, v: Self::V);
+    /// Writes lanes `from..end` to where a whole store to `to` would put them.
+    unsafe fn store_lanes(to: *mut f32, v: Self::V, from: usize, end: usize);
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn sub(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn mul(a: Self::V, b: Self::V) -> Self::V;

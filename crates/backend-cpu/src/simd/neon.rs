@@ -50,6 +50,17 @@ unsafe impl Simd for Neon {
         unsafe { vst1q_f32(to, v) }
     }
     #[inline(always)]
+    unsafe fn store_lanes(to: *mut f32, v: float32x4_t, from: usize, end: usize) {
+        let mut lanes = [0.0f32; 4];
+        // SAFETY: the caller vouches for these lanes' elements.
+        unsafe {
+            Self::store(lanes.as_mut_ptr(), v);
+            for lane in from..end {
+                to.wrapping_add(lane).write(lanes[lane]);
+            }
+        }
+    }
+    #[inline(always)]
     unsafe fn add(a: float32x4_t, b: float32x4_t) -> float32x4_t {
         unsafe { vaddq_f32(a, b) }
     }

@@ -45,6 +45,17 @@ unsafe impl Simd for Portable {
         unsafe { to.cast::<[f32; 4]>().write_unaligned(v) }
     }
     #[inline(always)]
+    unsafe fn store_lanes(to: *mut f32, v: [f32; 4], from: usize, end: usize) {
+        let mut lanes = [0.0f32; 4];
+        // SAFETY: the caller vouches for these lanes' elements.
+        unsafe {
+            Self::store(lanes.as_mut_ptr(), v);
+            for lane in from..end {
+                to.wrapping_add(lane).write(lanes[lane]);
+            }
+        }
+    }
+    #[inline(always)]
     unsafe fn add(a: [f32; 4], b: [f32; 4]) -> [f32; 4] {
         map2(a, b, |a, b| a + b)
     }

@@ -48,6 +48,15 @@ unsafe impl Simd for V3 {
         unsafe { _mm256_storeu_ps(to, v) }
     }
     #[inline(always)]
+    unsafe fn store_lanes(to: *mut f32, v: __m256, from: usize, end: usize) {
+        unsafe {
+            let lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+            let not_before = _mm256_cmpgt_epi32(lane, _mm256_set1_epi32(from as i32 - 1));
+            let not_after = _mm256_cmpgt_epi32(_mm256_set1_epi32(end as i32), lane);
+            _mm256_maskstore_ps(to, _mm256_and_si256(not_before, not_after), v);
+        }
+    }
+    #[inline(always)]
     unsafe fn add(a: __m256, b: __m256) -> __m256 {
         unsafe { _mm256_add_ps(a, b) }
     }

@@ -1,0 +1,322 @@
+//! The convolution and the gradient in its input: sums over channels and window elements, as
+//! products of packed weights with the planes.
+
+use onestep_engine::plan::Place;
+use onestep_engine::EngineError;
+
+use super::Problem;
+use super::geometry::{Pass, Segment, Unit, Units, Vector};
+use super::passes::Passes;
+use super::planes::{Pictures, PlaneLayout};
+use crate::kernels::micro::{Destination, MAX_ROWS, Rows, TileBuffer, product};
+use crate::native::{
+    ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, part, tasks_for,
+};
+use crate::pool::{Pool, TaskPanicked, Turn};
+use crate::simd::{Level, MAX_LANES, Simd, Task, Tile, VECTORS};
+
+/// Where the weight of (row, channel, kernel element) lies.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct WeightLayout {
+    pub(super) group: usize,
+    pub(super) row: usize,
+    pub(super) channel: usize,
+}
+
+/// Sums over channels and window elements, for each row (output channel) of each group.
+#[derive(Debug)]
+pub(super) struct SumsKernel {
+    layout: PlaneLayout,
+    passes: Vec<Pass>,
+    units: Units,
+    groups: usize,
+    /// Summed channels and result rows of a group.
+    channels: usize,
+    rows: usize,
+    /// The result's height and width.
+    out_size: [usize; 2],
+    weight_layout: WeightLayout,
+    source: Address,
+    weight: Address,
+    out: Address,
+    tile: Tile,
+    /// Panels of result rows, and into how many parts they are split.
+    panels: usize,
+    parts: usize,
+    packers: usize,
+}
+
+/// Operands of [`SumsKernel::new`].
+pub(super) struct Operands<'a> {
+    pub(super) source: &'a Place,
+    pub(super) weight: &'a Place,
+    pub(super) out: &'a Place,
+}
+
+impl SumsKernel {
+    pub(super) fn new(
+        problem: &Problem,
+        mut passes: Passes,
+        weight_layout: WeightLayout,
+        (channels, rows): (usize, usize),
+        operands: &Operands<'_>,
+        regions: Regions,
+        (threads, level): (usize, Level),
+    ) -> Result<Self, EngineError> {
+        let tile = level.tile();
+        let out_size = [operands.out.shape[2], operands.out.shape[3]];
+        let taps = problem.kernel[0] * problem.kernel[1];
+        let cost = problem.batch * problem.groups * rows * channels * taps
+            * operands.source.shape[2].max(out_size[0])
+            * operands.source.shape[3].max(out_size[1])
+            / tile.lanes;
+        let tasks = tasks_for(cost, threads);
+        let units = passes.cut(problem.batch, channels, tasks, tile.lanes);
+        let panels = rows.div_ceil(tile.rows);
+        let most = units.count() * problem.groups;
+        let parts = tasks.div_ceil(most.max(1)).clamp(1, panels.max(1));
+        let mut kernel = SumsKernel {
+            layout: passes.layout,
+            passes: passes.passes,
+            units,
+            groups: problem.groups,
+            channels,
+            rows,
+            out_size,
+            weight_layout,
+            source: regions.address(operands.source)?,
+            weight: regions.address(operands.weight)?,
+            out: regions.address(operands.out)?,
+            tile,
+            panels,
+            parts,
+            packers: 1,
+        };
+        if tasks > 1 {
+            kernel.packers = tasks_for(4 * kernel.packed(), threads);
+        }
+        Ok(kernel)
+    }
+
+    /// Elements of a packed panel of one pass.
+    fn panel(&self, pass: &Pass) -> usize {
+        self.channels * pass.taps.len() * self.tile.rows
+    }
+
+    /// Elements of all packed weights.
+    fn packed(&self) -> usize {
+        let group: usize = self.passes.iter().map(|p| self.panel(p) * self.panels).sum();
+        self.groups * group
+    }
+
+    /// Elements of packed weights before a group's pass.
+    fn packed_before(&self, group: usize, pass: usize) -> usize {
+        let before: usize =
+            self.passes[..pass].iter().map(|p| self.panel(p) * self.panels).sum();
+        group * (self.packed() / self.groups.max(1)) + before
+    }
+}
+
+impl Native for SumsKernel {
+    fn scratch(&self) -> ScratchNeed {
+        let bytes = |elements: usize| (elements * size_of::<f32>()).next_multiple_of(ALIGNMENT);
+        ScratchNeed {
+            shared: bytes(self.packed()),
+            worker: bytes(self.layout.elements(self.channels)),
+        }
+    }
+
+    unsafe fn run(&self, context: &Context<'_>, pool: &mut Pool) -> Result<(), TaskPanicked> {
+        let panels = self.groups * self.panels;
+        pool.run(self.packers, &|turn: Turn| {
+            let (from, to) = part(panels, self.packers, turn.task, 1);
+            // SAFETY: the caller vouches for the context; each panel belongs to one task.
+            unsafe { context.level.run(PackWeights { kernel: self, context, from, to }) };
+        })?;
+        pool.run(self.units.count() * self.groups * self.parts, &|turn: Turn| {
+            // SAFETY: as above; each unit's rows of the result belong to one task.
+            unsafe { context.level.run(SumUnit { kernel: self, context, turn }) };
+        })
+    }
+}
+
+/// Packs panels `from..to` of all groups, for all passes.
+struct PackWeights<'a> {
+    kernel: &'a SumsKernel,
+    context: &'a Context<'a>,
+    from: usize,
+    to: usize,
+}
+
+impl Task for PackWeights<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let k = self.kernel;
+        let weight = self.context.floats(k.weight);
+        let scratch = self.context.shared_scratch().cast::<f32>();
+        for index in self.from..self.to {
+            let (group, panel) = (index / k.panels, index % k.panels);
+            let first = panel * S::ROWS;
+            let count = S::ROWS.min(k.rows - first);
+            for (p, pass) in k.passes.iter().enumerate() {
+                // SAFETY: the weight has the rows, channels and elements; the scratch memory has a
+                // place for the panel.
+                unsafe {
+                    let mut to =
+                        scratch.add(k.packed_before(group, p) + panel * k.panel(pass));
+                    let layout = &k.weight_layout;
+                    let from = weight.add(group * layout.group + first * layout.row);
+                    for channel in 0..k.channels {
+                        for &element in &pass.elements {
+                            let from = from.add(channel * layout.channel + element);
+                            for r in 0..S::ROWS {
+                                *to.add(r) = if r < count { *from.add(r * layout.row) } else { 0.0 };
+                            }
+                            to = to.add(S::ROWS);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// One unit of one group, for a part of the result's rows.
+struct SumUnit<'a> {
+    kernel: &'a SumsKernel,
+    context: &'a Context<'a>,
+    turn: Turn,
+}
+
+impl Task for SumUnit<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let k = self.kernel;
+        let (rest, part_index) = (self.turn.task / k.parts, self.turn.task % k.parts);
+        let (unit, group) = (k.units.unit(rest / k.groups), rest % k.groups);
+        let panels = part(k.panels, k.parts, part_index, 1);
+        let size = k.layout.source[0] * k.layout.source[1];
+        let image = k.groups * k.channels * size;
+        let planes = self.context.worker_scratch(self.turn.worker).cast::<f32>();
+        // SAFETY: the operands have these pictures and rows; the scratch memory fits the planes.
+        unsafe {
+            let source = self.context.floats(k.source);
+            let pictures = Pictures {
+                data: source.add(unit.first_image * image + group * k.channels * size),
+                image,
+                channels: k.channels,
+                count: unit.images,
+                first: unit.first_row,
+            };
+            k.layout.fill(pictures, planes);
+            for (index, pass) in k.passes.iter().enumerate() {
+                let weights = self.context.shared_scratch().cast::<f32>();
+                let weights = weights.add(k.packed_before(group, index));
+                let place = Results { kernel: k, pass, unit: &unit, group };
+                let out = self.context.floats(k.out);
+                for vectors in pass.vectors_of(&unit).chunks(VECTORS) {
+                    for panel in panels.0..panels.1 {
+                        let left = weights.add(panel * k.panel(pass));
+                        place.tile::<S>(left, planes, vectors, panel, out);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Where the results of a pass over a unit go.
+struct Results<'a> {
+    kernel: &'a SumsKernel,
+    pass: &'a Pass,
+    unit: &'a Unit,
+    group: usize,
+}
+
+impl Results<'_> {
+    /// The result's element for a segment's first lane, in row `row` of the group.
+    #[inline(always)]
+    fn element(&self, segment: &Segment, row: usize) -> usize {
+        let (k, pass) = (self.kernel, self.pass);
+        let image = self.unit.first_image + segment.image;
+        let y = (self.unit.first_row + segment.row) * pass.step[0] + pass.origin[0];
+        let x = segment.column * pass.step[1] + pass.origin[1];
+        let channel = (image * k.groups + self.group) * k.rows + row;
+        (channel * k.out_size[0] + y) * k.out_size[1] + x
+    }
+
+    /// Computes up to three vectors of a panel's rows.
+    #[inline(always)]
+    unsafe fn tile<S: Simd>(
+        &self,
+        left: *const f32,
+        planes: *const f32,
+        vectors: &[Vector],
+        panel: usize,
+        out: *mut f32,
+    ) {
+        let (k, pass) = (self.kernel, self.pass);
+        let first = panel * S::ROWS;
+        let rows = S::ROWS.min(k.rows - first);
+        let size = k.out_size[0] * k.out_size[1];
+        let at = |v: usize| vectors.get(v).map_or(planes, |v| planes.wrapping_add(v.at));
+        let right = Rows {
+            vectors: [at(0), at(1), at(2)],
+            channels: k.channels,
+            plane: k.layout.channel(),
+            taps: &pass.taps,
+        };
+        let shape = (rows, vectors.len());
+        // SAFETY: the planes hold whole vectors from each of these on, the panel its weights, and
+        // the result all rows and columns of the unit.
+        unsafe {
+            if pass.step[1] == 1 && vectors.iter().all(|v| v.whole) {
+                let column = |v: usize| {
+                    vectors.get(v).map_or(0, |v| self.element(&pass.segments[v.segments.0], first))
+                };
+                let columns = [column(0), column(1), column(2)];
+                let to = Destination { to: out, row: size, columns, accumulate: false };
+                product::<S>(shape, left, right, to);
+                return;
+            }
+            let mut buffer: TileBuffer = [0.0; MAX_ROWS * VECTORS * MAX_LANES];
+            let row = VECTORS * S::LANES;
+            let columns = [0, S::LANES, 2 * S::LANES];
+            let from = buffer.as_mut_ptr();
+            let to = Destination { to: from, row, columns, accumulate: false };
+            product::<S>(shape, left, right, to);
+            for (v, vector) in vectors.iter().enumerate() {
+                for segment in &pass.segments[vector.segments.0..vector.segments.1] {
+                    if segment.image >= self.unit.images {
+                        continue;
+                    }
+                    let to = out.add(self.element(segment, first));
+                    for r in 0..rows {
+                        let from = from.add(r * row + v * S::LANES);
+                        scatter::<S>(from, segment, to.add(r * size), pass.step[1]);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Writes a segment's lanes `step` elements apart.
+#[inline(always)]
+unsafe fn scatter<S: Simd>(from: *const f32, segment: &Segment, to: *mut f32, step: usize) {
+    // SAFETY: the caller vouches for the elements.
+    unsafe {
+        if step == 1 {
+            let start = to.wrapping_sub(segment.from);
+            S::store_lanes(start, S::load(from), segment.from, segment.end);
+        } else {
+            for lane in segment.from..segment.end {
+                *to.add((lane - segment.from) * step) = *from.add(lane);
+            }
+        }
+    }
+}

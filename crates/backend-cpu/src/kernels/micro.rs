@@ -1,0 +1,210 @@
+//! The inner loops of matrix products: a tile of results in registers.
+
+use crate::simd::{MAX_LANES, Simd, Task, VECTORS};
+
+/// Rows of the largest tile of any instruction set.
+pub(super) const MAX_ROWS: usize = 8;
+
+/// A buffer for a whole tile.
+pub(super) type TileBuffer = [f32; MAX_ROWS * VECTORS * MAX_LANES];
+
+/// The right-hand rows of a tile. Row `(channel, tap)` of vector `v` starts at
+/// `vectors[v] + channel * plane + taps[tap]`: packed panels, plain matrices and the windows of a
+/// convolution are all of this form.
+#[derive(Clone, Copy)]
+pub(super) struct Rows<'a> {
+    pub(super) vectors: [*const f32; VECTORS],
+    pub(super) channels: usize,
+    /// Elements from one channel to the next.
+    pub(super) plane: usize,
+    pub(super) taps: &'a [usize],
+}
+
+/// Where a tile goes: vector `v` of row `r` to `to + r * row + columns[v]`.
+#[derive(Clone, Copy)]
+pub(super) struct Destination {
+    pub(super) to: *mut f32,
+    /// Elements from one row to the next.
+    pub(super) row: usize,
+    pub(super) columns: [usize; VECTORS],
+    /// Adds to what is there.
+    pub(super) accumulate: bool,
+}
+
+/// `R` rows times `N` vectors: `to[r][v] (+)= sum over k of left[k][r] * right[k][v]`.
+struct Product<'a, const R: usize, const N: usize> {
+    /// `S::ROWS` numbers for each k, of which `R` are used.
+    left: *const f32,
+    right: Rows<'a>,
+    out: Destination,
+}
+
+impl<const R: usize, const N: usize> Task for Product<'_, R, N> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let Product { mut left, right, out } = self;
+        // SAFETY: the caller of `product` vouches for all operands.
+        unsafe {
+            let mut sums = [[S::splat(0.0); N]; R];
+            let mut vectors = right.vectors;
+            for _ in 0..right.channels {
+                for &tap in right.taps {
+                    let mut row = [S::splat(0.0); N];
+                    let mut v = 0;
+                    while v < N {
+                        row[v] = S::load(vectors[v].add(tap));
+                        v += 1;
+                    }
+                    let mut r = 0;
+                    while r < R {
+                        let a = S::splat(*left.add(r));
+                        let mut v = 0;
+                        while v < N {
+                            sums[r][v] = S::fma(a, row[v], sums[r][v]);
+                            v += 1;
+                        }
+                        r += 1;
+                    }
+                    left = left.add(S::ROWS);
+                }
+                let mut v = 0;
+                while v < N {
+                    vectors[v] = vectors[v].wrapping_add(right.plane);
+                    v += 1;
+                }
+            }
+            let mut r = 0;
+            while r < R {
+                let mut v = 0;
+                while v < N {
+                    let to = out.to.add(r * out.row + out.columns[v]);
+                    let old = if out.accumulate { S::load(to) } else { S::splat(0.0) };
+                    S::store(to, S::add(old, sums[r][v]));
+                    v += 1;
+                }
+                r += 1;
+            }
+        }
+    }
+}
+
+/// A tile of `rows` times `vectors` vectors.
+///
+/// # Safety
+/// The machine has `S`. `left` holds `S::ROWS` numbers for each channel and tap; all rows of the
+/// right-hand side and of the destination have whole vectors, which the destination may write in
+/// any order.
+#[inline(always)]
+pub(super) unsafe fn product<S: Simd>(
+    (rows, vectors): (usize, usize),
+    left: *const f32,
+    right: Rows<'_>,
+    out: Destination,
+) {
+    macro_rules! tiles {
+        ($($r:literal)*) => {
+            match (rows, vectors) {
+                $(
+                    ($r, 1) => S::call(Product::<$r, 1> { left, right, out }),
+                    ($r, 2) => S::call(Product::<$r, 2> { left, right, out }),
+                    ($r, 3) => S::call(Product::<$r, 3> { left, right, out }),
+                )*
+                _ => debug_assert!(false, "no tile of {rows} rows and {vectors} vectors"),
+            }
+        };
+    }
+    // SAFETY: the caller vouches for the operands.
+    unsafe { tiles!(1 2 3 4 5 6 7 8) }
+}
+
+/// The dot products of `R` left-hand and `N` right-hand rows.
+struct Dots<const R: usize, const N: usize> {
+    left: *const f32,
+    left_row: usize,
+    right: [*const f32; MAX_DOTS],
+    length: usize,
+    out: Destination,
+}
+
+/// The most right-hand rows of one call of [`dots`].
+pub(super) const MAX_DOTS: usize = 6;
+
+/// Left- and right-hand rows of [`dots`] whose sums fit the register file.
+pub(super) const fn dot_tile<S: Simd>() -> (usize, usize) {
+    if S::ROWS == 8 { (4, 6) } else { (3, 4) }
+}
+
+impl<const R: usize, const N: usize> Task for Dots<R, N> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let Dots { left, left_row, right, length, out } = self;
+        // SAFETY: the caller of `dots` vouches for all operands.
+        unsafe {
+            let mut sums = [[S::splat(0.0); N]; R];
+            let mut i = 0;
+            while i < length {
+                let mut rows = [S::splat(0.0); R];
+                let mut r = 0;
+                while r < R {
+                    rows[r] = S::load(left.add(r * left_row + i));
+                    r += 1;
+                }
+                let mut n = 0;
+                while n < N {
+                    let x = S::load(right[n].add(i));
+                    let mut r = 0;
+                    while r < R {
+                        sums[r][n] = S::fma(rows[r], x, sums[r][n]);
+                        r += 1;
+                    }
+                    n += 1;
+                }
+                i += S::LANES;
+            }
+            let mut r = 0;
+            while r < R {
+                let mut n = 0;
+                while n < N {
+                    *out.to.add(r * out.row + n) += S::sum(sums[r][n]);
+                    n += 1;
+                }
+                r += 1;
+            }
+        }
+    }
+}
+
+/// `out.to[r][n] += sum over i of left[r * left_row + i] * right[n][i]`
+///
+/// # Safety
+/// The machine has `S`. `length` is a multiple of its lanes, and all rows are that long.
+#[inline(always)]
+pub(super) unsafe fn dots<S: Simd>(
+    (rows, count): (usize, usize),
+    (left, left_row): (*const f32, usize),
+    right: [*const f32; MAX_DOTS],
+    length: usize,
+    out: Destination,
+) {
+    macro_rules! tiles {
+        ($($r:literal)*) => {
+            match (rows, count) {
+                $(
+                    ($r, 1) => S::call(Dots::<$r, 1> { left, left_row, right, length, out }),
+                    ($r, 2) => S::call(Dots::<$r, 2> { left, left_row, right, length, out }),
+                    ($r, 3) => S::call(Dots::<$r, 3> { left, left_row, right, length, out }),
+                    ($r, 4) => S::call(Dots::<$r, 4> { left, left_row, right, length, out }),
+                    ($r, 5) => S::call(Dots::<$r, 5> { left, left_row, right, length, out }),
+                    ($r, 6) => S::call(Dots::<$r, 6> { left, left_row, right, length, out }),
+                )*
+                _ => debug_assert!(false, "no tile of {rows} times {count} products"),
+            }
+        };
+    }
+    // SAFETY: the caller vouches for the operands.
+    unsafe { tiles!(1 2 3 4) }
+}

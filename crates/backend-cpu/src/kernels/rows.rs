@@ -1,0 +1,126 @@
+//! Work on independent rows, a range of them for each task.
+
+use onestep_engine::ops::ReduceKind;
+
+use crate::native::{Context, Native, ScratchNeed, part, tasks_for};
+use crate::pool::{Pool, TaskPanicked, Turn};
+use crate::simd::{Simd, Task, fold, load_tail, math, store_tail};
+
+/// What is done to each row.
+pub(super) trait RowWork: Send + Sync {
+    /// Does it to rows `from..to`.
+    ///
+    /// # Safety
+    /// The machine has `S`, the context is that of the op's plan, and no other thread writes these
+    /// rows.
+    unsafe fn rows<S: Simd>(&self, context: &Context<'_>, from: usize, to: usize);
+}
+
+/// A kernel of independent rows.
+#[derive(Debug)]
+pub(super) struct RowKernel<W> {
+    work: W,
+    rows: usize,
+    tasks: usize,
+}
+
+impl<W: RowWork> RowKernel<W> {
+    /// `cost` is the work for one row, in simple operations on single elements.
+    pub(super) fn new(work: W, rows: usize, cost: usize, threads: usize) -> Self {
+        let tasks = tasks_for(rows.saturating_mul(cost), threads).min(rows.max(1));
+        RowKernel { work, rows, tasks }
+    }
+}
+
+struct Range<'a, W> {
+    work: &'a W,
+    context: &'a Context<'a>,
+    range: (usize, usize),
+}
+
+impl<W: RowWork> Task for Range<'_, W> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        // SAFETY: the caller vouches for the context and the level.
+        unsafe { self.work.rows::<S>(self.context, self.range.0, self.range.1) };
+    }
+}
+
+impl<W: RowWork> Native for RowKernel<W> {
+    fn scratch(&self) -> ScratchNeed {
+        ScratchNeed::default()
+    }
+
+    unsafe fn run(&self, context: &Context<'_>, pool: &mut Pool) -> Result<(), TaskPanicked> {
+        pool.run(self.tasks, &|turn: Turn| {
+            let range = part(self.rows, self.tasks, turn.task, 1);
+            // SAFETY: each row belongs to one task; the caller vouches for the context.
+            unsafe { context.level.run(Range { work: &self.work, context, range }) };
+        })
+    }
+}
+
+/// The largest element `m` of a row, and the sum of `e^(x - m)`. The terms go to `terms`, if given.
+///
+/// # Safety
+/// The machine has `S`; the row and the terms have `width` elements.
+#[inline(always)]
+pub(super) unsafe fn exponentials<S: Simd>(
+    row: *const f32,
+    width: usize,
+    terms: Option<*mut f32>,
+) -> (f32, f32) {
+    // SAFETY: the caller vouches for the elements.
+    unsafe {
+        let max = fold::<S>(ReduceKind::Max, row, width);
+        let (shift, mut sums) = (S::splat(max), S::splat(0.0));
+        let mut i = 0;
+        while i + S::LANES <= width {
+            let term = math::exp::<S>(S::sub(S::load(row.add(i)), shift));
+            sums = S::add(sums, term);
+            if let Some(terms) = terms {
+                S::store(terms.add(i), term);
+            }
+            i += S::LANES;
+        }
+        if i < width {
+            // What is behind the row adds nothing: e^-inf = 0.
+            let count = width - i;
+            let x = load_tail::<S>(row.add(i), count, f32::NEG_INFINITY);
+            let term = math::exp::<S>(S::sub(x, shift));
+            sums = S::add(sums, term);
+            if let Some(terms) = terms {
+                store_tail::<S>(terms.add(i), term, count);
+            }
+        }
+        (max, S::sum(sums))
+    }
+}
+
+/// `out = row * factor + term`
+///
+/// # Safety
+/// The machine has `S`; both have `width` elements, and `out` may lie exactly on `row`.
+#[inline(always)]
+pub(super) unsafe fn affine<S: Simd>(
+    row: *const f32,
+    width: usize,
+    (factor, term): (f32, f32),
+    out: *mut f32,
+) {
+    // SAFETY: the caller vouches for the elements.
+    unsafe {
+        let (f, t) = (S::splat(factor), S::splat(term));
+        let mut i = 0;
+        while i + S::LANES <= width {
+            S::store(out.add(i), S::fma(S::load(row.add(i)), f, t));
+            i += S::LANES;
+        }
+        if i < width {
+            let x = load_tail::<S>(row.add(i), width - i, 0.0);
+            store_tail::<S>(out.add(i), S::fma(x, f, t), width - i);
+        }
+    }
+}
