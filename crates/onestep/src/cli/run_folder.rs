@@ -9,17 +9,19 @@ use anyhow::{Context, Result, anyhow};
 /// The folder that default run folders are made in.
 const RUNS: &str = "runs";
 
-/// The folder of a run.
-#[derive(Clone, Debug)]
+/// The folder of a run. One that was made for a run which then saves nothing is removed again.
+#[derive(Debug)]
 pub(crate) struct RunFolder {
     path: PathBuf,
+    made: bool,
 }
 
 impl RunFolder {
     /// A folder that was asked for, which may exist.
     pub(crate) fn at(path: &Path) -> Result<Self> {
+        let made = !path.exists();
         fs::create_dir_all(path).with_context(|| cannot_make(path))?;
-        let folder = RunFolder { path: path.to_path_buf() };
+        let folder = RunFolder { path: path.to_path_buf(), made };
         folder.check_writable()?;
         Ok(folder)
     }
@@ -31,7 +33,7 @@ impl RunFolder {
         for number in 1..100_000u32 {
             let path = runs.join(format!("{}-{number}", plain(name)));
             match fs::create_dir(&path) {
-                Ok(()) => return Ok(RunFolder { path }),
+                Ok(()) => return Ok(RunFolder { path, made: true }),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error).with_context(|| cannot_make(&path)),
             }
@@ -54,6 +56,15 @@ impl RunFolder {
     /// A file in the folder.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)
+    }
+}
+
+impl Drop for RunFolder {
+    fn drop(&mut self) {
+        if self.made {
+            // Fails, as it should, for a folder that holds something.
+            let _ = fs::remove_dir(&self.path);
+        }
     }
 }
 

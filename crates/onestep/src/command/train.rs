@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use clap::Args;
 use onestep::data::{DataSplits, open};
-use onestep::engine::Mode;
+use onestep::engine::{Footprint, Mode};
 use onestep::memory::format_bytes;
 use onestep::trainer::{
     Callback, Checkpoints, CurvePlot, History, MetricsCsv, MetricsJson, Trainer, TrainerBuilder,
@@ -109,6 +109,7 @@ impl Run {
         let config = settings.apply(defaults::config(&data)?)?;
         let mut trainer = Trainer::new(model, config)?;
         checkpoint::remember(&mut trainer, spec, &data)?;
+        plan(&mut trainer, &data)?;
         let folder = match settings.out() {
             Some(path) => RunFolder::at(path)?,
             None => RunFolder::fresh(&trainer.model().spec().name)?,
@@ -149,8 +150,7 @@ impl Run {
 
     /// Says what will be trained, with the memory it needs, before the first step.
     fn announce(&mut self) -> Result<()> {
-        let batch_size = self.trainer.config().batch_size.min(self.data.train.len());
-        let plan = self.trainer.footprint(Mode::Train, batch_size)?;
+        let (batch_size, plan) = plan(&mut self.trainer, &self.data)?;
         self.console.say(self.trainer.model().summary(batch_size));
         self.console.say(format_args!("planned memory  {}", memory_text(&plan)));
         self.console.say(format_args!(
@@ -268,6 +268,12 @@ impl Run {
             "out": self.folder.path(),
         })
     }
+}
+
+/// The size of a batch, and the memory that a step on it takes. Refuses what will not fit.
+fn plan(trainer: &mut Trainer, data: &DataSplits) -> Result<(usize, Footprint)> {
+    let batch_size = trainer.config().batch_size.min(data.train.len());
+    Ok((batch_size, trainer.footprint(Mode::Train, batch_size)?))
 }
 
 /// The settings in a line.

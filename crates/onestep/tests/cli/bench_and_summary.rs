@@ -1,0 +1,50 @@
+//! `onestep bench` and `onestep summary`.
+
+use crate::support::{MLP, Place};
+
+#[test]
+fn a_workload_is_measured_while_it_learns() {
+    let place = Place::new();
+    let row = place.json("bench seed_cnn_sgd --threads 1 --seconds 0.2 --json");
+    let number = |key: &str| row[key].as_f64().unwrap_or_else(|| panic!("{key}: {row}"));
+    assert_eq!(row["name"], "seed_cnn_sgd");
+    assert!((number("ms_per_step") * number("steps_per_second") - 1000.0).abs() < 1e-6);
+    assert!(number("last_loss") < number("first_loss"), "{row}");
+    assert!(number("peak_memory_bytes") > 0.0 && number("planned_memory_bytes") > 0.0);
+    assert_eq!(number("native_calls_per_step"), 1.0);
+    assert_eq!(number("allocations_per_step"), 0.0);
+}
+
+#[test]
+fn an_unknown_workload_lists_the_known() {
+    Place::new().fails("bench resnet1 --json", 1, &["`resnet1`", "seed_cnn_adam", "resnet18_b32"]);
+}
+
+#[test]
+fn a_summary_counts_parameters_and_memory() {
+    let place = Place::new();
+    place.write("mlp.json", MLP);
+    let summary = place.json("summary mlp.json --batch-size 8 --json");
+    assert_eq!(summary["parameters"], 64 * 16 + 16 + 16 * 10 + 10);
+    assert_eq!(summary["layers"][3]["output_shape"], serde_json::json!([8, 10]));
+    let memory = |plan: &str| summary[plan]["peak_bytes"].as_u64().unwrap();
+    assert!(memory("training_memory") > memory("prediction_memory"));
+    let text = place.run("summary mlp.json").stdout;
+    assert!(text.contains("fc2") && text.contains("planned memory"), "{text}");
+    place.fails("summary mlp.json --batch-size 0", 1, &["--batch-size"]);
+}
+
+#[test]
+fn help_teaches() {
+    let place = Place::new();
+    for (command, said) in [
+        ("--help", "Examples:"),
+        ("train --help", "onestep train --resume"),
+        ("step --help", "optimizer.KIND.NAME"),
+        ("bench --help", "mlp_mnist"),
+    ] {
+        let finished = place.run(command);
+        assert_eq!(finished.code, Some(0));
+        assert!(finished.stdout.contains(said), "{command}: {}", finished.stdout);
+    }
+}

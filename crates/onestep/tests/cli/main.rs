@@ -1,0 +1,7 @@
+//! The `onestep` command from outside: what it prints, writes and returns.
+
+mod bad_input;
+mod bench_and_summary;
+mod step;
+mod support;
+mod train;
