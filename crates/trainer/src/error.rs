@@ -15,19 +15,19 @@ use thiserror::Error;
 pub enum TrainerError {
     /// The model or the loss cannot be built.
     #[error(transparent)]
-    Layer(#[from] LayerError),
+    Layer(Box<LayerError>),
     /// The optimizer, its groups or the schedule cannot be used.
     #[error(transparent)]
-    Optimizer(#[from] OptimizerError),
+    Optimizer(Box<OptimizerError>),
     /// A sample, a data set or the loader failed.
     #[error(transparent)]
-    Data(#[from] DataError),
+    Data(Box<DataError>),
     /// A step cannot be compiled or run.
     #[error(transparent)]
-    Engine(#[from] EngineError),
+    Engine(Box<EngineError>),
     /// Memory ran out.
     #[error(transparent)]
-    Memory(#[from] MemoryError),
+    Memory(Box<MemoryError>),
     /// A setting that makes no sense.
     #[error("{option}: expected {wanted}, got {got}")]
     Option {
@@ -146,6 +146,25 @@ pub enum TrainerError {
         message: String,
     },
 }
+
+/// The errors of the crates below are large, and a result is returned far more often than an error.
+macro_rules! boxed {
+    ($($error:ident => $variant:ident),*) => {$(
+        impl From<$error> for TrainerError {
+            fn from(error: $error) -> Self {
+                TrainerError::$variant(Box::new(error))
+            }
+        }
+    )*};
+}
+
+boxed!(
+    LayerError => Layer,
+    OptimizerError => Optimizer,
+    DataError => Data,
+    EngineError => Engine,
+    MemoryError => Memory
+);
 
 fn last_checkpoint(path: &Option<PathBuf>) -> String {
     match path {

@@ -18,6 +18,8 @@ const FONT: &str = "sans-serif";
 /// One panel of the picture.
 struct Panel {
     title: &'static str,
+    /// Where the curves leave room.
+    legend: SeriesLabelPosition,
     train: Vec<(f64, f64)>,
     validation: Vec<(f64, f64)>,
 }
@@ -26,6 +28,7 @@ impl Panel {
     /// The curves of a figure; `None` where no epoch has it.
     fn new(
         title: &'static str,
+        legend: SeriesLabelPosition,
         epochs: &[EpochRecord],
         figure: impl Fn(&Metrics) -> Option<f64>,
     ) -> Option<Self> {
@@ -38,7 +41,7 @@ impl Panel {
         };
         let (train, validation) = (curve(&|e| Some(e.train)), curve(&|e| e.validation));
         let empty = train.is_empty() && validation.is_empty();
-        (!empty).then_some(Panel { title, train, validation })
+        (!empty).then_some(Panel { title, legend, train, validation })
     }
 
     /// The ranges of the axes, with a margin so that no curve runs along the frame.
@@ -65,10 +68,13 @@ impl Panel {
 /// [`TrainerError::File`] where the file cannot be written, [`TrainerError::Plot`] where the
 /// picture cannot be drawn.
 pub fn draw_curves(path: &Path, epochs: &[EpochRecord]) -> Result<(), TrainerError> {
+    use SeriesLabelPosition::{LowerRight, UpperRight};
     let panels = [
-        Panel::new("loss", epochs, |metrics| Some(metrics.loss)),
-        Panel::new("accuracy", epochs, |metrics| metrics.accuracy),
-        Panel::new("mean absolute error", epochs, |metrics| metrics.mean_absolute_error),
+        Panel::new("loss", UpperRight, epochs, |metrics| Some(metrics.loss)),
+        Panel::new("accuracy", LowerRight, epochs, |metrics| metrics.accuracy),
+        Panel::new("mean absolute error", UpperRight, epochs, |metrics| {
+            metrics.mean_absolute_error
+        }),
     ];
     let panels: Vec<Panel> = panels.into_iter().flatten().collect();
     if panels.is_empty() {
@@ -132,7 +138,7 @@ fn draw_panel(area: &DrawingArea<SVGBackend<'_>, Shift>, panel: &Panel) -> DrawR
     }
     chart
         .configure_series_labels()
-        .position(SeriesLabelPosition::MiddleRight)
+        .position(panel.legend.clone())
         .background_style(WHITE.mix(0.85))
         .border_style(RGBColor(180, 180, 180))
         .label_font((FONT, 14))

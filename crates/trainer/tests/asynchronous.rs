@@ -22,7 +22,7 @@ fn losses_arrive_late_and_all_of_them() {
     };
     let mut trainer = Trainer::builder(factory::mlp([2], &[8], 2))
         .config(config)
-        .executor(Reference::new(Duration::from_millis(1)))
+        .executor(Reference::boxed(Duration::from_millis(1)))
         .build()
         .unwrap();
     let mut late = 0;
@@ -54,7 +54,7 @@ fn steps_in_flight_change_nothing() {
         let config = TrainerConfig { steps_in_flight, workers, ..small_config() };
         let mut trainer = Trainer::builder(stateful_model())
             .config(config)
-            .executor(Reference::new(Duration::from_micros(200)))
+            .executor(Reference::boxed(Duration::from_micros(200)))
             .build()
             .unwrap();
         trainer.fit(halves(36), None, &mut []).unwrap();
@@ -75,7 +75,7 @@ fn regression_reports_the_mean_absolute_error() {
     };
     let mut trainer = Trainer::builder(factory::mlp([2], &[], 1))
         .config(config)
-        .executor(Reference::new(Duration::ZERO))
+        .executor(Reference::boxed(Duration::ZERO))
         .build()
         .unwrap();
     let history = trainer.fit(plane(64), None, &mut []).unwrap();

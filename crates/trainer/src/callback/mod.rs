@@ -63,17 +63,17 @@ pub struct StepEvent {
 }
 
 /// Hooks of a training run. Each gets the trainer, which it may save, evaluate or look at: that is
-/// where a wait is paid for, and nowhere else. A callback of one's own that lowers the learning
-/// rate on a whim:
+/// where a wait is paid for, and nowhere else. A callback of one's own that ends training once the
+/// loss is low enough:
 ///
 /// ```
 /// use onestep_trainer::{Callback, Flow, StepEvent, Trainer, TrainerError};
 ///
-/// struct Patience(f32);
+/// struct GoodEnough(f32);
 ///
-/// impl Callback for Patience {
+/// impl Callback for GoodEnough {
 ///     fn name(&self) -> &str {
-///         "patience"
+///         "good_enough"
 ///     }
 ///     fn on_step(&mut self, _: &mut Trainer, step: &StepEvent) -> Result<Flow, TrainerError> {
 ///         Ok(if step.loss.is_some_and(|loss| loss < self.0) { Flow::Stop } else { Flow::Continue })

@@ -32,8 +32,9 @@ impl TopK {
     pub fn add(&mut self, scores: &[f32], class: usize) {
         self.samples += 1;
         let Some(&own) = scores.get(class) else { return };
-        // NaN beats nothing and is beaten by everything.
-        let ahead = scores.iter().enumerate().filter(|&(c, &s)| c != class && !(own > s)).count();
+        // A comparison with NaN never speaks for the sample.
+        let ahead = |(c, score): (usize, &f32)| c != class && (*score >= own || score.is_nan());
+        let ahead = scores.iter().enumerate().filter(|&other| ahead(other)).count();
         self.hits += u64::from(ahead < self.k && !own.is_nan());
     }
 

@@ -70,7 +70,7 @@ pub(crate) fn small_config() -> TrainerConfig {
 
 /// An executor for tests of what lies around the steps.
 pub(crate) fn executor() -> Box<dyn onestep_engine::Executor> {
-    reference_executor::Reference::new(std::time::Duration::ZERO)
+    reference_executor::Reference::boxed(std::time::Duration::ZERO)
 }
 
 /// A trainer on that executor.

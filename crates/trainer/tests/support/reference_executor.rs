@@ -40,7 +40,7 @@ pub(crate) struct Reference {
 
 impl Reference {
     /// Steps take at least `delay`.
-    pub(crate) fn new(delay: Duration) -> Box<dyn Executor> {
+    pub(crate) fn boxed(delay: Duration) -> Box<dyn Executor> {
         let ring = TicketRing::new(16);
         let (jobs, queue) = channel::<Job>();
         let results = Arc::clone(&ring);

@@ -1,0 +1,113 @@
+//! In the steady state of the whole path (loader threads, shuffling, augmentation, training, a
+//! progress callback, running metrics) a step is one call into the executor, without an allocation
+//! on any thread and without a wait.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use onestep_data::open;
+use onestep_engine::StepCounters;
+use onestep_layers::ModelBuilder;
+use onestep_optimizer::Clip;
+use onestep_trainer::{
+    Callback, Flow, Progress, ProgressEvent, StepEvent, Trainer, TrainerConfig, TrainerError,
+};
+
+struct Counting;
+
+static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every method passes its arguments on to the system's allocator, unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::SeqCst);
+        // SAFETY: the caller keeps the contract of `alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller keeps the contract of `dealloc`, and `pointer` came from `System`.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::SeqCst);
+        // SAFETY: the caller keeps the contract of `realloc`, and `pointer` came from `System`.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Takes the counts at two batches of the second epoch.
+#[derive(Default)]
+struct Probe {
+    first: Option<(usize, StepCounters)>,
+    last: Option<(usize, StepCounters)>,
+}
+
+const FIRST: usize = 10;
+const LAST: usize = 80;
+
+impl Callback for Probe {
+    fn name(&self) -> &str {
+        "probe"
+    }
+
+    fn on_step(&mut self, trainer: &mut Trainer, step: &StepEvent) -> Result<Flow, TrainerError> {
+        let counts = || Some((ALLOCATIONS.load(Ordering::SeqCst), trainer.counters()));
+        match (step.epoch, step.batch) {
+            (2, FIRST) => self.first = counts(),
+            (2, LAST) => self.last = counts(),
+            _ => {}
+        }
+        Ok(Flow::Continue)
+    }
+}
+
+#[test]
+fn a_step_is_one_call_without_allocation_or_wait() {
+    let data = open("digits").unwrap();
+    let model = ModelBuilder::new([1, 8, 8])
+        .conv2d(8, 3, 1, 1, false, "conv1")
+        .batch_norm("bn1")
+        .relu("relu1")
+        .max_pool2d(2, "pool1")
+        .flatten("flatten")
+        .dropout(0.2, "dropout1")
+        .dense(10, true, "fc1")
+        .spec();
+    let config = TrainerConfig {
+        epochs: 2,
+        batch_size: 16,
+        optimizer: "adamw".parse().unwrap(),
+        schedule: "one-cycle".parse().unwrap(),
+        clip: Some(Clip::Norm(5.0)),
+        augmentation: "crop=1".into(),
+        workers: 2,
+        threads: 2,
+        ..TrainerConfig::default()
+    };
+    let mut trainer = Trainer::new(model, config).unwrap();
+    let mut shown = (0, 0.0);
+    let mut bar = Progress::new(|event| {
+        if let ProgressEvent::Step(step) = event {
+            shown = (shown.0 + step.samples, step.running.loss);
+        }
+    });
+    let mut probe = Probe::default();
+    let history =
+        trainer.fit(data.train, Some(data.validation), &mut [&mut bar, &mut probe]).unwrap();
+
+    let ((allocations, before), (allocations_then, after)) =
+        (probe.first.unwrap(), probe.last.unwrap());
+    let counters = after - before;
+    assert_eq!(allocations_then - allocations, 0, "heap allocations on all threads");
+    assert_eq!(counters.native_calls, (LAST - FIRST) as u64);
+    assert_eq!((counters.allocations, counters.host_syncs), (0, 0));
+    assert_eq!(history.per_step.native_calls, 1.0);
+    assert_eq!((history.per_step.allocations, history.per_step.host_syncs), (0.0, 0.0));
+    assert_eq!(shown.0, 2 * 1438);
+    assert!(history.epochs[1].train.loss < history.epochs[0].train.loss);
+}
