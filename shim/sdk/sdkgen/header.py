@@ -163,7 +163,7 @@ class HeaderWriter:
             superclass = "NSObject"
         arguments = _parameters(interface, False) if parent and parent.parameters and interface.parameters else ""
         head = f"{interface.name}{_parameters(interface, True)} : {superclass}{arguments}{self._adopted(interface)}"
-        available = f"SDK_AVAILABLE(introduced={interface.introduced}) " if interface.introduced else ""
+        available = self._mark("class", "", interface.name, {"introduced": interface.introduced}) + " "
         if interface.name in self.imported:
             head, available = f"{interface.name} ({self.framework.name})", ""
         self.lines.append(f"{available}@interface {head}")

@@ -93,7 +93,8 @@ class Report:
             f"({len(selectors['metadata'])} called and in the metadata, {len(selectors['runtime'])} in Apple's "
             f"objc/NSObject.h, {len(selectors['compiler'])} sent by the compiler for literals, loops and properties), "
             f"the shim's own {len(selectors['own'])}, unverified {len(selectors['unverified'])}",
-            f"declarations used: {len(methods)} methods, {kinds['function']} functions, {kinds['constant']} constants",
+            f"declarations used: {kinds['class']} classes, {len(methods)} methods, {kinds['function']} functions, "
+            f"{kinds['constant']} constants",
             f"methods of Metal and MPS that the second source (objc2) lacks: {unconfirmed or 'none'}",
             f"newer than macOS {DEPLOYMENT_TARGET}, each guarded: {len(self.newer())}",
             *[f"    {use.introduced:8} {use.label}  ({', '.join(self.usage.places[use])})" for use in self.newer()],

@@ -25,7 +25,7 @@ class Surface:
     methods: dict = field(default_factory=dict)
     parents: dict = field(default_factory=dict)
     values: dict = field(default_factory=dict)
-    functions: dict = field(default_factory=dict)
+    functions: dict = field(default_factory=dict)  # and global variables
     structs: dict = field(default_factory=dict)
     typedefs: dict = field(default_factory=dict)
 
@@ -90,8 +90,9 @@ def _collect(surface: Surface, records: dict, node: dict) -> None:
         return
     if kind in ("ObjCInterfaceDecl", "ObjCProtocolDecl", "ObjCCategoryDecl"):
         _interface(surface, name, node)
-    elif kind == "FunctionDecl":
-        surface.functions[name] = node["type"]["qualType"]
+    elif kind in ("FunctionDecl", "VarDecl"):
+        type_ = node["type"]
+        surface.functions[name] = type_.get("desugaredQualType", type_["qualType"])
     elif kind == "TypedefDecl":
         _typedef(surface, records, name, node)
 
@@ -176,10 +177,10 @@ def _inherited(sdk: Surface, owner: str, sign: str, selector: str):
 
 
 def _declares(sdk: Surface, written: Surface, use) -> bool:
-    if use.kind == "function":
-        return use.name in written.functions
-    if use.kind == "constant":
-        return use.name in written.values
+    if use.kind == "class":
+        return use.name in written.parents
+    if use.kind in ("function", "constant"):
+        return use.name in written.functions or use.name in written.values
     return any(
         sign == use.kind
         and selector == use.name

@@ -21,7 +21,7 @@ _DEFINED = re.compile(r"^\"\\001[-+]\[(?:\w+(?:\(\w+\))?) ([^\]]+)\]\":", re.M)
 
 @dataclass(frozen=True, order=True)
 class Use:
-    """A declaration of the SDK. `kind` is `+`, `-`, `function` or `constant`."""
+    """A declaration of the SDK. `kind` is `+`, `-`, `class`, `function` or `constant`."""
 
     framework: str
     kind: str
