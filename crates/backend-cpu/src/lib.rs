@@ -1,12 +1,25 @@
-//! The CPU executor of onestep.
-#![allow(dead_code, missing_docs)]
-mod simd;
-pub use simd::Level;
-pub use error::CpuError;
+//! The CPU executor of onestep: several threads, and SIMD chosen at run time in one binary.
+//!
+//! [`CpuExecutor`] compiles a plan's kernels to native ones with everything precomputed: merged
+//! axes, tiles, chunks for the threads, scratch memory. A step is one call that runs them in order;
+//! it allocates nothing. See the folders:
+//!
+//! - `simd`: instruction sets behind one trait, elementary functions, random numbers;
+//! - `fused`: the interpreter of elementwise programs and reductions;
+//! - `kernels`: matrix products, convolutions, pooling, softmax, losses, tables;
+//! - `pool`: the fork-join threads.
+
 mod error;
+mod executor;
+mod fused;
+mod kernels;
 mod native;
 mod pool;
-mod fused;
+mod simd;
+mod step;
 #[cfg(test)]
 mod testing;
-mod kernels;
+
+pub use error::CpuError;
+pub use executor::{CpuExecutor, CpuOptions};
+pub use simd::Level;

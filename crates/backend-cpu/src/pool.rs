@@ -163,7 +163,11 @@ impl Pool {
     }
 
     /// Runs `f` once for each task in `0..tasks` and returns when all are done.
-    pub(crate) fn run<F: Fn(Turn) + Sync>(&mut self, tasks: usize, f: &F) -> Result<(), TaskPanicked> {
+    pub(crate) fn run<F: Fn(Turn) + Sync>(
+        &mut self,
+        tasks: usize,
+        f: &F,
+    ) -> Result<(), TaskPanicked> {
         unsafe fn call<F: Fn(Turn) + Sync>(closure: *const (), turn: Turn) {
             // SAFETY: `closure` is the `f` of the job, which outlives it.
             unsafe { (*closure.cast::<F>())(turn) }

@@ -98,7 +98,13 @@ pub(crate) fn each_way(
 }
 
 /// The same for an op; the result is compared with the engine's f64 evaluation.
-pub(crate) fn check_op(memory: &mut Memory, op: &Op, inputs: &[Place], out: &[usize], dtype: DType) {
+pub(crate) fn check_op(
+    memory: &mut Memory,
+    op: &Op,
+    inputs: &[Place],
+    out: &[usize],
+    dtype: DType,
+) {
     let want = evaluate(memory, op, inputs);
     let output = memory.room(out, dtype);
     let make = |threads, level| {

@@ -107,6 +107,15 @@ unsafe fn scatter<T>(
     }
 }
 
+/// Elements of any dtype that lie side by side, as f32.
+///
+/// # Safety
+/// There are as many at `from` as `out` has room for.
+pub(crate) unsafe fn to_f32(dtype: DType, from: *const u8, out: &mut [f32]) {
+    // SAFETY: the caller vouches for the elements.
+    unsafe { load_run(dtype, from, 1, out.as_mut_ptr(), out.len()) }
+}
+
 /// One element as f32.
 ///
 /// # Safety

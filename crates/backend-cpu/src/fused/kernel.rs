@@ -8,9 +8,7 @@ use super::lower::lower;
 use super::program::{Compute, Program, Step};
 use super::reduce::{Accumulator, Keeping, combine_partials, identity};
 use super::tile::{Interpreter, Stretch, Workspace};
-use crate::native::{
-    ALIGNMENT, Context, Native, Regions, ScratchNeed, part, tasks_for,
-};
+use crate::native::{ALIGNMENT, Context, Native, Regions, ScratchNeed, part, tasks_for};
 use crate::pool::{Pool, TaskPanicked, Turn};
 use crate::simd::{Simd, Task};
 
@@ -34,7 +32,11 @@ impl FusedKernel {
     ///
     /// # Errors
     /// The program breaks the plan's rules.
-    pub(crate) fn new(fused: &Fused, regions: Regions, threads: usize) -> Result<Self, EngineError> {
+    pub(crate) fn new(
+        fused: &Fused,
+        regions: Regions,
+        threads: usize,
+    ) -> Result<Self, EngineError> {
         let program = lower(fused, regions)?;
         let chunks = tasks_for(cost(&program), threads);
         let mut kernel = FusedKernel {
@@ -56,8 +58,7 @@ impl FusedKernel {
     fn cut(&mut self) {
         let dims = self.program.domain.dims();
         let mut outer_axes = 1;
-        while outer_axes < dims.len()
-            && dims[..outer_axes].iter().product::<usize>() < self.chunks
+        while outer_axes < dims.len() && dims[..outer_axes].iter().product::<usize>() < self.chunks
         {
             outer_axes += 1;
         }

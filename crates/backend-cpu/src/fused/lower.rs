@@ -7,9 +7,7 @@ use onestep_memory::MAX_RANK;
 
 use super::domain::{Domain, Strides};
 use super::maps::Ternary;
-use super::program::{
-    Compute, Program, Reduction, Source, Step, Store, UniformStep, View,
-};
+use super::program::{Compute, Program, Reduction, Source, Step, Store, UniformStep, View};
 use super::slots;
 use crate::native::{Regions, broken};
 

@@ -106,12 +106,7 @@ pub(super) struct Target {
 }
 
 #[inline(always)]
-unsafe fn map<S: Simd, F: Function>(
-    a: impl Source,
-    b: impl Source,
-    c: impl Source,
-    to: Target,
-) {
+unsafe fn map<S: Simd, F: Function>(a: impl Source, b: impl Source, c: impl Source, to: Target) {
     let Target { out, length } = to;
     // SAFETY: the caller vouches for the elements.
     unsafe { S::call(Map { a, b, c, out, length, function: PhantomData::<F> }) }

@@ -17,6 +17,7 @@ mod slots;
 mod tests;
 mod tile;
 
+pub(crate) use convert::to_f32;
 pub(crate) use kernel::FusedKernel;
 
 /// Elements of a tile.

@@ -71,14 +71,21 @@ impl Accumulator {
                             *to.add(i) = combine(kind, *to.add(i), f64::from(*from.add(i)));
                         }
                     }
-                    (false, _) => *to = combine(kind, *to, f64::from(fold::<S>(kind, from, length))),
+                    (false, _) => {
+                        *to = combine(kind, *to, f64::from(fold::<S>(kind, from, length)))
+                    }
                 }
             }
         });
     }
 
     /// Writes the finished elements to the result.
-    pub(super) unsafe fn finish(self, domain: &Domain, reduction: &Reduction, context: &Context<'_>) {
+    pub(super) unsafe fn finish(
+        self,
+        domain: &Domain,
+        reduction: &Reduction,
+        context: &Context<'_>,
+    ) {
         let view = &reduction.view;
         let base = context.at(view.address);
         let plain = view.strides == reduction.kept;

@@ -43,7 +43,11 @@ fn evaluate(fused: &Fused, memory: &Memory) -> Vec<Vec<f64>> {
                 Instruction::Binary(op, a, b) => op.apply(r(a), r(b)),
                 Instruction::Compare(op, a, b) => f64::from(u8::from(op.apply(r(a), r(b)))),
                 Instruction::Select(c, a, b) => {
-                    if r(c) != 0.0 { r(a) } else { r(b) }
+                    if r(c) != 0.0 {
+                        r(a)
+                    } else {
+                        r(b)
+                    }
                 }
                 Instruction::Round(DType::F16, a) => half::f16::from_f64(r(a)).to_f64(),
                 Instruction::Round(DType::BF16, a) => half::bf16::from_f64(r(a)).to_f64(),

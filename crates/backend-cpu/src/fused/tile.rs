@@ -1,10 +1,10 @@
 //! Runs a fused program on one tile.
 
+use super::TILE;
 use super::convert::{load_one, load_run, round_run, store_run};
 use super::domain::Index;
 use super::maps::{self, Operand, Target};
 use super::program::{Compute, Home, Program, Source, Step, UniformStep, View};
-use super::TILE;
 use crate::native::Context;
 use crate::simd::{MAX_LANES, Simd, fill_uniform};
 
@@ -115,7 +115,9 @@ impl Interpreter<'_> {
         unsafe {
             match source {
                 Source::Tile(register) => Operand::Elements(self.pointer(register)),
-                Source::Uniform(register) => Operand::Number(*self.workspace.uniforms.add(register)),
+                Source::Uniform(register) => {
+                    Operand::Number(*self.workspace.uniforms.add(register))
+                }
             }
         }
     }

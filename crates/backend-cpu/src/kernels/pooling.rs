@@ -68,7 +68,8 @@ pub(super) fn lower(
         out: regions.address(output)?,
     };
     let taps: usize = window.size.iter().product();
-    let cost = 2 * taps * planes.output.iter().product::<usize>() + planes.input[0] * planes.input[1];
+    let cost =
+        2 * taps * planes.output.iter().product::<usize>() + planes.input[0] * planes.input[1];
     let count = large.shape[0] * large.shape[1];
     Ok(Box::new(RowKernel::new(work, count, cost, threads)))
 }

@@ -198,7 +198,13 @@ fn not_a_number_is_seen() {
     let x = memory.push_f32(&[1, 1, 8, 8], &data);
     let dy = f32s(&mut memory, &[1, 1, 4, 4], 2);
     let inputs = [x, dy];
-    check_op(&mut memory, &Op::MaxPool(MaxPool { window }), &inputs[..1], &[1, 1, 4, 4], DType::F32);
+    check_op(
+        &mut memory,
+        &Op::MaxPool(MaxPool { window }),
+        &inputs[..1],
+        &[1, 1, 4, 4],
+        DType::F32,
+    );
     let op = Op::MaxPoolGrad(MaxPoolGrad { window });
     check_op(&mut memory, &op, &inputs, &[1, 1, 8, 8], DType::F32);
 }

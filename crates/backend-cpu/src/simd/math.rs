@@ -83,14 +83,17 @@ unsafe fn reduce_exponent<S: Simd>(x: S::V) -> (S::V, S::V) {
 unsafe fn expm1_reduced<S: Simd>(r: S::V) -> S::V {
     // SAFETY: the caller vouches for the instructions.
     unsafe {
-        let q = polynomial::<S, 6>(r, [
-            5.000000000e-01,
-            1.666666716e-01,
-            4.166648909e-02,
-            8.333208039e-03,
-            1.393268583e-03,
-            1.994425547e-04,
-        ]);
+        let q = polynomial::<S, 6>(
+            r,
+            [
+                5.000000000e-01,
+                1.666666716e-01,
+                4.166648909e-02,
+                8.333208039e-03,
+                1.393268583e-03,
+                1.994425547e-04,
+            ],
+        );
         S::fma(S::mul(r, r), q, r)
     }
 }
@@ -141,17 +144,20 @@ unsafe fn log_positive<S: Simd>(x: S::V, extra: S::V) -> S::V {
         let m = S::sub_bits(scaled, S::shift_left::<23>(e));
         let e = S::add(S::int_to_float(e), bias);
         let f = S::sub(m, S::splat(1.0));
-        let q = polynomial::<S, 9>(f, [
-            3.333331048e-01,
-            -2.499998659e-01,
-            2.000222504e-01,
-            -1.666925251e-01,
-            1.421866864e-01,
-            -1.238428652e-01,
-            1.187294945e-01,
-            -1.179039329e-01,
-            6.916089356e-02,
-        ]);
+        let q = polynomial::<S, 9>(
+            f,
+            [
+                3.333331048e-01,
+                -2.499998659e-01,
+                2.000222504e-01,
+                -1.666925251e-01,
+                1.421866864e-01,
+                -1.238428652e-01,
+                1.187294945e-01,
+                -1.179039329e-01,
+                6.916089356e-02,
+            ],
+        );
         let square = S::mul(f, f);
         let cubic = S::fma(S::mul(square, f), q, extra);
         let small = S::fma(e, S::splat(LN_2[1]), S::fma(square, S::splat(-0.5), cubic));
@@ -218,27 +224,33 @@ pub(crate) unsafe fn erf<S: Simd>(x: S::V) -> S::V {
     unsafe {
         // Beyond 4 it is 1; NaN passes.
         let t = S::min(S::splat(4.0), abs::<S>(x));
-        let near = polynomial::<S, 7>(S::mul(t, t), [
-            1.283791661e-01,
-            -3.761262894e-01,
-            1.128362417e-01,
-            -2.685559541e-02,
-            5.191993434e-03,
-            -8.044707938e-04,
-            7.974875189e-05,
-        ]);
+        let near = polynomial::<S, 7>(
+            S::mul(t, t),
+            [
+                1.283791661e-01,
+                -3.761262894e-01,
+                1.128362417e-01,
+                -2.685559541e-02,
+                5.191993434e-03,
+                -8.044707938e-04,
+                7.974875189e-05,
+            ],
+        );
         let near = S::fma(t, near, t);
         // 1 - exp(-t - t q(t))
-        let q = polynomial::<S, 8>(t, [
-            1.285517514e-01,
-            6.356252432e-01,
-            1.052627787e-01,
-            -2.267424203e-02,
-            2.930232557e-03,
-            -4.961701779e-05,
-            -4.557482316e-05,
-            4.937675840e-06,
-        ]);
+        let q = polynomial::<S, 8>(
+            t,
+            [
+                1.285517514e-01,
+                6.356252432e-01,
+                1.052627787e-01,
+                -2.267424203e-02,
+                2.930232557e-03,
+                -4.961701779e-05,
+                -4.557482316e-05,
+                4.937675840e-06,
+            ],
+        );
         let far = S::sub(S::splat(1.0), exp::<S>(neg::<S>(S::fma(t, q, t))));
         let y = S::select(S::lt(t, S::splat(0.93)), near, far);
         with_sign_of::<S>(y, x)
@@ -258,19 +270,15 @@ unsafe fn sine<S: Simd>(x: S::V, quarters: u32) -> S::V {
         let r = S::fma(n, S::splat(-PI_2[1]), r);
         let r = S::fma(n, S::splat(-PI_2[2]), r);
         let z = S::mul(r, r);
-        let s = polynomial::<S, 4>(z, [
-            -1.666666716e-01,
-            8.333379403e-03,
-            -1.985298295e-04,
-            2.830801805e-06,
-        ]);
+        let s = polynomial::<S, 4>(
+            z,
+            [-1.666666716e-01, 8.333379403e-03, -1.985298295e-04, 2.830801805e-06],
+        );
         let sin = S::fma(S::mul(z, r), s, r);
-        let c = polynomial::<S, 4>(z, [
-            4.166666791e-02,
-            -1.388898003e-03,
-            2.482191121e-05,
-            -2.885931281e-07,
-        ]);
+        let c = polynomial::<S, 4>(
+            z,
+            [4.166666791e-02, -1.388898003e-03, 2.482191121e-05, -2.885931281e-07],
+        );
         let cos = S::fma(S::mul(z, z), c, S::fma(z, S::splat(-0.5), S::splat(1.0)));
         let quadrant = S::add_bits(shifted, S::splat(f32::from_bits(quarters)));
         let odd = S::and(quadrant, S::splat(f32::from_bits(1)));

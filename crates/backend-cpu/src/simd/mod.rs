@@ -67,7 +67,9 @@ impl Level {
 
     /// The levels of this machine, the best first.
     pub fn available() -> impl Iterator<Item = Level> {
-        [Level::V4, Level::V3, Level::Neon, Level::Portable].into_iter().filter(|l| l.is_available())
+        [Level::V4, Level::V3, Level::Neon, Level::Portable]
+            .into_iter()
+            .filter(|l| l.is_available())
     }
 
     /// The best level of this machine.

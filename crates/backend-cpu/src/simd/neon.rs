@@ -122,7 +122,9 @@ unsafe impl Simd for Neon {
     }
     #[inline(always)]
     unsafe fn shift_right<const BY: u32>(a: float32x4_t) -> float32x4_t {
-        unsafe { vreinterpretq_f32_s32(vshlq_s32(vreinterpretq_s32_f32(a), vdupq_n_s32(-(BY as i32)))) }
+        unsafe {
+            vreinterpretq_f32_s32(vshlq_s32(vreinterpretq_s32_f32(a), vdupq_n_s32(-(BY as i32))))
+        }
     }
     #[inline(always)]
     unsafe fn int_to_float(a: float32x4_t) -> float32x4_t {

@@ -96,7 +96,13 @@ fn functions_are_accurate() {
                 .max_by(|a, b| a.0.total_cmp(&b.0))
                 .unwrap();
             println!("{level} {op:?}: {worst:?}");
-            assert!(worst.0 <= most, "{level} {op:?}: off by {} ulp at {} -> {}", worst.0, worst.1, worst.2);
+            assert!(
+                worst.0 <= most,
+                "{level} {op:?}: off by {} ulp at {} -> {}",
+                worst.0,
+                worst.1,
+                worst.2
+            );
         }
     }
 }

@@ -118,11 +118,21 @@ unsafe impl Simd for V3 {
     }
     #[inline(always)]
     unsafe fn shift_left<const BY: u32>(a: __m256) -> __m256 {
-        unsafe { _mm256_castsi256_ps(_mm256_sll_epi32(_mm256_castps_si256(a), _mm_cvtsi32_si128(BY as i32))) }
+        unsafe {
+            _mm256_castsi256_ps(_mm256_sll_epi32(
+                _mm256_castps_si256(a),
+                _mm_cvtsi32_si128(BY as i32),
+            ))
+        }
     }
     #[inline(always)]
     unsafe fn shift_right<const BY: u32>(a: __m256) -> __m256 {
-        unsafe { _mm256_castsi256_ps(_mm256_sra_epi32(_mm256_castps_si256(a), _mm_cvtsi32_si128(BY as i32))) }
+        unsafe {
+            _mm256_castsi256_ps(_mm256_sra_epi32(
+                _mm256_castps_si256(a),
+                _mm_cvtsi32_si128(BY as i32),
+            ))
+        }
     }
     #[inline(always)]
     unsafe fn int_to_float(a: __m256) -> __m256 {

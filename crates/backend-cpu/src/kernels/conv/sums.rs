@@ -1,17 +1,15 @@
 //! The convolution and the gradient in its input: sums over channels and window elements, as
 //! products of packed weights with the planes.
 
-use onestep_engine::plan::Place;
 use onestep_engine::EngineError;
+use onestep_engine::plan::Place;
 
 use super::Problem;
 use super::geometry::{Pass, Segment, Unit, Units, Vector};
 use super::passes::Passes;
 use super::planes::{Pictures, PlaneLayout};
 use crate::kernels::micro::{Destination, MAX_ROWS, Rows, TileBuffer, product};
-use crate::native::{
-    ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, part, tasks_for,
-};
+use crate::native::{ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, part, tasks_for};
 use crate::pool::{Pool, TaskPanicked, Turn};
 use crate::simd::{Level, MAX_LANES, Simd, Task, Tile, VECTORS};
 
@@ -66,7 +64,11 @@ impl SumsKernel {
         let tile = level.tile();
         let out_size = [operands.out.shape[2], operands.out.shape[3]];
         let taps = problem.kernel[0] * problem.kernel[1];
-        let cost = problem.batch * problem.groups * rows * channels * taps
+        let cost = problem.batch
+            * problem.groups
+            * rows
+            * channels
+            * taps
             * operands.source.shape[2].max(out_size[0])
             * operands.source.shape[3].max(out_size[1])
             / tile.lanes;
@@ -111,8 +113,7 @@ impl SumsKernel {
 
     /// Elements of packed weights before a group's pass.
     fn packed_before(&self, group: usize, pass: usize) -> usize {
-        let before: usize =
-            self.passes[..pass].iter().map(|p| self.panel(p) * self.panels).sum();
+        let before: usize = self.passes[..pass].iter().map(|p| self.panel(p) * self.panels).sum();
         group * (self.packed() / self.groups.max(1)) + before
     }
 }
@@ -164,15 +165,15 @@ impl Task for PackWeights<'_> {
                 // SAFETY: the weight has the rows, channels and elements; the scratch memory has a
                 // place for the panel.
                 unsafe {
-                    let mut to =
-                        scratch.add(k.packed_before(group, p) + panel * k.panel(pass));
+                    let mut to = scratch.add(k.packed_before(group, p) + panel * k.panel(pass));
                     let layout = &k.weight_layout;
                     let from = weight.add(group * layout.group + first * layout.row);
                     for channel in 0..k.channels {
                         for &element in &pass.elements {
                             let from = from.add(channel * layout.channel + element);
                             for r in 0..S::ROWS {
-                                *to.add(r) = if r < count { *from.add(r * layout.row) } else { 0.0 };
+                                *to.add(r) =
+                                    if r < count { *from.add(r * layout.row) } else { 0.0 };
                             }
                             to = to.add(S::ROWS);
                         }

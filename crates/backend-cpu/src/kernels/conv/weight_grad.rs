@@ -9,9 +9,7 @@ use super::passes::Passes;
 use super::planes::{Pictures, PlaneLayout};
 use super::sums::Operands;
 use crate::kernels::micro::{Destination, MAX_DOTS, dot_tile, dots};
-use crate::native::{
-    ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, part, tasks_for,
-};
+use crate::native::{ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, part, tasks_for};
 use crate::pool::{Pool, TaskPanicked, Turn};
 use crate::simd::{Level, Simd, Task};
 
@@ -49,17 +47,19 @@ impl WeightGradKernel {
     ) -> Result<Self, EngineError> {
         let (channels, rows) = (problem.in_channels, problem.out_channels);
         let taps = problem.kernel[0] * problem.kernel[1];
-        let cost = problem.batch * problem.groups * rows * channels * taps
-            * passes.grid[0] * passes.grid[1] / level.tile().lanes;
+        let cost = problem.batch
+            * problem.groups
+            * rows
+            * channels
+            * taps
+            * passes.grid[0]
+            * passes.grid[1]
+            / level.tile().lanes;
         let tasks = tasks_for(cost, threads);
         let units = passes.cut(problem.batch, channels + rows, tasks, level.tile().lanes);
         let layout = passes.layout;
-        let dy_layout = PlaneLayout {
-            source: problem.output,
-            phases: [1, 1],
-            pad: [0, 0],
-            ..layout.clone()
-        };
+        let dy_layout =
+            PlaneLayout { source: problem.output, phases: [1, 1], pad: [0, 0], ..layout.clone() };
         let chunks = tasks.min(units.count() * problem.groups).max(1);
         let parts = tasks.div_ceil(chunks).min(rows.max(1)).max(1);
         let mut kernel = WeightGradKernel {
@@ -190,9 +190,10 @@ impl GradUnits<'_> {
         // SAFETY: the operands have these pictures.
         unsafe {
             let pictures = Pictures {
-                data: self.context.floats(k.x).add(
-                    unit.first_image * x_image + group * k.channels * x_size,
-                ),
+                data: self
+                    .context
+                    .floats(k.x)
+                    .add(unit.first_image * x_image + group * k.channels * x_size),
                 image: x_image,
                 channels: k.channels,
                 count: unit.images,
@@ -200,9 +201,10 @@ impl GradUnits<'_> {
             };
             k.layout.fill(pictures, x);
             let pictures = Pictures {
-                data: self.context.floats(k.dy).add(
-                    unit.first_image * dy_image + (group * k.rows + rows.0) * dy_size,
-                ),
+                data: self
+                    .context
+                    .floats(k.dy)
+                    .add(unit.first_image * dy_image + (group * k.rows + rows.0) * dy_size),
                 image: dy_image,
                 channels: rows.1 - rows.0,
                 count: unit.images,

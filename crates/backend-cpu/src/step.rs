@@ -1,0 +1,295 @@
+//! A compiled program on the CPU.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use onestep_engine::ops::ConstantData;
+use onestep_engine::plan::{Kernel, NamedPlace, Place, Region, Work};
+use onestep_engine::{
+    DType, EngineError, Feeds, Footprint, MAX_REPORTS, Plan, Reports, Scalars, StateTable, Step,
+    Ticket,
+};
+use onestep_memory::{Tensor, format_bytes};
+
+use crate::executor::{Runtime, Shared};
+use crate::fused::FusedKernel;
+use crate::kernels;
+use crate::native::{Context, Native, Regions, ScratchNeed, broken, unsupported};
+use crate::simd::{Level, RandomKey};
+
+/// The addresses of a plan's regions.
+#[derive(Debug)]
+struct Bases(Vec<*mut u8>);
+
+// SAFETY: the addresses are of buffers that the step holds handles on, or that are set anew at each
+// submission; they are used only while a step runs.
+unsafe impl Send for Bases {}
+
+/// A compiled program on the CPU.
+pub(crate) struct CpuStep {
+    id: u64,
+    plan: Plan,
+    kernels: Vec<Box<dyn Native>>,
+    regions: Regions,
+    bases: Bases,
+    scalars: Vec<f32>,
+    state: Vec<Tensor>,
+    runtime: Arc<Runtime>,
+    level: Level,
+    need: ScratchNeed,
+    footprint: Footprint,
+    reports: Vec<String>,
+    /// Where the last run left its outputs.
+    arena: Option<Tensor>,
+    /// The feeds of the last run, where an output is one of them.
+    feeds: Vec<Tensor>,
+    keeps_feeds: bool,
+    poisoned: Option<String>,
+}
+
+impl CpuStep {
+    pub(crate) fn new(
+        id: u64,
+        plan: Plan,
+        state: &StateTable,
+        (threads, level): (usize, Level),
+        runtime: Arc<Runtime>,
+    ) -> Result<CpuStep, EngineError> {
+        let regions = Regions::of(&plan);
+        let kernels = plan
+            .kernels
+            .iter()
+            .map(|kernel| lower(kernel, regions, threads, level))
+            .collect::<Result<Vec<_>, _>>()?;
+        let need = kernels.iter().fold(ScratchNeed::default(), |n, k| n.max(k.scratch()));
+        let mut footprint = plan.footprint;
+        footprint.arena += need.bytes(threads);
+        if plan.reports.len() > MAX_REPORTS {
+            return Err(EngineError::TooManyReports { most: MAX_REPORTS, got: plan.reports.len() });
+        }
+        if let Some(report) = plan.reports.iter().find(|r| r.place.dtype != DType::F32) {
+            let reason = format!("reports are f32, got {}", report.place.dtype);
+            return Err(unsupported(format!("report `{}`", report.name), reason));
+        }
+        let in_feed = |o: &NamedPlace| matches!(o.place.region, Region::Feed(_));
+        let mut step = CpuStep {
+            id,
+            kernels,
+            regions,
+            bases: Bases(vec![std::ptr::null_mut(); regions.count()]),
+            scalars: vec![0.0; plan.scalars.len()],
+            state: state_buffers(&plan, state)?,
+            runtime,
+            level,
+            need,
+            footprint,
+            reports: plan.reports.iter().map(|r| r.name.clone()).collect(),
+            arena: None,
+            feeds: Vec::with_capacity(plan.feeds.len()),
+            keeps_feeds: plan.outputs.iter().any(in_feed),
+            plan,
+            poisoned: None,
+        };
+        step.set_fixed_bases()?;
+        Ok(step)
+    }
+
+    /// Bytes of the arena that the plan needs.
+    pub(crate) fn arena_bytes(&self) -> usize {
+        self.plan.footprint.arena
+    }
+
+    pub(crate) fn scratch_need(&self) -> ScratchNeed {
+        self.need
+    }
+
+    /// The addresses that never change: state, constants, scalars.
+    fn set_fixed_bases(&mut self) -> Result<(), EngineError> {
+        for (i, tensor) in self.state.iter().enumerate() {
+            self.bases.0[self.regions.state(i)] = pointer(tensor)?;
+        }
+        for (i, constant) in self.plan.constants.iter().enumerate() {
+            // Kernels only read them.
+            self.bases.0[self.regions.constant(i)] = match constant {
+                ConstantData::F32(data) => data.as_ptr().cast_mut().cast(),
+                ConstantData::I32(data) => data.as_ptr().cast_mut().cast(),
+            };
+        }
+        self.bases.0[Regions::SCALARS] = self.scalars.as_mut_ptr().cast();
+        Ok(())
+    }
+
+    fn set_scalars(&mut self, scalars: &Scalars) -> Result<(), EngineError> {
+        for (slot, name) in self.scalars.iter_mut().zip(&self.plan.scalars) {
+            let missing = || EngineError::MissingScalar { name: name.clone() };
+            *slot = scalars.get(name).ok_or_else(missing)?;
+        }
+        Ok(())
+    }
+
+    /// Takes the addresses of the feeds. Kernels rely on their sizes, so they are checked here
+    /// too.
+    fn set_feeds(&mut self, feeds: &Feeds<'_>) -> Result<(), EngineError> {
+        if feeds.tensors.len() != self.plan.feeds.len() {
+            return Err(EngineError::Feed {
+                name: "batch".into(),
+                wanted: format!("{} tensors", self.plan.feeds.len()),
+                got: feeds.tensors.len().to_string(),
+            });
+        }
+        for (i, (tensor, feed)) in feeds.tensors.iter().zip(&self.plan.feeds).enumerate() {
+            if tensor.dtype() != feed.ty.dtype || tensor.shape() != &feed.ty.shape {
+                return Err(EngineError::Feed {
+                    name: feed.name.clone(),
+                    wanted: feed.ty.to_string(),
+                    got: format!("{}{}", tensor.dtype(), tensor.shape()),
+                });
+            }
+            self.bases.0[self.regions.feed(i)] = pointer(tensor)?;
+        }
+        if self.keeps_feeds {
+            self.feeds.clear();
+            self.feeds.extend_from_slice(feeds.tensors);
+        }
+        Ok(())
+    }
+
+    /// Runs all kernels.
+    fn run(&mut self, shared: &mut Shared, scalars: &Scalars) -> Result<(), EngineError> {
+        let (Some(arena), Some(scratch)) = (&shared.arena, &shared.scratch) else {
+            return Err(broken("a step runs without memory"));
+        };
+        self.bases.0[Regions::ARENA] = pointer(arena)?;
+        let scratch = pointer(scratch)?;
+        self.arena = Some(arena.clone());
+        let key = RandomKey { seed: scalars.seed, step: scalars.step };
+        let need = shared.need();
+        let context = Context { bases: &self.bases.0, key, level: self.level, scratch, need };
+        for (kernel, planned) in self.kernels.iter().zip(&self.plan.kernels) {
+            // SAFETY: the bases are those of the plan, whose feeds were checked and whose state
+            // and arena are as large as it asked for; the lock keeps other steps away.
+            let done = unsafe { kernel.run(&context, &mut shared.pool) };
+            if done.is_err() {
+                let reason = format!("kernel `{}` panicked", planned.label);
+                self.poisoned = Some(reason.clone());
+                return Err(EngineError::Poisoned { reason });
+            }
+        }
+        Ok(())
+    }
+
+    /// The address of a place after a run.
+    fn address(&self, place: &Place) -> Result<*const u8, EngineError> {
+        let address = self.regions.address(place)?;
+        // SAFETY: the plan keeps its offsets within their regions.
+        Ok(unsafe { self.bases.0[address.base].add(address.offset) })
+    }
+
+    fn read_reports(&self) -> Result<Reports, EngineError> {
+        let mut values = [0.0; MAX_REPORTS];
+        for (value, report) in values.iter_mut().zip(&self.plan.reports) {
+            // SAFETY: a report is an f32 of the plan's, and no kernel runs.
+            *value = unsafe { self.address(&report.place)?.cast::<f32>().read_unaligned() };
+        }
+        Ok(Reports::new(&values[..self.plan.reports.len()]))
+    }
+}
+
+/// Lowers a kernel of the plan.
+fn lower(
+    kernel: &Kernel,
+    regions: Regions,
+    threads: usize,
+    level: Level,
+) -> Result<Box<dyn Native>, EngineError> {
+    match &kernel.work {
+        Work::Fused(fused) => Ok(Box::new(FusedKernel::new(fused, regions, threads)?)),
+        Work::Op { op, inputs, output } => {
+            kernels::lower(op, inputs, output, regions, threads, level)
+        }
+    }
+}
+
+/// The state table's buffers in the order of the plan.
+fn state_buffers(plan: &Plan, state: &StateTable) -> Result<Vec<Tensor>, EngineError> {
+    let find = |name: &String| {
+        let position = state.layout().buffers().iter().position(|b| &b.name == name);
+        let tensor = position.and_then(|i| state.tensors().get(i)).cloned();
+        tensor.ok_or_else(|| EngineError::UnknownState { name: name.clone() })
+    };
+    plan.states.iter().map(find).collect()
+}
+
+/// The address of a tensor in host memory.
+fn pointer(tensor: &Tensor) -> Result<*mut u8, EngineError> {
+    let found = tensor.host_pointer();
+    found
+        .map(|p| p.as_ptr())
+        .ok_or_else(|| unsupported("a tensor of another device", "the cpu reads host memory only"))
+}
+
+impl Step for CpuStep {
+    fn submit(&mut self, feeds: Feeds<'_>, scalars: &Scalars) -> Result<Ticket, EngineError> {
+        if let Some(reason) = &self.poisoned {
+            return Err(EngineError::Poisoned { reason: reason.clone() });
+        }
+        self.set_scalars(scalars)?;
+        self.set_feeds(&feeds)?;
+        let runtime = Arc::clone(&self.runtime);
+        runtime.calls.fetch_add(1, Ordering::Relaxed);
+        let mut shared = runtime.lock();
+        shared.last = self.id;
+        self.run(&mut shared, scalars)?;
+        let reports = self.read_reports()?;
+        let serial = shared.serial;
+        shared.serial += 1;
+        let ticket = runtime.ring.issue(serial);
+        runtime.ring.complete(serial, Ok(reports));
+        Ok(ticket)
+    }
+
+    fn read_output(&mut self, name: &str) -> Result<Vec<f32>, EngineError> {
+        let Some(output) = self.plan.outputs.iter().find(|o| o.name == name) else {
+            let names = self.plan.outputs.iter().map(|o| o.name.as_str());
+            let known = names.collect::<Vec<_>>().join(", ");
+            return Err(EngineError::UnknownOutput { name: name.to_owned(), known });
+        };
+        self.runtime.reads.fetch_add(1, Ordering::Relaxed);
+        let shared = self.runtime.lock();
+        let gone = |reason: &str| Err(unsupported(format!("read_output `{name}`"), reason));
+        if self.arena.is_none() {
+            return gone("no step was run");
+        }
+        if shared.last != self.id && output.place.region == Region::Arena {
+            return gone("another step has run since and taken its memory");
+        }
+        let from = self.address(&output.place)?;
+        let count = output.place.shape.elements();
+        // SAFETY: outputs are contiguous, and the lock keeps steps from running meanwhile.
+        Ok(unsafe { read(output.place.dtype, from, count) })
+    }
+
+    fn reports(&self) -> &[String] {
+        &self.reports
+    }
+
+    fn footprint(&self) -> Footprint {
+        self.footprint
+    }
+
+    fn dump(&self) -> String {
+        let scratch = self.footprint.arena - self.plan.footprint.arena;
+        format!("{}scratch memory of the cpu's kernels: {}\n", self.plan, format_bytes(scratch))
+    }
+}
+
+/// Elements as f32.
+///
+/// # Safety
+/// There are `count` elements at `from`, which nothing writes.
+unsafe fn read(dtype: DType, from: *const u8, count: usize) -> Vec<f32> {
+    let mut out = vec![0.0; count];
+    // SAFETY: the caller vouches for the elements.
+    unsafe { crate::fused::to_f32(dtype, from, &mut out) };
+    out
+}
