@@ -1,0 +1,2 @@
+// GNUstep's headers look for this name.
+#include <Block.h>

@@ -1,0 +1,6 @@
+// The part of Apple's Metal that the shim uses: names and types as in the SDK.
+#pragma once
+#import <Metal/MTLBlitCommandEncoder.h>
+#import <Metal/MTLCommandBuffer.h>
+#import <Metal/MTLDevice.h>
+#import <Metal/MTLResource.h>

@@ -1,0 +1,6 @@
+// The part of Apple's MetalPerformanceShaders that the shim uses: names and types as in the SDK.
+#pragma once
+#import <MetalPerformanceShaders/MPSCommandBuffer.h>
+#import <MetalPerformanceShaders/MPSCoreTypes.h>
+#import <MetalPerformanceShaders/MPSImage.h>
+#import <MetalPerformanceShaders/MPSNDArray.h>

@@ -1,0 +1,160 @@
+// Elementwise functions of one operand.
+#include "broadcast.h"
+
+#include "runtime.h"
+#include <cmath>
+
+namespace headless {
+namespace {
+
+const char *name_of(Unary op) {
+  switch (op) {
+    case Unary::Identity: return "identity";
+    case Unary::Negative: return "negative";
+    case Unary::Absolute: return "absolute";
+    case Unary::Sign: return "sign";
+    case Unary::Floor: return "floor";
+    case Unary::Ceil: return "ceil";
+    case Unary::Round: return "round";
+    case Unary::Exponent: return "exponent";
+    case Unary::Logarithm: return "logarithm";
+    case Unary::Square: return "square";
+    case Unary::SquareRoot: return "square_root";
+    case Unary::ReverseSquareRoot: return "reverse_square_root";
+    case Unary::Reciprocal: return "reciprocal";
+    case Unary::Sin: return "sin";
+    case Unary::Cos: return "cos";
+    case Unary::Tanh: return "tanh";
+    case Unary::Sigmoid: return "sigmoid";
+    case Unary::Erf: return "erf";
+    case Unary::ReLU: return "relu";
+  }
+}
+
+// Integers have these only.
+bool works_on_integers(Unary op) {
+  return op == Unary::Identity || op == Unary::Negative || op == Unary::Absolute || op == Unary::Sign ||
+         op == Unary::Square || op == Unary::ReLU;
+}
+
+template <class T>
+void evaluate_any(Unary op, const Array &x, Array &y) {
+  using C = Compute<T>;
+  switch (op) {
+    case Unary::Negative: return map1<T, T>(x, y, [](C v) { return -v; });
+    case Unary::Absolute: return map1<T, T>(x, y, [](C v) { return v < 0 ? -v : v == 0 ? C(0) : v; });
+    case Unary::Sign: return map1<T, T>(x, y, [](C v) { return v > 0 ? C(1) : v < 0 ? C(-1) : v; });
+    case Unary::Square: return map1<T, T>(x, y, [](C v) { return v * v; });
+    case Unary::ReLU: return map1<T, T>(x, y, [](C v) { return v <= 0 ? C(0) : v; });
+    default: memcpy(y.memory.get(), x.memory.get(), x.bytes());  // Identity
+  }
+}
+
+template <class T>
+void evaluate_float(Unary op, const Array &x, Array &y) {
+  switch (op) {
+    case Unary::Floor: return map1<T, T>(x, y, [](float v) { return std::floor(v); });
+    case Unary::Ceil: return map1<T, T>(x, y, [](float v) { return std::ceil(v); });
+    case Unary::Round: return map1<T, T>(x, y, [](float v) { return std::round(v); });
+    case Unary::Exponent: return map1<T, T>(x, y, [](float v) { return std::exp(v); });
+    case Unary::Logarithm: return map1<T, T>(x, y, [](float v) { return std::log(v); });
+    case Unary::SquareRoot: return map1<T, T>(x, y, [](float v) { return std::sqrt(v); });
+    case Unary::ReverseSquareRoot: return map1<T, T>(x, y, [](float v) { return 1.0f / std::sqrt(v); });
+    case Unary::Reciprocal: return map1<T, T>(x, y, [](float v) { return 1.0f / v; });
+    case Unary::Sin: return map1<T, T>(x, y, [](float v) { return std::sin(v); });
+    case Unary::Cos: return map1<T, T>(x, y, [](float v) { return std::cos(v); });
+    case Unary::Tanh: return map1<T, T>(x, y, [](float v) { return std::tanh(v); });
+    case Unary::Sigmoid: return map1<T, T>(x, y, [](float v) { return 1.0f / (1.0f + std::exp(-v)); });
+    case Unary::Erf: return map1<T, T>(x, y, [](float v) { return std::erf(v); });
+    default: return evaluate_any<T>(op, x, y);
+  }
+}
+
+void evaluate(Unary op, const Array &x, Array &y) {
+  visit(x.type.dtype, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    if constexpr (std::is_same_v<Compute<T>, float>) {
+      evaluate_float<T>(op, x, y);
+    } else {
+      evaluate_any<T>(op, x, y);
+    }
+  });
+}
+
+// dy/dx in terms of the operand and the result; null where it is zero everywhere.
+Node *slope(Unary op, Node *x, Node *y) {
+  switch (op) {
+    case Unary::Absolute: return unary(Unary::Sign, x);
+    case Unary::Exponent: return y;
+    case Unary::Logarithm: return unary(Unary::Reciprocal, x);
+    case Unary::Square: return multiply(scalar_like(x, 2), x);
+    case Unary::SquareRoot: return divide(scalar_like(y, 0.5), y);
+    case Unary::ReverseSquareRoot: return multiply(scalar_like(x, -0.5), divide(y, x));
+    case Unary::Reciprocal: return negative(multiply(y, y));
+    case Unary::Sin: return unary(Unary::Cos, x);
+    case Unary::Cos: return negative(unary(Unary::Sin, x));
+    case Unary::Tanh: return subtract(scalar_like(y, 1), multiply(y, y));
+    case Unary::Sigmoid: return multiply(y, subtract(scalar_like(y, 1), y));
+    case Unary::Erf:
+      return multiply(scalar_like(x, M_2_SQRTPI), unary(Unary::Exponent, negative(multiply(x, x))));
+    case Unary::ReLU: return cast(compare(Compare::Greater, x, scalar_like(x, 0)), x->type.dtype);
+    default: return nullptr;
+  }
+}
+
+Nodes gradients(Unary op, Node *y, Node *gradient) {
+  if (op == Unary::Identity) return {gradient};
+  if (op == Unary::Negative) return {negative(gradient)};
+  Node *factor = slope(op, y->inputs[0], y);
+  return {factor ? multiply(gradient, factor) : nullptr};
+}
+
+}  // namespace
+
+Node *unary(Unary op, Node *x) {
+  if (!is_float(x->type.dtype) && !works_on_integers(op)) {
+    fail_op(name_of(op), "operand must be of a floating-point type, got " + text(x->type));
+  }
+  Rule rule = {name_of(op), [op](const Arrays &in, Array &out) { evaluate(op, in[0], out); },
+               [op](Node *y, Node *gradient) { return gradients(op, y, gradient); }};
+  return x->graph->add(std::move(rule), {x}, x->type);
+}
+
+Node *test(Test op, Node *x) {
+  if (!is_float(x->type.dtype)) fail_op("is_nan", "operand must be of a floating-point type, got " + text(x->type));
+  const char *name = op == Test::NaN ? "is_nan" : op == Test::Finite ? "is_finite" : "is_infinite";
+  auto evaluate = [op](const Arrays &in, Array &out) {
+    visit(in[0].type.dtype, [&](auto tag) {
+      using T = typename decltype(tag)::type;
+      map1<T, Boolean>(in[0], out, [op](auto v) {
+        const float value = (float)v;
+        return (int64_t)(op == Test::NaN ? std::isnan(value) : op == Test::Finite ? std::isfinite(value) : std::isinf(value));
+      });
+    });
+  };
+  return x->graph->add({name, evaluate, nullptr}, {x}, {x->type.shape, MPSDataTypeBool});
+}
+
+Node *cast(Node *x, MPSDataType dtype) {
+  visit(dtype, [](auto) {});  // refuses types that there are not
+  auto evaluate = [dtype](const Arrays &in, Array &out) {
+    visit(in[0].type.dtype, [&](auto from) {
+      visit(dtype, [&](auto to) {
+        using From = typename decltype(from)::type;
+        using To = typename decltype(to)::type;
+        // Through the computing type of the result; a Boolean is whether the value is not 0.
+        map1<From, To>(in[0], out, [](auto v) {
+          if constexpr (std::is_same_v<To, Boolean>) return (int64_t)(v != 0);
+          else return (Compute<To>)v;
+        });
+      });
+    });
+  };
+  auto gradients = [](Node *y, Node *gradient) -> Nodes {
+    const MPSDataType from = y->inputs[0]->type.dtype;
+    return {is_float(from) && is_float(y->type.dtype) ? cast(gradient, from) : nullptr};
+  };
+  return x->graph->add({"cast", evaluate, gradients}, {x}, {x->type.shape, dtype});
+}
+
+}  // namespace headless
