@@ -1,0 +1,166 @@
+//! Compiling programs.
+
+use std::sync::Arc;
+
+use onestep_engine::{
+    EngineError, Executor, Footprint, Mode, Program, StateTable, Step, StepCounters,
+};
+use onestep_memory::{DType, Device, MemoryManager, Tensor};
+use onestep_metal_sys::{self as metal, MetalError, ProgramDescription, Statistics};
+
+use crate::buffers::{self, Buffers};
+use crate::counters::step_counters;
+use crate::device::MetalDevice;
+use crate::error::{MetalExecutorError, engine_error};
+use crate::flight::Flight;
+use crate::footprint::{check_budget, footprint};
+use crate::options::MetalOptions;
+use crate::step::{MetalStep, Parts};
+use crate::translate::Translation;
+
+/// Runs programs on Metal: each is compiled into two MPSGraph executables, gradients and update,
+/// and a step is one call that encodes both into one command buffer and returns.
+///
+/// ```
+/// use onestep_backend_metal::{MetalExecutor, MetalOptions};
+/// use onestep_engine::{DType, Executor, Feeds, Graph, Named, Program, Scalars, StateLayout, StateTable};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let Ok(mut metal) = MetalExecutor::new(&MetalOptions::default()) else { return Ok(()) };
+/// let mut graph = Graph::new();
+/// let x = graph.input("x", &[2], DType::F32)?;
+/// let y = graph.exp(x)?;
+/// let program = Program::predict(graph, vec![Named::new("y", y)]);
+/// let layout = StateLayout::new(&program.groups, &[], program.update.as_deref())?;
+/// let state = StateTable::new(layout, metal.memory())?;
+/// let mut step = metal.compile(&program, &state)?;
+/// let input = metal.memory().from_slice([2], &[0.0f32, 1.0])?;
+/// step.submit(Feeds::new(&[input]), &Scalars::new(7))?;
+/// let output = step.read_output("y")?;
+/// assert!((output[1] - std::f32::consts::E).abs() < 1e-6);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct MetalExecutor {
+    device: Arc<MetalDevice>,
+    memory: MemoryManager,
+    flight: Arc<Flight>,
+    options: MetalOptions,
+}
+
+impl MetalExecutor {
+    /// Opens a device.
+    ///
+    /// # Errors
+    /// [`MetalExecutorError::Unavailable`] in a build without Metal, or what the device says.
+    pub fn new(options: &MetalOptions) -> Result<Self, MetalExecutorError> {
+        let device = MetalDevice::open(options.device, options.in_flight)?;
+        let memory = MemoryManager::new(Arc::clone(&device) as Arc<dyn Device>);
+        memory.set_budget(options.memory_budget);
+        let flight = Flight::new(device.poison());
+        Ok(MetalExecutor { device, memory, flight, options: *options })
+    }
+
+    /// The device.
+    pub fn device(&self) -> &Arc<MetalDevice> {
+        &self.device
+    }
+
+    /// The buffers that a program writes besides its state.
+    fn results(&self, program: &Program, groups: &[usize]) -> Result<Results, EngineError> {
+        let graph = &program.graph;
+        let outputs = program.outputs.iter().map(|output| {
+            let ty = graph.type_of(output.value);
+            self.memory.allocate(ty.shape.clone(), ty.dtype)
+        });
+        let outputs = outputs.collect::<Result<Vec<Tensor>, _>>()?;
+        let train = program.mode == Mode::Train;
+        let lengths = groups.iter().filter(|_| train);
+        let gradients = lengths.map(|&n| self.memory.zeros([n], DType::F32));
+        Ok(Results { outputs, gradients: gradients.collect::<Result<_, _>>()? })
+    }
+
+    fn compile_native(
+        &self,
+        translation: &mut Translation,
+        state: &StateTable,
+        results: &Results,
+    ) -> Result<metal::Program, MetalError> {
+        let buffers = Buffers { state: state.tensors(), results };
+        let description = ProgramDescription {
+            groups: buffers.groups(translation),
+            states: buffers.states(&translation.forward),
+            outputs: buffers.outputs(&translation.forward),
+            loss: translation.forward.loss,
+            reports: std::mem::take(&mut translation.forward.reports),
+            update_reports: translation
+                .update
+                .as_mut()
+                .map_or_else(Vec::new, |update| std::mem::take(&mut update.reports)),
+            forward: std::mem::take(&mut translation.forward.nodes.list),
+            update: translation.update.as_mut().map(|u| std::mem::take(&mut u.nodes.list)),
+            feeds: translation.forward.feeds as u64,
+            scalars: translation.scalars.len() as u64,
+            flops_per_command_buffer: self.options.flops_per_command_buffer,
+            convolution_path: self.options.convolution_path,
+            update_binding: self.options.update_binding,
+        };
+        metal::Program::compile(self.device.queue(), &description)
+    }
+}
+
+/// The buffers that a program writes besides its state.
+#[derive(Debug)]
+pub(crate) struct Results {
+    /// One an output of the program.
+    pub(crate) outputs: Vec<Tensor>,
+    /// One a group that is not empty, for training.
+    pub(crate) gradients: Vec<Tensor>,
+}
+
+impl Executor for MetalExecutor {
+    fn name(&self) -> String {
+        self.device.name().to_owned()
+    }
+
+    fn memory(&self) -> &MemoryManager {
+        &self.memory
+    }
+
+    fn compile(
+        &mut self,
+        program: &Program,
+        state: &StateTable,
+    ) -> Result<Box<dyn Step>, EngineError> {
+        buffers::check(state.tensors(), &self.device)?;
+        let mut translation = Translation::new(program, state.layout())?;
+        let footprint: Footprint = footprint(program, state, &translation.forward.nodes.live());
+        check_budget(&footprint, self.options.memory_budget)?;
+        let lengths: Vec<usize> = translation.groups.iter().map(|g| g.elements).collect();
+        let results = self.results(program, &lengths)?;
+        let dump = translation.dump();
+        let native = self
+            .compile_native(&mut translation, state, &results)
+            .map_err(|error| engine_error(&self.device, "the program", error))?;
+        let step = MetalStep::new(Parts {
+            device: Arc::clone(&self.device),
+            memory: self.memory.clone(),
+            flight: Arc::clone(&self.flight),
+            native,
+            program,
+            translation,
+            state,
+            results,
+            footprint,
+            dump,
+        })?;
+        Ok(Box::new(step))
+    }
+
+    fn counters(&self) -> StepCounters {
+        // The shim's interface allows for an error that its counters never give.
+        let statistics: Statistics = self.device.statistics().unwrap_or_default();
+        step_counters(&statistics, self.flight.waits())
+    }
+}
