@@ -41,11 +41,14 @@ struct HeadlessNDArray;
 - (void)importDataWithCommandBuffer:(id<MTLCommandBuffer>)cmdBuf fromBuffer:(id<MTLBuffer>)buffer
     sourceDataType:(MPSDataType)sourceDataType offset:(NSUInteger)offset
     rowStrides:(NSInteger *)rowStrides;
+- (void)readBytes:(void *)buffer strideBytes:(NSInteger *)strideBytesPerDimension;
+- (void)writeBytes:(void *)buffer strideBytes:(NSInteger *)strideBytesPerDimension;
+- (void)synchronizeOnCommandBuffer:(id<MTLCommandBuffer>)commandBuffer;
+@end
+
+@interface MPSNDArray (HeadlessImages)
 - (void)exportDataWithCommandBuffer:(id<MTLCommandBuffer>)cmdBuf toImages:(MPSImageBatch *)images
     offset:(MPSImageCoordinate)offset;
 - (void)importDataWithCommandBuffer:(id<MTLCommandBuffer>)cmdBuf fromImages:(MPSImageBatch *)images
     offset:(MPSImageCoordinate)offset;
-- (void)readBytes:(void *)buffer strideBytes:(NSInteger *)strideBytesPerDimension;
-- (void)writeBytes:(void *)buffer strideBytes:(NSInteger *)strideBytesPerDimension;
-- (void)synchronizeOnCommandBuffer:(id<MTLCommandBuffer>)commandBuffer;
 @end
