@@ -1,5 +1,6 @@
 //! The devices that can be asked for by name.
 
+use onestep_backend_cpu::{CpuExecutor, CpuOptions};
 use onestep_engine::Executor;
 
 use crate::TrainerError;
@@ -72,6 +73,14 @@ fn automatic(options: &ExecutorOptions) -> Result<Box<dyn Executor>, TrainerErro
 }
 
 fn cpu(options: &ExecutorOptions) -> Result<Box<dyn Executor>, TrainerError> {
-    let _ = options;
-    Err(TrainerError::UnknownDevice { got: "cpu".into(), known: String::new() })
+    let options = CpuOptions {
+        threads: (options.threads > 0).then_some(options.threads),
+        memory_budget: options.memory_budget,
+        ..CpuOptions::default()
+    };
+    let executor = CpuExecutor::new(options).map_err(|error| TrainerError::Device {
+        device: "cpu",
+        reason: error.to_string(),
+    })?;
+    Ok(Box::new(executor))
 }

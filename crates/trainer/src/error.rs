@@ -46,6 +46,14 @@ pub enum TrainerError {
         /// The names there are.
         known: String,
     },
+    /// A device that cannot be used on this machine.
+    #[error("device {device}: {reason}")]
+    Device {
+        /// Its name.
+        device: &'static str,
+        /// What it says.
+        reason: String,
+    },
     /// Data that the model or the loss cannot work on.
     #[error("{subject}: expected {wanted}, got {got}")]
     Mismatch {

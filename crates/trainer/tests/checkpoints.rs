@@ -21,12 +21,8 @@ fn config(schedule: &str) -> TrainerConfig {
         clip: Some(onestep_optimizer::Clip::Norm(1.0)),
         augmentation: "crop=1,flip=0.5".into(),
         seed: 11,
-        // Nothing stops early, but what is remembered must survive.
-        early_stopping: Some(EarlyStoppingConfig {
-            patience: 99,
-            restore_best: false,
-            ..Default::default()
-        }),
+        // Nothing stops early, but what is remembered must survive, the best parameters included.
+        early_stopping: Some(EarlyStoppingConfig { patience: 99, ..Default::default() }),
         ..small_config()
     }
 }

@@ -6,18 +6,15 @@ use crate::TrainerError;
 use crate::callback::{Callback, Flow};
 use crate::config::EarlyStoppingConfig;
 use crate::history::{EpochRecord, History, Monitor};
-use crate::trainer::{Snapshot, Trainer};
+use crate::trainer::Trainer;
 
 /// Ends training after `patience` epochs in a row in which the monitored figure did not improve by
-/// more than `min_delta`, and puts the best epoch's parameters and states back.
-///
-/// What it knows of the past is part of a checkpoint, except for the best parameters: a run that is
-/// resumed can only put back those of an epoch after the resumption.
+/// more than `min_delta`, and puts the best epoch's parameters and states back. What it knows of
+/// the past is part of a checkpoint.
 #[derive(Debug)]
 pub struct EarlyStopping {
     config: EarlyStoppingConfig,
     memory: Memory,
-    best: Option<Snapshot>,
 }
 
 /// What is remembered in checkpoints.
@@ -34,7 +31,7 @@ impl EarlyStopping {
 
     /// Early stopping by these settings.
     pub fn new(config: EarlyStoppingConfig) -> Self {
-        EarlyStopping { config, memory: Memory::default(), best: None }
+        EarlyStopping { config, memory: Memory::default() }
     }
 
     /// The best figure so far.
@@ -59,7 +56,6 @@ impl Callback for EarlyStopping {
 
     fn on_fit_start(&mut self, trainer: &mut Trainer) -> Result<(), TrainerError> {
         self.memory = trainer.recall(Self::NAME)?.unwrap_or_default();
-        self.best = None;
         Ok(())
     }
 
@@ -74,7 +70,7 @@ impl Callback for EarlyStopping {
             let best = Some(value);
             *memory = Memory { best, best_epoch: epoch.epoch, epochs_without_improvement: 0 };
             if self.config.restore_best {
-                self.best = Some(trainer.snapshot()?);
+                trainer.keep_best()?;
             }
         } else {
             memory.epochs_without_improvement += 1;
@@ -86,9 +82,9 @@ impl Callback for EarlyStopping {
     }
 
     fn on_fit_end(&mut self, trainer: &mut Trainer, _: &History) -> Result<(), TrainerError> {
-        match self.best.take() {
-            Some(best) => trainer.restore_snapshot(&best),
-            None => Ok(()),
+        if self.config.restore_best {
+            trainer.restore_best()?;
         }
+        Ok(())
     }
 }

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{MODEL, PROGRESS, STATE, TRAINER, WEIGHTS, io};
+use super::{BEST, MODEL, PROGRESS, STATE, TRAINER, WEIGHTS, io};
 use crate::TrainerError;
 use crate::atomic_file::{folder_of, sibling, sync_folder, write_synced};
 
@@ -112,7 +112,7 @@ fn refuse_foreign(folder: &Path) -> Result<(), TrainerError> {
     if !folder.exists() {
         return Ok(());
     }
-    let ours = [WEIGHTS, STATE, MODEL, TRAINER, PROGRESS];
+    let ours = [WEIGHTS, STATE, BEST, MODEL, TRAINER, PROGRESS];
     for entry in fs::read_dir(folder).map_err(|e| io(folder, "read the folder", e))? {
         let name = entry.map_err(|e| io(folder, "read the folder", e))?.file_name();
         if !ours.iter().any(|own| *own == name) {

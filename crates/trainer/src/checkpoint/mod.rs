@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `weights.safetensors` | parameters and running statistics by their plain names, for others to load |
 //! | `state.safetensors` | the whole state table, the optimizer's state included |
+//! | `best.safetensors` | the best epoch's parameters and running statistics, where early stopping keeps them |
 //! | `model.json` | the model's specification |
 //! | `trainer.json` | the settings: loss, optimizer, schedule and all else |
 //! | `progress.json` | epoch, batch, step, seed, the schedule's state, the epochs so far, what callbacks remember, the version of the format, hashes of the model and of the files |
@@ -30,6 +31,7 @@ pub use progress::{LoaderState, Progress};
 use crate::TrainerError;
 use crate::atomic_file::write_atomically;
 use crate::config::TrainerConfig;
+use crate::trainer::Snapshot;
 use folder::Replacement;
 use hash::{fnv1a, model_hash};
 use progress::{FORMAT_VERSION, ProgressFile};
@@ -38,6 +40,8 @@ use progress::{FORMAT_VERSION, ProgressFile};
 pub const WEIGHTS: &str = "weights.safetensors";
 /// The whole state table.
 pub const STATE: &str = "state.safetensors";
+/// The best epoch's parameters and running statistics, where early stopping keeps them.
+pub const BEST: &str = "best.safetensors";
 /// The model's specification.
 pub const MODEL: &str = "model.json";
 /// The settings.
@@ -52,6 +56,7 @@ pub(crate) struct Contents<'a> {
     pub(crate) state: &'a StateTable,
     pub(crate) progress: &'a Progress,
     pub(crate) callbacks: &'a BTreeMap<String, serde_json::Value>,
+    pub(crate) best: Option<&'a Snapshot>,
 }
 
 /// Values by name.
@@ -66,7 +71,12 @@ pub(crate) fn write(folder: &Path, contents: &Contents<'_>) -> Result<(), Traine
     let weights = tensors::serialize(contents.state, |kind| kind != StateKind::Optimizer)?;
     let model = contents.model.to_json()?.into_bytes();
     let config = json(folder, contents.config)?;
-    let files = [(WEIGHTS, weights.bytes), (STATE, state.bytes), (MODEL, model), (TRAINER, config)];
+    let mut files =
+        vec![(WEIGHTS, weights.bytes), (STATE, state.bytes), (MODEL, model), (TRAINER, config)];
+    if let Some(best) = contents.best {
+        let best = tensors::serialize_snapshot(contents.state.layout(), best)?;
+        files.push((BEST, best.bytes));
+    }
     let progress = ProgressFile {
         format_version: FORMAT_VERSION,
         model_hash: model_hash(contents.model)?,
@@ -137,6 +147,19 @@ pub(crate) fn read_progress(
 pub(crate) fn read_state(folder: &Path, layout: &StateLayout) -> Result<NamedValues, TrainerError> {
     let path = folder.join(STATE);
     tensors::parse(&path, &read(&path)?, layout, |_| true)
+}
+
+/// The best epoch's parameters and states, where the checkpoint has them.
+pub(crate) fn read_best(
+    folder: &Path,
+    progress: &ProgressFile,
+    layout: &StateLayout,
+) -> Result<Option<Snapshot>, TrainerError> {
+    if !progress.files.contains_key(BEST) {
+        return Ok(None);
+    }
+    let tensors = read_weights(&folder.join(BEST), layout)?;
+    Ok(Some(Snapshot { tensors }))
 }
 
 /// Parameters and model states of a safetensors file, complete and of the right shapes.

@@ -8,6 +8,7 @@ use safetensors::{Dtype, SafeTensors};
 
 use super::NamedValues;
 use crate::TrainerError;
+use crate::trainer::Snapshot;
 
 /// A file's content.
 pub(super) struct Serialized {
@@ -16,15 +17,31 @@ pub(super) struct Serialized {
     pub(super) not_finite: Option<String>,
 }
 
-/// The tensors of some kinds.
+/// The tensors of some kinds from the device.
 pub(super) fn serialize(
     state: &StateTable,
     keep: impl Fn(StateKind) -> bool,
 ) -> Result<Serialized, TrainerError> {
+    let kept = state.layout().entries().iter().filter(|entry| keep(entry.kind));
+    serialize_values(kept.map(|entry| Ok((entry, state.read(&entry.name)?))))
+}
+
+/// The tensors of a snapshot.
+pub(super) fn serialize_snapshot(
+    layout: &StateLayout,
+    snapshot: &Snapshot,
+) -> Result<Serialized, TrainerError> {
+    let tensors = snapshot.tensors.iter();
+    serialize_values(tensors.map(|(name, values)| Ok((layout.entry(name)?, values.clone()))))
+}
+
+fn serialize_values<'a>(
+    values: impl Iterator<Item = Result<(&'a StateEntry, Vec<f32>), TrainerError>>,
+) -> Result<Serialized, TrainerError> {
     let mut tensors: Vec<(&StateEntry, Vec<u8>)> = Vec::new();
     let mut not_finite = None;
-    for entry in state.layout().entries().iter().filter(|entry| keep(entry.kind)) {
-        let values = state.read(&entry.name)?;
+    for tensor in values {
+        let (entry, values) = tensor?;
         if not_finite.is_none() && values.iter().any(|value| !value.is_finite()) {
             not_finite = Some(entry.name.clone());
         }

@@ -146,6 +146,7 @@ impl TrainerBuilder {
             flight: Flight::new(config.steps_in_flight),
             progress: Progress::new(config.seed),
             remembered: BTreeMap::new(),
+            best: None,
             last_checkpoint: None,
             last_batch: 0,
             fitting: false,

@@ -78,6 +78,7 @@ pub struct Trainer {
     flight: Flight,
     progress: Progress,
     remembered: BTreeMap<String, serde_json::Value>,
+    best: Option<Snapshot>,
     last_checkpoint: Option<PathBuf>,
     last_batch: usize,
     fitting: bool,

@@ -12,7 +12,7 @@ use crate::checkpoint::{self, Contents};
 /// A copy on the host of a model's parameters and states, without the optimizer's.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Snapshot {
-    tensors: Vec<(String, Vec<f32>)>,
+    pub(crate) tensors: Vec<(String, Vec<f32>)>,
 }
 
 impl Trainer {
@@ -60,6 +60,27 @@ impl Trainer {
         Ok(())
     }
 
+    /// Keeps a snapshot of now as the best there was, as part of the next checkpoints.
+    ///
+    /// # Errors
+    /// The device cannot be read.
+    pub fn keep_best(&mut self) -> Result<(), TrainerError> {
+        self.best = Some(self.snapshot()?);
+        Ok(())
+    }
+
+    /// Puts the parameters and states back that [`Trainer::keep_best`] kept last, in this run or
+    /// in the one of the checkpoint that it goes on from. Tells whether there were any.
+    ///
+    /// # Errors
+    /// The device cannot be written.
+    pub fn restore_best(&mut self) -> Result<bool, TrainerError> {
+        match self.best.take() {
+            Some(best) => self.restore_snapshot(&best).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
     /// Writes a checkpoint: a folder with everything that training needs to go on exactly as if it
     /// had not been interrupted. It replaces an earlier checkpoint there when it is complete.
     /// Waits for the steps in flight.
@@ -81,6 +102,7 @@ impl Trainer {
                 state: self.engine.state(),
                 progress: &self.progress,
                 callbacks: &self.remembered,
+                best: self.best.as_ref(),
             },
         )?;
         self.last_checkpoint = Some(folder.to_path_buf());
@@ -96,7 +118,9 @@ impl Trainer {
         let folder = checkpoint::existing(folder.as_ref());
         let wanted = self.model.spec();
         let progress = checkpoint::read_progress(&folder, wanted)?;
-        let state = checkpoint::read_state(&folder, self.engine.state().layout())?;
+        let layout = self.engine.state().layout();
+        let state = checkpoint::read_state(&folder, layout)?;
+        let best = checkpoint::read_best(&folder, &progress, layout)?;
         // What is in flight belongs to the state that is given up.
         let _ = self.collect(true);
         self.flight.clear();
@@ -108,6 +132,7 @@ impl Trainer {
         self.scalars.seed = progress.progress.seed;
         self.progress = progress.progress;
         self.remembered = progress.callbacks;
+        self.best = best;
         self.last_checkpoint = Some(folder);
         Ok(())
     }
