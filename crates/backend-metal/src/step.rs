@@ -11,7 +11,7 @@ use onestep_metal_sys::{self as metal, BufferRef, StepArguments};
 
 use crate::buffers::{fits, handle};
 use crate::device::MetalDevice;
-use crate::error::engine_error;
+use crate::error::{engine_error, unsupported};
 use crate::executor::Results;
 use crate::flight::Flight;
 use crate::poison::Health;
@@ -217,8 +217,10 @@ impl Step for MetalStep {
                 known: known.join(", "),
             });
         };
-        let never = EngineError::Incomplete { mode: "read", missing: "a step before that" };
-        match self.last.as_ref().ok_or(never)?.wait() {
+        let Some(last) = &self.last else {
+            return Err(unsupported(format!("read_output `{name}`"), "no step was run"));
+        };
+        match last.wait() {
             // A result that is gone is of a step long done.
             Ok(_) | Err(EngineError::TicketExpired { .. }) => read_f32(tensor),
             Err(error) => Err(error),
