@@ -45,20 +45,16 @@ def _sources() -> list:
 
 def _check(options: argparse.Namespace, compiler: clang.Clang, sdk: generate.Sources) -> Report:
     seeds = seeded.check_sources(compiler)
-    complaints, clean = list(seeds.complaints), []
-    for source in options.sources:
-        found = compiler.diagnose(source, clang.WARNINGS)
-        complaints += [f"{diagnostic.file}:{diagnostic.line}: {diagnostic.text}" for diagnostic in found]
-        clean += [] if found else [source]
+    used = usage.collect(compiler, options.sources)
     report = Report(
-        sources=[source.name for source in clean],
-        usage=usage.collect(compiler, clean),
+        usage=used,
         seeds=seeds.seeds,
         unnoticed=len(seeds.complaints),
         sdk_selectors=sdk.selectors(),
         translated=sdk.translated,
+        agreement=sdk.agreement(),
         runtime_selectors=usage.runtime_selectors(options.cache / "darwin" / "objc" / "NSObject.h"),
-        complaints=complaints,
+        complaints=seeds.complaints + used.complaints,
     )
     unverified = report.selectors()["unverified"]
     report.complaints += [f"selector {selector} is in no declaration of the SDK" for selector in unverified]
@@ -76,7 +72,7 @@ def _compare_headers(options: argparse.Namespace, report: Report) -> None:
     if options.no_headless:
         return
     written = signatures.read(clang.find(options.cache, [SHIM / "headless" / "include"]))
-    uses = [use for use in sorted(report.usage.uses) if use.framework != "Foundation"]
+    uses = [use for use in sorted(report.usage.places) if use.framework != "Foundation"]
     found = signatures.compare(sdk, written, uses)
     report.complaints += [f"headless/include: {complaint}" for complaint in found]
     report.compared = (

@@ -48,6 +48,10 @@ class Diagnostic:
     level: str
     text: str
 
+    def __str__(self) -> str:
+        """The diagnostic in one line."""
+        return f"{self.file}:{self.line}: {self.text}"
+
 
 @dataclass
 class Clang:
@@ -63,13 +67,20 @@ class Clang:
         return subprocess.run(command, capture_output=True, text=True)
 
     def diagnose(self, source: Path, arguments: list) -> list:
-        """Compile without output; returns all diagnostics, system headers' own left out."""
-        options = ["-fsyntax-only", "-ferror-limit=0", "-fno-caret-diagnostics", "-fdiagnostics-absolute-paths"]
+        """Check a source without compiling it; returns all diagnostics but those of system headers."""
+        return self._compile(source, ["-fsyntax-only", *arguments])[0]
+
+    def assemble(self, source: Path, arguments: list) -> tuple:
+        """Compile a source to unoptimised assembly; returns the diagnostics and the assembly."""
+        return self._compile(source, ["-O0", "-S", "-o", "-", *arguments])
+
+    def _compile(self, source: Path, arguments: list) -> tuple:
+        options = ["-ferror-limit=0", "-fno-caret-diagnostics", "-fdiagnostics-absolute-paths"]
         done = self.run([*language(source), *options, *arguments, source])
         found = diagnostics(done.stderr)
         if done.returncode and not any(diagnostic.level != "warning" for diagnostic in found):
             raise RuntimeError(f"clang failed on {source}:\n{done.stderr}")
-        return found
+        return found, done.stdout
 
 
 def language(source: Path) -> list:

@@ -40,6 +40,15 @@ class Sources:
         ]
         return {method.selector for owner in owners for method in owner.methods}
 
+    def agreement(self) -> str:
+        """How many public methods of each framework both sources have."""
+        counts = []
+        for name, framework in self.frameworks.items():
+            owners = [*framework.classes.values(), *framework.protocols.values()]
+            methods = [(owner.name, method.selector) for owner in owners for method in owner.methods]
+            counts.append(f"{name} {len(self.translated.intersection(methods))} of {len(set(methods))}")
+        return ", ".join(counts)
+
 
 def generate(cache: Path) -> Sources:
     """Write `cache/include` from the fetched inputs."""

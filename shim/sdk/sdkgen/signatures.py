@@ -147,7 +147,10 @@ def compare(sdk: Surface, written: Surface, uses: list) -> list:
         if expected is None:
             complaints.append(f"{sign}[{owner} {selector}] is not in the SDK")
         elif _types(written, types) != _types(sdk, expected):
-            complaints.append(f"{sign}[{owner} {selector}]: {' | '.join(types)}, in the SDK {' | '.join(expected)}")
+            complaints.append(
+                f"{sign}[{owner} {selector}]: {' | '.join(_types(written, types))}, "
+                f"in the SDK {' | '.join(_types(sdk, expected))}"
+            )
     for owner, parents in written.parents.items():
         if unknown := {parent for parent in parents if parent not in sdk.ancestors(owner)}:
             complaints.append(f"{owner} inherits from {', '.join(sorted(unknown))}, in the SDK it does not")

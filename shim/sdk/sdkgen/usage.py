@@ -6,14 +6,17 @@ are those that the compiler writes into the assembly, so nothing that is sent ca
 what the compiler sends for literals and fast enumeration.
 """
 
+import os
 import re
-from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
-from .clang import Clang, language
+from .clang import LANGUAGES, WARNINGS, Clang
 
 CENSUS = ["-DONESTEP_SDK_CENSUS", "-Wno-everything", "-Wdeprecated-declarations"]
+MOST_ERRORS = 20  # shown of one source
 _USE = re.compile(r"deprecated: sdk\|([^|]*)\|([^|]*)\|([^|]*)\|([^|]*)\|([^|\s]*)")
 _SELECTOR = re.compile(r"^l_OBJC_METH_VAR_NAME_[.\d]*:[^\n]*\n\s*\.asciz\s+\"([^\"]*)\"", re.M)
 _DEFINED = re.compile(r"^\"\\001[-+]\[(?:\w+(?:\(\w+\))?) ([^\]]+)\]\":", re.M)
@@ -37,34 +40,42 @@ class Use:
 
 @dataclass
 class Usage:
-    """Uses with their places, and the selectors that the compiled code refers to or defines."""
+    """The places of each use, the selectors that compiled code refers to or defines, and what is wrong."""
 
-    uses: Counter = field(default_factory=Counter)
     places: dict = field(default_factory=dict)
     selectors: set = field(default_factory=set)
     defined: set = field(default_factory=set)
+    sources: list = field(default_factory=list)
+    complaints: list = field(default_factory=list)
 
 
 def collect(clang: Clang, sources: list) -> Usage:
-    """Take the census of the sources, and their selector references."""
+    """Compile the sources, all warnings errors, and take the census of those that have none."""
     usage = Usage()
-    for source in sources:
-        for diagnostic in clang.diagnose(source, CENSUS):
-            if match := _USE.search(diagnostic.text):
-                use = Use(*match.groups())
-                usage.uses[use] += 1
-                usage.places.setdefault(use, []).append(f"{Path(diagnostic.file).name}:{diagnostic.line}")
-        _read_assembly(clang, source, usage)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for source, (found, assembly, census) in zip(sources, pool.map(partial(_examine, clang), sources), strict=True):
+            if found:
+                usage.complaints += [f"{source.name}: {error}" for error in found[:MOST_ERRORS]]
+                continue
+            usage.sources.append(source.name)
+            usage.selectors.update(_SELECTOR.findall(assembly))
+            usage.defined.update(_DEFINED.findall(assembly))
+            for use, place in _uses(census):
+                usage.places.setdefault(use, set()).add(place)
     return usage
 
 
-def _read_assembly(clang: Clang, source: Path, usage: Usage) -> None:
-    """Compile one source for macOS to assembly, which also proves that code is generated for it."""
-    done = clang.run([*language(source), "-w", "-O0", "-S", "-o", "-", source])
-    if done.returncode:
-        raise RuntimeError(f"{source}: no code is generated\n{done.stderr}")
-    usage.selectors.update(_SELECTOR.findall(done.stdout))
-    usage.defined.update(_DEFINED.findall(done.stdout))
+def _examine(clang: Clang, source: Path) -> tuple:
+    """The diagnostics of one source, its assembly, and the census of its uses."""
+    found, assembly = clang.assemble(source, WARNINGS)
+    has_uses = not found and source.suffix not in LANGUAGES
+    return found, assembly, clang.diagnose(source, CENSUS) if has_uses else []
+
+
+def _uses(census: list):
+    for diagnostic in census:
+        if match := _USE.search(diagnostic.text):
+            yield Use(*match.groups()), f"{Path(diagnostic.file).name}:{diagnostic.line}"
 
 
 def runtime_selectors(header: Path) -> set:
