@@ -1,6 +1,7 @@
 //! The devices that can be asked for by name.
 
 use onestep_backend_cpu::{CpuExecutor, CpuOptions};
+use onestep_backend_metal::{MetalExecutor, MetalOptions};
 use onestep_engine::Executor;
 
 use crate::TrainerError;
@@ -17,8 +18,23 @@ pub struct ExecutorOptions {
 /// Makes an executor.
 type Factory = fn(&ExecutorOptions) -> Result<Box<dyn Executor>, TrainerError>;
 
+/// A device by name.
+struct Device {
+    name: &'static str,
+    make: Factory,
+    /// Whether `auto` may choose it.
+    automatic: bool,
+}
+
+/// What Metal is called. The feature `metal-headless` puts a CPU implementation of Apple's
+/// frameworks in its place, which is for tests: nobody should get it unasked.
+const METAL: &str = if cfg!(feature = "metal-headless") { "metal-headless" } else { "metal" };
+
 /// Every device, the one that `auto` prefers first. A device is one line here.
-const DEVICES: [(&str, Factory); 1] = [("cpu", cpu)];
+const DEVICES: [Device; 2] = [
+    Device { name: METAL, make: metal, automatic: !cfg!(feature = "metal-headless") },
+    Device { name: "cpu", make: cpu, automatic: true },
+];
 
 /// The names that [`executor`] knows besides `auto`.
 ///
@@ -26,10 +42,10 @@ const DEVICES: [(&str, Factory); 1] = [("cpu", cpu)];
 /// assert!(onestep_trainer::devices().any(|name| name == "cpu"));
 /// ```
 pub fn devices() -> impl Iterator<Item = &'static str> {
-    DEVICES.iter().map(|(name, _)| *name)
+    DEVICES.iter().map(|device| device.name)
 }
 
-/// The executor of a device: `cpu`, or `auto` for the best there is.
+/// The executor of a device: `metal`, `cpu`, or `auto` for the best there is.
 ///
 /// ```
 /// use onestep_trainer::{ExecutorOptions, executor};
@@ -49,27 +65,33 @@ pub fn executor(
     if device == "auto" {
         return automatic(options);
     }
-    let found = DEVICES.iter().find(|(name, _)| *name == device);
-    let (_, factory) = found.ok_or_else(|| TrainerError::UnknownDevice {
+    let found = DEVICES.iter().find(|known| known.name == device);
+    let found = found.ok_or_else(|| TrainerError::UnknownDevice {
         got: device.to_owned(),
         known: devices().collect::<Vec<_>>().join(", "),
     })?;
-    factory(options)
+    (found.make)(options)
 }
 
 /// The first device that works. The last one's error tells why none does.
 fn automatic(options: &ExecutorOptions) -> Result<Box<dyn Executor>, TrainerError> {
-    let (last, better) = match DEVICES.split_last() {
-        Some(((_, last), better)) => (last, better),
-        None => return Err(TrainerError::UnknownDevice { got: "auto".into(), known: "".into() }),
-    };
-    for (name, factory) in better {
-        match factory(options) {
-            Ok(executor) => return Ok(executor),
-            Err(error) => log::info!("device {name} is not used: {error}"),
+    let mut devices = DEVICES.iter().filter(|device| device.automatic).peekable();
+    while let Some(device) = devices.next() {
+        match (device.make)(options) {
+            Err(error) if devices.peek().is_some() => {
+                log::info!("device {} is not used: {error}", device.name);
+            }
+            result => return result,
         }
     }
-    last(options)
+    Err(TrainerError::UnknownDevice { got: "auto".into(), known: String::new() })
+}
+
+fn metal(options: &ExecutorOptions) -> Result<Box<dyn Executor>, TrainerError> {
+    let options = MetalOptions { memory_budget: options.memory_budget, ..MetalOptions::default() };
+    let executor = MetalExecutor::new(&options)
+        .map_err(|error| TrainerError::Device { device: METAL, reason: error.to_string() })?;
+    Ok(Box::new(executor))
 }
 
 fn cpu(options: &ExecutorOptions) -> Result<Box<dyn Executor>, TrainerError> {
@@ -78,9 +100,7 @@ fn cpu(options: &ExecutorOptions) -> Result<Box<dyn Executor>, TrainerError> {
         memory_budget: options.memory_budget,
         ..CpuOptions::default()
     };
-    let executor = CpuExecutor::new(options).map_err(|error| TrainerError::Device {
-        device: "cpu",
-        reason: error.to_string(),
-    })?;
+    let executor = CpuExecutor::new(options)
+        .map_err(|error| TrainerError::Device { device: "cpu", reason: error.to_string() })?;
     Ok(Box::new(executor))
 }
