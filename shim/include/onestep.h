@@ -482,7 +482,7 @@ onestep_status *onestep_execute_inference(onestep_step_args *args);
 /* ---- Optimizer steps ----
  * For native programs that hold their own gradients. The formulas are PyTorch's. The graph of a set
  * of lengths and options is compiled at the first call and kept by the queue; learning rate and step
- * number are inputs of it. Parameters and states are updated in place. */
+ * number are inputs of it. Parameters and states are updated in place; states begin at 0. */
 
 typedef struct onestep_optimizer_tensor {
   /* f32, `elements` long; updated. */

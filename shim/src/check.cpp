@@ -138,7 +138,8 @@ Status check_leaf(const NodeCheck &check, const Leaves &leaves) {
     ONESTEP_TRY(check.is_f32(node));
     return check.has_dims({static_cast<int64_t>(leaves.group_elements[node.ints[0]])});
   };
-  bool forward_only = node.op == ONESTEP_OP_FEED || node.op == ONESTEP_OP_STATE;
+  bool forward_only = node.op == ONESTEP_OP_FEED || node.op == ONESTEP_OP_STATE ||
+                      node.op == ONESTEP_OP_RANDOM_UNIFORM;
   bool update_only = node.op == ONESTEP_OP_GRADIENT || node.op == ONESTEP_OP_OPTIMIZER_STATE;
   if (leaves.update ? forward_only : update_only) {
     return check.site.bad("this leaf has no meaning in the %s graph", check.graph.name);

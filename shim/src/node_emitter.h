@@ -1,0 +1,53 @@
+// The nodes of a graph as tensors of one compiled graph.
+#pragma once
+
+#include <map>
+
+#include "executable.h"
+
+namespace onestep {
+
+// What leaves need beyond their node.
+struct LeafContext {
+  std::vector<uint64_t> group_elements;
+  uint64_t scalars = 0;
+  // The streams of the forward graph's random nodes, in the order of their states.
+  std::vector<uint32_t> streams;
+  bool update = false;
+};
+
+// The words of a Philox state of MPSGraph: 1, four of the counter, two of the key.
+constexpr int64_t kPhiloxWords = 7;
+
+class NodeEmitter {
+ public:
+  NodeEmitter(ExecutableBuilder &builder, const Graph &graph, const LeafContext &leaves)
+      : builder_(builder), graph_(graph), leaves_(leaves), tensors_(graph.nodes.size(), nil) {}
+
+  // Lets a value come from elsewhere, together with all that it depends on.
+  void substitute(uint32_t node, MPSGraphTensor *tensor) { tensors_[node] = tensor; }
+  // Makes the tensors of some nodes and of what they need, in the order of the graph.
+  Status emit(const std::vector<uint32_t> &nodes);
+  // The tensor of a node that was emitted.
+  MPSGraphTensor *at(uint32_t node) const { return tensors_[node]; }
+
+ private:
+  std::vector<bool> missing(const std::vector<uint32_t> &nodes) const;
+  Status emit_one(uint32_t index);
+  MPSGraphTensor *emit_leaf(const Node &node);
+  MPSGraphTensor *cut_parameter(const Node &node);
+  MPSGraphTensor *random(const Node &node);
+  Status conform(uint32_t index, MPSGraphTensor *tensor);
+
+  ExecutableBuilder &builder_;
+  const Graph &graph_;
+  const LeafContext &leaves_;
+  Tensors tensors_;
+};
+
+// `x[start .. start + length]` of a vector.
+MPSGraphTensor *slice_vector(MPSGraph *g, MPSGraphTensor *x, int64_t start, int64_t length);
+// Vectors one behind the other.
+MPSGraphTensor *join_vectors(MPSGraph *g, const Tensors &parts);
+
+}  // namespace onestep

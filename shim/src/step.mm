@@ -1,0 +1,106 @@
+// A step of a compiled program.
+
+#include <cstring>
+
+#include "node_emitter.h"
+#include "program.h"
+
+using namespace onestep;
+
+namespace {
+
+Status check_buffers(onestep_buffer *const *list, uint64_t count, uint64_t wanted,
+                     const char *what) {
+  if (count != wanted || (count && !list)) {
+    return failure(ONESTEP_INVALID_ARGUMENT, "the step takes %llu %s, got %llu",
+                   static_cast<unsigned long long>(wanted), what,
+                   static_cast<unsigned long long>(list ? count : 0));
+  }
+  return ok();
+}
+
+}  // namespace
+
+Status onestep_program::check_step(const onestep_step_args &args) const {
+  const std::vector<uint64_t> &bytes = description.feed_bytes;
+  ONESTEP_TRY(check_buffers(args.feeds, args.feed_count, bytes.size(), "feeds"));
+  for (size_t i = 0; i < bytes.size(); i++) {
+    ONESTEP_TRY(check_range(args.feeds[i], 0, bytes[i], "a feed"));
+  }
+  if (args.scalar_count != description.scalar_count || (args.scalar_count && !args.scalars)) {
+    return failure(ONESTEP_INVALID_ARGUMENT, "the step takes %llu scalars, got %llu",
+                   static_cast<unsigned long long>(description.scalar_count),
+                   static_cast<unsigned long long>(args.scalars ? args.scalar_count : 0));
+  }
+  if (!args.outputs) return ok();
+  ONESTEP_TRY(check_buffers(args.outputs, args.output_count, outputs.size(), "outputs"));
+  for (size_t i = 0; i < outputs.size(); i++) {
+    ONESTEP_TRY(check_range(args.outputs[i], 0, description.outputs[i].bytes, "an output"));
+  }
+  return ok();
+}
+
+// The memory of a place in flight is free: the step that used it last is done.
+void onestep_program::write_scalars(const onestep_step_args &args, uint32_t place) const {
+  if (args.scalar_count) {
+    std::memcpy([bindings.at({Source::Scalars}, place) contents], args.scalars,
+                args.scalar_count * sizeof(float));
+  }
+  if (streams.empty()) return;
+  // A Philox state: the counter is [block, stream, step], and the key is the seed. The platform
+  // counts the blocks of one draw from the first word on.
+  auto *words = static_cast<uint32_t *>([bindings.at({Source::Random}, place) contents]);
+  for (uint32_t stream : streams) {
+    const uint32_t state[kPhiloxWords] = {1,
+                                          0,
+                                          stream,
+                                          static_cast<uint32_t>(args.step),
+                                          static_cast<uint32_t>(args.step >> 32),
+                                          static_cast<uint32_t>(args.seed),
+                                          static_cast<uint32_t>(args.seed >> 32)};
+    words = std::copy(state, state + kPhiloxWords, words);
+  }
+}
+
+void onestep_program::keep_buffers(const onestep_step_args &args, Flight &flight) const {
+  for (uint64_t i = 0; i < args.feed_count; i++) flight.buffers.emplace_back(args.feeds[i]);
+  for (uint64_t i = 0; args.outputs && i < args.output_count; i++) {
+    flight.buffers.emplace_back(args.outputs[i]);
+  }
+  for (uint32_t i = 0; i < 2; i++) {
+    Place place{Source::Reports, i};
+    if (!bindings.has(place)) continue;
+    const auto &reported = i == 0 ? description.reports : description.update_reports;
+    id<MTLBuffer> buffer = bindings.at(place, flight.place);
+    flight.reports.push_back({Ref<id<MTLBuffer>>(buffer), reported.size()});
+  }
+}
+
+Status onestep_program::encode(const onestep_step_args &args, Commands &commands,
+                               Flight &flight) {
+  retain();
+  flight.owner = Handle<Counted>::adopt(this);
+  keep_buffers(args, flight);
+  write_scalars(args, flight.place);
+  const StepBuffers buffers{args.feeds, args.outputs, nullptr};
+  const StepContext step{*description.queue->device.get(), flight, buffers};
+  for (size_t i = 0; i < stages.size(); i++) {
+    MPSCommandBuffer *current = nil;
+    ONESTEP_TRY(commands.current(&current));
+    ONESTEP_TRY(stages[i]->encode(current, step));
+    if (ends_commands[i]) commands.commit();
+  }
+  return ok();
+}
+
+Status onestep_program::submit(onestep_step_args &args) {
+  ONESTEP_TRY(check_step(args));
+  Notice notice{args.on_complete, args.context, args.tag, args.want_ticket != 0};
+  Submitted submitted;
+  // Held by reference: the closure does not outlive the call.
+  auto run = [&](Commands &commands, Flight &flight) { return encode(args, commands, flight); };
+  ONESTEP_TRY(description.queue->submit(description.trains(), notice, run, &submitted));
+  args.serial = submitted.serial;
+  args.ticket = submitted.ticket;
+  return ok();
+}
