@@ -22,6 +22,8 @@ pub struct Case {
     pub build: Build,
     /// How far a value may be from the golden, and why.
     pub tolerance: Tolerance,
+    /// The same for gradients, where it differs.
+    pub gradient_tolerance: Option<Tolerance>,
     /// Modes in which it is not run, and why.
     pub exclusions: &'static [(Mode, &'static str)],
 }
@@ -62,6 +64,19 @@ impl Case {
     /// Why the case is not run in this mode.
     pub fn exclusion(&self, mode: Mode) -> Option<&'static str> {
         self.exclusions.iter().find(|(m, _)| *m == mode).map(|(_, reason)| *reason)
+    }
+
+    /// How far a tensor of the golden may be off.
+    pub fn tolerance_of(&self, tensor: &str) -> &Tolerance {
+        let gradient = self.gradient_tolerance.as_ref().filter(|_| tensor.starts_with("grad."));
+        gradient.unwrap_or(&self.tolerance)
+    }
+
+    /// The same case with another tolerance for its gradients.
+    #[must_use]
+    pub fn gradients_within(mut self, tolerance: Tolerance) -> Self {
+        self.gradient_tolerance = Some(tolerance);
+        self
     }
 
     /// The same case with other exclusions.

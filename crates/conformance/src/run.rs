@@ -92,8 +92,9 @@ fn compare(
 ) -> Result<(), ConformanceError> {
     let got = find(outcome, expect, case)?;
     let pytorch = golden.error_of(&expect.golden);
-    let comparison = Comparison::new(&got, wanted, &case.tolerance, pytorch);
-    report.push(place, &expect.golden, Verdict::Compared(comparison), &case.tolerance);
+    let tolerance = case.tolerance_of(&expect.golden);
+    let comparison = Comparison::new(&got, wanted, tolerance, pytorch);
+    report.push(place, &expect.golden, Verdict::Compared(comparison), tolerance);
     Ok(())
 }
 

@@ -178,7 +178,11 @@ fn reduce(
     dims: &[usize],
     flags: &[bool],
 ) -> Result<Value, GraphError> {
-    let x = b.plain(dims)?;
+    // The error of a sum is relative to the sum of magnitudes: positive terms make that the sum.
+    let x = match kind {
+        ReduceKind::Sum => b.operand(dims, 0.3, 2.9)?,
+        ReduceKind::Max | ReduceKind::Min => b.plain(dims)?,
+    };
     let axes: Vec<usize> = (0..dims.len()).filter(|&i| flags[i]).collect();
     match kind {
         ReduceKind::Sum => b.g.sum(x, &axes, false),

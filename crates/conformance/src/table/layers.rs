@@ -23,7 +23,14 @@ const EXACT_SUMS: Tolerance = Tolerance {
 
 fn layer(name: &str, tolerance: Tolerance) -> Case {
     let build = Box::new(setup);
-    Case { family: Family::Layers, name: name.to_owned(), build, tolerance, exclusions: &[] }
+    Case {
+        family: Family::Layers,
+        name: name.to_owned(),
+        build,
+        tolerance,
+        gradient_tolerance: None,
+        exclusions: &[],
+    }
 }
 
 fn setup(golden: &Golden) -> Result<Setup, ConformanceError> {

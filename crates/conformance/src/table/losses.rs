@@ -13,7 +13,14 @@ const SUMS: Tolerance = Tolerance::SUMS;
 
 fn loss(name: &str, tolerance: Tolerance) -> Case {
     let build = Box::new(setup);
-    Case { family: Family::Losses, name: name.to_owned(), build, tolerance, exclusions: &[] }
+    Case {
+        family: Family::Losses,
+        name: name.to_owned(),
+        build,
+        tolerance,
+        gradient_tolerance: None,
+        exclusions: &[],
+    }
 }
 
 fn setup(golden: &Golden) -> Result<Setup, ConformanceError> {

@@ -33,6 +33,7 @@ fn network(name: &str) -> Case {
         name: name.to_owned(),
         build: Box::new(setup),
         tolerance: STEPS,
+        gradient_tolerance: None,
         exclusions: &[],
     }
 }

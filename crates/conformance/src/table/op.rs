@@ -46,6 +46,7 @@ pub(super) fn shaped(
         name: name.to_owned(),
         build: Box::new(move |golden| setup(golden, &f)),
         tolerance,
+        gradient_tolerance: None,
         exclusions: &[],
     }
 }
@@ -64,7 +65,14 @@ impl Case {
             finish(golden, g, output, None)
         };
         let build = Box::new(build);
-        Case { family: Family::Ops, name: name.to_owned(), build, tolerance, exclusions }
+        Case {
+            family: Family::Ops,
+            name: name.to_owned(),
+            build,
+            tolerance,
+            gradient_tolerance: None,
+            exclusions,
+        }
     }
 }
 

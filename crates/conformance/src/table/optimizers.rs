@@ -22,6 +22,7 @@ fn optimizer(name: &str, tolerance: Tolerance) -> Case {
         name: name.to_owned(),
         build: Box::new(setup),
         tolerance,
+        gradient_tolerance: None,
         exclusions: &[(Mode::Gradient, "the gradients are given")],
     }
 }
