@@ -71,8 +71,10 @@ class Clang:
         return self._compile(source, ["-fsyntax-only", *arguments])[0]
 
     def assemble(self, source: Path, arguments: list) -> tuple:
-        """Compile a source to unoptimised assembly; returns the diagnostics and the assembly."""
-        return self._compile(source, ["-O0", "-S", "-o", "-", *arguments])
+        """Compile to unoptimised assembly with every message sent; returns the diagnostics and the assembly."""
+        return self._compile(
+            source, ["-O0", "-fno-objc-convert-messages-to-runtime-calls", "-S", "-o", "-", *arguments]
+        )
 
     def _compile(self, source: Path, arguments: list) -> tuple:
         options = ["-ferror-limit=0", "-fno-caret-diagnostics", "-fdiagnostics-absolute-paths"]

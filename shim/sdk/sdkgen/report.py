@@ -89,7 +89,7 @@ class Report:
         lines = [
             f"sources that compile for arm64-apple-macos{DEPLOYMENT_TARGET}: {len(self.usage.sources)}",
             f"seeded mistakes: {self.seeds}; unnoticed or misplaced: {self.unnoticed}",
-            f"selectors in the compiled shim: {total}; verified {verified} "
+            f"selectors that the compiled shim sends: {total}; verified {verified} "
             f"({len(selectors['metadata'])} called and in the metadata, {len(selectors['runtime'])} in Apple's "
             f"objc/NSObject.h, {len(selectors['compiler'])} sent by the compiler for literals, loops and properties), "
             f"the shim's own {len(selectors['own'])}, unverified {len(selectors['unverified'])}",

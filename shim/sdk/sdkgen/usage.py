@@ -18,8 +18,10 @@ from .clang import LANGUAGES, WARNINGS, Clang
 CENSUS = ["-DONESTEP_SDK_CENSUS", "-Wno-everything", "-Wdeprecated-declarations"]
 MOST_ERRORS = 20  # shown of one source
 _USE = re.compile(r"deprecated: sdk\|([^|]*)\|([^|]*)\|([^|]*)\|([^|]*)\|([^|\s]*)")
-_SELECTOR = re.compile(r"^l_OBJC_METH_VAR_NAME_[.\d]*:[^\n]*\n\s*\.asciz\s+\"([^\"]*)\"", re.M)
-_DEFINED = re.compile(r"^\"\\001[-+]\[(?:\w+(?:\(\w+\))?) ([^\]]+)\]\":", re.M)
+# In assembly: the names of selectors, the references to those that are sent, and methods that are defined.
+_NAME = re.compile(r"^(l_OBJC_METH_VAR_NAME_[.\d]*):[^\n]*\n\s*\.asciz\s+\"([^\"]*)\"", re.M)
+_REFERENCE = re.compile(r"^_OBJC_SELECTOR_REFERENCES_[.\d]*:\n\s*\.quad\s+(\w[\w.]*)", re.M)
+_DEFINED = re.compile(r"^\"[-+]\[\w+(?:\(\w*\))? ([^\]]+)\]\":", re.M)
 
 
 @dataclass(frozen=True, order=True)
@@ -58,7 +60,8 @@ def collect(clang: Clang, sources: list) -> Usage:
                 usage.complaints += [f"{source.name}: {error}" for error in found[:MOST_ERRORS]]
                 continue
             usage.sources.append(source.name)
-            usage.selectors.update(_SELECTOR.findall(assembly))
+            names = dict(_NAME.findall(assembly))
+            usage.selectors.update(names[label] for label in _REFERENCE.findall(assembly))
             usage.defined.update(_DEFINED.findall(assembly))
             for use, place in _uses(census):
                 usage.places.setdefault(use, set()).add(place)

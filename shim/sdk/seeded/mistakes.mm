@@ -58,3 +58,32 @@ void devices(id<MTLDevice> device, id<MTLCommandQueue> queue, id<MTLBuffer> buff
 - (void)dealloc {
 }                                                                 // seed objc-missing-super-calls: leaks
 @end
+
+@interface Weights : NSObject <MPSCNNConvolutionDataSource>
+@end
+@implementation Weights                                           // seed protocol: load is missing
+- (MPSDataType)dataType {
+  return MPSDataTypeFloat32;
+}
+- (MPSCNNConvolutionDescriptor *)descriptor {
+  return [[MPSCNNConvolutionDescriptor new] autorelease];
+}
+- (float)weights {                                                // seed mismatched-return-types: a number for a pointer
+  return 0;
+}
+- (float *)biasTerms {
+  return nullptr;
+}
+- (BOOL)load:(BOOL)again {
+  return again;
+}
+- (void)purge {
+}
+- (NSString *)label {
+  return nil;
+}
+- (id)copyWithZone:(NSZone *)zone {
+  (void)zone;
+  return [self retain];
+}
+@end
