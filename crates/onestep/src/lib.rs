@@ -26,6 +26,7 @@
 //! | [`memory`] | tensors, shapes, pools, staging |
 //! | [`engine`] | graphs, automatic differentiation, plans, tickets |
 //! | [`cpu`] | the CPU executor |
+//! | [`metal`] | the Metal executor |
 //! | [`optimizer`] | optimizers as update graphs, schedules, clipping |
 //! | [`layers`] | layers, models and losses as configuration |
 //! | [`data`] | data sets, transforms, the loader |
@@ -36,6 +37,7 @@
 #![forbid(unsafe_code)]
 
 pub use onestep_backend_cpu as cpu;
+pub use onestep_backend_metal as metal;
 pub use onestep_data as data;
 pub use onestep_engine as engine;
 pub use onestep_layers as layers;

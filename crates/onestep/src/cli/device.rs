@@ -10,7 +10,7 @@ use super::size::MemorySize;
 /// Where to run.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct DeviceFlags {
-    /// The device: auto (the best there is) or cpu [default: auto]
+    /// The device: auto (the best there is), metal or cpu [default: auto]
     #[arg(long, value_name = "DEVICE")]
     pub(crate) device: Option<String>,
     /// Threads of the CPU [default: all processors]
