@@ -31,6 +31,6 @@ void near(const char *file, int line, const std::vector<float> &got, const std::
   static void name();                                           \
   static check::Registration name##_registration(#name, name);  \
   static void name()
-#define CHECK(condition) ((condition) ? (void)0 : check::fail(__FILE__, __LINE__, #condition))
+#define CHECK(...) ((__VA_ARGS__) ? (void)0 : check::fail(__FILE__, __LINE__, #__VA_ARGS__))
 #define CHECK_ABORTS(...) CHECK(check::aborts([&] { __VA_ARGS__; }))
 #define CHECK_NEAR(got, want, tolerance) check::near(__FILE__, __LINE__, got, want, tolerance)
