@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 
-use onestep_engine::ops::{Binary, Op, ReduceKind, Unary};
+use onestep_engine::ops::{Binary, ConvWindow, Op, ReduceKind, Unary};
 use onestep_engine::reference::Array;
 use onestep_engine::{
     DType, Graph, GraphError, Mode, Named, ParameterGroup, ParameterInfo, Program, Shape,
     UpdateGraph, Value,
 };
 
-use super::Draw;
+use super::{Draw, GraphStep};
 use crate::subject::{Feeds, Run, Tensors};
 
 /// A graph under construction with the numbers of its leaves.
@@ -42,6 +42,16 @@ impl Builder {
 
     fn plain(&mut self, dims: &[usize]) -> Result<Value, GraphError> {
         self.operand(dims, -1.85, 1.85)
+    }
+
+    /// A function of one plain operand.
+    fn on_plain(
+        &mut self,
+        dims: &[usize],
+        f: impl FnOnce(&mut Graph, Value) -> Result<Value, GraphError>,
+    ) -> Result<Value, GraphError> {
+        let x = self.plain(dims)?;
+        f(&mut self.g, x)
     }
 
     fn finish(mut self, output: Value) -> Result<Run, GraphError> {
@@ -77,67 +87,81 @@ fn spread(count: usize, salt: usize, low: f64, high: f64) -> Vec<f64> {
 }
 
 pub(super) fn run(draw: &Draw) -> Result<Run, GraphError> {
-    let mut b = Builder::default();
+    let mut builder = Builder::default();
+    let b = &mut builder;
     let output = match draw {
-        Draw::Unary(op, dims) => unary(&mut b, *op, dims),
-        Draw::Binary(op, dims, ones) => binary(&mut b, *op, dims, ones),
-        Draw::Select(dims) => select(&mut b, dims),
-        Draw::Reduce(kind, dims, flags) => reduce(&mut b, *kind, dims, flags),
-        Draw::Flatten(dims) => {
-            let x = b.plain(dims)?;
-            b.g.reshape(x, &[dims.iter().product()])
-        }
-        Draw::Permute(dims, axes) => {
-            let x = b.plain(dims)?;
-            b.g.permute(x, axes)
-        }
+        Draw::Unary(op, dims) => unary(b, *op, dims),
+        Draw::Binary(op, dims, ones) => binary(b, *op, dims, ones),
+        Draw::Select(dims) => select(b, dims),
+        Draw::Reduce(kind, dims, flags) => reduce(b, *kind, dims, flags),
+        Draw::Flatten(dims) => b.on_plain(dims, |g, x| g.reshape(x, &[dims.iter().product()])),
+        Draw::Permute(dims, axes) => b.on_plain(dims, |g, x| g.permute(x, axes)),
         Draw::Slice(dims, ranges) => {
-            let x = b.plain(dims)?;
             let (start, end): (Vec<usize>, Vec<usize>) = ranges.iter().copied().unzip();
-            b.g.slice(x, &start, &end)
+            b.on_plain(dims, |g, x| g.slice(x, &start, &end))
         }
-        Draw::Concat(dims, axis, sizes) => concat(&mut b, dims, *axis, sizes),
+        Draw::Concat(dims, axis, sizes) => concat(b, dims, *axis, sizes),
         Draw::Pad(dims, widths) => {
-            let x = b.plain(dims)?;
             let (low, high): (Vec<usize>, Vec<usize>) = widths.iter().copied().unzip();
-            b.g.pad(x, &low, &high, 0.5)
+            b.on_plain(dims, |g, x| g.pad(x, &low, &high, 0.5))
         }
-        Draw::MatMul(batch, sizes, ta, tb) => matmul(&mut b, batch, *sizes, *ta, *tb),
-        Draw::Conv([n, c, o, h, w], [kh, kw], window) => {
-            let x = b.plain(&[*n, c * window.groups, *h, *w])?;
-            let weight = b.plain(&[o * window.groups, *c, *kh, *kw])?;
-            b.g.conv(x, weight, *window)
-        }
-        Draw::Pool(largest, dims, window) => {
-            let x = b.plain(dims)?;
-            if *largest { b.g.max_pool(x, *window) } else { b.g.sum_pool(x, *window) }
-        }
-        Draw::Softmax(soft, dims, axis) => {
-            let x = b.plain(dims)?;
-            if *soft { b.g.softmax(x, *axis) } else { b.g.log_softmax(x, *axis) }
-        }
-        Draw::CrossEntropy(n, classes, eighths) => {
-            let x = b.plain(&[*n, *classes])?;
-            let labels = b.input(&[*n], DType::I32, indices(*n, *classes))?;
-            b.g.cross_entropy(x, labels, f32::from(*eighths) / 8.0)
-        }
-        Draw::Gather(rows, width, count) => {
-            let table = b.plain(&[*rows, *width])?;
-            let taken = b.input(&[*count], DType::I32, indices(*count, *rows))?;
-            b.g.gather(table, taken)
-        }
-        Draw::ScatterAdd(rows, width, count) => {
-            let at = b.input(&[*count], DType::I32, indices(*count, *rows))?;
-            let updates = b.plain(&[*count, *width])?;
-            b.g.scatter_add(at, updates, *rows)
-        }
-        Draw::Graph(dims, steps) => {
-            let leaves = [b.plain(dims)?, b.plain(dims)?];
-            super::graph::append(&mut b.g, &leaves, steps)
-        }
+        Draw::MatMul(batch, sizes, ta, tb) => matmul(b, batch, *sizes, *ta, *tb),
+        Draw::Conv(sizes, kernel, window) => conv(b, *sizes, *kernel, *window),
+        Draw::Pool(true, dims, window) => b.on_plain(dims, |g, x| g.max_pool(x, *window)),
+        Draw::Pool(false, dims, window) => b.on_plain(dims, |g, x| g.sum_pool(x, *window)),
+        Draw::Softmax(true, dims, axis) => b.on_plain(dims, |g, x| g.softmax(x, *axis)),
+        Draw::Softmax(false, dims, axis) => b.on_plain(dims, |g, x| g.log_softmax(x, *axis)),
+        Draw::CrossEntropy(n, classes, eighths) => cross_entropy(b, *n, *classes, *eighths),
+        Draw::Gather(rows, width, count) => gather(b, *rows, *width, *count),
+        Draw::ScatterAdd(rows, width, count) => scatter_add(b, *rows, *width, *count),
+        Draw::Graph(dims, steps) => graph(b, dims, steps),
     };
     let output = output?;
-    b.finish(output)
+    builder.finish(output)
+}
+
+fn conv(
+    b: &mut Builder,
+    [n, c, o, h, w]: [usize; 5],
+    [kh, kw]: [usize; 2],
+    window: ConvWindow,
+) -> Result<Value, GraphError> {
+    let x = b.plain(&[n, c * window.groups, h, w])?;
+    let weight = b.plain(&[o * window.groups, c, kh, kw])?;
+    b.g.conv(x, weight, window)
+}
+
+fn cross_entropy(
+    b: &mut Builder,
+    n: usize,
+    classes: usize,
+    eighths: u8,
+) -> Result<Value, GraphError> {
+    let x = b.plain(&[n, classes])?;
+    let labels = b.input(&[n], DType::I32, indices(n, classes))?;
+    b.g.cross_entropy(x, labels, f32::from(eighths) / 8.0)
+}
+
+fn gather(b: &mut Builder, rows: usize, width: usize, count: usize) -> Result<Value, GraphError> {
+    let table = b.plain(&[rows, width])?;
+    let taken = b.input(&[count], DType::I32, indices(count, rows))?;
+    b.g.gather(table, taken)
+}
+
+fn scatter_add(
+    b: &mut Builder,
+    rows: usize,
+    width: usize,
+    count: usize,
+) -> Result<Value, GraphError> {
+    let at = b.input(&[count], DType::I32, indices(count, rows))?;
+    let updates = b.plain(&[count, width])?;
+    b.g.scatter_add(at, updates, rows)
+}
+
+fn graph(b: &mut Builder, dims: &[usize], steps: &[GraphStep]) -> Result<Value, GraphError> {
+    let leaves = [b.plain(dims)?, b.plain(dims)?];
+    super::graph::append(&mut b.g, &leaves, steps)
 }
 
 fn unary(b: &mut Builder, op: Unary, dims: &[usize]) -> Result<Value, GraphError> {
