@@ -222,7 +222,7 @@ fn settings_and_devices_are_checked() {
     assert_eq!(error, "batch_size: expected at least 1, got 0");
     let config = TrainerConfig { device: "abacus".into(), ..small_config() };
     let error = Trainer::new(factory::mlp([2], &[], 2), config).unwrap_err().to_string();
-    assert_eq!(error, "unknown device `abacus`; expected auto or one of: cpu");
+    assert!(error.starts_with("unknown device `abacus`; expected auto or one of"), "{error}");
     let config = TrainerConfig { drop_last: true, batch_size: 100, ..small_config() };
     let error = build(config).unwrap().fit(quadrants(8), None, &mut []).unwrap_err().to_string();
     assert!(error.contains("batch size"), "{error}");

@@ -68,7 +68,7 @@ fn a_network_fits_a_curve() {
 #[test]
 fn a_convolutional_network_reads_digits() {
     let data = open("digits").unwrap();
-    let config = TrainerConfig { epochs: 3, ..factory::cnn_config() };
+    let config = TrainerConfig { epochs: 6, ..factory::cnn_config() };
     let model = onestep_layers::ModelBuilder::new([1, 8, 8])
         .conv2d(16, 3, 1, 1, false, "conv1")
         .batch_norm("bn1")
@@ -80,7 +80,7 @@ fn a_convolutional_network_reads_digits() {
     let mut trainer = Trainer::new(model, config).unwrap();
     let history = trainer.fit(data.train, Some(data.validation.clone()), &mut []).unwrap();
     let accuracy = history.last().unwrap().validation.unwrap().accuracy.unwrap();
-    assert!(accuracy > 0.93, "{accuracy}");
+    assert!(accuracy > 0.95, "{accuracy}");
     let evaluation = trainer.evaluate(data.validation).unwrap();
     assert!((evaluation.metrics.accuracy.unwrap() - accuracy).abs() < 1e-6);
     assert!(evaluation.top_k.unwrap().accuracy() > 0.98);

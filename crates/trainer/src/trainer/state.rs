@@ -163,7 +163,8 @@ impl Trainer {
 
     /// The error for a loss that is not a number, where one has arrived.
     pub(super) fn refuse_offence(&mut self) -> Result<(), TrainerError> {
-        match self.flight.offence.take() {
+        // It stays known: `fit` looks for the sample that caused it.
+        match self.flight.offence {
             Some(offence) => Err(self.non_finite(offence, None)),
             None => Ok(()),
         }
