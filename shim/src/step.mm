@@ -1,5 +1,6 @@
 // A step of a compiled program.
 
+#include <algorithm>
 #include <cstring>
 
 #include "node_emitter.h"
@@ -17,6 +18,27 @@ Status check_buffers(onestep_buffer *const *list, uint64_t count, uint64_t wante
                    static_cast<unsigned long long>(list ? count : 0));
   }
   return ok();
+}
+
+// A Philox state: the counter is [block, stream, step], of which the platform counts the blocks, and
+// the key is the seed. In Apple's state a word stands before them that PyTorch's MPS backend always
+// sets to 1; the headless library's has none.
+#ifdef ONESTEP_HEADLESS
+constexpr int kCounterAt = 0;
+#else
+constexpr int kCounterAt = 1;
+#endif
+
+void write_philox_state(uint32_t *words, uint64_t seed, uint64_t step, uint32_t stream) {
+  std::fill(words, words + kPhiloxWords, 0);
+  words[0] = 1;
+  uint32_t *counter = words + kCounterAt, *key = counter + 4;
+  counter[0] = 0;
+  counter[1] = stream;
+  counter[2] = static_cast<uint32_t>(step);
+  counter[3] = static_cast<uint32_t>(step >> 32);
+  key[0] = static_cast<uint32_t>(seed);
+  key[1] = static_cast<uint32_t>(seed >> 32);
 }
 
 }  // namespace
@@ -47,18 +69,10 @@ void onestep_program::write_scalars(const onestep_step_args &args, uint32_t plac
                 args.scalar_count * sizeof(float));
   }
   if (streams.empty()) return;
-  // A Philox state: the counter is [block, stream, step], and the key is the seed. The platform
-  // counts the blocks of one draw from the first word on.
   auto *words = static_cast<uint32_t *>([bindings.at({Source::Random}, place) contents]);
   for (uint32_t stream : streams) {
-    const uint32_t state[kPhiloxWords] = {1,
-                                          0,
-                                          stream,
-                                          static_cast<uint32_t>(args.step),
-                                          static_cast<uint32_t>(args.step >> 32),
-                                          static_cast<uint32_t>(args.seed),
-                                          static_cast<uint32_t>(args.seed >> 32)};
-    words = std::copy(state, state + kPhiloxWords, words);
+    write_philox_state(words, args.seed, args.step, stream);
+    words += kPhiloxWords;
   }
 }
 

@@ -1,0 +1,135 @@
+/*
+ * Fits y = w x + b to points on a line by gradient descent, in plain C. Shows the whole life of a
+ * program: describe two graphs, compile them once, submit steps that return before they are done,
+ * and read the loss when it is there.
+ */
+#include <onestep.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "graph_writer.h"
+
+enum { kPoints = 16, kSteps = 200 };
+static const float kSlope = 3.0f, kOffset = -2.0f;
+static const float kReciprocal = 1.0f / kPoints;
+
+/* Ends the program with the library's own words. */
+static void check(onestep_status *status, const char *what) {
+  if (!status) return;
+  fprintf(stderr, "%s: %s\n", what, onestep_status_message(status));
+  onestep_status_release(status);
+  exit(1);
+}
+
+/* mean((x w + b - y)^2); returns the loss. Parameters: w, then b. */
+static uint32_t write_forward(graph_writer *g) {
+  const int64_t points[2] = {kPoints, 1}, one[2] = {1, 1};
+  uint32_t x = write_leaf(g, ONESTEP_OP_FEED, 2, points, 0, 0);
+  uint32_t y = write_leaf(g, ONESTEP_OP_FEED, 2, points, 1, 0);
+  uint32_t w = write_leaf(g, ONESTEP_OP_PARAMETER, 2, one, 0, 0);
+  uint32_t b = write_leaf(g, ONESTEP_OP_PARAMETER, 2, one, 0, 1);
+  uint32_t xw = write_binary(g, ONESTEP_OP_MATMUL, 2, points, x, w);
+  uint32_t spread = write_unary(g, ONESTEP_OP_BROADCAST, 2, points, b);
+  uint32_t guess = write_binary(g, ONESTEP_OP_ADD, 2, points, xw, spread);
+  uint32_t error = write_binary(g, ONESTEP_OP_SUB, 2, points, guess, y);
+  uint32_t square = write_binary(g, ONESTEP_OP_MUL, 2, points, error, error);
+  return write_mean(g, square, &kReciprocal);
+}
+
+/* parameter - lr * gradient; returns the new parameter. */
+static uint32_t write_update(graph_writer *g) {
+  const int64_t two[1] = {2};
+  uint32_t parameter = write_leaf(g, ONESTEP_OP_PARAMETER, 1, two, 0, 0);
+  uint32_t gradient = write_leaf(g, ONESTEP_OP_GRADIENT, 1, two, 0, 0);
+  uint32_t lr = write_leaf(g, ONESTEP_OP_SCALAR, 0, NULL, 0, 0);
+  uint32_t rate = write_unary(g, ONESTEP_OP_BROADCAST, 1, two, lr);
+  uint32_t change = write_binary(g, ONESTEP_OP_MUL, 1, two, rate, gradient);
+  return write_binary(g, ONESTEP_OP_SUB, 1, two, parameter, change);
+}
+
+static onestep_program *compile(onestep_queue *queue, onestep_buffer *parameters) {
+  static graph_writer forward, update;
+  onestep_group group = {.parameter = parameters, .elements = 2};
+  uint32_t loss = write_forward(&forward);
+  group.new_parameter = write_update(&update);
+  const onestep_graph forward_graph = {forward.nodes, forward.count};
+  const onestep_graph update_graph = {update.nodes, update.count};
+  onestep_program_args args = {
+      .struct_bytes = sizeof args,
+      .queue = queue,
+      .forward = &forward_graph,
+      .update = &update_graph,
+      .groups = &group,
+      .group_count = 1,
+      .feed_count = 2,
+      .scalar_count = 1,
+      .mode = ONESTEP_TRAIN,
+      .loss = loss,
+  };
+  check(onestep_program_compile(&args), "compile");
+  return args.program;
+}
+
+static onestep_buffer *new_buffer(onestep_device *device, const float *data, uint64_t count) {
+  onestep_buffer *buffer = NULL;
+  check(onestep_buffer_create(device, count * sizeof *data, ONESTEP_STORAGE_SHARED, &buffer),
+        "buffer");
+  check(onestep_buffer_write(buffer, 0, data, count * sizeof *data), "write");
+  return buffer;
+}
+
+/* Submits all steps. Only the last ticket is waited for. */
+static float train(onestep_program *program, onestep_buffer *x, onestep_buffer *y) {
+  onestep_buffer *const feeds[2] = {x, y};
+  onestep_ticket_result result = {.struct_bytes = sizeof result};
+  for (int i = 1; i <= kSteps; i++) {
+    const float lr = 0.5f;
+    onestep_step_args step = {
+        .struct_bytes = sizeof step,
+        .program = program,
+        .feeds = feeds,
+        .feed_count = 2,
+        .scalars = &lr,
+        .scalar_count = 1,
+        .step = (uint64_t)i,
+        .want_ticket = i == 1 || i == kSteps,
+    };
+    check(onestep_execute_training_step(&step), "step");
+    if (!step.ticket) continue;
+    check(onestep_ticket_wait(step.ticket, 60000, &result), "wait");
+    printf("step %3d: loss %g\n", i, result.values[0]);
+    onestep_ticket_release(step.ticket);
+  }
+  return result.values[0];
+}
+
+int main(void) {
+  onestep_device *device = NULL;
+  onestep_queue *queue = NULL;
+  check(onestep_device_open(0, &device), "device");
+  check(onestep_queue_create(device, 0, &queue), "queue");
+  float x[kPoints], y[kPoints], learned[2] = {0, 0};
+  for (int i = 0; i < kPoints; i++) {
+    x[i] = (float)i / kPoints * 2 - 1;
+    y[i] = kSlope * x[i] + kOffset;
+  }
+  onestep_buffer *parameters = new_buffer(device, learned, 2);
+  onestep_buffer *inputs = new_buffer(device, x, kPoints);
+  onestep_buffer *targets = new_buffer(device, y, kPoints);
+  onestep_program *program = compile(queue, parameters);
+  float loss = train(program, inputs, targets);
+  check(onestep_buffer_read(parameters, 0, learned, sizeof learned), "read");
+  printf("y = %.4f x + %.4f\n", learned[0], learned[1]);
+
+  onestep_program_release(program);
+  onestep_buffer_release(parameters);
+  onestep_buffer_release(inputs);
+  onestep_buffer_release(targets);
+  onestep_queue_release(queue);
+  onestep_device_release(device);
+  int right = loss < 1e-6f && fabsf(learned[0] - kSlope) < 1e-3f &&
+              fabsf(learned[1] - kOffset) < 1e-3f;
+  return right ? 0 : 1;
+}
