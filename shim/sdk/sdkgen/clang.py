@@ -9,6 +9,7 @@ from pathlib import Path
 
 DEPLOYMENT_TARGET = "13.0"
 OBJECTIVE_CXX = ["-x", "objective-c++", "-std=c++17", "-fno-objc-arc", "-fblocks", "-fexceptions", "-fobjc-exceptions"]
+OBJECTIVE_CXX += ["-fno-objc-convert-messages-to-runtime-calls"]  # so that retain and alloc are seen as messages
 LANGUAGES = {
     ".c": ["-x", "c", "-std=c11"],
     ".cpp": ["-x", "c++", "-std=c++17", "-nostdinc++"],
@@ -72,9 +73,7 @@ class Clang:
 
     def assemble(self, source: Path, arguments: list) -> tuple:
         """Compile to unoptimised assembly with every message sent; returns the diagnostics and the assembly."""
-        return self._compile(
-            source, ["-O0", "-fno-objc-convert-messages-to-runtime-calls", "-S", "-o", "-", *arguments]
-        )
+        return self._compile(source, ["-O0", "-S", "-o", "-", *arguments])
 
     def _compile(self, source: Path, arguments: list) -> tuple:
         options = ["-ferror-limit=0", "-fno-caret-diagnostics", "-fdiagnostics-absolute-paths"]
