@@ -17,11 +17,21 @@ void headless_runtime_init(void);
 @interface HeadlessBlock : NSObject
 @end
 @implementation HeadlessBlock
-- (id)copy { return (id)_Block_copy((void *)self); }
-- (id)copyWithZone:(NSZone *)zone { return (id)_Block_copy((void *)self); }
-- (id)retain { return (id)_Block_copy((void *)self); }
-- (oneway void)release { _Block_release((void *)self); }
-- (NSUInteger)retainCount { return 1; }
+- (id)copy {
+  return (id)_Block_copy((void *)self);
+}
+- (id)copyWithZone:(NSZone *)zone {
+  return (id)_Block_copy((void *)self);
+}
+- (id)retain {
+  return (id)_Block_copy((void *)self);
+}
+- (oneway void)release {
+  _Block_release((void *)self);
+}
+- (NSUInteger)retainCount {
+  return 1;
+}
 @end
 
 // A block's `isa` points at these arrays, so they must look like the class.
@@ -64,13 +74,13 @@ static void touch_errors() {
     [NSException raise:@"x" format:@"%d", 1];
   } @catch (NSException *exception) {
     (void)[exception reason];
-  }
-  @try {
+  } @
+  try {
     (void)[[NSArray array] objectAtIndex:99];
   } @catch (NSException *exception) {
     (void)[exception reason];
-  }
-  @try {
+  } @
+  try {
     [(id)[[NSObject new] autorelease] performSelector:@selector(objectAtIndex:)];
   } @catch (NSException *exception) {
     (void)[exception reason];

@@ -10,19 +10,19 @@ extern "C" {
 
 // Everything is counted since the start or the last headless_reset_counters.
 typedef struct headless_counters {
-  uint64_t allocations;           // Metal allocations: buffers, images, arrays, queues
-  uint64_t allocated_bytes;       // of those
-  uint64_t compiles;              // executables compiled
-  uint64_t command_buffers;       // command buffers committed
-  uint64_t executable_encodes;    // executables encoded
-  uint64_t blit_encoders;         // blit encoders opened
-  uint64_t kernel_encodes;        // MPS kernels encoded: convolutions, copies between arrays and images
-  uint64_t waits;                 // waitUntilCompleted, waitUntilScheduled, blocking runs
-  uint64_t host_copies;           // readBytes and writeBytes of arrays and images
-  uint64_t completed;             // command buffers completed, failed ones included
-  uint64_t failed;                // command buffers that ended with an error
-  uint64_t poisoned;              // buffers released while a command buffer still used them
-  uint64_t max_in_flight;         // most command buffers committed and not completed at one time
+  uint64_t allocations;         // Metal allocations: buffers, images, arrays, queues
+  uint64_t allocated_bytes;     // of those
+  uint64_t compiles;            // executables compiled
+  uint64_t command_buffers;     // command buffers committed
+  uint64_t executable_encodes;  // executables encoded
+  uint64_t blit_encoders;       // blit encoders opened
+  uint64_t kernel_encodes;  // MPS kernels encoded: convolutions, copies between arrays and images
+  uint64_t waits;           // waitUntilCompleted, waitUntilScheduled, blocking runs
+  uint64_t host_copies;     // readBytes and writeBytes of arrays and images
+  uint64_t completed;       // command buffers completed, failed ones included
+  uint64_t failed;          // command buffers that ended with an error
+  uint64_t poisoned;        // buffers released while a command buffer still used them
+  uint64_t max_in_flight;   // most command buffers committed and not completed at one time
 } headless_counters;
 
 void headless_read_counters(headless_counters *out);

@@ -3,20 +3,20 @@
 
 using namespace headless;
 
-#define UNARY(method, op)                                                       \
+#define UNARY(method, op)                                                                    \
   -(MPSGraphTensor *)method##WithTensor : (MPSGraphTensor *)tensor name : (NSString *)name { \
-    return tensor_of(unary(Unary::op, node_of(tensor)));                        \
+    return tensor_of(unary(Unary::op, node_of(tensor)));                                     \
   }
 
-#define TEST(method, op)                                                        \
+#define TEST(method, op)                                                                     \
   -(MPSGraphTensor *)method##WithTensor : (MPSGraphTensor *)tensor name : (NSString *)name { \
-    return tensor_of(test(Test::op, node_of(tensor)));                          \
+    return tensor_of(test(Test::op, node_of(tensor)));                                       \
   }
 
-#define PAIR(method, call, op)                                                  \
+#define PAIR(method, call, op)                                                                   \
   -(MPSGraphTensor *)method##WithPrimaryTensor : (MPSGraphTensor *)primaryTensor secondaryTensor \
-      : (MPSGraphTensor *)secondaryTensor name : (NSString *)name {             \
-    return tensor_of(call(op, node_of(primaryTensor), node_of(secondaryTensor))); \
+      : (MPSGraphTensor *)secondaryTensor name : (NSString *)name {                              \
+    return tensor_of(call(op, node_of(primaryTensor), node_of(secondaryTensor)));                \
   }
 
 @implementation MPSGraph (MPSGraphArithmeticOps)
@@ -67,11 +67,14 @@ PAIR(logicalOR, logical, Logical::Or)
                           truePredicateTensor:(MPSGraphTensor *)truePredicateTensor
                          falsePredicateTensor:(MPSGraphTensor *)falseSelectTensor
                                          name:(NSString *)name {
-  return tensor_of(select(node_of(predicateTensor), node_of(truePredicateTensor), node_of(falseSelectTensor)));
+  return tensor_of(
+      select(node_of(predicateTensor), node_of(truePredicateTensor), node_of(falseSelectTensor)));
 }
 
-- (MPSGraphTensor *)clampWithTensor:(MPSGraphTensor *)tensor minValueTensor:(MPSGraphTensor *)minValueTensor
-                     maxValueTensor:(MPSGraphTensor *)maxValueTensor name:(NSString *)name {
+- (MPSGraphTensor *)clampWithTensor:(MPSGraphTensor *)tensor
+                     minValueTensor:(MPSGraphTensor *)minValueTensor
+                     maxValueTensor:(MPSGraphTensor *)maxValueTensor
+                               name:(NSString *)name {
   Node *raised = binary(Binary::Maximum, node_of(tensor), node_of(minValueTensor));
   return tensor_of(binary(Binary::Minimum, raised, node_of(maxValueTensor)));
 }
@@ -82,24 +85,29 @@ UNARY(reLU, ReLU)
 UNARY(sigmoid, Sigmoid)
 
 - (MPSGraphTensor *)reLUGradientWithIncomingGradient:(MPSGraphTensor *)gradient
-                                        sourceTensor:(MPSGraphTensor *)source name:(NSString *)name {
+                                        sourceTensor:(MPSGraphTensor *)source
+                                                name:(NSString *)name {
   Node *y = unary(Unary::ReLU, node_of(source));
   return tensor_of(y->rule.gradients(y, node_of(gradient))[0]);
 }
 
 - (MPSGraphTensor *)sigmoidGradientWithIncomingGradient:(MPSGraphTensor *)gradient
-                                           sourceTensor:(MPSGraphTensor *)source name:(NSString *)name {
+                                           sourceTensor:(MPSGraphTensor *)source
+                                                   name:(NSString *)name {
   Node *y = unary(Unary::Sigmoid, node_of(source));
   return tensor_of(y->rule.gradients(y, node_of(gradient))[0]);
 }
 
-- (MPSGraphTensor *)softMaxWithTensor:(MPSGraphTensor *)tensor axis:(NSInteger)axis name:(NSString *)name {
+- (MPSGraphTensor *)softMaxWithTensor:(MPSGraphTensor *)tensor
+                                 axis:(NSInteger)axis
+                                 name:(NSString *)name {
   Node *x = node_of(tensor);
   return tensor_of(softmax(x, axis_of(axis, x->type.shape.size(), "softmax")));
 }
 
 - (MPSGraphTensor *)softMaxGradientWithIncomingGradient:(MPSGraphTensor *)gradient
-                                           sourceTensor:(MPSGraphTensor *)source axis:(NSInteger)axis
+                                           sourceTensor:(MPSGraphTensor *)source
+                                                   axis:(NSInteger)axis
                                                    name:(NSString *)name {
   Node *x = node_of(source);
   Node *y = softmax(x, axis_of(axis, x->type.shape.size(), "softmax"));

@@ -55,7 +55,8 @@ struct Boolean {
 
 // The type in which elements of type T are computed: low precision in f32, integers in i64.
 template <class T>
-using Compute = std::conditional_t<std::is_integral_v<T> || std::is_same_v<T, Boolean>, int64_t, float>;
+using Compute =
+    std::conditional_t<std::is_integral_v<T> || std::is_same_v<T, Boolean>, int64_t, float>;
 
 template <class T>
 struct Tag {

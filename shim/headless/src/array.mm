@@ -41,7 +41,9 @@ std::string text(MPSDataType dtype) {
   }
 }
 
-std::string text(const Type &type) { return "tensor<" + text(type.shape) + " x " + text(type.dtype) + ">"; }
+std::string text(const Type &type) {
+  return "tensor<" + text(type.shape) + " x " + text(type.dtype) + ">";
+}
 
 bool is_float(MPSDataType dtype) {
   return dtype == MPSDataTypeFloat32 || dtype == MPSDataTypeFloat16 || dtype == MPSDataTypeBFloat16;

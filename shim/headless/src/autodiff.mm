@@ -26,7 +26,8 @@ void spread(Node *node, Node *gradient, const std::vector<bool> &depends, Nodes 
     Node *input = node->inputs[i];
     if (!parts[i] || !depends[input->index]) continue;
     if (parts[i]->type.shape != input->type.shape) {
-      fail_op(node->rule.name, "has a gradient of " + text(parts[i]->type) + " for " + text(input->type));
+      fail_op(node->rule.name,
+              "has a gradient of " + text(parts[i]->type) + " for " + text(input->type));
     }
     Node *&sum = sums[input->index];
     sum = sum ? add(sum, parts[i]) : parts[i];
@@ -55,9 +56,10 @@ using namespace headless;
 
 @implementation MPSGraph (MPSGraphAutomaticDifferentiation)
 // A tensor that the primary tensor does not depend on has no entry in the result.
-- (NSDictionary<MPSGraphTensor *, MPSGraphTensor *> *)gradientForPrimaryTensor:(MPSGraphTensor *)primaryTensor
-                                                                   withTensors:(NSArray<MPSGraphTensor *> *)tensors
-                                                                          name:(NSString *)name {
+- (NSDictionary<MPSGraphTensor *, MPSGraphTensor *> *)
+    gradientForPrimaryTensor:(MPSGraphTensor *)primaryTensor
+                 withTensors:(NSArray<MPSGraphTensor *> *)tensors
+                        name:(NSString *)name {
   Nodes nodes;
   for (MPSGraphTensor *tensor in tensors) nodes.push_back(node_of(tensor));
   const Nodes gradients = differentiate(node_of(primaryTensor), nodes);

@@ -13,7 +13,8 @@ Shape broadcast_shape(const char *op, const Shape &a, const Shape &b) {
     const int64_t x = i < rank - a.size() ? 1 : a[i - (rank - a.size())];
     const int64_t y = i < rank - b.size() ? 1 : b[i - (rank - b.size())];
     if (x != y && x != 1 && y != 1) {
-      fail_op(op, "operands don't have broadcast compatible shapes: " + text(a) + " and " + text(b));
+      fail_op(op,
+              "operands don't have broadcast compatible shapes: " + text(a) + " and " + text(b));
     }
     result[i] = x == 1 ? y : x;
   }
@@ -58,15 +59,21 @@ template <class T>
 void evaluate_integer(Binary op, const Array &a, const Array &b, Array &out) {
   switch (op) {
     // Overflow wraps, as on a device.
-    case Binary::Add: return map2<T, T>(a, b, out, [](uint64_t x, uint64_t y) { return (int64_t)(x + y); });
-    case Binary::Subtract: return map2<T, T>(a, b, out, [](uint64_t x, uint64_t y) { return (int64_t)(x - y); });
-    case Binary::Multiply: return map2<T, T>(a, b, out, [](uint64_t x, uint64_t y) { return (int64_t)(x * y); });
-    case Binary::Divide: return map2<T, T>(a, b, out, [](int64_t x, int64_t y) { return y == 0 ? 0 : x / y; });
+    case Binary::Add:
+      return map2<T, T>(a, b, out, [](uint64_t x, uint64_t y) { return (int64_t)(x + y); });
+    case Binary::Subtract:
+      return map2<T, T>(a, b, out, [](uint64_t x, uint64_t y) { return (int64_t)(x - y); });
+    case Binary::Multiply:
+      return map2<T, T>(a, b, out, [](uint64_t x, uint64_t y) { return (int64_t)(x * y); });
+    case Binary::Divide:
+      return map2<T, T>(a, b, out, [](int64_t x, int64_t y) { return y == 0 ? 0 : x / y; });
     case Binary::Power: return map2<T, T>(a, b, out, integer_power);
     case Binary::Minimum:
-    case Binary::MinimumNaN: return map2<T, T>(a, b, out, [](int64_t x, int64_t y) { return x < y ? x : y; });
+    case Binary::MinimumNaN:
+      return map2<T, T>(a, b, out, [](int64_t x, int64_t y) { return x < y ? x : y; });
     case Binary::Maximum:
-    case Binary::MaximumNaN: return map2<T, T>(a, b, out, [](int64_t x, int64_t y) { return x > y ? x : y; });
+    case Binary::MaximumNaN:
+      return map2<T, T>(a, b, out, [](int64_t x, int64_t y) { return x > y ? x : y; });
   }
 }
 
@@ -77,10 +84,13 @@ void evaluate_float(Binary op, const Array &a, const Array &b, Array &out) {
     case Binary::Subtract: return map2<T, T>(a, b, out, [](float x, float y) { return x - y; });
     case Binary::Multiply: return map2<T, T>(a, b, out, [](float x, float y) { return x * y; });
     case Binary::Divide: return map2<T, T>(a, b, out, [](float x, float y) { return x / y; });
-    case Binary::Power: return map2<T, T>(a, b, out, [](float x, float y) { return std::pow(x, y); });
+    case Binary::Power:
+      return map2<T, T>(a, b, out, [](float x, float y) { return std::pow(x, y); });
     // Without "NaN" in the name a NaN loses against a number.
-    case Binary::Minimum: return map2<T, T>(a, b, out, [](float x, float y) { return std::fmin(x, y); });
-    case Binary::Maximum: return map2<T, T>(a, b, out, [](float x, float y) { return std::fmax(x, y); });
+    case Binary::Minimum:
+      return map2<T, T>(a, b, out, [](float x, float y) { return std::fmin(x, y); });
+    case Binary::Maximum:
+      return map2<T, T>(a, b, out, [](float x, float y) { return std::fmax(x, y); });
     case Binary::MinimumNaN:
       return map2<T, T>(a, b, out, [](float x, float y) { return x < y || std::isnan(x) ? x : y; });
     case Binary::MaximumNaN:
@@ -98,7 +108,8 @@ Node *share(Node *gradient, Node *winner, Node *loser, Compare better) {
 
 // b a^(b-1) and a^b ln a, the latter 0 where a is 0.
 Nodes power_gradients(Node *a, Node *b, Node *y, Node *gradient) {
-  Node *da = multiply(gradient, multiply(b, binary(Binary::Power, a, subtract(b, scalar_like(b, 1)))));
+  Node *da =
+      multiply(gradient, multiply(b, binary(Binary::Power, a, subtract(b, scalar_like(b, 1)))));
   Node *zero = scalar_like(a, 0);
   Node *log = select(compare(Compare::Equal, a, zero), zero, unary(Unary::Logarithm, a));
   return {da, multiply(gradient, multiply(y, log))};
@@ -111,7 +122,9 @@ Nodes gradients(Binary op, Node *y, Node *gradient) {
     case Binary::Add: result = {gradient, gradient}; break;
     case Binary::Subtract: result = {gradient, negative(gradient)}; break;
     case Binary::Multiply: result = {multiply(gradient, b), multiply(gradient, a)}; break;
-    case Binary::Divide: result = {divide(gradient, b), negative(multiply(gradient, divide(y, b)))}; break;
+    case Binary::Divide:
+      result = {divide(gradient, b), negative(multiply(gradient, divide(y, b)))};
+      break;
     case Binary::Power: result = power_gradients(a, b, y, gradient); break;
     case Binary::Minimum:
     case Binary::MinimumNaN:
@@ -129,12 +142,18 @@ template <class T>
 void evaluate_compare(Compare op, const Array &a, const Array &b, Array &out) {
   using C = Compute<T>;
   switch (op) {
-    case Compare::Equal: return map2<T, Boolean>(a, b, out, [](C x, C y) { return (int64_t)(x == y); });
-    case Compare::NotEqual: return map2<T, Boolean>(a, b, out, [](C x, C y) { return (int64_t)(x != y); });
-    case Compare::Less: return map2<T, Boolean>(a, b, out, [](C x, C y) { return (int64_t)(x < y); });
-    case Compare::LessOrEqual: return map2<T, Boolean>(a, b, out, [](C x, C y) { return (int64_t)(x <= y); });
-    case Compare::Greater: return map2<T, Boolean>(a, b, out, [](C x, C y) { return (int64_t)(x > y); });
-    case Compare::GreaterOrEqual: return map2<T, Boolean>(a, b, out, [](C x, C y) { return (int64_t)(x >= y); });
+    case Compare::Equal:
+      return map2<T, Boolean>(a, b, out, [](C x, C y) { return (int64_t)(x == y); });
+    case Compare::NotEqual:
+      return map2<T, Boolean>(a, b, out, [](C x, C y) { return (int64_t)(x != y); });
+    case Compare::Less:
+      return map2<T, Boolean>(a, b, out, [](C x, C y) { return (int64_t)(x < y); });
+    case Compare::LessOrEqual:
+      return map2<T, Boolean>(a, b, out, [](C x, C y) { return (int64_t)(x <= y); });
+    case Compare::Greater:
+      return map2<T, Boolean>(a, b, out, [](C x, C y) { return (int64_t)(x > y); });
+    case Compare::GreaterOrEqual:
+      return map2<T, Boolean>(a, b, out, [](C x, C y) { return (int64_t)(x >= y); });
   }
 }
 
@@ -147,11 +166,13 @@ Nodes select_gradients(Node *y, Node *gradient) {
 template <class Word>
 void choose(const Arrays &in, Array &out) {
   const Shape &shape = out.type.shape;
-  const Shape sp = broadcast_strides(in[0].type.shape, shape), sa = broadcast_strides(in[1].type.shape, shape),
+  const Shape sp = broadcast_strides(in[0].type.shape, shape),
+              sa = broadcast_strides(in[1].type.shape, shape),
               sb = broadcast_strides(in[2].type.shape, shape);
   const int64_t length = shape.empty() ? 1 : shape.back();
   const bool scalar = shape.empty();
-  const int64_t step_p = scalar ? 0 : sp.back(), step_a = scalar ? 0 : sa.back(), step_b = scalar ? 0 : sb.back();
+  const int64_t step_p = scalar ? 0 : sp.back(), step_a = scalar ? 0 : sa.back(),
+                step_b = scalar ? 0 : sb.back();
   for_each_row(shape, {sp, sa, sb}, [&](int64_t row, const int64_t *offsets) {
     const uint8_t *p = in[0].data<uint8_t>() + offsets[0];
     const Word *a = in[1].data<Word>() + offsets[1], *b = in[2].data<Word>() + offsets[2];
@@ -179,8 +200,10 @@ Node *binary(Binary op, Node *a, Node *b) {
   auto evaluate = [op](const Arrays &in, Array &out) {
     visit(out.type.dtype, [&](auto tag) {
       using T = typename decltype(tag)::type;
-      if constexpr (std::is_same_v<Compute<T>, float>) evaluate_float<T>(op, in[0], in[1], out);
-      else evaluate_integer<T>(op, in[0], in[1], out);
+      if constexpr (std::is_same_v<Compute<T>, float>)
+        evaluate_float<T>(op, in[0], in[1], out);
+      else
+        evaluate_integer<T>(op, in[0], in[1], out);
     });
   };
   auto rule = [op](Node *y, Node *gradient) { return gradients(op, y, gradient); };
@@ -191,9 +214,8 @@ Node *compare(Compare op, Node *a, Node *b) {
   require_same_dtype(name_of(op), {a, b});
   const Shape shape = broadcast_shape(name_of(op), a->type.shape, b->type.shape);
   auto evaluate = [op](const Arrays &in, Array &out) {
-    visit(in[0].type.dtype, [&](auto tag) {
-      evaluate_compare<typename decltype(tag)::type>(op, in[0], in[1], out);
-    });
+    visit(in[0].type.dtype,
+          [&](auto tag) { evaluate_compare<typename decltype(tag)::type>(op, in[0], in[1], out); });
   };
   return a->graph->add({name_of(op), evaluate, nullptr}, {a, b}, {shape, MPSDataTypeBool});
 }
@@ -202,7 +224,8 @@ Node *logical(Logical op, Node *a, Node *b) {
   const char *name = op == Logical::And ? "and" : op == Logical::Or ? "or" : "not";
   const Nodes inputs = b ? Nodes{a, b} : Nodes{a, a};
   for (Node *input : inputs) {
-    if (input->type.dtype != MPSDataTypeBool) fail_op(name, "operands must be of type i1, got " + text(input->type));
+    if (input->type.dtype != MPSDataTypeBool)
+      fail_op(name, "operands must be of type i1, got " + text(input->type));
   }
   auto evaluate = [op](const Arrays &in, Array &out) {
     map2<Boolean, Boolean>(in[0], in[1], out, [op](int64_t x, int64_t y) {
@@ -220,7 +243,8 @@ Node *select(Node *predicate, Node *a, Node *b) {
   require_same_dtype("select", {a, b});
   Shape shape = broadcast_shape("select", a->type.shape, b->type.shape);
   shape = broadcast_shape("select", predicate->type.shape, shape);
-  return a->graph->add({"select", evaluate_select, select_gradients}, {predicate, a, b}, {shape, a->type.dtype});
+  return a->graph->add({"select", evaluate_select, select_gradients}, {predicate, a, b},
+                       {shape, a->type.dtype});
 }
 
 }  // namespace headless

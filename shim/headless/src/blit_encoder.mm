@@ -7,8 +7,9 @@ namespace {
 
 void check_range(const Storage &storage, NSUInteger offset, NSUInteger size, const char *what) {
   if (offset > storage.length() || size > storage.length() - offset) {
-    fail_assertion(std::string(what) + ": " + std::to_string(offset) + " + " + std::to_string(size) +
-                   " bytes of a buffer of " + std::to_string(storage.length()));
+    fail_assertion(std::string(what) + ": " + std::to_string(offset) + " + " +
+                   std::to_string(size) + " bytes of a buffer of " +
+                   std::to_string(storage.length()));
   }
   if (offset % 4 != 0 || size % 4 != 0) {
     fail_assertion(std::string(what) + ": offset and size must be multiples of 4 on macOS");
@@ -33,7 +34,9 @@ void check_range(const Storage &storage, NSUInteger offset, NSUInteger size, con
   [super dealloc];
 }
 
-- (id<MTLDevice>)device { return [_commandBuffer device]; }
+- (id<MTLDevice>)device {
+  return [_commandBuffer device];
+}
 
 - (void)endEncoding {
   if (_ended) headless::fail_assertion("endEncoding twice");
@@ -64,17 +67,22 @@ void check_range(const Storage &storage, NSUInteger offset, NSUInteger size, con
          using:[NSArray arrayWithObjects:buffer, nil]];
 }
 
-- (void)copyFromBuffer:(id<MTLBuffer>)sourceBuffer sourceOffset:(NSUInteger)sourceOffset
-              toBuffer:(id<MTLBuffer>)destinationBuffer destinationOffset:(NSUInteger)destinationOffset
+- (void)copyFromBuffer:(id<MTLBuffer>)sourceBuffer
+          sourceOffset:(NSUInteger)sourceOffset
+              toBuffer:(id<MTLBuffer>)destinationBuffer
+     destinationOffset:(NSUInteger)destinationOffset
                   size:(NSUInteger)size {
   headless::Storage *source = headless::storage_of(sourceBuffer).get();
   headless::Storage *destination = headless::storage_of(destinationBuffer).get();
   headless::check_range(*source, sourceOffset, size, "copyFromBuffer");
   headless::check_range(*destination, destinationOffset, size, "copyFromBuffer");
-  if (source == destination && sourceOffset < destinationOffset + size && destinationOffset < sourceOffset + size) {
+  if (source == destination && sourceOffset < destinationOffset + size &&
+      destinationOffset < sourceOffset + size) {
     headless::fail_assertion("copyFromBuffer: the ranges overlap");
   }
-  [self encode:[=] { memcpy(destination->bytes() + destinationOffset, source->bytes() + sourceOffset, size); }
+  [self encode:[=] {
+    memcpy(destination->bytes() + destinationOffset, source->bytes() + sourceOffset, size);
+  }
          using:[NSArray arrayWithObjects:sourceBuffer, destinationBuffer, nil]];
 }
 @end

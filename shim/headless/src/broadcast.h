@@ -20,7 +20,8 @@ void map1(const Array &a, Array &result, F f) {
 template <class T, class R, class F>
 void map2(const Array &a, const Array &b, Array &result, F f) {
   const Shape &shape = result.type.shape;
-  const Shape sa = broadcast_strides(a.type.shape, shape), sb = broadcast_strides(b.type.shape, shape);
+  const Shape sa = broadcast_strides(a.type.shape, shape),
+              sb = broadcast_strides(b.type.shape, shape);
   const int64_t length = shape.empty() ? 1 : shape.back();
   const int64_t step_a = shape.empty() ? 0 : sa.back(), step_b = shape.empty() ? 0 : sb.back();
   const T *x = a.data<T>(), *y = b.data<T>();

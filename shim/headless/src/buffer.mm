@@ -16,14 +16,30 @@
 }
 
 // As on a device: the processor does not see private memory.
-- (void *)contents { return (*_storage)->mode() == MTLStorageModePrivate ? NULL : (*_storage)->bytes(); }
-- (NSUInteger)length { return (*_storage)->length(); }
-- (NSUInteger)allocatedSize { return (*_storage)->length(); }
-- (id<MTLDevice>)device { return headless::shared_device(); }
-- (MTLStorageMode)storageMode { return (*_storage)->mode(); }
-- (MTLResourceOptions)resourceOptions { return (MTLResourceOptions)((*_storage)->mode() << 4); }
-- (NSString *)label { return [NSString stringWithUTF8String:(*_storage)->label().c_str()]; }
-- (void)setLabel:(NSString *)label { (*_storage)->set_label(label ? [label UTF8String] : ""); }
+- (void *)contents {
+  return (*_storage)->mode() == MTLStorageModePrivate ? NULL : (*_storage)->bytes();
+}
+- (NSUInteger)length {
+  return (*_storage)->length();
+}
+- (NSUInteger)allocatedSize {
+  return (*_storage)->length();
+}
+- (id<MTLDevice>)device {
+  return headless::shared_device();
+}
+- (MTLStorageMode)storageMode {
+  return (*_storage)->mode();
+}
+- (MTLResourceOptions)resourceOptions {
+  return (MTLResourceOptions)((*_storage)->mode() << 4);
+}
+- (NSString *)label {
+  return [NSString stringWithUTF8String:(*_storage)->label().c_str()];
+}
+- (void)setLabel:(NSString *)label {
+  (*_storage)->set_label(label ? [label UTF8String] : "");
+}
 
 - (void)didModifyRange:(NSRange)range {
   if ([self storageMode] != MTLStorageModeManaged) {
@@ -36,7 +52,8 @@ namespace headless {
 
 std::shared_ptr<Storage> storage_of(id<MTLBuffer> buffer) {
   if (!buffer) fail_assertion("a buffer is nil");
-  if (![(NSObject *)buffer isKindOfClass:[HeadlessBuffer class]]) fail_assertion("a buffer of another device");
+  if (![(NSObject *)buffer isKindOfClass:[HeadlessBuffer class]])
+    fail_assertion("a buffer of another device");
   return *((HeadlessBuffer *)buffer)->_storage;
 }
 

@@ -44,15 +44,18 @@
 @end
 
 @implementation MPSCNNConvolutionDescriptor
-@synthesize kernelWidth = _kernelWidth, kernelHeight = _kernelHeight, inputFeatureChannels = _inputFeatureChannels,
+@synthesize kernelWidth = _kernelWidth, kernelHeight = _kernelHeight,
+            inputFeatureChannels = _inputFeatureChannels,
             outputFeatureChannels = _outputFeatureChannels, strideInPixelsX = _strideInPixelsX,
             strideInPixelsY = _strideInPixelsY, groups = _groups, dilationRateX = _dilationRateX,
             dilationRateY = _dilationRateY;
 
-+ (instancetype)cnnConvolutionDescriptorWithKernelWidth:(NSUInteger)kernelWidth kernelHeight:(NSUInteger)kernelHeight
++ (instancetype)cnnConvolutionDescriptorWithKernelWidth:(NSUInteger)kernelWidth
+                                           kernelHeight:(NSUInteger)kernelHeight
                                    inputFeatureChannels:(NSUInteger)inputFeatureChannels
                                   outputFeatureChannels:(NSUInteger)outputFeatureChannels {
-  if (kernelWidth == 0 || kernelHeight == 0 || inputFeatureChannels == 0 || outputFeatureChannels == 0) {
+  if (kernelWidth == 0 || kernelHeight == 0 || inputFeatureChannels == 0 ||
+      outputFeatureChannels == 0) {
     headless::fail_assertion("MPSCNNConvolutionDescriptor: a size of 0");
   }
   MPSCNNConvolutionDescriptor *descriptor = [[[self alloc] init] autorelease];
@@ -66,10 +69,11 @@
 }
 
 - (id)copyWithZone:(NSZone *)zone {
-  MPSCNNConvolutionDescriptor *copy =
-      [[MPSCNNConvolutionDescriptor cnnConvolutionDescriptorWithKernelWidth:_kernelWidth kernelHeight:_kernelHeight
-                                                       inputFeatureChannels:_inputFeatureChannels
-                                                      outputFeatureChannels:_outputFeatureChannels] retain];
+  MPSCNNConvolutionDescriptor *copy = [[MPSCNNConvolutionDescriptor
+      cnnConvolutionDescriptorWithKernelWidth:_kernelWidth
+                                 kernelHeight:_kernelHeight
+                         inputFeatureChannels:_inputFeatureChannels
+                        outputFeatureChannels:_outputFeatureChannels] retain];
   [copy setStrideInPixelsX:_strideInPixelsX];
   [copy setStrideInPixelsY:_strideInPixelsY];
   [copy setGroups:_groups];
@@ -80,18 +84,26 @@
 @end
 
 @implementation MPSCNNConvolutionWeightsAndBiasesState
-@synthesize weights = _weights, biases = _biases, weightsOffset = _weightsOffset, biasesOffset = _biasesOffset;
+@synthesize weights = _weights, biases = _biases, weightsOffset = _weightsOffset,
+            biasesOffset = _biasesOffset;
 
 - (instancetype)initWithWeights:(id<MTLBuffer>)weights biases:(id<MTLBuffer>)biases {
-  return [self initWithWeights:weights weightsOffset:0 biases:biases biasesOffset:0 cnnConvolutionDescriptor:nil];
+  return [self initWithWeights:weights
+                 weightsOffset:0
+                        biases:biases
+                  biasesOffset:0
+      cnnConvolutionDescriptor:nil];
 }
 
-- (instancetype)initWithWeights:(id<MTLBuffer>)weights weightsOffset:(NSUInteger)weightsOffset biases:(id<MTLBuffer>)biases
+- (instancetype)initWithWeights:(id<MTLBuffer>)weights
+                  weightsOffset:(NSUInteger)weightsOffset
+                         biases:(id<MTLBuffer>)biases
                    biasesOffset:(NSUInteger)biasesOffset
        cnnConvolutionDescriptor:(MPSCNNConvolutionDescriptor *)descriptor {
   if ((self = [super init])) {
     if (weightsOffset % 4 != 0 || biasesOffset % 4 != 0) {
-      headless::fail_assertion("MPSCNNConvolutionWeightsAndBiasesState: offsets must be multiples of 4");
+      headless::fail_assertion(
+          "MPSCNNConvolutionWeightsAndBiasesState: offsets must be multiples of 4");
     }
     _weights = [weights retain];
     _biases = [biases retain];

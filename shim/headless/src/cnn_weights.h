@@ -28,11 +28,14 @@ void encode_reload(id<MTLCommandBuffer> command_buffer, id kernel, const Headles
                    MPSCNNConvolutionWeightsAndBiasesState *state);
 
 // The extent of a dilated kernel along an axis.
-inline int64_t extent(const Window &window, int axis) { return (window.size[axis] - 1) * window.dilation[axis] + 1; }
+inline int64_t extent(const Window &window, int axis) {
+  return (window.size[axis] - 1) * window.dilation[axis] + 1;
+}
 
 // The loops for batches of these sizes. `left` and `top` are how far the first window begins before
 // the first pixel.
-ConvolutionSizes convolution_sizes(const HeadlessWeights &weights, const HeadlessImage &input, const HeadlessImage &output,
-                                   size_t count, int64_t top, int64_t left);
+ConvolutionSizes convolution_sizes(const HeadlessWeights &weights, const HeadlessImage &input,
+                                   const HeadlessImage &output, size_t count, int64_t top,
+                                   int64_t left);
 
 }  // namespace headless

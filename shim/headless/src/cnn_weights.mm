@@ -23,13 +23,16 @@ namespace {
 void check(MPSCNNConvolutionDescriptor *d) {
   if (!d) fail_assertion("MPSCNNConvolution: the data source has no descriptor");
   const NSUInteger groups = [d groups];
-  if (groups < 1 || [d inputFeatureChannels] % groups != 0 || [d outputFeatureChannels] % groups != 0) {
+  if (groups < 1 || [d inputFeatureChannels] % groups != 0 ||
+      [d outputFeatureChannels] % groups != 0) {
     fail_assertion("MPSCNNConvolution: channels must be divisible by the groups");
   }
-  if (groups > 1 && ([d inputFeatureChannels] / groups % 4 != 0 || [d outputFeatureChannels] / groups % 4 != 0)) {
+  if (groups > 1 &&
+      ([d inputFeatureChannels] / groups % 4 != 0 || [d outputFeatureChannels] / groups % 4 != 0)) {
     fail_assertion("MPSCNNConvolution: channels in each group must be a multiple of 4");
   }
-  if ([d strideInPixelsX] < 1 || [d strideInPixelsY] < 1 || [d dilationRateX] < 1 || [d dilationRateY] < 1) {
+  if ([d strideInPixelsX] < 1 || [d strideInPixelsY] < 1 || [d dilationRateX] < 1 ||
+      [d dilationRateY] < 1) {
     fail_assertion("MPSCNNConvolution: strides and dilation rates must be at least 1");
   }
 }
@@ -40,23 +43,31 @@ HeadlessWeights *load_weights(id<MPSCNNConvolutionDataSource> source) {
   if (!source) fail_assertion("MPSCNNConvolution: the data source is nil");
   MPSCNNConvolutionDescriptor *d = [source descriptor];
   check(d);
-  HeadlessWeights weights{(int64_t)[d inputFeatureChannels], (int64_t)[d outputFeatureChannels], (int64_t)[d groups], {}, nullptr, nullptr};
+  HeadlessWeights weights{(int64_t)[d inputFeatureChannels],
+                          (int64_t)[d outputFeatureChannels],
+                          (int64_t)[d groups],
+                          {},
+                          nullptr,
+                          nullptr};
   weights.window = {{(int64_t)[d kernelHeight], (int64_t)[d kernelWidth]},
                     {(int64_t)[d strideInPixelsY], (int64_t)[d strideInPixelsX]},
                     {(int64_t)[d dilationRateY], (int64_t)[d dilationRateX]},
                     {0, 0},
                     {0, 0},
                     false};
-  weights.weights = Storage::allocate((size_t)weights.weight_count() * sizeof(float), MTLStorageModePrivate);
+  weights.weights =
+      Storage::allocate((size_t)weights.weight_count() * sizeof(float), MTLStorageModePrivate);
   if (!weights.weights) return nullptr;
-  weights.biases = Storage::allocate((size_t)weights.output_channels * sizeof(float), MTLStorageModePrivate);
+  weights.biases =
+      Storage::allocate((size_t)weights.output_channels * sizeof(float), MTLStorageModePrivate);
   if (!weights.biases) return nullptr;
   reload_weights(weights, source);
   return new HeadlessWeights(weights);
 }
 
 void reload_weights(HeadlessWeights &weights, id<MPSCNNConvolutionDataSource> source) {
-  if ([source dataType] != MPSDataTypeFloat32) fail_assertion("MPSCNNConvolution: only weights of Float32 are implemented");
+  if ([source dataType] != MPSDataTypeFloat32)
+    fail_assertion("MPSCNNConvolution: only weights of Float32 are implemented");
   if (![source load]) fail_assertion("MPSCNNConvolution: the data source did not load");
   memcpy(weights.weights->bytes(), [source weights], weights.weights->length());
   const float *biases = [source biasTerms];
@@ -74,9 +85,11 @@ void release_weights(HeadlessWeights *weights) {
 void encode_reload(id<MTLCommandBuffer> command_buffer, id kernel, const HeadlessWeights &weights,
                    MPSCNNConvolutionWeightsAndBiasesState *state) {
   std::shared_ptr<Storage> from = storage_of([state weights]), to = weights.weights;
-  std::shared_ptr<Storage> from_biases = [state biases] ? storage_of([state biases]) : nullptr, to_biases = weights.biases;
+  std::shared_ptr<Storage> from_biases = [state biases] ? storage_of([state biases]) : nullptr,
+                           to_biases = weights.biases;
   const size_t offset = [state weightsOffset], bias_offset = [state biasesOffset];
-  if (offset + to->length() > from->length() || (from_biases && bias_offset + to_biases->length() > from_biases->length())) {
+  if (offset + to->length() > from->length() ||
+      (from_biases && bias_offset + to_biases->length() > from_biases->length())) {
     fail_assertion("reloadWeightsAndBiases: a buffer of the state is too small");
   }
   ++counters().kernel_encodes;
@@ -84,16 +97,19 @@ void encode_reload(id<MTLCommandBuffer> command_buffer, id kernel, const Headles
   if (from_biases) used.push_back(from_biases);
   encode(command_buffer, [NSArray arrayWithObjects:kernel, state, nil], used, [=] {
     memcpy(to->bytes(), from->bytes() + offset, to->length());
-    if (from_biases) memcpy(to_biases->bytes(), from_biases->bytes() + bias_offset, to_biases->length());
+    if (from_biases)
+      memcpy(to_biases->bytes(), from_biases->bytes() + bias_offset, to_biases->length());
   });
 }
 
-ConvolutionSizes convolution_sizes(const HeadlessWeights &weights, const HeadlessImage &input, const HeadlessImage &output,
-                                   size_t count, int64_t top, int64_t left) {
+ConvolutionSizes convolution_sizes(const HeadlessWeights &weights, const HeadlessImage &input,
+                                   const HeadlessImage &output, size_t count, int64_t top,
+                                   int64_t left) {
   if (input.channels != weights.input_channels || output.channels != weights.output_channels) {
     fail_assertion("MPSCNNConvolution: images of " + std::to_string(input.channels) + " and " +
-                   std::to_string(output.channels) + " channels for weights of " + std::to_string(weights.input_channels) +
-                   " and " + std::to_string(weights.output_channels));
+                   std::to_string(output.channels) + " channels for weights of " +
+                   std::to_string(weights.input_channels) + " and " +
+                   std::to_string(weights.output_channels));
   }
   ConvolutionSizes sizes;
   sizes.window = weights.window;

@@ -15,13 +15,16 @@ double now() {
 
 NSError *command_buffer_error(MTLCommandBufferError code, NSString *text) {
   NSDictionary *info = [NSDictionary dictionaryWithObject:text forKey:NSLocalizedDescriptionKey];
-  return [[NSError alloc] initWithDomain:MTLCommandBufferErrorDomain code:(NSInteger)code userInfo:info];
+  return [[NSError alloc] initWithDomain:MTLCommandBufferErrorDomain
+                                    code:(NSInteger)code
+                                userInfo:info];
 }
 
 // Does the work. The error if there is one, retained.
 NSError *do_work(CommandBufferState &state) {
   if (state.ordered_to_fail) {
-    return command_buffer_error(MTLCommandBufferErrorDeviceRemoved, @"Device lost (an injected fault)");
+    return command_buffer_error(MTLCommandBufferErrorDeviceRemoved,
+                                @"Device lost (an injected fault)");
   }
   for (const std::function<void()> &work : state.work) work();
   for (const Storage::Use &use : state.uses) {
@@ -33,7 +36,8 @@ NSError *do_work(CommandBufferState &state) {
   return nil;
 }
 
-void call_handlers(std::vector<MTLCommandBufferHandler> &handlers, HeadlessCommandBuffer *command_buffer) {
+void call_handlers(std::vector<MTLCommandBufferHandler> &handlers,
+                   HeadlessCommandBuffer *command_buffer) {
   for (MTLCommandBufferHandler handler : handlers) {
     @try {
       handler(command_buffer);
@@ -56,8 +60,10 @@ void count_in_flight() {
 
 HeadlessCommandBuffer *unwrap(id<MTLCommandBuffer> command_buffer) {
   id inner = command_buffer;
-  while ([inner isKindOfClass:[MPSCommandBuffer class]]) inner = [(MPSCommandBuffer *)inner commandBuffer];
-  if (![inner isKindOfClass:[HeadlessCommandBuffer class]]) fail_assertion("no command buffer to encode to");
+  while ([inner isKindOfClass:[MPSCommandBuffer class]])
+    inner = [(MPSCommandBuffer *)inner commandBuffer];
+  if (![inner isKindOfClass:[HeadlessCommandBuffer class]])
+    fail_assertion("no command buffer to encode to");
   return (HeadlessCommandBuffer *)inner;
 }
 
@@ -102,14 +108,30 @@ void encode(id<MTLCommandBuffer> command_buffer, NSArray *retained,
   [super dealloc];
 }
 
-- (MTLCommandBufferStatus)status { return _state->status; }
-- (NSError *)error { return [self status] == MTLCommandBufferStatusError ? _state->error : nil; }
-- (id<MTLCommandQueue>)commandQueue { return _queue; }
-- (id<MTLDevice>)device { return [_queue device]; }
-- (BOOL)retainedReferences { return _state->retaining; }
-- (BOOL)isCommitted { return _state->status >= MTLCommandBufferStatusCommitted; }
-- (CFTimeInterval)GPUStartTime { return _state->start_time; }
-- (CFTimeInterval)GPUEndTime { return _state->end_time; }
+- (MTLCommandBufferStatus)status {
+  return _state->status;
+}
+- (NSError *)error {
+  return [self status] == MTLCommandBufferStatusError ? _state->error : nil;
+}
+- (id<MTLCommandQueue>)commandQueue {
+  return _queue;
+}
+- (id<MTLDevice>)device {
+  return [_queue device];
+}
+- (BOOL)retainedReferences {
+  return _state->retaining;
+}
+- (BOOL)isCommitted {
+  return _state->status >= MTLCommandBufferStatusCommitted;
+}
+- (CFTimeInterval)GPUStartTime {
+  return _state->start_time;
+}
+- (CFTimeInterval)GPUEndTime {
+  return _state->end_time;
+}
 
 - (void)addScheduledHandler:(MTLCommandBufferHandler)block {
   if ([self isCommitted]) headless::fail_assertion("addScheduledHandler: after commit");
@@ -123,21 +145,24 @@ void encode(id<MTLCommandBuffer> command_buffer, NSArray *retained,
 
 - (id<MTLBlitCommandEncoder>)blitCommandEncoder {
   if ([self isCommitted]) headless::fail_assertion("blitCommandEncoder after commit");
-  if (_state->open_encoders != 0) headless::fail_assertion("blitCommandEncoder while another encoder is open");
+  if (_state->open_encoders != 0)
+    headless::fail_assertion("blitCommandEncoder while another encoder is open");
   ++headless::counters().blit_encoders;
   ++_state->open_encoders;
   return [[[HeadlessBlitEncoder alloc] initWithCommandBuffer:self] autorelease];
 }
 
 - (void)enqueue {
-  if (_state->status != MTLCommandBufferStatusNotEnqueued) headless::fail_assertion("enqueue twice or after commit");
+  if (_state->status != MTLCommandBufferStatusNotEnqueued)
+    headless::fail_assertion("enqueue twice or after commit");
   _state->status = MTLCommandBufferStatusEnqueued;
   headless::reserve_place(_queue, self);
 }
 
 - (void)commit {
   if ([self isCommitted]) headless::fail_assertion("commit of a command buffer that is committed");
-  if (_state->open_encoders != 0) headless::fail_assertion("commit with an encoder that has not ended");
+  if (_state->open_encoders != 0)
+    headless::fail_assertion("commit with an encoder that has not ended");
   _state->ordered_to_fail = headless::take_fault(HEADLESS_FAULT_COMMIT);
   ++headless::counters().command_buffers;
   headless::count_in_flight();
@@ -172,12 +197,17 @@ void encode(id<MTLCommandBuffer> command_buffer, NSArray *retained,
 }
 
 - (void)waitFor:(MTLCommandBufferStatus)status {
-  if (![self isCommitted]) headless::fail_assertion("waiting for a command buffer that is not committed");
+  if (![self isCommitted])
+    headless::fail_assertion("waiting for a command buffer that is not committed");
   ++headless::counters().waits;
   std::unique_lock<std::mutex> lock(_state->mutex);
   _state->changed.wait(lock, [&] { return _state->status >= status; });
 }
 
-- (void)waitUntilScheduled { [self waitFor:MTLCommandBufferStatusScheduled]; }
-- (void)waitUntilCompleted { [self waitFor:MTLCommandBufferStatusCompleted]; }
+- (void)waitUntilScheduled {
+  [self waitFor:MTLCommandBufferStatusScheduled];
+}
+- (void)waitUntilCompleted {
+  [self waitFor:MTLCommandBufferStatusCompleted];
+}
 @end

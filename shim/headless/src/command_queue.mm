@@ -40,7 +40,8 @@ void run_queue(std::shared_ptr<QueueState> state) {
 void reserve_place(HeadlessQueue *queue, HeadlessCommandBuffer *command_buffer) {
   QueueState &state = **queue->_state;
   std::lock_guard<std::mutex> lock(state.mutex);
-  if (std::find(state.order.begin(), state.order.end(), command_buffer) != state.order.end()) return;
+  if (std::find(state.order.begin(), state.order.end(), command_buffer) != state.order.end())
+    return;
   state.order.push_back([command_buffer retain]);
 }
 
@@ -81,7 +82,9 @@ void wake(HeadlessQueue *queue) {
   [super dealloc];
 }
 
-- (id<MTLDevice>)device { return headless::shared_device(); }
+- (id<MTLDevice>)device {
+  return headless::shared_device();
+}
 
 - (id<MTLCommandBuffer>)commandBuffer {
   return [[[HeadlessCommandBuffer alloc] initWithQueue:self retaining:YES] autorelease];

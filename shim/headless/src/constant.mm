@@ -39,11 +39,15 @@ Node *zeros_like(Node *like) { return broadcast(scalar_like(like, 0), like->type
 using namespace headless;
 
 @implementation MPSGraph (MPSGraphMemoryOps)
-- (MPSGraphTensor *)placeholderWithShape:(MPSShape *)shape dataType:(MPSDataType)dataType name:(NSString *)name {
+- (MPSGraphTensor *)placeholderWithShape:(MPSShape *)shape
+                                dataType:(MPSDataType)dataType
+                                    name:(NSString *)name {
   return tensor_of(placeholder(graph_of(self), {shape_from(shape), dataType}));
 }
 
-- (MPSGraphTensor *)constantWithData:(NSData *)data shape:(MPSShape *)shape dataType:(MPSDataType)dataType {
+- (MPSGraphTensor *)constantWithData:(NSData *)data
+                               shape:(MPSShape *)shape
+                            dataType:(MPSDataType)dataType {
   visit(dataType, [](auto) {});
   Array value = Array::make({shape_from(shape), dataType});
   if ([data length] != value.bytes()) {
@@ -57,7 +61,9 @@ using namespace headless;
   return tensor_of(filled(graph_of(self), scalar, {{1}, dataType}));
 }
 
-- (MPSGraphTensor *)constantWithScalar:(double)scalar shape:(MPSShape *)shape dataType:(MPSDataType)dataType {
+- (MPSGraphTensor *)constantWithScalar:(double)scalar
+                                 shape:(MPSShape *)shape
+                              dataType:(MPSDataType)dataType {
   return tensor_of(filled(graph_of(self), scalar, {shape_from(shape), dataType}));
 }
 @end

@@ -17,7 +17,9 @@ struct ConvolutionSizes {
 
 // y += x * w, dx += dy * w (transposed), dw += x * dy. The results are zeroed first.
 void convolve(const ConvolutionSizes &sizes, const float *x, const float *w, float *y);
-void convolve_data_gradient(const ConvolutionSizes &sizes, const float *dy, const float *w, float *dx);
-void convolve_weights_gradient(const ConvolutionSizes &sizes, const float *x, const float *dy, float *dw);
+void convolve_data_gradient(const ConvolutionSizes &sizes, const float *dy, const float *w,
+                            float *dx);
+void convolve_weights_gradient(const ConvolutionSizes &sizes, const float *x, const float *dy,
+                               float *dw);
 
 }  // namespace headless

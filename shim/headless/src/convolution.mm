@@ -34,9 +34,12 @@ void for_each_run(const ConvolutionSizes &s, F f) {
             const Span columns = inside(s, 1, kx);
             const int64_t weight = ((o * channels + c) * w.size[0] + ky) * w.size[1] + kx;
             for (int64_t row = rows.first; row < rows.last; ++row) {
-              const int64_t x = ((n * s.input_channels + s.first_channel(o) + c) * s.input[0] + w.source(0, row, ky)) * s.input[1] +
+              const int64_t x = ((n * s.input_channels + s.first_channel(o) + c) * s.input[0] +
+                                 w.source(0, row, ky)) *
+                                    s.input[1] +
                                 w.source(1, columns.first, kx);
-              const int64_t y = ((n * s.output_channels + o) * s.output[0] + row) * s.output[1] + columns.first;
+              const int64_t y =
+                  ((n * s.output_channels + o) * s.output[0] + row) * s.output[1] + columns.first;
               f(x, y, weight, columns.last - columns.first);
             }
           }
@@ -66,9 +69,11 @@ void convolve_data_gradient(const ConvolutionSizes &s, const float *dy, const fl
   });
 }
 
-void convolve_weights_gradient(const ConvolutionSizes &s, const float *x, const float *dy, float *dw) {
+void convolve_weights_gradient(const ConvolutionSizes &s, const float *x, const float *dy,
+                               float *dw) {
   const int64_t stride = s.window.stride[1];
-  const int64_t weights = s.output_channels * s.channels_in_group() * s.window.size[0] * s.window.size[1];
+  const int64_t weights =
+      s.output_channels * s.channels_in_group() * s.window.size[0] * s.window.size[1];
   // A weight's gradient sums over all pictures: in double, so that the error stays small.
   std::vector<double> sums((size_t)weights, 0.0);
   for_each_run(s, [&](int64_t from, int64_t to, int64_t weight, int64_t length) {

@@ -2,13 +2,27 @@
 #include "runtime.h"
 
 @implementation HeadlessDevice
-- (NSString *)name { return @"headless"; }
-- (uint64_t)registryID { return 1; }
-- (BOOL)hasUnifiedMemory { return YES; }
-- (BOOL)isLowPower { return NO; }
-- (BOOL)isHeadless { return YES; }
-- (NSUInteger)maxBufferLength { return (NSUInteger)1 << 34; }
-- (NSUInteger)currentAllocatedSize { return headless::live_bytes(); }
+- (NSString *)name {
+  return @"headless";
+}
+- (uint64_t)registryID {
+  return 1;
+}
+- (BOOL)hasUnifiedMemory {
+  return YES;
+}
+- (BOOL)isLowPower {
+  return NO;
+}
+- (BOOL)isHeadless {
+  return YES;
+}
+- (NSUInteger)maxBufferLength {
+  return (NSUInteger)1 << 34;
+}
+- (NSUInteger)currentAllocatedSize {
+  return headless::live_bytes();
+}
 
 - (uint64_t)recommendedMaxWorkingSetSize {
   const uint64_t limit = headless::memory_limit();
@@ -17,7 +31,8 @@
 
 - (BOOL)supportsFamily:(MTLGPUFamily)family {
   return family <= MTLGPUFamilyApple7 || family == MTLGPUFamilyMac1 || family == MTLGPUFamilyMac2 ||
-         (family >= MTLGPUFamilyCommon1 && family <= MTLGPUFamilyCommon3) || family == MTLGPUFamilyMetal3;
+         (family >= MTLGPUFamilyCommon1 && family <= MTLGPUFamilyCommon3) ||
+         family == MTLGPUFamilyMetal3;
 }
 
 - (id<MTLCommandQueue>)newCommandQueue {
@@ -33,14 +48,16 @@
 
 - (id<MTLBuffer>)newBufferWithLength:(NSUInteger)length options:(MTLResourceOptions)options {
   if (length == 0) headless::fail_assertion("newBufferWithLength: a buffer of length 0");
-  if (length > [self maxBufferLength]) headless::fail_assertion("newBufferWithLength: above maxBufferLength");
+  if (length > [self maxBufferLength])
+    headless::fail_assertion("newBufferWithLength: above maxBufferLength");
   const MTLStorageMode mode = (MTLStorageMode)((options >> 4) & 0xf);
   if (mode == MTLStorageModeMemoryless) headless::fail_assertion("a buffer cannot be memoryless");
   std::shared_ptr<headless::Storage> storage = headless::Storage::allocate(length, mode);
   return storage ? [[HeadlessBuffer alloc] initWithStorage:storage] : nil;
 }
 
-- (id<MTLBuffer>)newBufferWithBytes:(const void *)pointer length:(NSUInteger)length
+- (id<MTLBuffer>)newBufferWithBytes:(const void *)pointer
+                             length:(NSUInteger)length
                             options:(MTLResourceOptions)options {
   if (((options >> 4) & 0xf) == MTLStorageModePrivate) {
     headless::fail_assertion("newBufferWithBytes: storage mode private");

@@ -6,8 +6,8 @@
 struct HeadlessExecutable {
   std::shared_ptr<HeadlessGraph> graph;
   headless::Nodes feeds, targets;
-  headless::Nodes order;             // what has to be computed, operands first
-  std::vector<size_t> last_use;      // position in `order` after which a node's value is dropped
+  headless::Nodes order;         // what has to be computed, operands first
+  std::vector<size_t> last_use;  // position in `order` after which a node's value is dropped
 };
 
 namespace headless {

@@ -36,8 +36,8 @@ std::vector<size_t> last_uses(const Graph &graph, const Nodes &order) {
 void check_feed(Node *node, MPSGraphShapedType *type) {
   if (!node->is_placeholder) fail_assertion("a feed is not a placeholder");
   if (shape_from([type shape]) != node->type.shape || [type dataType] != node->type.dtype) {
-    fail_assertion("a feed of " + text(Type{shape_from([type shape]), [type dataType]}) + " for the placeholder " +
-                   text(node->type));
+    fail_assertion("a feed of " + text(Type{shape_from([type shape]), [type dataType]}) +
+                   " for the placeholder " + text(node->type));
   }
 }
 
@@ -54,13 +54,15 @@ MPSGraphExecutable *compile(MPSGraph *graph, MPSGraphTensorShapedTypeDictionary 
     state->feeds.push_back(node_of(tensor));
   }
   // Nothing promises an order of the feeds: this is the reverse of what one may expect.
-  std::sort(state->feeds.begin(), state->feeds.end(), [](Node *a, Node *b) { return a->index > b->index; });
+  std::sort(state->feeds.begin(), state->feeds.end(),
+            [](Node *a, Node *b) { return a->index > b->index; });
   for (MPSGraphTensor *tensor in targets) state->targets.push_back(node_of(tensor));
   if (state->targets.empty()) fail_assertion("an executable without targets");
   state->order = needed_nodes(*state->graph, state->targets);
   for (Node *node : state->order) {
     if (node->graph != state->graph.get()) fail_assertion("a target of another graph");
-    if (node->is_placeholder && std::find(state->feeds.begin(), state->feeds.end(), node) == state->feeds.end()) {
+    if (node->is_placeholder &&
+        std::find(state->feeds.begin(), state->feeds.end(), node) == state->feeds.end()) {
       fail_assertion("a placeholder of " + text(node->type) + " is needed and not fed");
     }
   }
@@ -129,8 +131,8 @@ class Run {
     const uint8_t *last = first + values_[input->index].bytes();
     for (const auto &[begin, end] : written_) {
       if (first < end && begin < last) {
-        fail_assertion(std::string("'mps.") + reader->rule.name + "' reads an input of " + text(input->type) +
-                       " after a result bound to the same memory was written");
+        fail_assertion(std::string("'mps.") + reader->rule.name + "' reads an input of " +
+                       text(input->type) + " after a result bound to the same memory was written");
       }
     }
   }
@@ -147,7 +149,9 @@ class Run {
 
 }  // namespace
 
-void execute(const HeadlessExecutable &executable, const Binding &binding) { Run(executable, binding).execute(); }
+void execute(const HeadlessExecutable &executable, const Binding &binding) {
+  Run(executable, binding).execute();
+}
 
 namespace {
 
@@ -159,13 +163,15 @@ NSArray<MPSGraphTensor *> *tensors_of(const Nodes &nodes) {
 
 void check_data(const char *what, const Nodes &nodes, NSArray<MPSGraphTensorData *> *data) {
   if ([data count] != nodes.size()) {
-    fail_assertion(std::string(what) + ": " + std::to_string([data count]) + " for " + std::to_string(nodes.size()));
+    fail_assertion(std::string(what) + ": " + std::to_string([data count]) + " for " +
+                   std::to_string(nodes.size()));
   }
   for (size_t i = 0; i < nodes.size(); ++i) {
     MPSGraphTensorData *item = [data objectAtIndex:i];
-    if (item->_headless->type.shape != nodes[i]->type.shape || item->_headless->type.dtype != nodes[i]->type.dtype) {
-      fail_assertion(std::string(what) + " " + std::to_string(i) + " is " + text(item->_headless->type) + " instead of " +
-                     text(nodes[i]->type));
+    if (item->_headless->type.shape != nodes[i]->type.shape ||
+        item->_headless->type.dtype != nodes[i]->type.dtype) {
+      fail_assertion(std::string(what) + " " + std::to_string(i) + " is " +
+                     text(item->_headless->type) + " instead of " + text(nodes[i]->type));
     }
   }
 }
@@ -174,9 +180,11 @@ void check_data(const char *what, const Nodes &nodes, NSArray<MPSGraphTensorData
 NSArray<MPSGraphTensorData *> *allocate_results(const Nodes &targets) {
   NSMutableArray<MPSGraphTensorData *> *results = [NSMutableArray array];
   for (Node *target : targets) {
-    MPSNDArrayDescriptor *descriptor = [MPSNDArrayDescriptor descriptorWithDataType:target->type.dtype
-                                                                              shape:numbers_from(target->type.shape)];
-    MPSNDArray *array = [[[MPSNDArray alloc] initWithDevice:shared_device() descriptor:descriptor] autorelease];
+    MPSNDArrayDescriptor *descriptor =
+        [MPSNDArrayDescriptor descriptorWithDataType:target->type.dtype
+                                               shape:numbers_from(target->type.shape)];
+    MPSNDArray *array = [[[MPSNDArray alloc] initWithDevice:shared_device()
+                                                 descriptor:descriptor] autorelease];
     if (!array) return nil;
     [results addObject:[[[MPSGraphTensorData alloc] initWithMPSNDArray:array] autorelease]];
   }
@@ -196,21 +204,28 @@ using namespace headless;
   [super dealloc];
 }
 
-- (NSArray<MPSGraphTensor *> *)feedTensors { return tensors_of(_headless->feeds); }
-- (NSArray<MPSGraphTensor *> *)targetTensors { return tensors_of(_headless->targets); }
+- (NSArray<MPSGraphTensor *> *)feedTensors {
+  return tensors_of(_headless->feeds);
+}
+- (NSArray<MPSGraphTensor *> *)targetTensors {
+  return tensors_of(_headless->targets);
+}
 
-- (void)specializeWithDevice:(MPSGraphDevice *)device inputTypes:(NSArray<MPSGraphType *> *)inputTypes
+- (void)specializeWithDevice:(MPSGraphDevice *)device
+                  inputTypes:(NSArray<MPSGraphType *> *)inputTypes
        compilationDescriptor:(MPSGraphCompilationDescriptor *)compilationDescriptor {
-  if ([inputTypes count] != _headless->feeds.size()) fail_assertion("specialize: wrong number of input types");
+  if ([inputTypes count] != _headless->feeds.size())
+    fail_assertion("specialize: wrong number of input types");
   for (size_t i = 0; i < _headless->feeds.size(); ++i) {
     check_feed(_headless->feeds[i], (MPSGraphShapedType *)[inputTypes objectAtIndex:i]);
   }
 }
 
-- (NSArray<MPSGraphTensorData *> *)encodeToCommandBuffer:(MPSCommandBuffer *)commandBuffer
-                                             inputsArray:(NSArray<MPSGraphTensorData *> *)inputsArray
-                                            resultsArray:(NSArray<MPSGraphTensorData *> *)resultsArray
-                                     executionDescriptor:(MPSGraphExecutableExecutionDescriptor *)executionDescriptor {
+- (NSArray<MPSGraphTensorData *> *)
+    encodeToCommandBuffer:(MPSCommandBuffer *)commandBuffer
+              inputsArray:(NSArray<MPSGraphTensorData *> *)inputsArray
+             resultsArray:(NSArray<MPSGraphTensorData *> *)resultsArray
+      executionDescriptor:(MPSGraphExecutableExecutionDescriptor *)executionDescriptor {
   check_data("inputsArray", _headless->feeds, inputsArray);
   if (!resultsArray) resultsArray = allocate_results(_headless->targets);
   if (!resultsArray) return nil;
@@ -234,34 +249,43 @@ using namespace headless;
   return resultsArray;
 }
 
-- (void)finishEncoding:(MPSCommandBuffer *)commandBuffer results:(NSArray<MPSGraphTensorData *> *)results
+- (void)finishEncoding:(MPSCommandBuffer *)commandBuffer
+               results:(NSArray<MPSGraphTensorData *> *)results
             descriptor:(MPSGraphExecutableExecutionDescriptor *)descriptor {
   MPSGraphExecutableCompletionHandler handler = [descriptor completionHandler];
   if (handler) {
-    [commandBuffer addCompletedHandler:^(id<MTLCommandBuffer> done) { handler(results, [done error]); }];
+    [commandBuffer addCompletedHandler:^(id<MTLCommandBuffer> done) {
+      handler(results, [done error]);
+    }];
   }
   if (commit_and_continue()) [commandBuffer commitAndContinue];
 }
 
-- (NSArray<MPSGraphTensorData *> *)runAsyncWithMTLCommandQueue:(id<MTLCommandQueue>)commandQueue
-                                                   inputsArray:(NSArray<MPSGraphTensorData *> *)inputsArray
-                                                  resultsArray:(NSArray<MPSGraphTensorData *> *)resultsArray
-                                           executionDescriptor:(MPSGraphExecutableExecutionDescriptor *)descriptor {
+- (NSArray<MPSGraphTensorData *> *)
+    runAsyncWithMTLCommandQueue:(id<MTLCommandQueue>)commandQueue
+                    inputsArray:(NSArray<MPSGraphTensorData *> *)inputsArray
+                   resultsArray:(NSArray<MPSGraphTensorData *> *)resultsArray
+            executionDescriptor:(MPSGraphExecutableExecutionDescriptor *)descriptor {
   MPSCommandBuffer *commandBuffer = [MPSCommandBuffer commandBufferFromCommandQueue:commandQueue];
-  NSArray<MPSGraphTensorData *> *results = [self encodeToCommandBuffer:commandBuffer inputsArray:inputsArray
-                                                          resultsArray:resultsArray executionDescriptor:descriptor];
+  NSArray<MPSGraphTensorData *> *results = [self encodeToCommandBuffer:commandBuffer
+                                                           inputsArray:inputsArray
+                                                          resultsArray:resultsArray
+                                                   executionDescriptor:descriptor];
   [commandBuffer commit];
   if ([descriptor waitUntilCompleted]) [commandBuffer waitUntilCompleted];
   return results;
 }
 
-- (NSArray<MPSGraphTensorData *> *)runWithMTLCommandQueue:(id<MTLCommandQueue>)commandQueue
-                                              inputsArray:(NSArray<MPSGraphTensorData *> *)inputsArray
-                                             resultsArray:(NSArray<MPSGraphTensorData *> *)resultsArray
-                                      executionDescriptor:(MPSGraphExecutableExecutionDescriptor *)descriptor {
+- (NSArray<MPSGraphTensorData *> *)
+    runWithMTLCommandQueue:(id<MTLCommandQueue>)commandQueue
+               inputsArray:(NSArray<MPSGraphTensorData *> *)inputsArray
+              resultsArray:(NSArray<MPSGraphTensorData *> *)resultsArray
+       executionDescriptor:(MPSGraphExecutableExecutionDescriptor *)descriptor {
   MPSCommandBuffer *commandBuffer = [MPSCommandBuffer commandBufferFromCommandQueue:commandQueue];
-  NSArray<MPSGraphTensorData *> *results = [self encodeToCommandBuffer:commandBuffer inputsArray:inputsArray
-                                                          resultsArray:resultsArray executionDescriptor:descriptor];
+  NSArray<MPSGraphTensorData *> *results = [self encodeToCommandBuffer:commandBuffer
+                                                           inputsArray:inputsArray
+                                                          resultsArray:resultsArray
+                                                   executionDescriptor:descriptor];
   [commandBuffer commit];
   [commandBuffer waitUntilCompleted];
   return results;
@@ -269,7 +293,8 @@ using namespace headless;
 @end
 
 @implementation MPSGraphCompilationDescriptor
-@synthesize optimizationLevel = _optimizationLevel, waitForCompilationCompletion = _waitForCompilationCompletion;
+@synthesize optimizationLevel = _optimizationLevel,
+            waitForCompilationCompletion = _waitForCompilationCompletion;
 
 - (instancetype)init {
   if ((self = [super init])) _optimizationLevel = MPSGraphOptimizationLevel1;
@@ -296,7 +321,8 @@ using namespace headless;
 }
 
 - (id)copyWithZone:(NSZone *)zone {
-  MPSGraphExecutableExecutionDescriptor *copy = [[MPSGraphExecutableExecutionDescriptor alloc] init];
+  MPSGraphExecutableExecutionDescriptor *copy =
+      [[MPSGraphExecutableExecutionDescriptor alloc] init];
   [copy setCompletionHandler:_completionHandler];
   [copy setWaitUntilCompleted:_waitUntilCompleted];
   return copy;

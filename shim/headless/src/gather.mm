@@ -11,7 +11,8 @@ int64_t product(const Shape &shape, size_t begin, size_t end) {
 }
 
 int64_t index_at(const Array &indices, int64_t at) {
-  return indices.type.dtype == MPSDataTypeInt64 ? indices.data<int64_t>()[at] : indices.data<int32_t>()[at];
+  return indices.type.dtype == MPSDataTypeInt64 ? indices.data<int64_t>()[at]
+                                                : indices.data<int32_t>()[at];
 }
 
 void require_indices(const char *op, Node *indices) {
@@ -56,7 +57,8 @@ C combine(MPSGraphScatterMode mode, C old, C update) {
 template <class T>
 void evaluate_scatter(size_t axis, MPSGraphScatterMode mode, const Arrays &in, Array &out) {
   const Shape &shape = out.type.shape;
-  const int64_t outer = product(shape, 0, axis), size = shape[axis], inner = product(shape, axis + 1, shape.size());
+  const int64_t outer = product(shape, 0, axis), size = shape[axis],
+                inner = product(shape, axis + 1, shape.size());
   memset(out.memory.get(), 0, out.bytes());
   const int64_t count = in[1].count();
   for (int64_t o = 0; o < outer; ++o) {
@@ -65,7 +67,8 @@ void evaluate_scatter(size_t axis, MPSGraphScatterMode mode, const Arrays &in, A
       if (index < 0 || index >= size) continue;
       T *to = out.data<T>() + (o * size + index) * inner;
       const T *from = in[0].data<T>() + (o * count + i) * inner;
-      for (int64_t k = 0; k < inner; ++k) to[k] = T(combine<Compute<T>>(mode, Compute<T>(to[k]), Compute<T>(from[k])));
+      for (int64_t k = 0; k < inner; ++k)
+        to[k] = T(combine<Compute<T>>(mode, Compute<T>(to[k]), Compute<T>(from[k])));
     }
   }
 }
@@ -77,7 +80,9 @@ Nodes gather_gradients(size_t axis, Node *y, Node *gradient) {
   Shape flat = updates->type.shape;
   flat[axis] = count;
   Node *rows = reshape(gradient, flat);
-  return {scatter(rows, reshape(indices, {count}), updates->type.shape, axis, MPSGraphScatterModeAdd), nullptr};
+  return {
+      scatter(rows, reshape(indices, {count}), updates->type.shape, axis, MPSGraphScatterModeAdd),
+      nullptr};
 }
 
 }  // namespace
@@ -91,23 +96,29 @@ Node *gather(Node *updates, Node *indices, size_t axis, size_t batch_dimensions)
   shape.insert(shape.end(), from.begin() + (long)axis + 1, from.end());
   auto evaluate = [axis](const Arrays &in, Array &out) { evaluate_gather(axis, in, out); };
   auto gradients = [axis](Node *y, Node *gradient) { return gather_gradients(axis, y, gradient); };
-  return updates->graph->add({"gather", evaluate, gradients}, {updates, indices}, {shape, updates->type.dtype});
+  return updates->graph->add({"gather", evaluate, gradients}, {updates, indices},
+                             {shape, updates->type.dtype});
 }
 
-Node *scatter(Node *updates, Node *indices, const Shape &shape, size_t axis, MPSGraphScatterMode mode) {
+Node *scatter(Node *updates, Node *indices, const Shape &shape, size_t axis,
+              MPSGraphScatterMode mode) {
   require_indices("scatter", indices);
-  if (indices->type.shape.size() != 1) fail_op("scatter", "indices must have rank 1, got " + text(indices->type));
+  if (indices->type.shape.size() != 1)
+    fail_op("scatter", "indices must have rank 1, got " + text(indices->type));
   Shape wanted = shape;
   wanted[axis] = indices->type.shape[0];
-  if (updates->type.shape != wanted) fail_op("scatter", "updates must be " + text(wanted) + ", got " + text(updates->type));
+  if (updates->type.shape != wanted)
+    fail_op("scatter", "updates must be " + text(wanted) + ", got " + text(updates->type));
   auto evaluate = [axis, mode](const Arrays &in, Array &out) {
-    visit(out.type.dtype, [&](auto tag) { evaluate_scatter<typename decltype(tag)::type>(axis, mode, in, out); });
+    visit(out.type.dtype,
+          [&](auto tag) { evaluate_scatter<typename decltype(tag)::type>(axis, mode, in, out); });
   };
   auto gradients = [axis, mode](Node *y, Node *gradient) -> Nodes {
     if (mode != MPSGraphScatterModeAdd) fail_op("scatter", "only mode add has a gradient");
     return {gather(gradient, y->inputs[1], axis, 0), nullptr};
   };
-  return updates->graph->add({"scatter", evaluate, gradients}, {updates, indices}, {shape, updates->type.dtype});
+  return updates->graph->add({"scatter", evaluate, gradients}, {updates, indices},
+                             {shape, updates->type.dtype});
 }
 
 Node *one_hot(Node *indices, int64_t depth, size_t axis, MPSDataType dtype, double on, double off) {
@@ -132,37 +143,63 @@ Node *one_hot(Node *indices, int64_t depth, size_t axis, MPSDataType dtype, doub
 using namespace headless;
 
 @implementation MPSGraph (MPSGraphGatherOps)
-- (MPSGraphTensor *)gatherWithUpdatesTensor:(MPSGraphTensor *)updatesTensor indicesTensor:(MPSGraphTensor *)indicesTensor
-                                       axis:(NSUInteger)axis batchDimensions:(NSUInteger)batchDimensions
+- (MPSGraphTensor *)gatherWithUpdatesTensor:(MPSGraphTensor *)updatesTensor
+                              indicesTensor:(MPSGraphTensor *)indicesTensor
+                                       axis:(NSUInteger)axis
+                            batchDimensions:(NSUInteger)batchDimensions
                                        name:(NSString *)name {
   Node *updates = node_of(updatesTensor);
-  return tensor_of(gather(updates, node_of(indicesTensor), axis_of((int64_t)axis, updates->type.shape.size(), "gather"),
+  return tensor_of(gather(updates, node_of(indicesTensor),
+                          axis_of((int64_t)axis, updates->type.shape.size(), "gather"),
                           batchDimensions));
 }
 @end
 
 @implementation MPSGraph (MPSGraphScatterNDOps)
 - (MPSGraphTensor *)scatterWithUpdatesTensor:(MPSGraphTensor *)updatesTensor
-                               indicesTensor:(MPSGraphTensor *)indicesTensor shape:(MPSShape *)shape
-                                        axis:(NSInteger)axis mode:(MPSGraphScatterMode)mode name:(NSString *)name {
+                               indicesTensor:(MPSGraphTensor *)indicesTensor
+                                       shape:(MPSShape *)shape
+                                        axis:(NSInteger)axis
+                                        mode:(MPSGraphScatterMode)mode
+                                        name:(NSString *)name {
   const Shape sizes = shape_from(shape);
-  return tensor_of(scatter(node_of(updatesTensor), node_of(indicesTensor), sizes, axis_of(axis, sizes.size(), "scatter"), mode));
+  return tensor_of(scatter(node_of(updatesTensor), node_of(indicesTensor), sizes,
+                           axis_of(axis, sizes.size(), "scatter"), mode));
 }
 @end
 
 @implementation MPSGraph (MPSGraphOneHotOps)
-- (MPSGraphTensor *)oneHotWithIndicesTensor:(MPSGraphTensor *)indicesTensor depth:(NSUInteger)depth
-                                   dataType:(MPSDataType)dataType name:(NSString *)name {
-  return [self oneHotWithIndicesTensor:indicesTensor depth:depth axis:[[indicesTensor shape] count] dataType:dataType name:name];
+- (MPSGraphTensor *)oneHotWithIndicesTensor:(MPSGraphTensor *)indicesTensor
+                                      depth:(NSUInteger)depth
+                                   dataType:(MPSDataType)dataType
+                                       name:(NSString *)name {
+  return [self oneHotWithIndicesTensor:indicesTensor
+                                 depth:depth
+                                  axis:[[indicesTensor shape] count]
+                              dataType:dataType
+                                  name:name];
 }
 
-- (MPSGraphTensor *)oneHotWithIndicesTensor:(MPSGraphTensor *)indicesTensor depth:(NSUInteger)depth axis:(NSUInteger)axis
-                                   dataType:(MPSDataType)dataType name:(NSString *)name {
-  return [self oneHotWithIndicesTensor:indicesTensor depth:depth axis:axis dataType:dataType onValue:1 offValue:0 name:name];
+- (MPSGraphTensor *)oneHotWithIndicesTensor:(MPSGraphTensor *)indicesTensor
+                                      depth:(NSUInteger)depth
+                                       axis:(NSUInteger)axis
+                                   dataType:(MPSDataType)dataType
+                                       name:(NSString *)name {
+  return [self oneHotWithIndicesTensor:indicesTensor
+                                 depth:depth
+                                  axis:axis
+                              dataType:dataType
+                               onValue:1
+                              offValue:0
+                                  name:name];
 }
 
-- (MPSGraphTensor *)oneHotWithIndicesTensor:(MPSGraphTensor *)indicesTensor depth:(NSUInteger)depth axis:(NSUInteger)axis
-                                   dataType:(MPSDataType)dataType onValue:(double)onValue offValue:(double)offValue
+- (MPSGraphTensor *)oneHotWithIndicesTensor:(MPSGraphTensor *)indicesTensor
+                                      depth:(NSUInteger)depth
+                                       axis:(NSUInteger)axis
+                                   dataType:(MPSDataType)dataType
+                                    onValue:(double)onValue
+                                   offValue:(double)offValue
                                        name:(NSString *)name {
   Node *indices = node_of(indicesTensor);
   const size_t place = axis_of((int64_t)axis, indices->type.shape.size() + 1, "one_hot");

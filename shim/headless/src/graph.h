@@ -33,10 +33,10 @@ struct HeadlessNode {
   headless::Rule rule;
   headless::Nodes inputs;
   headless::Type type;
-  headless::Array constant;     // memory is null unless it is a constant
+  headless::Array constant;  // memory is null unless it is a constant
   bool is_placeholder = false;
-  MPSGraphTensor *tensor;       // owned
-  MPSGraphOperation *operation; // owned
+  MPSGraphTensor *tensor;        // owned
+  MPSGraphOperation *operation;  // owned
 };
 
 struct HeadlessGraph {

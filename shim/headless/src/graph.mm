@@ -13,11 +13,14 @@ HeadlessGraph::~HeadlessGraph() {
   }
 }
 
-headless::Node *HeadlessGraph::add(headless::Rule rule, headless::Nodes inputs, headless::Type type) {
+headless::Node *HeadlessGraph::add(headless::Rule rule, headless::Nodes inputs,
+                                   headless::Type type) {
   for (int64_t size : type.shape) {
-    if (size < 0) headless::fail_op(rule.name, "shapes must be static, got " + headless::text(type.shape));
+    if (size < 0)
+      headless::fail_op(rule.name, "shapes must be static, got " + headless::text(type.shape));
   }
-  if (type.shape.size() > 16) headless::fail_op(rule.name, "rank above 16: " + headless::text(type.shape));
+  if (type.shape.size() > 16)
+    headless::fail_op(rule.name, "rank above 16: " + headless::text(type.shape));
   for (headless::Node *input : inputs) {
     if (input->graph != this) headless::fail_op(rule.name, "an operand of another graph");
   }
@@ -71,14 +74,17 @@ void require_same_dtype(const char *op, const Nodes &nodes) {
 
 @implementation MPSGraphObject
 - (void)doesNotRecognizeSelector:(SEL)selector {
-  fprintf(stderr, "headless: -[%s %s] is not implemented\n", [NSStringFromClass([self class]) UTF8String],
+  fprintf(stderr, "headless: -[%s %s] is not implemented\n",
+          [NSStringFromClass([self class]) UTF8String],
           [NSStringFromSelector(selector) UTF8String]);
   [super doesNotRecognizeSelector:selector];
 }
 @end
 
 @implementation MPSGraphType
-- (id)copyWithZone:(NSZone *)zone { return [self retain]; }
+- (id)copyWithZone:(NSZone *)zone {
+  return [self retain];
+}
 @end
 
 @implementation MPSGraphShapedType
@@ -111,21 +117,39 @@ void require_same_dtype(const char *op, const Nodes &nodes) {
   [super dealloc];
 }
 
-- (MPSGraphDeviceType)type { return MPSGraphDeviceTypeMetal; }
-- (id<MTLDevice>)metalDevice { return _metalDevice; }
+- (MPSGraphDeviceType)type {
+  return MPSGraphDeviceTypeMetal;
+}
+- (id<MTLDevice>)metalDevice {
+  return _metalDevice;
+}
 @end
 
 @implementation MPSGraphTensor
-- (id)copyWithZone:(NSZone *)zone { return [self retain]; }
-- (MPSShape *)shape { return headless::numbers_from(headless::node_of(self)->type.shape); }
-- (MPSDataType)dataType { return headless::node_of(self)->type.dtype; }
-- (MPSGraphOperation *)operation { return headless::node_of(self)->operation; }
+- (id)copyWithZone:(NSZone *)zone {
+  return [self retain];
+}
+- (MPSShape *)shape {
+  return headless::numbers_from(headless::node_of(self)->type.shape);
+}
+- (MPSDataType)dataType {
+  return headless::node_of(self)->type.dtype;
+}
+- (MPSGraphOperation *)operation {
+  return headless::node_of(self)->operation;
+}
 @end
 
 @implementation MPSGraphOperation
-- (id)copyWithZone:(NSZone *)zone { return [self retain]; }
-- (NSString *)name { return [NSString stringWithUTF8String:_node->rule.name]; }
-- (NSArray<MPSGraphTensor *> *)outputTensors { return [NSArray arrayWithObjects:_node->tensor, nil]; }
+- (id)copyWithZone:(NSZone *)zone {
+  return [self retain];
+}
+- (NSString *)name {
+  return [NSString stringWithUTF8String:_node->rule.name];
+}
+- (NSArray<MPSGraphTensor *> *)outputTensors {
+  return [NSArray arrayWithObjects:_node->tensor, nil];
+}
 
 - (NSArray<MPSGraphTensor *> *)inputTensors {
   NSMutableArray<MPSGraphTensor *> *tensors = [NSMutableArray array];
@@ -137,7 +161,9 @@ void require_same_dtype(const char *op, const Nodes &nodes) {
 @implementation MPSGraph
 @synthesize options = _options;
 
-+ (instancetype)new { return [[self alloc] init]; }
++ (instancetype)new {
+  return [[self alloc] init];
+}
 
 - (instancetype)init {
   headless_runtime_init();
@@ -153,11 +179,13 @@ void require_same_dtype(const char *op, const Nodes &nodes) {
   [super dealloc];
 }
 
-- (MPSGraphExecutable *)compileWithDevice:(MPSGraphDevice *)device feeds:(MPSGraphTensorShapedTypeDictionary *)feeds
+- (MPSGraphExecutable *)compileWithDevice:(MPSGraphDevice *)device
+                                    feeds:(MPSGraphTensorShapedTypeDictionary *)feeds
                             targetTensors:(NSArray<MPSGraphTensor *> *)targetTensors
                          targetOperations:(NSArray<MPSGraphOperation *> *)targetOperations
                     compilationDescriptor:(MPSGraphCompilationDescriptor *)compilationDescriptor {
-  if ([targetOperations count] != 0) headless::fail_assertion("target operations are not implemented");
+  if ([targetOperations count] != 0)
+    headless::fail_assertion("target operations are not implemented");
   return headless::compile(self, feeds, targetTensors);
 }
 

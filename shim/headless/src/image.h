@@ -26,6 +26,7 @@ std::vector<std::shared_ptr<Storage>> storages_of(const std::vector<HeadlessImag
 
 // All pictures of a batch as f32 in NCHW, and back.
 std::vector<float> load_channels_first(const std::vector<HeadlessImage> &images);
-void store_channels_first(const std::vector<float> &values, const std::vector<HeadlessImage> &images);
+void store_channels_first(const std::vector<float> &values,
+                          const std::vector<HeadlessImage> &images);
 
 }  // namespace headless

@@ -5,7 +5,8 @@
 
 float HeadlessImage::load(int64_t at) const {
   const uint8_t *bytes = storage->bytes() + offset;
-  return dtype == MPSDataTypeFloat32 ? ((const float *)bytes)[at] : (float)((const headless::Half *)bytes)[at];
+  return dtype == MPSDataTypeFloat32 ? ((const float *)bytes)[at]
+                                     : (float)((const headless::Half *)bytes)[at];
 }
 
 void HeadlessImage::store(int64_t at, float value) const {
@@ -25,8 +26,10 @@ std::vector<HeadlessImage> batch_of(const char *op, MPSImageBatch *images) {
   if (batch.empty()) fail_assertion(std::string(op) + ": a batch without images");
   for (const HeadlessImage &image : batch) {
     const HeadlessImage &first = batch[0];
-    if (image.width != first.width || image.height != first.height || image.channels != first.channels || image.count != 1) {
-      fail_assertion(std::string(op) + ": the images of a batch differ, or one holds several pictures");
+    if (image.width != first.width || image.height != first.height ||
+        image.channels != first.channels || image.count != 1) {
+      fail_assertion(std::string(op) +
+                     ": the images of a batch differ, or one holds several pictures");
     }
   }
   return batch;
@@ -50,7 +53,8 @@ std::vector<float> load_channels_first(const std::vector<HeadlessImage> &images)
   return values;
 }
 
-void store_channels_first(const std::vector<float> &values, const std::vector<HeadlessImage> &images) {
+void store_channels_first(const std::vector<float> &values,
+                          const std::vector<HeadlessImage> &images) {
   size_t at = 0;
   for (const HeadlessImage &image : images) {
     for (int64_t c = 0; c < image.channels; ++c) {
@@ -66,18 +70,29 @@ void store_channels_first(const std::vector<float> &values, const std::vector<He
 using namespace headless;
 
 @implementation MPSImageDescriptor
-@synthesize width = _width, height = _height, featureChannels = _featureChannels, numberOfImages = _numberOfImages,
-            channelFormat = _channelFormat, storageMode = _storageMode, usage = _usage;
+@synthesize width = _width, height = _height, featureChannels = _featureChannels,
+            numberOfImages = _numberOfImages, channelFormat = _channelFormat,
+            storageMode = _storageMode, usage = _usage;
 
-+ (instancetype)imageDescriptorWithChannelFormat:(MPSImageFeatureChannelFormat)channelFormat width:(NSUInteger)width
-                                          height:(NSUInteger)height featureChannels:(NSUInteger)featureChannels {
-  return [self imageDescriptorWithChannelFormat:channelFormat width:width height:height featureChannels:featureChannels
-                                 numberOfImages:1 usage:MTLTextureUsageShaderRead | MTLTextureUsageShaderWrite];
++ (instancetype)imageDescriptorWithChannelFormat:(MPSImageFeatureChannelFormat)channelFormat
+                                           width:(NSUInteger)width
+                                          height:(NSUInteger)height
+                                 featureChannels:(NSUInteger)featureChannels {
+  return [self
+      imageDescriptorWithChannelFormat:channelFormat
+                                 width:width
+                                height:height
+                       featureChannels:featureChannels
+                        numberOfImages:1
+                                 usage:MTLTextureUsageShaderRead | MTLTextureUsageShaderWrite];
 }
 
-+ (instancetype)imageDescriptorWithChannelFormat:(MPSImageFeatureChannelFormat)channelFormat width:(NSUInteger)width
-                                          height:(NSUInteger)height featureChannels:(NSUInteger)featureChannels
-                                  numberOfImages:(NSUInteger)numberOfImages usage:(MTLTextureUsage)usage {
++ (instancetype)imageDescriptorWithChannelFormat:(MPSImageFeatureChannelFormat)channelFormat
+                                           width:(NSUInteger)width
+                                          height:(NSUInteger)height
+                                 featureChannels:(NSUInteger)featureChannels
+                                  numberOfImages:(NSUInteger)numberOfImages
+                                           usage:(MTLTextureUsage)usage {
   MPSImageDescriptor *descriptor = [[[self alloc] init] autorelease];
   descriptor->_channelFormat = channelFormat;
   descriptor->_width = width;
@@ -89,9 +104,12 @@ using namespace headless;
 }
 
 - (id)copyWithZone:(NSZone *)zone {
-  MPSImageDescriptor *copy = [[MPSImageDescriptor imageDescriptorWithChannelFormat:_channelFormat width:_width height:_height
-                                                                  featureChannels:_featureChannels
-                                                                   numberOfImages:_numberOfImages usage:_usage] retain];
+  MPSImageDescriptor *copy = [[MPSImageDescriptor imageDescriptorWithChannelFormat:_channelFormat
+                                                                             width:_width
+                                                                            height:_height
+                                                                   featureChannels:_featureChannels
+                                                                    numberOfImages:_numberOfImages
+                                                                             usage:_usage] retain];
   [copy setStorageMode:_storageMode];
   return copy;
 }
@@ -99,18 +117,24 @@ using namespace headless;
 
 @implementation MPSImage
 
-- (instancetype)initWithDevice:(id<MTLDevice>)device imageDescriptor:(const MPSImageDescriptor *)imageDescriptor {
+- (instancetype)initWithDevice:(id<MTLDevice>)device
+               imageDescriptor:(const MPSImageDescriptor *)imageDescriptor {
   if ((self = [super init])) {
     MPSImageDescriptor *d = (MPSImageDescriptor *)imageDescriptor;
     if ([d width] == 0 || [d height] == 0 || [d featureChannels] == 0 || [d numberOfImages] == 0) {
       fail_assertion("an MPSImage without pixels");
     }
-    if ([d channelFormat] != MPSImageFeatureChannelFormatFloat32 && [d channelFormat] != MPSImageFeatureChannelFormatFloat16) {
+    if ([d channelFormat] != MPSImageFeatureChannelFormatFloat32 &&
+        [d channelFormat] != MPSImageFeatureChannelFormatFloat16) {
       fail_assertion("MPSImage: only the formats Float16 and Float32 are implemented");
     }
     const bool wide = [d channelFormat] == MPSImageFeatureChannelFormatFloat32;
-    HeadlessImage image{(int64_t)[d width], (int64_t)[d height], (int64_t)[d featureChannels], (int64_t)[d numberOfImages],
-                        wide ? MPSDataTypeFloat32 : MPSDataTypeFloat16, nullptr};
+    HeadlessImage image{(int64_t)[d width],
+                        (int64_t)[d height],
+                        (int64_t)[d featureChannels],
+                        (int64_t)[d numberOfImages],
+                        wide ? MPSDataTypeFloat32 : MPSDataTypeFloat16,
+                        nullptr};
     image.storage = Storage::allocate(image.bytes(), MTLStorageModePrivate);
     if (!image.storage) {
       [self release];
@@ -131,16 +155,31 @@ using namespace headless;
   [super dealloc];
 }
 
-- (id<MTLDevice>)device { return shared_device(); }
-- (NSUInteger)width { return (NSUInteger)_headless->width; }
-- (NSUInteger)height { return (NSUInteger)_headless->height; }
-- (NSUInteger)featureChannels { return (NSUInteger)_headless->channels; }
-- (NSUInteger)numberOfImages { return (NSUInteger)_headless->count; }
-- (NSUInteger)resourceSize { return _headless->bytes(); }
-- (NSString *)label { return _headless->label; }
+- (id<MTLDevice>)device {
+  return shared_device();
+}
+- (NSUInteger)width {
+  return (NSUInteger)_headless->width;
+}
+- (NSUInteger)height {
+  return (NSUInteger)_headless->height;
+}
+- (NSUInteger)featureChannels {
+  return (NSUInteger)_headless->channels;
+}
+- (NSUInteger)numberOfImages {
+  return (NSUInteger)_headless->count;
+}
+- (NSUInteger)resourceSize {
+  return _headless->bytes();
+}
+- (NSString *)label {
+  return _headless->label;
+}
 
 - (MPSImageFeatureChannelFormat)featureChannelFormat {
-  return _headless->dtype == MPSDataTypeFloat32 ? MPSImageFeatureChannelFormatFloat32 : MPSImageFeatureChannelFormatFloat16;
+  return _headless->dtype == MPSDataTypeFloat32 ? MPSImageFeatureChannelFormatFloat32
+                                                : MPSImageFeatureChannelFormatFloat16;
 }
 
 - (void)setLabel:(NSString *)label {
@@ -180,10 +219,13 @@ using namespace headless;
   return order;
 }
 
-- (void)readBytes:(void *)dataBytes dataLayout:(MPSDataLayout)dataLayout imageIndex:(NSUInteger)imageIndex {
+- (void)readBytes:(void *)dataBytes
+       dataLayout:(MPSDataLayout)dataLayout
+       imageIndex:(NSUInteger)imageIndex {
   ++counters().host_copies;
   const size_t size = size_of(_headless->dtype);
-  const uint8_t *picture = _headless->storage->bytes() + _headless->offset + imageIndex * _headless->bytes() / (size_t)_headless->count;
+  const uint8_t *picture = _headless->storage->bytes() + _headless->offset +
+                           imageIndex * _headless->bytes() / (size_t)_headless->count;
   uint8_t *to = (uint8_t *)dataBytes;
   for (int64_t at : [self order:dataLayout]) {
     memcpy(to, picture + (size_t)at * size, size);
@@ -191,10 +233,13 @@ using namespace headless;
   }
 }
 
-- (void)writeBytes:(const void *)dataBytes dataLayout:(MPSDataLayout)dataLayout imageIndex:(NSUInteger)imageIndex {
+- (void)writeBytes:(const void *)dataBytes
+        dataLayout:(MPSDataLayout)dataLayout
+        imageIndex:(NSUInteger)imageIndex {
   ++counters().host_copies;
   const size_t size = size_of(_headless->dtype);
-  uint8_t *picture = _headless->storage->bytes() + _headless->offset + imageIndex * _headless->bytes() / (size_t)_headless->count;
+  uint8_t *picture = _headless->storage->bytes() + _headless->offset +
+                     imageIndex * _headless->bytes() / (size_t)_headless->count;
   const uint8_t *from = (const uint8_t *)dataBytes;
   for (int64_t at : [self order:dataLayout]) {
     memcpy(picture + (size_t)at * size, from, size);

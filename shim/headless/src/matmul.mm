@@ -29,7 +29,8 @@ void evaluate_matmul(const Arrays &in, Array &out) {
   const Shape &sa = in[0].type.shape, &sb = in[1].type.shape, &sc = out.type.shape;
   const int64_t m = sa[sa.size() - 2], k = sa.back(), n = sb.back();
   const Shape batch = batch_of(sc);
-  Shape steps_a = broadcast_strides(batch_of(sa), batch), steps_b = broadcast_strides(batch_of(sb), batch);
+  Shape steps_a = broadcast_strides(batch_of(sa), batch),
+        steps_b = broadcast_strides(batch_of(sb), batch);
   // One "row" of the loop is one product: give it a last axis of size 1.
   Shape loop = batch;
   for (Shape *shape : {&loop, &steps_a, &steps_b}) shape->push_back(shape == &loop ? 1 : 0);
@@ -68,7 +69,8 @@ void evaluate_softmax(size_t axis, const Array &x, Array &y) {
       float largest = -INFINITY;
       for (int64_t i = 0; i < size; ++i) largest = std::max(largest, (float)from[i * step]);
       double sum = 0;
-      for (int64_t i = 0; i < size; ++i) sum += row[(size_t)i] = std::exp((float)from[i * step] - largest);
+      for (int64_t i = 0; i < size; ++i)
+        sum += row[(size_t)i] = std::exp((float)from[i * step] - largest);
       for (int64_t i = 0; i < size; ++i) to[i * step] = T((float)(row[(size_t)i] / sum));
     }
   }
@@ -78,18 +80,23 @@ void evaluate_softmax(size_t axis, const Array &x, Array &y) {
 
 Node *matmul(Node *a, Node *b) {
   require_same_dtype("matmul", {a, b});
-  if (!is_float(a->type.dtype)) fail_op("matmul", "operands must be of a floating-point type, got " + text(a->type));
+  if (!is_float(a->type.dtype))
+    fail_op("matmul", "operands must be of a floating-point type, got " + text(a->type));
   const Shape &sa = a->type.shape, &sb = b->type.shape;
-  if (sa.size() < 2 || sb.size() < 2) fail_op("matmul", "operands must have rank 2 or more: " + text(sa) + " and " + text(sb));
-  if (sa.back() != sb[sb.size() - 2]) fail_op("matmul", "contracting dimensions differ: " + text(sa) + " and " + text(sb));
+  if (sa.size() < 2 || sb.size() < 2)
+    fail_op("matmul", "operands must have rank 2 or more: " + text(sa) + " and " + text(sb));
+  if (sa.back() != sb[sb.size() - 2])
+    fail_op("matmul", "contracting dimensions differ: " + text(sa) + " and " + text(sb));
   Shape shape = broadcast_shape("matmul", batch_of(sa), batch_of(sb));
   shape.push_back(sa[sa.size() - 2]);
   shape.push_back(sb.back());
-  return a->graph->add({"matmul", evaluate_matmul, matmul_gradients}, {a, b}, {shape, a->type.dtype});
+  return a->graph->add({"matmul", evaluate_matmul, matmul_gradients}, {a, b},
+                       {shape, a->type.dtype});
 }
 
 Node *softmax(Node *x, size_t axis) {
-  if (!is_float(x->type.dtype)) fail_op("softmax", "operand must be of a floating-point type, got " + text(x->type));
+  if (!is_float(x->type.dtype))
+    fail_op("softmax", "operand must be of a floating-point type, got " + text(x->type));
   auto evaluate = [axis](const Arrays &in, Array &out) {
     visit(out.type.dtype, [&](auto tag) {
       using T = typename decltype(tag)::type;
@@ -109,7 +116,8 @@ using namespace headless;
 
 @implementation MPSGraph (MPSGraphMatrixMultiplicationOps)
 - (MPSGraphTensor *)matrixMultiplicationWithPrimaryTensor:(MPSGraphTensor *)primaryTensor
-                                          secondaryTensor:(MPSGraphTensor *)secondaryTensor name:(NSString *)name {
+                                          secondaryTensor:(MPSGraphTensor *)secondaryTensor
+                                                     name:(NSString *)name {
   return tensor_of(matmul(node_of(primaryTensor), node_of(secondaryTensor)));
 }
 @end

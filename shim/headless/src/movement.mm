@@ -20,28 +20,38 @@ Node *reshape(Node *x, Shape shape) {
   const int64_t count = elements(x->type.shape);
   if (unknown) *unknown = known == 0 ? 0 : count / known;
   if (elements(shape) != count) {
-    fail_op("reshape", "the result shape " + text(shape) + " is not compatible with the input shape " + text(x->type.shape));
+    fail_op("reshape", "the result shape " + text(shape) +
+                           " is not compatible with the input shape " + text(x->type.shape));
   }
-  auto evaluate = [](const Arrays &in, Array &out) { memcpy(out.memory.get(), in[0].memory.get(), out.bytes()); };
-  auto gradients = [](Node *y, Node *gradient) -> Nodes { return {reshape(gradient, y->inputs[0]->type.shape)}; };
+  auto evaluate = [](const Arrays &in, Array &out) {
+    memcpy(out.memory.get(), in[0].memory.get(), out.bytes());
+  };
+  auto gradients = [](Node *y, Node *gradient) -> Nodes {
+    return {reshape(gradient, y->inputs[0]->type.shape)};
+  };
   return x->graph->add({"reshape", evaluate, gradients}, {x}, {std::move(shape), x->type.dtype});
 }
 
 Node *transpose(Node *x, const std::vector<size_t> &permutation) {
   const size_t rank = x->type.shape.size();
   std::vector<size_t> inverse(rank, rank);
-  if (permutation.size() != rank) fail_op("transpose", "a permutation of " + std::to_string(permutation.size()) + " axes for " + text(x->type));
+  if (permutation.size() != rank)
+    fail_op("transpose", "a permutation of " + std::to_string(permutation.size()) + " axes for " +
+                             text(x->type));
   Shape shape(rank), strides(rank);
   const Shape own = strides_of(x->type.shape);
   for (size_t i = 0; i < rank; ++i) {
     const size_t axis = permutation[i];
-    if (axis >= rank || inverse[axis] != rank) fail_op("transpose", "not a permutation of the axes of " + text(x->type));
+    if (axis >= rank || inverse[axis] != rank)
+      fail_op("transpose", "not a permutation of the axes of " + text(x->type));
     inverse[axis] = i;
     shape[i] = x->type.shape[axis];
     strides[i] = own[axis];
   }
   auto evaluate = [strides](const Arrays &in, Array &out) { copy_strided(in[0], 0, strides, out); };
-  auto gradients = [inverse](Node *, Node *gradient) -> Nodes { return {transpose(gradient, inverse)}; };
+  auto gradients = [inverse](Node *, Node *gradient) -> Nodes {
+    return {transpose(gradient, inverse)};
+  };
   return x->graph->add({"transpose", evaluate, gradients}, {x}, {shape, x->type.dtype});
 }
 
@@ -56,7 +66,9 @@ Node *broadcast(Node *x, const Shape &shape) {
   auto evaluate = [](const Arrays &in, Array &out) {
     copy_strided(in[0], 0, broadcast_strides(in[0].type.shape, out.type.shape), out);
   };
-  auto gradients = [](Node *y, Node *gradient) -> Nodes { return {sum_to(gradient, y->inputs[0]->type.shape)}; };
+  auto gradients = [](Node *y, Node *gradient) -> Nodes {
+    return {sum_to(gradient, y->inputs[0]->type.shape)};
+  };
   return x->graph->add({"broadcast_to", evaluate, gradients}, {x}, {shape, x->type.dtype});
 }
 
@@ -85,7 +97,8 @@ Node *unslice(Node *x, const Shape &shape, const Shape &starts, const Shape &str
   };
   auto gradients = [starts, strides](Node *y, Node *gradient) -> Nodes {
     Shape ends = starts;
-    for (size_t i = 0; i < ends.size(); ++i) ends[i] += (y->inputs[0]->type.shape[i] - 1) * strides[i] + 1;
+    for (size_t i = 0; i < ends.size(); ++i)
+      ends[i] += (y->inputs[0]->type.shape[i] - 1) * strides[i] + 1;
     return {slice(gradient, starts, ends, strides)};
   };
   return x->graph->add({"slice_gradient", evaluate, gradients}, {x}, {shape, x->type.dtype});
@@ -96,14 +109,16 @@ Node *unslice(Node *x, const Shape &shape, const Shape &starts, const Shape &str
 Node *slice(Node *x, Shape starts, Shape ends, Shape strides) {
   const Shape &from = x->type.shape;
   if (starts.size() != from.size() || ends.size() != from.size() || strides.size() != from.size()) {
-    fail_op("strided_slice", "starts, ends and strides must have a number for each axis of " + text(x->type));
+    fail_op("strided_slice",
+            "starts, ends and strides must have a number for each axis of " + text(x->type));
   }
   Shape shape(from.size());
   for (size_t i = 0; i < from.size(); ++i) {
     if (starts[i] < 0) starts[i] += from[i];
     if (ends[i] < 0) ends[i] += from[i];
     if (strides[i] < 1 || starts[i] < 0 || ends[i] > from[i] || starts[i] > ends[i]) {
-      fail_op("strided_slice", text(starts) + " to " + text(ends) + " by " + text(strides) + " of " + text(x->type));
+      fail_op("strided_slice",
+              text(starts) + " to " + text(ends) + " by " + text(strides) + " of " + text(x->type));
     }
     shape[i] = (ends[i] - starts[i] + strides[i] - 1) / strides[i];
   }
@@ -125,8 +140,12 @@ Node *slice(Node *x, Shape starts, Shape ends, Shape strides) {
 namespace {
 
 // The product of the sizes before and from an axis on.
-int64_t outer_size(const Shape &shape, size_t axis) { return elements(Shape(shape.begin(), shape.begin() + (long)axis)); }
-int64_t inner_size(const Shape &shape, size_t axis) { return elements(Shape(shape.begin() + (long)axis, shape.end())); }
+int64_t outer_size(const Shape &shape, size_t axis) {
+  return elements(Shape(shape.begin(), shape.begin() + (long)axis));
+}
+int64_t inner_size(const Shape &shape, size_t axis) {
+  return elements(Shape(shape.begin() + (long)axis, shape.end()));
+}
 
 void evaluate_concat(size_t axis, const Arrays &in, Array &out) {
   const size_t size = size_of(out.type.dtype);
@@ -135,7 +154,8 @@ void evaluate_concat(size_t axis, const Arrays &in, Array &out) {
   for (const Array &part : in) {
     const size_t width = (size_t)inner_size(part.type.shape, axis) * size;
     for (int64_t o = 0; o < outer_size(out.type.shape, axis); ++o) {
-      memcpy(out.memory.get() + (size_t)o * row + offset, part.memory.get() + (size_t)o * width, width);
+      memcpy(out.memory.get() + (size_t)o * row + offset, part.memory.get() + (size_t)o * width,
+             width);
     }
     offset += width;
   }
@@ -162,20 +182,24 @@ Node *concat(const Nodes &nodes, size_t axis) {
   shape[axis] = 0;
   for (Node *node : nodes) {
     Shape other = node->type.shape;
-    if (other.size() != shape.size()) fail_op("concat", "ranks differ: " + text(nodes[0]->type) + " and " + text(node->type));
+    if (other.size() != shape.size())
+      fail_op("concat", "ranks differ: " + text(nodes[0]->type) + " and " + text(node->type));
     const int64_t size = other[axis];
     other[axis] = shape[axis];
-    if (other != shape) fail_op("concat", "shapes differ: " + text(nodes[0]->type) + " and " + text(node->type));
+    if (other != shape)
+      fail_op("concat", "shapes differ: " + text(nodes[0]->type) + " and " + text(node->type));
     shape[axis] += size;
   }
   auto evaluate = [axis](const Arrays &in, Array &out) { evaluate_concat(axis, in, out); };
   auto gradients = [axis](Node *y, Node *gradient) { return concat_gradients(axis, y, gradient); };
-  return nodes[0]->graph->add({"concat", evaluate, gradients}, nodes, {shape, nodes[0]->type.dtype});
+  return nodes[0]->graph->add({"concat", evaluate, gradients}, nodes,
+                              {shape, nodes[0]->type.dtype});
 }
 
 Node *pad(Node *x, Shape left, Shape right, double value) {
   const Shape &from = x->type.shape;
-  if (left.size() != from.size() || right.size() != from.size()) fail_op("pad", "paddings must have a number for each axis of " + text(x->type));
+  if (left.size() != from.size() || right.size() != from.size())
+    fail_op("pad", "paddings must have a number for each axis of " + text(x->type));
   Shape shape = from;
   for (size_t i = 0; i < from.size(); ++i) {
     if (left[i] < 0 || right[i] < 0) fail_op("pad", "negative padding");
@@ -190,7 +214,8 @@ Node *pad(Node *x, Shape left, Shape right, double value) {
       for (size_t axis = 0; axis < own.size(); ++axis) offset += own[axis] * left[axis];
       const int64_t length = in[0].type.shape.empty() ? 1 : in[0].type.shape.back();
       for_each_row(in[0].type.shape, {own}, [&](int64_t row, const int64_t *offsets) {
-        memcpy(out.data<T>() + offset + offsets[0], in[0].data<T>() + row, (size_t)length * sizeof(T));
+        memcpy(out.data<T>() + offset + offsets[0], in[0].data<T>() + row,
+               (size_t)length * sizeof(T));
       });
     });
   };

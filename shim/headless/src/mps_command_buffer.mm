@@ -23,8 +23,12 @@
   [super dealloc];
 }
 
-- (id<MTLCommandBuffer>)commandBuffer { return _current; }
-- (id<MTLCommandBuffer>)rootCommandBuffer { return headless::unwrap(_current); }
+- (id<MTLCommandBuffer>)commandBuffer {
+  return _current;
+}
+- (id<MTLCommandBuffer>)rootCommandBuffer {
+  return headless::unwrap(_current);
+}
 
 - (void)commitAndContinue {
   id<MTLCommandBuffer> committed = _current;
@@ -33,20 +37,52 @@
   [committed release];
 }
 
-- (id<MTLDevice>)device { return [_current device]; }
-- (id<MTLCommandQueue>)commandQueue { return [_current commandQueue]; }
-- (BOOL)retainedReferences { return [_current retainedReferences]; }
-- (NSString *)label { return [_current label]; }
-- (void)setLabel:(NSString *)label { [_current setLabel:label]; }
-- (CFTimeInterval)GPUStartTime { return [_current GPUStartTime]; }
-- (CFTimeInterval)GPUEndTime { return [_current GPUEndTime]; }
-- (MTLCommandBufferStatus)status { return [_current status]; }
-- (NSError *)error { return [_current error]; }
-- (void)enqueue { [_current enqueue]; }
-- (void)commit { [_current commit]; }
-- (void)addScheduledHandler:(MTLCommandBufferHandler)block { [_current addScheduledHandler:block]; }
-- (void)waitUntilScheduled { [_current waitUntilScheduled]; }
-- (void)addCompletedHandler:(MTLCommandBufferHandler)block { [_current addCompletedHandler:block]; }
-- (void)waitUntilCompleted { [_current waitUntilCompleted]; }
-- (id<MTLBlitCommandEncoder>)blitCommandEncoder { return [_current blitCommandEncoder]; }
+- (id<MTLDevice>)device {
+  return [_current device];
+}
+- (id<MTLCommandQueue>)commandQueue {
+  return [_current commandQueue];
+}
+- (BOOL)retainedReferences {
+  return [_current retainedReferences];
+}
+- (NSString *)label {
+  return [_current label];
+}
+- (void)setLabel:(NSString *)label {
+  [_current setLabel:label];
+}
+- (CFTimeInterval)GPUStartTime {
+  return [_current GPUStartTime];
+}
+- (CFTimeInterval)GPUEndTime {
+  return [_current GPUEndTime];
+}
+- (MTLCommandBufferStatus)status {
+  return [_current status];
+}
+- (NSError *)error {
+  return [_current error];
+}
+- (void)enqueue {
+  [_current enqueue];
+}
+- (void)commit {
+  [_current commit];
+}
+- (void)addScheduledHandler:(MTLCommandBufferHandler)block {
+  [_current addScheduledHandler:block];
+}
+- (void)waitUntilScheduled {
+  [_current waitUntilScheduled];
+}
+- (void)addCompletedHandler:(MTLCommandBufferHandler)block {
+  [_current addCompletedHandler:block];
+}
+- (void)waitUntilCompleted {
+  [_current waitUntilCompleted];
+}
+- (id<MTLBlitCommandEncoder>)blitCommandEncoder {
+  return [_current blitCommandEncoder];
+}
 @end

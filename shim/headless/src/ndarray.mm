@@ -14,17 +14,21 @@ headless::Array HeadlessNDArray::view() const {
 using namespace headless;
 
 @implementation MPSNDArrayDescriptor
-@synthesize dataType = _dataType, numberOfDimensions = _numberOfDimensions, preferPackedRows = _preferPackedRows;
+@synthesize dataType = _dataType, numberOfDimensions = _numberOfDimensions,
+            preferPackedRows = _preferPackedRows;
 
 + (instancetype)descriptorWithDataType:(MPSDataType)dataType shape:(NSArray<NSNumber *> *)shape {
   // Dimension 0 is the fastest, which stands last in a shape.
   Shape lengths = shape_from(shape);
   std::reverse(lengths.begin(), lengths.end());
   std::vector<NSUInteger> sizes(lengths.begin(), lengths.end());
-  return [self descriptorWithDataType:dataType dimensionCount:sizes.size() dimensionSizes:sizes.data()];
+  return [self descriptorWithDataType:dataType
+                       dimensionCount:sizes.size()
+                       dimensionSizes:sizes.data()];
 }
 
-+ (instancetype)descriptorWithDataType:(MPSDataType)dataType dimensionCount:(NSUInteger)numberOfDimensions
++ (instancetype)descriptorWithDataType:(MPSDataType)dataType
+                        dimensionCount:(NSUInteger)numberOfDimensions
                         dimensionSizes:(NSUInteger *)dimensionSizes {
   if (numberOfDimensions > 16) fail_assertion("MPSNDArrayDescriptor: more than 16 dimensions");
   visit(dataType, [](auto) {});
@@ -51,20 +55,23 @@ Type type_of(MPSNDArrayDescriptor *descriptor) {
 }
 
 // Copies between an array and a packed region of a buffer on the device.
-void encode_copy(id<MTLCommandBuffer> command_buffer, MPSNDArray *array, id<MTLBuffer> buffer, NSUInteger offset,
-                 MPSDataType dtype, NSInteger *strides, bool to_buffer) {
+void encode_copy(id<MTLCommandBuffer> command_buffer, MPSNDArray *array, id<MTLBuffer> buffer,
+                 NSUInteger offset, MPSDataType dtype, NSInteger *strides, bool to_buffer) {
   HeadlessNDArray &state = *array->_headless;
   std::shared_ptr<Storage> storage = storage_of(buffer);
-  if (strides) fail_assertion("copies between arrays and buffers are packed: rowStrides must be NULL");
+  if (strides)
+    fail_assertion("copies between arrays and buffers are packed: rowStrides must be NULL");
   if (dtype != state.type.dtype) fail_assertion("copies between arrays and buffers do not convert");
   if (offset > storage->length() || state.bytes() > storage->length() - offset) {
-    fail_assertion("copy between an array of " + text(state.type) + " and a buffer that is too small");
+    fail_assertion("copy between an array of " + text(state.type) +
+                   " and a buffer that is too small");
   }
   ++counters().kernel_encodes;
   uint8_t *device = storage->bytes() + offset, *own = state.storage->bytes() + state.offset;
   const size_t bytes = state.bytes();
-  encode(command_buffer, [NSArray arrayWithObjects:array, buffer, nil], {storage, state.storage},
-         [=] { to_buffer ? memmove(device, own, bytes) : memmove(own, device, bytes); });
+  encode(
+      command_buffer, [NSArray arrayWithObjects : array, buffer, nil], { storage, state.storage },
+      [=] { to_buffer ? memmove(device, own, bytes) : memmove(own, device, bytes); });
 }
 
 }  // namespace
@@ -85,10 +92,12 @@ void encode_copy(id<MTLCommandBuffer> command_buffer, MPSNDArray *array, id<MTLB
   return self;
 }
 
-- (instancetype)initWithBuffer:(id<MTLBuffer>)buffer offset:(NSUInteger)offset
+- (instancetype)initWithBuffer:(id<MTLBuffer>)buffer
+                        offset:(NSUInteger)offset
                     descriptor:(MPSNDArrayDescriptor *)descriptor {
   if ((self = [super init])) {
-    _headless = new HeadlessNDArray{type_of(descriptor), storage_of(buffer), offset, [(id)buffer retain]};
+    _headless =
+        new HeadlessNDArray{type_of(descriptor), storage_of(buffer), offset, [(id)buffer retain]};
     if (offset > [buffer length] || _headless->bytes() > [buffer length] - offset) {
       fail_assertion("MPSNDArray: a buffer that is too small for " + text(_headless->type));
     }
@@ -106,12 +115,24 @@ void encode_copy(id<MTLCommandBuffer> command_buffer, MPSNDArray *array, id<MTLB
   [super dealloc];
 }
 
-- (MPSDataType)dataType { return _headless->type.dtype; }
-- (size_t)dataTypeSize { return size_of(_headless->type.dtype); }
-- (NSUInteger)numberOfDimensions { return _headless->type.shape.size(); }
-- (id<MTLDevice>)device { return shared_device(); }
-- (NSUInteger)resourceSize { return _headless->bytes(); }
-- (NSString *)label { return _headless->label; }
+- (MPSDataType)dataType {
+  return _headless->type.dtype;
+}
+- (size_t)dataTypeSize {
+  return size_of(_headless->type.dtype);
+}
+- (NSUInteger)numberOfDimensions {
+  return _headless->type.shape.size();
+}
+- (id<MTLDevice>)device {
+  return shared_device();
+}
+- (NSUInteger)resourceSize {
+  return _headless->bytes();
+}
+- (NSString *)label {
+  return _headless->label;
+}
 
 - (void)setLabel:(NSString *)label {
   [_headless->label autorelease];
@@ -124,7 +145,8 @@ void encode_copy(id<MTLCommandBuffer> command_buffer, MPSNDArray *array, id<MTLB
 }
 
 - (MPSNDArrayDescriptor *)descriptor {
-  return [MPSNDArrayDescriptor descriptorWithDataType:[self dataType] shape:numbers_from(_headless->type.shape)];
+  return [MPSNDArrayDescriptor descriptorWithDataType:[self dataType]
+                                                shape:numbers_from(_headless->type.shape)];
 }
 
 - (void)readBytes:(void *)buffer strideBytes:(NSInteger *)strideBytesPerDimension {
@@ -143,14 +165,18 @@ void encode_copy(id<MTLCommandBuffer> command_buffer, MPSNDArray *array, id<MTLB
   (void)unwrap(commandBuffer);  // memory is unified
 }
 
-- (void)exportDataWithCommandBuffer:(id<MTLCommandBuffer>)cmdBuf toBuffer:(id<MTLBuffer>)buffer
-                destinationDataType:(MPSDataType)destinationDataType offset:(NSUInteger)offset
+- (void)exportDataWithCommandBuffer:(id<MTLCommandBuffer>)cmdBuf
+                           toBuffer:(id<MTLBuffer>)buffer
+                destinationDataType:(MPSDataType)destinationDataType
+                             offset:(NSUInteger)offset
                          rowStrides:(NSInteger *)rowStrides {
   encode_copy(cmdBuf, self, buffer, offset, destinationDataType, rowStrides, true);
 }
 
-- (void)importDataWithCommandBuffer:(id<MTLCommandBuffer>)cmdBuf fromBuffer:(id<MTLBuffer>)buffer
-                     sourceDataType:(MPSDataType)sourceDataType offset:(NSUInteger)offset
+- (void)importDataWithCommandBuffer:(id<MTLCommandBuffer>)cmdBuf
+                         fromBuffer:(id<MTLBuffer>)buffer
+                     sourceDataType:(MPSDataType)sourceDataType
+                             offset:(NSUInteger)offset
                          rowStrides:(NSInteger *)rowStrides {
   encode_copy(cmdBuf, self, buffer, offset, sourceDataType, rowStrides, false);
 }

@@ -6,10 +6,37 @@
 namespace headless {
 
 enum class Unary {
-  Identity, Negative, Absolute, Sign, Floor, Ceil, Round, Exponent, Logarithm, Square, SquareRoot,
-  ReverseSquareRoot, Reciprocal, Sin, Cos, Tanh, Sigmoid, Erf, ReLU,
+  Identity,
+  Negative,
+  Absolute,
+  Sign,
+  Floor,
+  Ceil,
+  Round,
+  Exponent,
+  Logarithm,
+  Square,
+  SquareRoot,
+  ReverseSquareRoot,
+  Reciprocal,
+  Sin,
+  Cos,
+  Tanh,
+  Sigmoid,
+  Erf,
+  ReLU,
 };
-enum class Binary { Add, Subtract, Multiply, Divide, Power, Minimum, Maximum, MinimumNaN, MaximumNaN };
+enum class Binary {
+  Add,
+  Subtract,
+  Multiply,
+  Divide,
+  Power,
+  Minimum,
+  Maximum,
+  MinimumNaN,
+  MaximumNaN
+};
 enum class Compare { Equal, NotEqual, Less, LessOrEqual, Greater, GreaterOrEqual };
 enum class Logical { And, Or, Not };
 enum class Test { NaN, Finite, Infinite };
@@ -51,7 +78,8 @@ Node *concat(const Nodes &nodes, size_t axis);
 Node *pad(Node *x, Shape left, Shape right, double value);
 Node *coordinate(Graph *graph, size_t axis, const Shape &shape);
 Node *gather(Node *updates, Node *indices, size_t axis, size_t batch_dimensions);
-Node *scatter(Node *updates, Node *indices, const Shape &shape, size_t axis, MPSGraphScatterMode mode);
+Node *scatter(Node *updates, Node *indices, const Shape &shape, size_t axis,
+              MPSGraphScatterMode mode);
 Node *one_hot(Node *indices, int64_t depth, size_t axis, MPSDataType dtype, double on, double off);
 
 Node *softmax(Node *x, size_t axis);

@@ -17,8 +17,8 @@ Block philox(const uint32_t counter[4], const uint32_t key[2]) {
   uint32_t c[4] = {counter[0], counter[1], counter[2], counter[3]}, k[2] = {key[0], key[1]};
   for (int round = 0; round < 10; ++round) {
     const uint64_t p0 = 0xD2511F53ull * c[0], p1 = 0xCD9E8D57ull * c[2];
-    const uint32_t next[4] = {(uint32_t)(p1 >> 32) ^ c[1] ^ k[0], (uint32_t)p1, (uint32_t)(p0 >> 32) ^ c[3] ^ k[1],
-                              (uint32_t)p0};
+    const uint32_t next[4] = {(uint32_t)(p1 >> 32) ^ c[1] ^ k[0], (uint32_t)p1,
+                              (uint32_t)(p0 >> 32) ^ c[3] ^ k[1], (uint32_t)p0};
     memcpy(c, next, sizeof c);
     k[0] += 0x9E3779B9u;
     k[1] += 0xBB67AE85u;
@@ -26,7 +26,8 @@ Block philox(const uint32_t counter[4], const uint32_t key[2]) {
   return {{c[0], c[1], c[2], c[3]}};
 }
 
-// Element i is word i % 4 of the block whose counter is the state's, the first word raised by i / 4.
+// Element i is word i % 4 of the block whose counter is the state's, the first word raised by i
+// / 4.
 template <class T>
 void evaluate_uniform(const Array &state, Array &out) {
   const uint32_t *words = state.data<uint32_t>();
@@ -34,7 +35,8 @@ void evaluate_uniform(const Array &state, Array &out) {
     const uint32_t counter[4] = {words[0] + (uint32_t)(i / 4), words[1], words[2], words[3]};
     const Block block = philox(counter, words + 4);
     for (int64_t k = 0; k < 4 && i + k < out.count(); ++k) {
-      out.data<T>()[i + k] = T((Compute<T>)((float)(block.words[k] >> 8) * 0x1p-24f));  // 24 bits, in [0, 1)
+      out.data<T>()[i + k] =
+          T((Compute<T>)((float)(block.words[k] >> 8) * 0x1p-24f));  // 24 bits, in [0, 1)
     }
   }
 }
@@ -46,13 +48,15 @@ void evaluate_next_state(int64_t count, const Array &state, Array &out) {
 
 Nodes random_uniform(Node *state, const Shape &shape) {
   if (state->type.shape != Shape{kStateSize} || state->type.dtype != MPSDataTypeInt32) {
-    fail_op("random_uniform", "the state must be " + text(Type{{kStateSize}, MPSDataTypeInt32}) + ", got " + text(state->type));
+    fail_op("random_uniform", "the state must be " + text(Type{{kStateSize}, MPSDataTypeInt32}) +
+                                  ", got " + text(state->type));
   }
   auto numbers = [](const Arrays &in, Array &out) { evaluate_uniform<float>(in[0], out); };
   const int64_t count = elements(shape);
   auto next = [count](const Arrays &in, Array &out) { evaluate_next_state(count, in[0], out); };
-  return {state->graph->add({"random_uniform", numbers, nullptr}, {state}, {shape, MPSDataTypeFloat32}),
-          state->graph->add({"random_state", next, nullptr}, {state}, state->type)};
+  return {
+      state->graph->add({"random_uniform", numbers, nullptr}, {state}, {shape, MPSDataTypeFloat32}),
+      state->graph->add({"random_state", next, nullptr}, {state}, state->type)};
 }
 
 }  // namespace
@@ -61,7 +65,8 @@ Nodes random_uniform(Node *state, const Shape &shape) {
 using namespace headless;
 
 @implementation MPSGraph (MPSGraphRandomOps)
-- (NSArray<MPSGraphTensor *> *)randomUniformTensorWithShape:(MPSShape *)shape stateTensor:(MPSGraphTensor *)state
+- (NSArray<MPSGraphTensor *> *)randomUniformTensorWithShape:(MPSShape *)shape
+                                                stateTensor:(MPSGraphTensor *)state
                                                        name:(NSString *)name {
   const Nodes results = random_uniform(node_of(state), shape_from(shape));
   return [NSArray arrayWithObjects:tensor_of(results[0]), tensor_of(results[1]), nil];

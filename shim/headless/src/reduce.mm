@@ -31,11 +31,13 @@ void fold(const Array &x, Array &y, Accumulator<T> start, F f) {
   std::vector<Accumulator<T>> partial((size_t)y.count(), start);
   const Shape &shape = x.type.shape;
   const Shape strides = result_strides(y.type.shape);
-  const int64_t length = shape.empty() ? 1 : shape.back(), step = shape.empty() ? 0 : strides.back();
+  const int64_t length = shape.empty() ? 1 : shape.back(),
+                step = shape.empty() ? 0 : strides.back();
   for_each_row(shape, {strides}, [&](int64_t row, const int64_t *offsets) {
     const T *from = x.data<T>() + row;
     Accumulator<T> *to = partial.data() + offsets[0];
-    for (int64_t i = 0; i < length; ++i) to[i * step] = f(to[i * step], (Accumulator<T>)(Compute<T>)from[i]);
+    for (int64_t i = 0; i < length; ++i)
+      to[i * step] = f(to[i * step], (Accumulator<T>)(Compute<T>)from[i]);
   });
   for (size_t i = 0; i < partial.size(); ++i) y.data<T>()[i] = T((Compute<T>)partial[i]);
 }
@@ -51,8 +53,10 @@ void evaluate(Reduction op, const Array &x, Array &y) {
     case Reduction::Product: return fold<T>(x, y, 1, [](A a, A b) { return a * b; });
     case Reduction::Maximum: return fold<T>(x, y, low, [](A a, A b) { return b > a ? b : a; });
     case Reduction::Minimum: return fold<T>(x, y, high, [](A a, A b) { return b < a ? b : a; });
-    case Reduction::MaximumNaN: return fold<T>(x, y, low, [](A a, A b) { return b > a || b != b ? b : a; });
-    case Reduction::MinimumNaN: return fold<T>(x, y, high, [](A a, A b) { return b < a || b != b ? b : a; });
+    case Reduction::MaximumNaN:
+      return fold<T>(x, y, low, [](A a, A b) { return b > a || b != b ? b : a; });
+    case Reduction::MinimumNaN:
+      return fold<T>(x, y, high, [](A a, A b) { return b < a || b != b ? b : a; });
   }
 }
 
@@ -90,7 +94,8 @@ Node *reduce(Reduction op, Node *x, const std::vector<size_t> &axes) {
   Shape shape = x->type.shape;
   for (size_t axis : axes) shape[axis] = 1;
   auto compute = [op](const Arrays &in, Array &out) {
-    visit(out.type.dtype, [&](auto tag) { evaluate<typename decltype(tag)::type>(op, in[0], out); });
+    visit(out.type.dtype,
+          [&](auto tag) { evaluate<typename decltype(tag)::type>(op, in[0], out); });
   };
   auto rule = [op, axes](Node *y, Node *gradient) { return gradients(op, axes, y, gradient); };
   return x->graph->add({name_of(op), compute, rule}, {x}, {shape, x->type.dtype});
@@ -102,9 +107,8 @@ Node *arg_extremum(bool largest, Node *x, size_t axis) {
   if (shape[axis] == 0) fail_op(name, "the axis is empty: " + text(x->type));
   shape[axis] = 1;
   auto compute = [largest, axis](const Arrays &in, Array &out) {
-    visit(in[0].type.dtype, [&](auto tag) {
-      evaluate_arg<typename decltype(tag)::type>(largest, axis, in[0], out);
-    });
+    visit(in[0].type.dtype,
+          [&](auto tag) { evaluate_arg<typename decltype(tag)::type>(largest, axis, in[0], out); });
   };
   return x->graph->add({name, compute, nullptr}, {x}, {shape, MPSDataTypeInt32});
 }
@@ -114,7 +118,8 @@ Node *sum_to(Node *x, const Shape &shape) {
   const size_t missing = x->type.shape.size() - shape.size();
   std::vector<size_t> axes;
   for (size_t axis = 0; axis < x->type.shape.size(); ++axis) {
-    if (axis < missing || (shape[axis - missing] == 1 && x->type.shape[axis] != 1)) axes.push_back(axis);
+    if (axis < missing || (shape[axis - missing] == 1 && x->type.shape[axis] != 1))
+      axes.push_back(axis);
   }
   Node *sum = axes.empty() ? x : reduce(Reduction::Sum, x, axes);
   return sum->type.shape == shape ? sum : reshape(sum, shape);
@@ -129,7 +134,8 @@ std::vector<size_t> axes_from(NSArray<NSNumber *> *numbers, Node *x) {
   if (!numbers) {
     for (size_t axis = 0; axis < rank; ++axis) axes.push_back(axis);
   }
-  for (NSNumber *number in numbers) axes.push_back(axis_of([number longLongValue], rank, "reduction"));
+  for (NSNumber *number in numbers)
+    axes.push_back(axis_of([number longLongValue], rank, "reduction"));
   return axes;
 }
 
@@ -138,16 +144,16 @@ std::vector<size_t> axes_from(NSArray<NSNumber *> *numbers, Node *x) {
 
 using namespace headless;
 
-#define REDUCTION(method, op)                                                                \
+#define REDUCTION(method, op)                                                                  \
   -(MPSGraphTensor *)method##WithTensor : (MPSGraphTensor *)tensor axis : (NSInteger)axis name \
-      : (NSString *)name {                                                                   \
-    Node *x = node_of(tensor);                                                               \
-    return tensor_of(reduce(op, x, {axis_of(axis, x->type.shape.size(), "reduction")}));     \
-  }                                                                                          \
-  -(MPSGraphTensor *)method##WithTensor : (MPSGraphTensor *)tensor axes                      \
-      : (NSArray<NSNumber *> *)axes name : (NSString *)name {                                \
-    Node *x = node_of(tensor);                                                               \
-    return tensor_of(reduce(op, x, axes_from(axes, x)));                                     \
+      : (NSString *)name {                                                                     \
+    Node *x = node_of(tensor);                                                                 \
+    return tensor_of(reduce(op, x, {axis_of(axis, x->type.shape.size(), "reduction")}));       \
+  }                                                                                            \
+  -(MPSGraphTensor *)method##WithTensor : (MPSGraphTensor *)tensor axes                        \
+      : (NSArray<NSNumber *> *)axes name : (NSString *)name {                                  \
+    Node *x = node_of(tensor);                                                                 \
+    return tensor_of(reduce(op, x, axes_from(axes, x)));                                       \
   }
 
 @implementation MPSGraph (MPSGraphReductionOps)
@@ -158,13 +164,18 @@ REDUCTION(reductionProduct, Reduction::Product)
 REDUCTION(reductionMaximumPropagateNaN, Reduction::MaximumNaN)
 REDUCTION(reductionMinimumPropagateNaN, Reduction::MinimumNaN)
 
-- (MPSGraphTensor *)reductionArgMaximumWithTensor:(MPSGraphTensor *)tensor axis:(NSInteger)axis name:(NSString *)name {
+- (MPSGraphTensor *)reductionArgMaximumWithTensor:(MPSGraphTensor *)tensor
+                                             axis:(NSInteger)axis
+                                             name:(NSString *)name {
   Node *x = node_of(tensor);
   return tensor_of(arg_extremum(true, x, axis_of(axis, x->type.shape.size(), "reduction_arg_max")));
 }
 
-- (MPSGraphTensor *)reductionArgMinimumWithTensor:(MPSGraphTensor *)tensor axis:(NSInteger)axis name:(NSString *)name {
+- (MPSGraphTensor *)reductionArgMinimumWithTensor:(MPSGraphTensor *)tensor
+                                             axis:(NSInteger)axis
+                                             name:(NSString *)name {
   Node *x = node_of(tensor);
-  return tensor_of(arg_extremum(false, x, axis_of(axis, x->type.shape.size(), "reduction_arg_min")));
+  return tensor_of(
+      arg_extremum(false, x, axis_of(axis, x->type.shape.size(), "reduction_arg_min")));
 }
 @end

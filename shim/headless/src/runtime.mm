@@ -25,7 +25,8 @@ struct Options {
                      Fault("HEADLESS_FAIL_COMMIT")};
   std::atomic<uint64_t> memory_limit{number_from_environment("HEADLESS_MEMORY_LIMIT")};
   std::atomic<uint64_t> delay{number_from_environment("HEADLESS_DELAY_US")};
-  std::atomic<bool> commit_and_continue{number_from_environment("HEADLESS_COMMIT_AND_CONTINUE") != 0};
+  std::atomic<bool> commit_and_continue{number_from_environment("HEADLESS_COMMIT_AND_CONTINUE") !=
+                                        0};
   std::mutex random_mutex;
   std::mt19937_64 random{number_from_environment("HEADLESS_SEED")};
 };

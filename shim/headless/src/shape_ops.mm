@@ -8,12 +8,16 @@ using namespace headless;
 
 @implementation MPSGraph (MPSGraphTensorShapeOps)
 
-- (MPSGraphTensor *)reshapeTensor:(MPSGraphTensor *)tensor withShape:(MPSShape *)shape name:(NSString *)name {
+- (MPSGraphTensor *)reshapeTensor:(MPSGraphTensor *)tensor
+                        withShape:(MPSShape *)shape
+                             name:(NSString *)name {
   return tensor_of(reshape(node_of(tensor), shape_from(shape)));
 }
 
-- (MPSGraphTensor *)transposeTensor:(MPSGraphTensor *)tensor dimension:(NSUInteger)dimensionIndex
-                      withDimension:(NSUInteger)dimensionIndex2 name:(NSString *)name {
+- (MPSGraphTensor *)transposeTensor:(MPSGraphTensor *)tensor
+                          dimension:(NSUInteger)dimensionIndex
+                      withDimension:(NSUInteger)dimensionIndex2
+                               name:(NSString *)name {
   Node *x = node_of(tensor);
   const size_t rank = x->type.shape.size();
   std::vector<size_t> permutation(rank);
@@ -23,15 +27,19 @@ using namespace headless;
   return tensor_of(transpose(x, permutation));
 }
 
-- (MPSGraphTensor *)transposeTensor:(MPSGraphTensor *)tensor permutation:(NSArray<NSNumber *> *)permutation
+- (MPSGraphTensor *)transposeTensor:(MPSGraphTensor *)tensor
+                        permutation:(NSArray<NSNumber *> *)permutation
                                name:(NSString *)name {
   std::vector<size_t> axes;
   for (NSNumber *axis in permutation) axes.push_back([axis unsignedLongValue]);
   return tensor_of(transpose(node_of(tensor), axes));
 }
 
-- (MPSGraphTensor *)sliceTensor:(MPSGraphTensor *)tensor dimension:(NSUInteger)dimensionIndex start:(NSInteger)start
-                         length:(NSInteger)length name:(NSString *)name {
+- (MPSGraphTensor *)sliceTensor:(MPSGraphTensor *)tensor
+                      dimension:(NSUInteger)dimensionIndex
+                          start:(NSInteger)start
+                         length:(NSInteger)length
+                           name:(NSString *)name {
   Node *x = node_of(tensor);
   const size_t axis = axis_of((int64_t)dimensionIndex, x->type.shape.size(), "slice");
   Shape starts(x->type.shape.size(), 0), ends = x->type.shape;
@@ -40,17 +48,26 @@ using namespace headless;
   return tensor_of(slice(x, starts, ends, Shape(starts.size(), 1)));
 }
 
-- (MPSGraphTensor *)sliceTensor:(MPSGraphTensor *)tensor starts:(NSArray<NSNumber *> *)starts
-                           ends:(NSArray<NSNumber *> *)ends strides:(NSArray<NSNumber *> *)strides name:(NSString *)name {
-  return tensor_of(slice(node_of(tensor), shape_from(starts), shape_from(ends), shape_from(strides)));
+- (MPSGraphTensor *)sliceTensor:(MPSGraphTensor *)tensor
+                         starts:(NSArray<NSNumber *> *)starts
+                           ends:(NSArray<NSNumber *> *)ends
+                        strides:(NSArray<NSNumber *> *)strides
+                           name:(NSString *)name {
+  return tensor_of(
+      slice(node_of(tensor), shape_from(starts), shape_from(ends), shape_from(strides)));
 }
 
-- (MPSGraphTensor *)concatTensor:(MPSGraphTensor *)tensor withTensor:(MPSGraphTensor *)tensor2
-                       dimension:(NSInteger)dimensionIndex name:(NSString *)name {
-  return [self concatTensors:[NSArray arrayWithObjects:tensor, tensor2, nil] dimension:dimensionIndex name:name];
+- (MPSGraphTensor *)concatTensor:(MPSGraphTensor *)tensor
+                      withTensor:(MPSGraphTensor *)tensor2
+                       dimension:(NSInteger)dimensionIndex
+                            name:(NSString *)name {
+  return [self concatTensors:[NSArray arrayWithObjects:tensor, tensor2, nil]
+                   dimension:dimensionIndex
+                        name:name];
 }
 
-- (MPSGraphTensor *)concatTensors:(NSArray<MPSGraphTensor *> *)tensors dimension:(NSInteger)dimensionIndex
+- (MPSGraphTensor *)concatTensors:(NSArray<MPSGraphTensor *> *)tensors
+                        dimension:(NSInteger)dimensionIndex
                              name:(NSString *)name {
   Nodes nodes;
   for (MPSGraphTensor *tensor in tensors) nodes.push_back(node_of(tensor));
@@ -58,9 +75,12 @@ using namespace headless;
   return tensor_of(concat(nodes, axis_of(dimensionIndex, nodes[0]->type.shape.size(), "concat")));
 }
 
-- (MPSGraphTensor *)padTensor:(MPSGraphTensor *)tensor withPaddingMode:(MPSGraphPaddingMode)paddingMode
-                  leftPadding:(MPSShape *)leftPadding rightPadding:(MPSShape *)rightPadding
-                constantValue:(double)constantValue name:(NSString *)name {
+- (MPSGraphTensor *)padTensor:(MPSGraphTensor *)tensor
+              withPaddingMode:(MPSGraphPaddingMode)paddingMode
+                  leftPadding:(MPSShape *)leftPadding
+                 rightPadding:(MPSShape *)rightPadding
+                constantValue:(double)constantValue
+                         name:(NSString *)name {
   if (paddingMode != MPSGraphPaddingModeConstant && paddingMode != MPSGraphPaddingModeZero) {
     fail_op("pad", "only constant padding is implemented");
   }
@@ -68,15 +88,21 @@ using namespace headless;
   return tensor_of(pad(node_of(tensor), shape_from(leftPadding), shape_from(rightPadding), value));
 }
 
-- (MPSGraphTensor *)broadcastTensor:(MPSGraphTensor *)tensor toShape:(MPSShape *)shape name:(NSString *)name {
+- (MPSGraphTensor *)broadcastTensor:(MPSGraphTensor *)tensor
+                            toShape:(MPSShape *)shape
+                               name:(NSString *)name {
   return tensor_of(broadcast(node_of(tensor), shape_from(shape)));
 }
 
-- (MPSGraphTensor *)castTensor:(MPSGraphTensor *)tensor toType:(MPSDataType)type name:(NSString *)name {
+- (MPSGraphTensor *)castTensor:(MPSGraphTensor *)tensor
+                        toType:(MPSDataType)type
+                          name:(NSString *)name {
   return tensor_of(cast(node_of(tensor), type));
 }
 
-- (MPSGraphTensor *)squeezeTensor:(MPSGraphTensor *)tensor axes:(NSArray<NSNumber *> *)axes name:(NSString *)name {
+- (MPSGraphTensor *)squeezeTensor:(MPSGraphTensor *)tensor
+                             axes:(NSArray<NSNumber *> *)axes
+                             name:(NSString *)name {
   Node *x = node_of(tensor);
   Shape shape = x->type.shape;
   for (NSNumber *number in axes) {
@@ -88,7 +114,9 @@ using namespace headless;
   return tensor_of(reshape(x, shape));
 }
 
-- (MPSGraphTensor *)expandDimsOfTensor:(MPSGraphTensor *)tensor axes:(NSArray<NSNumber *> *)axes name:(NSString *)name {
+- (MPSGraphTensor *)expandDimsOfTensor:(MPSGraphTensor *)tensor
+                                  axes:(NSArray<NSNumber *> *)axes
+                                  name:(NSString *)name {
   Node *x = node_of(tensor);
   const size_t rank = x->type.shape.size() + [axes count];
   Shape shape(rank, 0);
@@ -100,7 +128,9 @@ using namespace headless;
   return tensor_of(reshape(x, shape));
 }
 
-- (MPSGraphTensor *)coordinateAlongAxis:(NSInteger)axis withShape:(MPSShape *)shape name:(NSString *)name {
+- (MPSGraphTensor *)coordinateAlongAxis:(NSInteger)axis
+                              withShape:(MPSShape *)shape
+                                   name:(NSString *)name {
   const Shape sizes = shape_from(shape);
   return tensor_of(coordinate(graph_of(self), axis_of(axis, sizes.size(), "get_coord"), sizes));
 }

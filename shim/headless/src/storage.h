@@ -32,7 +32,9 @@ class Storage {
   // Held by a command buffer from encoding to completion.
   class Use {
    public:
-    explicit Use(std::shared_ptr<Storage> storage) : storage_(std::move(storage)) { ++storage_->users_; }
+    explicit Use(std::shared_ptr<Storage> storage) : storage_(std::move(storage)) {
+      ++storage_->users_;
+    }
     Use(const Use &other) : Use(other.storage_) {}
     Use &operator=(const Use &) = delete;
     ~Use() { --storage_->users_; }

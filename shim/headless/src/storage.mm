@@ -39,7 +39,10 @@ std::shared_ptr<Storage> Storage::allocate(size_t length, MTLStorageMode mode) {
 }
 
 Storage::Storage(size_t length, MTLStorageMode mode)
-    : bytes_((uint8_t *)calloc(length ? length : 1, 1)), length_(length), mode_(mode), number_(next_number()) {
+    : bytes_((uint8_t *)calloc(length ? length : 1, 1)),
+      length_(length),
+      mode_(mode),
+      number_(next_number()) {
   if (!bytes_) fail_assertion("the host is out of memory");
   std::lock_guard<std::mutex> lock(registry().mutex);
   registry().live[number_] = this;
@@ -59,7 +62,8 @@ void Storage::release_owner() {
   released_ = true;
   if (users_ == 0) return;
   ++counters().poisoned;
-  fprintf(stderr, "headless: buffer %llu (%zu bytes, \"%s\") was released while a command buffer used it\n",
+  fprintf(stderr,
+          "headless: buffer %llu (%zu bytes, \"%s\") was released while a command buffer used it\n",
           (unsigned long long)number_, length_, label_.c_str());
   memset(bytes_, 0xff, length_);  // NaN in every floating-point type
 }
@@ -81,7 +85,7 @@ uint64_t headless_live_allocations(void) {
 void headless_report_live(void) {
   std::lock_guard<std::mutex> lock(headless::registry().mutex);
   for (const auto &[number, storage] : headless::registry().live) {
-    fprintf(stderr, "headless: live allocation %llu: %zu bytes \"%s\"\n", (unsigned long long)number,
-            storage->length(), storage->label().c_str());
+    fprintf(stderr, "headless: live allocation %llu: %zu bytes \"%s\"\n",
+            (unsigned long long)number, storage->length(), storage->label().c_str());
   }
 }

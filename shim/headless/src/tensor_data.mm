@@ -10,13 +10,16 @@ using namespace headless;
 @implementation MPSGraphTensorData
 
 // The buffer is not retained: Apple promises nothing, so the caller must keep it.
-- (instancetype)initWithMTLBuffer:(id<MTLBuffer>)buffer shape:(MPSShape *)shape dataType:(MPSDataType)dataType {
+- (instancetype)initWithMTLBuffer:(id<MTLBuffer>)buffer
+                            shape:(MPSShape *)shape
+                         dataType:(MPSDataType)dataType {
   if ((self = [super init])) {
     visit(dataType, [](auto) {});
     _headless = new HeadlessNDArray{{shape_from(shape), dataType}, storage_of(buffer)};
     if (_headless->bytes() > _headless->storage->length()) {
-      fail_assertion("MPSGraphTensorData: a buffer of " + std::to_string(_headless->storage->length()) +
-                     " bytes is too small for " + text(_headless->type));
+      fail_assertion("MPSGraphTensorData: a buffer of " +
+                     std::to_string(_headless->storage->length()) + " bytes is too small for " +
+                     text(_headless->type));
     }
   }
   return self;
@@ -37,14 +40,22 @@ using namespace headless;
   [super dealloc];
 }
 
-- (MPSShape *)shape { return numbers_from(_headless->type.shape); }
-- (MPSDataType)dataType { return _headless->type.dtype; }
-- (MPSGraphDevice *)device { return [MPSGraphDevice deviceWithMTLDevice:shared_device()]; }
+- (MPSShape *)shape {
+  return numbers_from(_headless->type.shape);
+}
+- (MPSDataType)dataType {
+  return _headless->type.dtype;
+}
+- (MPSGraphDevice *)device {
+  return [MPSGraphDevice deviceWithMTLDevice:shared_device()];
+}
 
 - (MPSNDArray *)mpsndarray {
-  if ([_headless->owner isKindOfClass:[MPSNDArray class]]) return [[_headless->owner retain] autorelease];
+  if ([_headless->owner isKindOfClass:[MPSNDArray class]])
+    return [[_headless->owner retain] autorelease];
   MPSNDArray *array = [[[MPSNDArray alloc] init] autorelease];
-  array->_headless = new HeadlessNDArray{_headless->type, _headless->storage, _headless->offset, [_headless->owner retain]};
+  array->_headless = new HeadlessNDArray{_headless->type, _headless->storage, _headless->offset,
+                                         [_headless->owner retain]};
   return array;
 }
 @end

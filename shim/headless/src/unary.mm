@@ -33,8 +33,8 @@ const char *name_of(Unary op) {
 
 // Integers have these only.
 bool works_on_integers(Unary op) {
-  return op == Unary::Identity || op == Unary::Negative || op == Unary::Absolute || op == Unary::Sign ||
-         op == Unary::Square || op == Unary::ReLU;
+  return op == Unary::Identity || op == Unary::Negative || op == Unary::Absolute ||
+         op == Unary::Sign || op == Unary::Square || op == Unary::ReLU;
 }
 
 template <class T>
@@ -42,7 +42,8 @@ void evaluate_any(Unary op, const Array &x, Array &y) {
   using C = Compute<T>;
   switch (op) {
     case Unary::Negative: return map1<T, T>(x, y, [](C v) { return -v; });
-    case Unary::Absolute: return map1<T, T>(x, y, [](C v) { return v < 0 ? -v : v == 0 ? C(0) : v; });
+    case Unary::Absolute:
+      return map1<T, T>(x, y, [](C v) { return v < 0 ? -v : v == 0 ? C(0) : v; });
     case Unary::Sign: return map1<T, T>(x, y, [](C v) { return v > 0 ? C(1) : v < 0 ? C(-1) : v; });
     case Unary::Square: return map1<T, T>(x, y, [](C v) { return v * v; });
     case Unary::ReLU: return map1<T, T>(x, y, [](C v) { return v <= 0 ? C(0) : v; });
@@ -59,12 +60,14 @@ void evaluate_float(Unary op, const Array &x, Array &y) {
     case Unary::Exponent: return map1<T, T>(x, y, [](float v) { return std::exp(v); });
     case Unary::Logarithm: return map1<T, T>(x, y, [](float v) { return std::log(v); });
     case Unary::SquareRoot: return map1<T, T>(x, y, [](float v) { return std::sqrt(v); });
-    case Unary::ReverseSquareRoot: return map1<T, T>(x, y, [](float v) { return 1.0f / std::sqrt(v); });
+    case Unary::ReverseSquareRoot:
+      return map1<T, T>(x, y, [](float v) { return 1.0f / std::sqrt(v); });
     case Unary::Reciprocal: return map1<T, T>(x, y, [](float v) { return 1.0f / v; });
     case Unary::Sin: return map1<T, T>(x, y, [](float v) { return std::sin(v); });
     case Unary::Cos: return map1<T, T>(x, y, [](float v) { return std::cos(v); });
     case Unary::Tanh: return map1<T, T>(x, y, [](float v) { return std::tanh(v); });
-    case Unary::Sigmoid: return map1<T, T>(x, y, [](float v) { return 1.0f / (1.0f + std::exp(-v)); });
+    case Unary::Sigmoid:
+      return map1<T, T>(x, y, [](float v) { return 1.0f / (1.0f + std::exp(-v)); });
     case Unary::Erf: return map1<T, T>(x, y, [](float v) { return std::erf(v); });
     default: return evaluate_any<T>(op, x, y);
   }
@@ -121,14 +124,17 @@ Node *unary(Unary op, Node *x) {
 }
 
 Node *test(Test op, Node *x) {
-  if (!is_float(x->type.dtype)) fail_op("is_nan", "operand must be of a floating-point type, got " + text(x->type));
+  if (!is_float(x->type.dtype))
+    fail_op("is_nan", "operand must be of a floating-point type, got " + text(x->type));
   const char *name = op == Test::NaN ? "is_nan" : op == Test::Finite ? "is_finite" : "is_infinite";
   auto evaluate = [op](const Arrays &in, Array &out) {
     visit(in[0].type.dtype, [&](auto tag) {
       using T = typename decltype(tag)::type;
       map1<T, Boolean>(in[0], out, [op](auto v) {
         const float value = (float)v;
-        return (int64_t)(op == Test::NaN ? std::isnan(value) : op == Test::Finite ? std::isfinite(value) : std::isinf(value));
+        return (int64_t)(op == Test::NaN      ? std::isnan(value)
+                         : op == Test::Finite ? std::isfinite(value)
+                                              : std::isinf(value));
       });
     });
   };
@@ -144,8 +150,10 @@ Node *cast(Node *x, MPSDataType dtype) {
         using To = typename decltype(to)::type;
         // Through the computing type of the result; a Boolean is whether the value is not 0.
         map1<From, To>(in[0], out, [](auto v) {
-          if constexpr (std::is_same_v<To, Boolean>) return (int64_t)(v != 0);
-          else return (Compute<To>)v;
+          if constexpr (std::is_same_v<To, Boolean>)
+            return (int64_t)(v != 0);
+          else
+            return (Compute<To>)v;
         });
       });
     });

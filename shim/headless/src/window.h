@@ -6,7 +6,8 @@
 namespace headless {
 
 struct Window {
-  int64_t size[2] = {1, 1}, stride[2] = {1, 1}, dilation[2] = {1, 1}, pad_low[2] = {0, 0}, pad_high[2] = {0, 0};
+  int64_t size[2] = {1, 1}, stride[2] = {1, 1}, dilation[2] = {1, 1}, pad_low[2] = {0, 0},
+          pad_high[2] = {0, 0};
   bool ceil_mode = false;
 
   // Replaces the padding for the styles that compute it; aborts on a style that there is not.
@@ -14,7 +15,9 @@ struct Window {
   // Aborts where the window does not fit.
   int64_t output_size(const char *op, int axis, int64_t input) const;
   // The row or column under element `k` of window `p`; may lie outside of the picture.
-  int64_t source(int axis, int64_t p, int64_t k) const { return p * stride[axis] + k * dilation[axis] - pad_low[axis]; }
+  int64_t source(int axis, int64_t p, int64_t k) const {
+    return p * stride[axis] + k * dilation[axis] - pad_low[axis];
+  }
 };
 
 // The sizes of a tensor of pictures, whatever its layout.

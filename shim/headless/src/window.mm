@@ -25,20 +25,24 @@ void Window::resolve_padding(const char *op, MPSGraphPaddingStyle style, const i
 }
 
 int64_t Window::output_size(const char *op, int axis, int64_t input) const {
-  const int64_t room = input + pad_low[axis] + pad_high[axis] - (size[axis] - 1) * dilation[axis] - 1;
+  const int64_t room =
+      input + pad_low[axis] + pad_high[axis] - (size[axis] - 1) * dilation[axis] - 1;
   if (room < 0) fail_op(op, "the window does not fit into the padded input");
   return (room + (ceil_mode ? stride[axis] - 1 : 0)) / stride[axis] + 1;
 }
 
 Pictures pictures_of(const char *op, const Shape &shape, MPSGraphTensorNamedDataLayout layout) {
   if (shape.size() != 4) fail_op(op, "operands must have rank 4, got " + text(shape));
-  if (layout == MPSGraphTensorNamedDataLayoutNCHW) return {shape[0], shape[1], {shape[2], shape[3]}};
-  if (layout == MPSGraphTensorNamedDataLayoutNHWC) return {shape[0], shape[3], {shape[1], shape[2]}};
+  if (layout == MPSGraphTensorNamedDataLayoutNCHW)
+    return {shape[0], shape[1], {shape[2], shape[3]}};
+  if (layout == MPSGraphTensorNamedDataLayoutNHWC)
+    return {shape[0], shape[3], {shape[1], shape[2]}};
   fail_op(op, "the data layout must be NCHW or NHWC");
 }
 
 Shape shape_of(const Pictures &p, MPSGraphTensorNamedDataLayout layout) {
-  if (layout == MPSGraphTensorNamedDataLayoutNHWC) return {p.count, p.size[0], p.size[1], p.channels};
+  if (layout == MPSGraphTensorNamedDataLayoutNHWC)
+    return {p.count, p.size[0], p.size[1], p.channels};
   return {p.count, p.channels, p.size[0], p.size[1]};
 }
 

@@ -32,16 +32,20 @@ bool aborts(const std::function<void()> &action) {
   return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
 }
 
-void near(const char *file, int line, const std::vector<float> &got, const std::vector<float> &want, double tolerance) {
+void near(const char *file, int line, const std::vector<float> &got, const std::vector<float> &want,
+          double tolerance) {
   if (got.size() != want.size()) {
-    fail(file, line, std::to_string(got.size()) + " numbers instead of " + std::to_string(want.size()));
+    fail(file, line,
+         std::to_string(got.size()) + " numbers instead of " + std::to_string(want.size()));
     return;
   }
   for (size_t i = 0; i < got.size(); ++i) {
     if (isnan(want[i]) ? isnan(got[i]) : got[i] == want[i]) continue;
-    if (fabs((double)got[i] - (double)want[i]) <= tolerance * fmax(1.0, fabs((double)want[i]))) continue;
+    if (fabs((double)got[i] - (double)want[i]) <= tolerance * fmax(1.0, fabs((double)want[i])))
+      continue;
     char text[120];
-    snprintf(text, sizeof text, "number %zu is %.9g instead of %.9g", i, (double)got[i], (double)want[i]);
+    snprintf(text, sizeof text, "number %zu is %.9g instead of %.9g", i, (double)got[i],
+             (double)want[i]);
     fail(file, line, text);
     return;
   }

@@ -18,15 +18,29 @@
   delete _biases;
   [super dealloc];
 }
-- (MPSDataType)dataType { return MPSDataTypeFloat32; }
-- (MPSCNNConvolutionDescriptor *)descriptor { return _descriptor; }
-- (void *)weights { return _weights->data(); }
-- (float *)biasTerms { return _biases ? _biases->data() : NULL; }
-- (BOOL)load { return YES; }
+- (MPSDataType)dataType {
+  return MPSDataTypeFloat32;
+}
+- (MPSCNNConvolutionDescriptor *)descriptor {
+  return _descriptor;
+}
+- (void *)weights {
+  return _weights->data();
+}
+- (float *)biasTerms {
+  return _biases ? _biases->data() : NULL;
+}
+- (BOOL)load {
+  return YES;
+}
 - (void)purge {
 }
-- (NSString *)label { return @"test"; }
-- (id)copyWithZone:(NSZone *)zone { return [self retain]; }
+- (NSString *)label {
+  return @"test";
+}
+- (id)copyWithZone:(NSZone *)zone {
+  return [self retain];
+}
 @end
 
 namespace {
@@ -45,7 +59,8 @@ std::vector<float> swap_last(const std::vector<float> &x, long a, long b, long c
   std::vector<float> result(x.size());
   for (long i = 0; i < a; ++i) {
     for (long j = 0; j < b; ++j) {
-      for (long k = 0; k < c; ++k) result[(size_t)((i * c + k) * b + j)] = x[(size_t)((i * b + j) * c + k)];
+      for (long k = 0; k < c; ++k)
+        result[(size_t)((i * c + k) * b + j)] = x[(size_t)((i * b + j) * c + k)];
     }
   }
   return result;
@@ -53,10 +68,12 @@ std::vector<float> swap_last(const std::vector<float> &x, long a, long b, long c
 
 // Heights come before widths.
 struct Geometry {
-  long count = 2, in = 3, out = 2, groups = 1, size[2] = {5, 6}, kernel[2] = {3, 3}, stride[2] = {1, 1}, dilation[2] = {1, 1},
-       low[2] = {0, 0}, high[2] = {0, 0};
+  long count = 2, in = 3, out = 2, groups = 1, size[2] = {5, 6}, kernel[2] = {3, 3},
+       stride[2] = {1, 1}, dilation[2] = {1, 1}, low[2] = {0, 0}, high[2] = {0, 0};
   long extent(int axis) const { return (kernel[axis] - 1) * dilation[axis] + 1; }
-  long output(int axis) const { return (size[axis] + low[axis] + high[axis] - extent(axis)) / stride[axis] + 1; }
+  long output(int axis) const {
+    return (size[axis] + low[axis] + high[axis] - extent(axis)) / stride[axis] + 1;
+  }
   long pixels() const { return size[0] * size[1]; }
   long output_pixels() const { return output(0) * output(1); }
   long taps() const { return kernel[0] * kernel[1]; }
@@ -64,10 +81,11 @@ struct Geometry {
 
 TestWeights *weights_for(const Geometry &g, const std::vector<float> &oihw) {
   TestWeights *source = [[[TestWeights alloc] init] autorelease];
-  source->_descriptor = [[MPSCNNConvolutionDescriptor cnnConvolutionDescriptorWithKernelWidth:(NSUInteger)g.kernel[1]
-                                                                                 kernelHeight:(NSUInteger)g.kernel[0]
-                                                                         inputFeatureChannels:(NSUInteger)g.in
-                                                                        outputFeatureChannels:(NSUInteger)g.out] retain];
+  source->_descriptor = [[MPSCNNConvolutionDescriptor
+      cnnConvolutionDescriptorWithKernelWidth:(NSUInteger)g.kernel[1]
+                                 kernelHeight:(NSUInteger)g.kernel[0]
+                         inputFeatureChannels:(NSUInteger)g.in
+                        outputFeatureChannels:(NSUInteger)g.out] retain];
   [source->_descriptor setStrideInPixelsX:(NSUInteger)g.stride[1]];
   [source->_descriptor setStrideInPixelsY:(NSUInteger)g.stride[0]];
   [source->_descriptor setDilationRateX:(NSUInteger)g.dilation[1]];
@@ -78,23 +96,40 @@ TestWeights *weights_for(const Geometry &g, const std::vector<float> &oihw) {
 }
 
 // The same convolution by MPSGraph: y, dx, dw for dy.
-std::vector<std::vector<float>> by_graph(const Geometry &g, const std::vector<float> &x, const std::vector<float> &w,
+std::vector<std::vector<float>> by_graph(const Geometry &g, const std::vector<float> &x,
+                                         const std::vector<float> &w,
                                          const std::vector<float> &dy) {
   Case c;
   MPSGraphTensor *tx = c.input({{g.count, g.in, g.size[0], g.size[1]}, x});
   MPSGraphTensor *tw = c.input({{g.out, g.in / g.groups, g.kernel[0], g.kernel[1]}, w});
   MPSGraphTensor *tdy = c.input({{g.count, g.out, g.output(0), g.output(1)}, dy});
-  MPSGraphConvolution2DOpDescriptor *d = [MPSGraphConvolution2DOpDescriptor
-      descriptorWithStrideInX:(NSUInteger)g.stride[1] strideInY:(NSUInteger)g.stride[0]
-              dilationRateInX:(NSUInteger)g.dilation[1] dilationRateInY:(NSUInteger)g.dilation[0] groups:(NSUInteger)g.groups
-                  paddingLeft:(NSUInteger)g.low[1] paddingRight:(NSUInteger)g.high[1] paddingTop:(NSUInteger)g.low[0]
-                paddingBottom:(NSUInteger)g.high[0] paddingStyle:MPSGraphPaddingStyleExplicit
-                   dataLayout:MPSGraphTensorNamedDataLayoutNCHW weightsLayout:MPSGraphTensorNamedDataLayoutOIHW];
-  MPSGraphTensor *y = [c.graph() convolution2DWithSourceTensor:tx weightsTensor:tw descriptor:d name:nil];
-  MPSGraphTensor *dx = [c.graph() convolution2DDataGradientWithIncomingGradientTensor:tdy weightsTensor:tw outputShape:[tx shape]
-                                                         forwardConvolutionDescriptor:d name:nil];
-  MPSGraphTensor *dw = [c.graph() convolution2DWeightsGradientWithIncomingGradientTensor:tdy sourceTensor:tx outputShape:[tw shape]
-                                                            forwardConvolutionDescriptor:d name:nil];
+  MPSGraphConvolution2DOpDescriptor *d =
+      [MPSGraphConvolution2DOpDescriptor descriptorWithStrideInX:(NSUInteger)g.stride[1]
+                                                       strideInY:(NSUInteger)g.stride[0]
+                                                 dilationRateInX:(NSUInteger)g.dilation[1]
+                                                 dilationRateInY:(NSUInteger)g.dilation[0]
+                                                          groups:(NSUInteger)g.groups
+                                                     paddingLeft:(NSUInteger)g.low[1]
+                                                    paddingRight:(NSUInteger)g.high[1]
+                                                      paddingTop:(NSUInteger)g.low[0]
+                                                   paddingBottom:(NSUInteger)g.high[0]
+                                                    paddingStyle:MPSGraphPaddingStyleExplicit
+                                                      dataLayout:MPSGraphTensorNamedDataLayoutNCHW
+                                                   weightsLayout:MPSGraphTensorNamedDataLayoutOIHW];
+  MPSGraphTensor *y = [c.graph() convolution2DWithSourceTensor:tx
+                                                 weightsTensor:tw
+                                                    descriptor:d
+                                                          name:nil];
+  MPSGraphTensor *dx = [c.graph() convolution2DDataGradientWithIncomingGradientTensor:tdy
+                                                                        weightsTensor:tw
+                                                                          outputShape:[tx shape]
+                                                         forwardConvolutionDescriptor:d
+                                                                                 name:nil];
+  MPSGraphTensor *dw = [c.graph() convolution2DWeightsGradientWithIncomingGradientTensor:tdy
+                                                                            sourceTensor:tx
+                                                                             outputShape:[tw shape]
+                                                            forwardConvolutionDescriptor:d
+                                                                                    name:nil];
   return c.run_all(@[ y, dx, dw ]);
 }
 
@@ -102,24 +137,29 @@ class Images {
  public:
   Images(id<MTLDevice> device, long count, long height, long width, long channels)
       : count_(count), pixels_(height * width), channels_(channels) {
-    MPSImageDescriptor *d = [MPSImageDescriptor imageDescriptorWithChannelFormat:MPSImageFeatureChannelFormatFloat32
-                                                                           width:(NSUInteger)width height:(NSUInteger)height
-                                                                 featureChannels:(NSUInteger)channels];
+    MPSImageDescriptor *d =
+        [MPSImageDescriptor imageDescriptorWithChannelFormat:MPSImageFeatureChannelFormatFloat32
+                                                       width:(NSUInteger)width
+                                                      height:(NSUInteger)height
+                                             featureChannels:(NSUInteger)channels];
     NSMutableArray<MPSImage *> *images = [NSMutableArray array];
-    for (long i = 0; i < count; ++i) [images addObject:[[[MPSImage alloc] initWithDevice:device imageDescriptor:d] autorelease]];
+    for (long i = 0; i < count; ++i)
+      [images addObject:[[[MPSImage alloc] initWithDevice:device imageDescriptor:d] autorelease]];
     batch_ = images;
   }
   void write(const std::vector<float> &nchw) {
     for (long i = 0; i < count_; ++i) {
       [[batch_ objectAtIndex:(NSUInteger)i] writeBytes:nchw.data() + i * pixels_ * channels_
-                                            dataLayout:MPSDataLayoutFeatureChannelsxHeightxWidth imageIndex:0];
+                                            dataLayout:MPSDataLayoutFeatureChannelsxHeightxWidth
+                                            imageIndex:0];
     }
   }
   std::vector<float> read() const {
     std::vector<float> nchw((size_t)(count_ * pixels_ * channels_));
     for (long i = 0; i < count_; ++i) {
       [[batch_ objectAtIndex:(NSUInteger)i] readBytes:nchw.data() + i * pixels_ * channels_
-                                           dataLayout:MPSDataLayoutFeatureChannelsxHeightxWidth imageIndex:0];
+                                           dataLayout:MPSDataLayoutFeatureChannelsxHeightxWidth
+                                           imageIndex:0];
     }
     return nchw;
   }
@@ -131,7 +171,8 @@ class Images {
 };
 
 // Offsets as Apple's documentation of MPSCNNConvolutionGradient gives them.
-void set_offsets(const Geometry &g, MPSCNNConvolution *forward, MPSCNNConvolutionGradient *backward) {
+void set_offsets(const Geometry &g, MPSCNNConvolution *forward,
+                 MPSCNNConvolutionGradient *backward) {
   const long y = g.extent(0) / 2 - g.low[0], x = g.extent(1) / 2 - g.low[1];
   [forward setOffset:(MPSOffset){x, y, 0}];
   [backward setKernelOffsetX:-x + (~g.extent(1) & 1)];
@@ -139,11 +180,16 @@ void set_offsets(const Geometry &g, MPSCNNConvolution *forward, MPSCNNConvolutio
   [backward setSecondaryOffset:(MPSOffset){x - g.extent(1) / 2, y - g.extent(0) / 2, 0}];
 }
 
-std::vector<float> read_private(id<MTLDevice> device, id<MTLCommandQueue> queue, id<MTLBuffer> buffer) {
+std::vector<float> read_private(id<MTLDevice> device, id<MTLCommandQueue> queue,
+                                id<MTLBuffer> buffer) {
   id<MTLBuffer> shared = [[device newBufferWithLength:[buffer length] options:0] autorelease];
   id<MTLCommandBuffer> commands = [queue commandBuffer];
   id<MTLBlitCommandEncoder> blit = [commands blitCommandEncoder];
-  [blit copyFromBuffer:buffer sourceOffset:0 toBuffer:shared destinationOffset:0 size:[buffer length]];
+  [blit copyFromBuffer:buffer
+           sourceOffset:0
+               toBuffer:shared
+      destinationOffset:0
+                   size:[buffer length]];
   [blit endEncoding];
   [commands commit];
   [commands waitUntilCompleted];
@@ -159,28 +205,40 @@ void compare(const Geometry &g) {
   const std::vector<float> dy = numbers((size_t)(g.count * g.out * g.output_pixels()), 3);
   const auto want = by_graph(g, x, w, dy);
   TestWeights *source = weights_for(g, w);
-  MPSCNNConvolution *forward = [[[MPSCNNConvolution alloc] initWithDevice:device weights:source] autorelease];
-  MPSCNNConvolutionGradient *backward = [[[MPSCNNConvolutionGradient alloc] initWithDevice:device weights:source] autorelease];
+  MPSCNNConvolution *forward = [[[MPSCNNConvolution alloc] initWithDevice:device
+                                                                  weights:source] autorelease];
+  MPSCNNConvolutionGradient *backward =
+      [[[MPSCNNConvolutionGradient alloc] initWithDevice:device weights:source] autorelease];
   set_offsets(g, forward, backward);
-  Images ix(device, g.count, g.size[0], g.size[1], g.in), iy(device, g.count, g.output(0), g.output(1), g.out);
-  Images idx(device, g.count, g.size[0], g.size[1], g.in), idy(device, g.count, g.output(0), g.output(1), g.out);
+  Images ix(device, g.count, g.size[0], g.size[1], g.in),
+      iy(device, g.count, g.output(0), g.output(1), g.out);
+  Images idx(device, g.count, g.size[0], g.size[1], g.in),
+      idy(device, g.count, g.output(0), g.output(1), g.out);
   ix.write(x);
   idy.write(dy);
-  MPSCNNConvolutionGradientStateBatch *states = [forward resultStateBatchForSourceImage:ix.batch() sourceStates:nil
+  MPSCNNConvolutionGradientStateBatch *states = [forward resultStateBatchForSourceImage:ix.batch()
+                                                                           sourceStates:nil
                                                                        destinationImage:iy.batch()];
   MPSCommandBuffer *commands = [MPSCommandBuffer commandBufferFromCommandQueue:queue];
-  [forward encodeBatchToCommandBuffer:commands sourceImages:ix.batch() destinationStates:(MPSStateBatch *)states
+  [forward encodeBatchToCommandBuffer:commands
+                         sourceImages:ix.batch()
+                    destinationStates:(MPSStateBatch *)states
                     destinationImages:iy.batch()];
-  [backward encodeBatchToCommandBuffer:commands sourceGradients:idy.batch() sourceImages:ix.batch()
-                        gradientStates:(MPSStateBatch *)states destinationGradients:idx.batch()];
+  [backward encodeBatchToCommandBuffer:commands
+                       sourceGradients:idy.batch()
+                          sourceImages:ix.batch()
+                        gradientStates:(MPSStateBatch *)states
+                  destinationGradients:idx.batch()];
   [commands commit];
   [commands waitUntilCompleted];
   CHECK_NEAR(iy.read(), want[0], 1e-5);
   CHECK_NEAR(idx.read(), want[1], 1e-5);
   id<MTLBuffer> gradient = [[states objectAtIndex:0] gradientForWeights];
-  CHECK_NEAR(swap_last(read_private(device, queue, gradient), g.out, g.taps(), g.in / g.groups), want[2], 1e-5);
+  CHECK_NEAR(swap_last(read_private(device, queue, gradient), g.out, g.taps(), g.in / g.groups),
+             want[2], 1e-5);
   std::vector<float> sums((size_t)g.out, 0);
-  for (size_t i = 0; i < dy.size(); ++i) sums[i / (size_t)g.output_pixels() % (size_t)g.out] += dy[i];
+  for (size_t i = 0; i < dy.size(); ++i)
+    sums[i / (size_t)g.output_pixels() % (size_t)g.out] += dy[i];
   CHECK_NEAR(read_private(device, queue, [[states objectAtIndex:0] gradientForBiases]), sums, 1e-5);
 }
 
@@ -203,14 +261,19 @@ TEST(weights_are_reloaded_from_a_buffer) {
   g.count = 1, g.in = g.out = 1, g.kernel[0] = g.kernel[1] = 1, g.size[0] = 1, g.size[1] = 2;
   TestWeights *source = weights_for(g, {3});
   source->_biases = new std::vector<float>{0.5f};
-  MPSCNNConvolution *forward = [[[MPSCNNConvolution alloc] initWithDevice:device weights:source] autorelease];
+  MPSCNNConvolution *forward = [[[MPSCNNConvolution alloc] initWithDevice:device
+                                                                  weights:source] autorelease];
   Images x(device, 1, 1, 2, 1), y(device, 1, 1, 2, 1);
   x.write({1, 2});
   const float fresh[] = {0, 10, 7};
-  id<MTLBuffer> buffer = [[device newBufferWithBytes:fresh length:sizeof fresh options:0] autorelease];
-  MPSCNNConvolutionWeightsAndBiasesState *state =
-      [[[MPSCNNConvolutionWeightsAndBiasesState alloc] initWithWeights:buffer weightsOffset:4 biases:buffer biasesOffset:8
-                                              cnnConvolutionDescriptor:source->_descriptor] autorelease];
+  id<MTLBuffer> buffer = [[device newBufferWithBytes:fresh length:sizeof fresh
+                                             options:0] autorelease];
+  MPSCNNConvolutionWeightsAndBiasesState *state = [[[MPSCNNConvolutionWeightsAndBiasesState alloc]
+               initWithWeights:buffer
+                 weightsOffset:4
+                        biases:buffer
+                  biasesOffset:8
+      cnnConvolutionDescriptor:source->_descriptor] autorelease];
   MPSCommandBuffer *commands = [MPSCommandBuffer commandBufferFromCommandQueue:queue];
   [forward encodeBatchToCommandBuffer:commands sourceImages:x.batch() destinationImages:y.batch()];
   [commands commit];
@@ -227,7 +290,8 @@ TEST(weights_are_reloaded_from_a_buffer) {
 TEST(arrays_and_images_are_copied_on_the_device) {
   id<MTLDevice> device = [MTLCreateSystemDefaultDevice() autorelease];
   id<MTLCommandQueue> queue = [[device newCommandQueue] autorelease];
-  MPSNDArrayDescriptor *d = [MPSNDArrayDescriptor descriptorWithDataType:MPSDataTypeFloat32 shape:@[ @2, @1, @2, @3 ]];
+  MPSNDArrayDescriptor *d = [MPSNDArrayDescriptor descriptorWithDataType:MPSDataTypeFloat32
+                                                                   shape:@[ @2, @1, @2, @3 ]];
   MPSNDArray *source = [[[MPSNDArray alloc] initWithDevice:device descriptor:d] autorelease];
   MPSNDArray *back = [[[MPSNDArray alloc] initWithDevice:device descriptor:d] autorelease];
   CHECK([source lengthOfDimension:0] == 3 && [source lengthOfDimension:3] == 2);
@@ -236,8 +300,12 @@ TEST(arrays_and_images_are_copied_on_the_device) {
   Images images(device, 2, 1, 2, 3);
   headless_reset_counters();
   MPSCommandBuffer *commands = [MPSCommandBuffer commandBufferFromCommandQueue:queue];
-  [source exportDataWithCommandBuffer:commands toImages:images.batch() offset:(MPSImageCoordinate){0, 0, 0}];
-  [back importDataWithCommandBuffer:commands fromImages:images.batch() offset:(MPSImageCoordinate){0, 0, 0}];
+  [source exportDataWithCommandBuffer:commands
+                             toImages:images.batch()
+                               offset:(MPSImageCoordinate){0, 0, 0}];
+  [back importDataWithCommandBuffer:commands
+                         fromImages:images.batch()
+                             offset:(MPSImageCoordinate){0, 0, 0}];
   [commands commit];
   [commands waitUntilCompleted];
   headless_counters now;
@@ -250,14 +318,21 @@ TEST(arrays_and_images_are_copied_on_the_device) {
 
 TEST(an_image_of_several_pictures_is_a_batch) {
   id<MTLDevice> device = [MTLCreateSystemDefaultDevice() autorelease];
-  MPSImageDescriptor *d = [MPSImageDescriptor imageDescriptorWithChannelFormat:MPSImageFeatureChannelFormatFloat16 width:2 height:1
-                                                               featureChannels:1 numberOfImages:3 usage:MTLTextureUsageShaderRead];
+  MPSImageDescriptor *d =
+      [MPSImageDescriptor imageDescriptorWithChannelFormat:MPSImageFeatureChannelFormatFloat16
+                                                     width:2
+                                                    height:1
+                                           featureChannels:1
+                                            numberOfImages:3
+                                                     usage:MTLTextureUsageShaderRead];
   MPSImage *image = [[[MPSImage alloc] initWithDevice:device imageDescriptor:d] autorelease];
   const _Float16 pixels[] = {5, 6};
   [image writeBytes:pixels dataLayout:MPSDataLayoutHeightxWidthxFeatureChannels imageIndex:1];
   MPSImageBatch *batch = [image batchRepresentation];
   _Float16 got[2];
-  [[batch objectAtIndex:1] readBytes:got dataLayout:MPSDataLayoutHeightxWidthxFeatureChannels imageIndex:0];
+  [[batch objectAtIndex:1] readBytes:got
+                          dataLayout:MPSDataLayoutHeightxWidthxFeatureChannels
+                          imageIndex:0];
   CHECK([batch count] == 3 && got[0] == pixels[0] && got[1] == pixels[1]);
 }
 
@@ -266,11 +341,17 @@ TEST(misuse_of_convolution_kernels_aborts) {
   id<MTLCommandQueue> queue = [[device newCommandQueue] autorelease];
   Geometry g;
   TestWeights *source = weights_for(g, numbers(54, 1));
-  MPSCNNConvolution *forward = [[[MPSCNNConvolution alloc] initWithDevice:device weights:source] autorelease];
-  Images x(device, 2, 5, 6, 3), y(device, 2, 3, 4, 2), wrong(device, 2, 3, 4, 3), few(device, 1, 3, 4, 2);
+  MPSCNNConvolution *forward = [[[MPSCNNConvolution alloc] initWithDevice:device
+                                                                  weights:source] autorelease];
+  Images x(device, 2, 5, 6, 3), y(device, 2, 3, 4, 2), wrong(device, 2, 3, 4, 3),
+      few(device, 1, 3, 4, 2);
   MPSCommandBuffer *commands = [MPSCommandBuffer commandBufferFromCommandQueue:queue];
-  CHECK_ABORTS([forward encodeBatchToCommandBuffer:commands sourceImages:x.batch() destinationImages:wrong.batch()]);
-  CHECK_ABORTS([forward encodeBatchToCommandBuffer:commands sourceImages:x.batch() destinationImages:few.batch()]);
+  CHECK_ABORTS([forward encodeBatchToCommandBuffer:commands
+                                      sourceImages:x.batch()
+                                 destinationImages:wrong.batch()]);
+  CHECK_ABORTS([forward encodeBatchToCommandBuffer:commands
+                                      sourceImages:x.batch()
+                                 destinationImages:few.batch()]);
   [source->_descriptor setGroups:2];
   CHECK_ABORTS([[MPSCNNConvolution alloc] initWithDevice:device weights:source]);
 }

@@ -30,11 +30,15 @@ TEST(bfloat16_rounds_to_nearest_even) {
 TEST(casts_between_kinds) {
   Case c;
   MPSGraphTensor *x = c.input({5}, {-2.7f, -0.5f, 0, 0.5f, 300});
-  CHECK_NEAR(c.run([c.graph() castTensor:x toType:MPSDataTypeInt32 name:nil]), (std::vector<float>{-2, 0, 0, 0, 300}), 0);
-  CHECK_NEAR(c.run([c.graph() castTensor:x toType:MPSDataTypeInt64 name:nil]), (std::vector<float>{-2, 0, 0, 0, 300}), 0);
-  CHECK_NEAR(c.run([c.graph() castTensor:x toType:MPSDataTypeBool name:nil]), (std::vector<float>{1, 1, 0, 1, 1}), 0);
+  CHECK_NEAR(c.run([c.graph() castTensor:x toType:MPSDataTypeInt32 name:nil]),
+             (std::vector<float>{-2, 0, 0, 0, 300}), 0);
+  CHECK_NEAR(c.run([c.graph() castTensor:x toType:MPSDataTypeInt64 name:nil]),
+             (std::vector<float>{-2, 0, 0, 0, 300}), 0);
+  CHECK_NEAR(c.run([c.graph() castTensor:x toType:MPSDataTypeBool name:nil]),
+             (std::vector<float>{1, 1, 0, 1, 1}), 0);
   MPSGraphTensor *bytes = c.input({{3}, {0, 7, 255}, MPSDataTypeUInt8});
-  CHECK_NEAR(c.run([c.graph() castTensor:bytes toType:MPSDataTypeFloat32 name:nil]), (std::vector<float>{0, 7, 255}), 0);
+  CHECK_NEAR(c.run([c.graph() castTensor:bytes toType:MPSDataTypeFloat32 name:nil]),
+             (std::vector<float>{0, 7, 255}), 0);
 }
 
 TEST(low_precision_accumulates_in_f32) {
@@ -42,7 +46,10 @@ TEST(low_precision_accumulates_in_f32) {
     Case c;
     MPSGraphTensor *a = c.input({{1, 64}, std::vector<float>(64, 1.0f), dtype});
     MPSGraphTensor *b = c.input({{64, 1}, std::vector<float>(64, 2.0f), dtype});
-    CHECK_NEAR(c.run([c.graph() matrixMultiplicationWithPrimaryTensor:a secondaryTensor:b name:nil]), {128}, 0);
+    CHECK_NEAR(c.run([c.graph() matrixMultiplicationWithPrimaryTensor:a
+                                                      secondaryTensor:b
+                                                                 name:nil]),
+               {128}, 0);
     CHECK_NEAR(c.run([c.graph() reductionSumWithTensor:b axis:0 name:nil]), {128}, 0);
   }
 }
@@ -50,8 +57,10 @@ TEST(low_precision_accumulates_in_f32) {
 TEST(integer_arithmetic) {
   Case c;
   MPSGraphTensor *a = c.integers({3}, {7, -7, 5}), *b = c.integers({3}, {2, 2, -3});
-  CHECK_NEAR(c.run([c.graph() divisionWithPrimaryTensor:a secondaryTensor:b name:nil]), (std::vector<float>{3, -3, -1}), 0);
-  CHECK_NEAR(c.run([c.graph() multiplicationWithPrimaryTensor:a secondaryTensor:b name:nil]), (std::vector<float>{14, -14, -15}), 0);
+  CHECK_NEAR(c.run([c.graph() divisionWithPrimaryTensor:a secondaryTensor:b name:nil]),
+             (std::vector<float>{3, -3, -1}), 0);
+  CHECK_NEAR(c.run([c.graph() multiplicationWithPrimaryTensor:a secondaryTensor:b name:nil]),
+             (std::vector<float>{14, -14, -15}), 0);
   CHECK_NEAR(c.run([c.graph() reductionSumWithTensor:a axis:0 name:nil]), {5}, 0);
 }
 
@@ -59,7 +68,9 @@ TEST(gradients_pass_casts_of_floats) {
   Case c;
   MPSGraphTensor *x = c.input({2}, {1, 2});
   MPSGraphTensor *half = [c.graph() castTensor:x toType:MPSDataTypeFloat16 name:nil];
-  MPSGraphTensor *y = [c.graph() castTensor:[c.graph() squareWithTensor:half name:nil] toType:MPSDataTypeFloat32 name:nil];
+  MPSGraphTensor *y = [c.graph() castTensor:[c.graph() squareWithTensor:half name:nil]
+                                     toType:MPSDataTypeFloat32
+                                       name:nil];
   MPSGraphTensor *loss = [c.graph() reductionSumWithTensor:y axes:nil name:nil];
   NSDictionary *gradients = [c.graph() gradientForPrimaryTensor:loss withTensors:@[ x ] name:nil];
   CHECK([(MPSGraphTensor *)[gradients objectForKey:x] dataType] == MPSDataTypeFloat32);

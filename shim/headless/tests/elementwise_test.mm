@@ -35,12 +35,24 @@ double relu(double x) { return x > 0 ? x : 0; }
 double identity(double x) { return x; }
 
 const UnaryCase kUnary[] = {
-    {"identity", identity, true},   {"negative", negative, true}, {"absolute", fabs, true},
-    {"sign", sign, true},           {"floor", floor, false},      {"ceil", ceil, false},
-    {"exponent", exp, true},        {"logarithm", log, true},     {"square", square, true},
-    {"squareRoot", sqrt, true},     {"reciprocal", reciprocal, true}, {"reverseSquareRoot", reverse_square_root, true},
-    {"sin", sin, true},             {"cos", cos, true},           {"tanh", tanh, true},
-    {"sigmoid", sigmoid, true},     {"erf", erf, true},           {"reLU", relu, true},
+    {"identity", identity, true},
+    {"negative", negative, true},
+    {"absolute", fabs, true},
+    {"sign", sign, true},
+    {"floor", floor, false},
+    {"ceil", ceil, false},
+    {"exponent", exp, true},
+    {"logarithm", log, true},
+    {"square", square, true},
+    {"squareRoot", sqrt, true},
+    {"reciprocal", reciprocal, true},
+    {"reverseSquareRoot", reverse_square_root, true},
+    {"sin", sin, true},
+    {"cos", cos, true},
+    {"tanh", tanh, true},
+    {"sigmoid", sigmoid, true},
+    {"erf", erf, true},
+    {"reLU", relu, true},
 };
 
 }  // namespace
@@ -77,9 +89,12 @@ TEST(binary_functions_and_gradients) {
     NSString *method;
     std::vector<float> want;
   } cases[] = {
-      {@"addition", {11, 22, 33, 14, 25, 36}},      {@"subtraction", {-9, -18, -27, -6, -15, -24}},
-      {@"multiplication", {10, 40, 90, 40, 100, 180}}, {@"division", {0.1f, 0.1f, 0.1f, 0.4f, 0.25f, 0.2f}},
-      {@"minimum", {1, 2, 3, 4, 5, 6}},             {@"maximum", {10, 20, 30, 10, 20, 30}},
+      {@"addition", {11, 22, 33, 14, 25, 36}},
+      {@"subtraction", {-9, -18, -27, -6, -15, -24}},
+      {@"multiplication", {10, 40, 90, 40, 100, 180}},
+      {@"division", {0.1f, 0.1f, 0.1f, 0.4f, 0.25f, 0.2f}},
+      {@"minimum", {1, 2, 3, 4, 5, 6}},
+      {@"maximum", {10, 20, 30, 10, 20, 30}},
   };
   for (const auto &k : cases) {
     Case c;
@@ -101,8 +116,12 @@ TEST(power) {
 TEST(equal_extrema_share_the_gradient) {
   Case c;
   MPSGraphTensor *a = c.input({3}, {1, 2, 3}), *b = c.input({3}, {3, 2, 1});
-  MPSGraphTensor *loss = [c.graph() reductionSumWithTensor:pair(c, @"maximum", a, b) axes:nil name:nil];
-  NSDictionary *gradients = [c.graph() gradientForPrimaryTensor:loss withTensors:@[ a, b ] name:nil];
+  MPSGraphTensor *loss = [c.graph() reductionSumWithTensor:pair(c, @"maximum", a, b)
+                                                      axes:nil
+                                                      name:nil];
+  NSDictionary *gradients = [c.graph() gradientForPrimaryTensor:loss
+                                                    withTensors:@[ a, b ]
+                                                           name:nil];
   CHECK_NEAR(c.run([gradients objectForKey:a]), (std::vector<float>{0, 0.5f, 1}), 0);
   CHECK_NEAR(c.run([gradients objectForKey:b]), (std::vector<float>{1, 0.5f, 0}), 0);
 }
@@ -111,8 +130,10 @@ TEST(not_a_number_in_extrema) {
   Case c;
   MPSGraphTensor *a = c.input({2}, {kNaN, 1}), *b = c.input({2}, {2, kNaN});
   CHECK_NEAR(c.run(pair(c, @"maximum", a, b)), (std::vector<float>{2, 1}), 0);
-  CHECK_NEAR(c.run(pair(c, @"maximumWithNaNPropagation", a, b)), (std::vector<float>{kNaN, kNaN}), 0);
-  CHECK_NEAR(c.run(pair(c, @"minimumWithNaNPropagation", a, b)), (std::vector<float>{kNaN, kNaN}), 0);
+  CHECK_NEAR(c.run(pair(c, @"maximumWithNaNPropagation", a, b)), (std::vector<float>{kNaN, kNaN}),
+             0);
+  CHECK_NEAR(c.run(pair(c, @"minimumWithNaNPropagation", a, b)), (std::vector<float>{kNaN, kNaN}),
+             0);
 }
 
 TEST(comparisons) {
@@ -134,7 +155,10 @@ TEST(logic_and_choice) {
   CHECK_NEAR(c.run(pair(c, @"logicalOR", less, equal)), (std::vector<float>{1, 1, 0, 0}), 0);
   CHECK_NEAR(c.run(pair(c, @"logicalAND", less, equal)), (std::vector<float>{0, 0, 0, 0}), 0);
   CHECK_NEAR(c.run(unary(c, @"not", less)), (std::vector<float>{0, 0, 1, 1}), 0);
-  MPSGraphTensor *y = [c.graph() selectWithPredicateTensor:less truePredicateTensor:a falsePredicateTensor:b name:nil];
+  MPSGraphTensor *y = [c.graph() selectWithPredicateTensor:less
+                                       truePredicateTensor:a
+                                      falsePredicateTensor:b
+                                                      name:nil];
   CHECK_NEAR(c.run(y), (std::vector<float>{1, 2, 2, 3}), 0);
   CHECK_GRADIENTS(c, y);
 }
@@ -142,8 +166,11 @@ TEST(logic_and_choice) {
 TEST(clamp_and_its_gradient) {
   Case c;
   MPSGraphTensor *x = c.input({4}, {-3, -0.5f, 0.5f, 3});
-  MPSGraphTensor *y = [c.graph() clampWithTensor:x minValueTensor:[c.graph() constantWithScalar:-1 dataType:MPSDataTypeFloat32]
-                                  maxValueTensor:[c.graph() constantWithScalar:1 dataType:MPSDataTypeFloat32] name:nil];
+  MPSGraphTensor *y =
+      [c.graph() clampWithTensor:x
+                  minValueTensor:[c.graph() constantWithScalar:-1 dataType:MPSDataTypeFloat32]
+                  maxValueTensor:[c.graph() constantWithScalar:1 dataType:MPSDataTypeFloat32]
+                            name:nil];
   CHECK_NEAR(c.run(y), (std::vector<float>{-1, -0.5f, 0.5f, 1}), 0);
   CHECK_GRADIENTS(c, y);
 }
@@ -152,7 +179,10 @@ TEST(softmax_and_its_gradient) {
   Case c;
   MPSGraphTensor *x = c.input({2, 3}, {1, 2, 3, 0.5f, -0.5f, 0.1f});
   MPSGraphTensor *rows = [c.graph() softMaxWithTensor:x axis:-1 name:nil];
-  CHECK_NEAR(c.run(rows), (std::vector<float>{0.09003057f, 0.24472847f, 0.66524096f, 0.49062911f, 0.18049233f, 0.32887858f}), 1e-6);
+  CHECK_NEAR(c.run(rows),
+             (std::vector<float>{0.09003057f, 0.24472847f, 0.66524096f, 0.49062911f, 0.18049233f,
+                                 0.32887858f}),
+             1e-6);
   CHECK_GRADIENTS(c, rows);
   CHECK_GRADIENTS(c, [c.graph() softMaxWithTensor:x axis:0 name:nil]);
 }
@@ -160,9 +190,13 @@ TEST(softmax_and_its_gradient) {
 TEST(activation_gradients_by_name) {
   Case c;
   MPSGraphTensor *x = c.input({3}, {-1, 0.5f, 2}), *dy = c.input({3}, {1, 2, 3});
-  CHECK_NEAR(c.run([c.graph() reLUGradientWithIncomingGradient:dy sourceTensor:x name:nil]), (std::vector<float>{0, 2, 3}), 0);
+  CHECK_NEAR(c.run([c.graph() reLUGradientWithIncomingGradient:dy sourceTensor:x name:nil]),
+             (std::vector<float>{0, 2, 3}), 0);
   CHECK_NEAR(c.run([c.graph() sigmoidGradientWithIncomingGradient:dy sourceTensor:x name:nil]),
              (std::vector<float>{0.19661193f, 0.47000742f, 0.31498077f}), 1e-6);
-  CHECK_NEAR(c.run([c.graph() softMaxGradientWithIncomingGradient:dy sourceTensor:x axis:0 name:nil]),
+  CHECK_NEAR(c.run([c.graph() softMaxGradientWithIncomingGradient:dy
+                                                     sourceTensor:x
+                                                             axis:0
+                                                             name:nil]),
              (std::vector<float>{-0.06830949f, -0.13085124f, 0.19916073f}), 1e-6);
 }

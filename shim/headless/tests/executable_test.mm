@@ -18,7 +18,11 @@ struct Line {
     x = [graph placeholderWithShape:@[ @4 ] dataType:MPSDataTypeFloat32 name:@"x"];
     a = [graph placeholderWithShape:@[ @1 ] dataType:MPSDataTypeFloat32 name:@"a"];
     b = [graph placeholderWithShape:@[ @4 ] dataType:MPSDataTypeFloat32 name:@"b"];
-    y = [graph additionWithPrimaryTensor:[graph multiplicationWithPrimaryTensor:a secondaryTensor:x name:nil] secondaryTensor:b name:nil];
+    y = [graph additionWithPrimaryTensor:[graph multiplicationWithPrimaryTensor:a
+                                                                secondaryTensor:x
+                                                                           name:nil]
+                         secondaryTensor:b
+                                    name:nil];
     executable = [compile(@[ y ]) retain];
   }
   ~Line() {
@@ -30,22 +34,31 @@ struct Line {
   MPSGraphExecutable *compile(NSArray<MPSGraphTensor *> *targets) {
     NSMutableDictionary *feeds = [NSMutableDictionary dictionary];
     for (MPSGraphTensor *feed in @[ x, a, b ]) {
-      [feeds setObject:[[[MPSGraphShapedType alloc] initWithShape:[feed shape] dataType:[feed dataType]] autorelease] forKey:feed];
+      [feeds setObject:[[[MPSGraphShapedType alloc] initWithShape:[feed shape]
+                                                         dataType:[feed dataType]] autorelease]
+                forKey:feed];
     }
-    return [graph compileWithDevice:[MPSGraphDevice deviceWithMTLDevice:device] feeds:feeds targetTensors:targets
-                   targetOperations:nil compilationDescriptor:nil];
+    return [graph compileWithDevice:[MPSGraphDevice deviceWithMTLDevice:device]
+                              feeds:feeds
+                      targetTensors:targets
+                   targetOperations:nil
+              compilationDescriptor:nil];
   }
   id<MTLBuffer> buffer(std::vector<float> numbers) {
-    return [[device newBufferWithBytes:numbers.data() length:numbers.size() * 4 options:0] autorelease];
+    return [[device newBufferWithBytes:numbers.data() length:numbers.size() * 4
+                               options:0] autorelease];
   }
   MPSGraphTensorData *data(id<MTLBuffer> buffer) {
     MPSShape *shape = @[ [NSNumber numberWithUnsignedLong:[buffer length] / 4] ];
-    return [[[MPSGraphTensorData alloc] initWithMTLBuffer:buffer shape:shape dataType:MPSDataTypeFloat32] autorelease];
+    return [[[MPSGraphTensorData alloc] initWithMTLBuffer:buffer
+                                                    shape:shape
+                                                 dataType:MPSDataTypeFloat32] autorelease];
   }
   // In the order of the executable's own feeds.
   NSArray *inputs(MPSGraphExecutable *of, id<MTLBuffer> bx, id<MTLBuffer> ba, id<MTLBuffer> bb) {
     NSMutableArray *list = [NSMutableArray array];
-    for (MPSGraphTensor *feed in [of feedTensors]) [list addObject:data(feed == x ? bx : feed == a ? ba : bb)];
+    for (MPSGraphTensor *feed in [of feedTensors])
+      [list addObject:data(feed == x ? bx : feed == a ? ba : bb)];
     return list;
   }
   MPSCommandBuffer *commands() { return [MPSCommandBuffer commandBufferFromCommandQueue:queue]; }
@@ -66,17 +79,22 @@ headless_counters counters() {
 
 TEST(results_are_bound_and_nothing_is_allocated) {
   Line line;
-  id<MTLBuffer> out = line.buffer({0, 0, 0, 0}), x = line.buffer({1, 2, 3, 4}), a = line.buffer({10}), b = line.buffer({5, 6, 7, 8});
+  id<MTLBuffer> out = line.buffer({0, 0, 0, 0}), x = line.buffer({1, 2, 3, 4}),
+                a = line.buffer({10}), b = line.buffer({5, 6, 7, 8});
   NSArray *inputs = line.inputs(line.executable, x, a, b), *results = @[ line.data(out) ];
   headless_reset_counters();
   MPSCommandBuffer *commands = line.commands();
-  [line.executable encodeToCommandBuffer:commands inputsArray:inputs resultsArray:results executionDescriptor:nil];
+  [line.executable encodeToCommandBuffer:commands
+                             inputsArray:inputs
+                            resultsArray:results
+                     executionDescriptor:nil];
   CHECK_NEAR(numbers(out), (std::vector<float>{0, 0, 0, 0}), 0);  // not before the commit
   [commands commit];
   [commands waitUntilCompleted];
   CHECK_NEAR(numbers(out), (std::vector<float>{15, 26, 37, 48}), 0);
   const headless_counters now = counters();
-  CHECK(now.allocations == 0 && now.executable_encodes == 1 && now.command_buffers == 1 && now.host_copies == 0);
+  CHECK(now.allocations == 0 && now.executable_encodes == 1 && now.command_buffers == 1 &&
+        now.host_copies == 0);
 }
 
 TEST(feeds_do_not_come_in_the_order_of_creation) {
@@ -90,8 +108,10 @@ TEST(an_elementwise_update_in_place) {
   id<MTLBuffer> x = line.buffer({1, 2, 3, 4}), a = line.buffer({2}), b = line.buffer({1, 1, 1, 1});
   MPSCommandBuffer *commands = line.commands();
   for (int i = 0; i < 2; ++i) {
-    [line.executable encodeToCommandBuffer:commands inputsArray:line.inputs(line.executable, x, a, b)
-                              resultsArray:@[ line.data(x) ] executionDescriptor:nil];
+    [line.executable encodeToCommandBuffer:commands
+                               inputsArray:line.inputs(line.executable, x, a, b)
+                              resultsArray:@[ line.data(x) ]
+                       executionDescriptor:nil];
   }
   [commands commit];
   [commands waitUntilCompleted];
@@ -100,14 +120,19 @@ TEST(an_elementwise_update_in_place) {
 
 TEST(reading_an_input_after_it_was_overwritten_aborts) {
   Line line;
-  MPSGraphTensor *late = [line.graph additionWithPrimaryTensor:line.x secondaryTensor:line.y name:nil];
+  MPSGraphTensor *late = [line.graph additionWithPrimaryTensor:line.x
+                                               secondaryTensor:line.y
+                                                          name:nil];
   MPSGraphExecutable *executable = line.compile(@[ line.y, late ]);
-  id<MTLBuffer> x = line.buffer({1, 2, 3, 4}), a = line.buffer({2}), b = line.buffer({1, 1, 1, 1}), out = line.buffer({0, 0, 0, 0});
+  id<MTLBuffer> x = line.buffer({1, 2, 3, 4}), a = line.buffer({2}), b = line.buffer({1, 1, 1, 1}),
+                out = line.buffer({0, 0, 0, 0});
   CHECK_ABORTS({
     // The threads of the parent are not in this process: a queue of its own.
     id<MTLCommandQueue> queue = [line.device newCommandQueue];
-    [executable runWithMTLCommandQueue:queue inputsArray:line.inputs(executable, x, a, b)
-                          resultsArray:@[ line.data(x), line.data(out) ] executionDescriptor:nil];
+    [executable runWithMTLCommandQueue:queue
+                           inputsArray:line.inputs(executable, x, a, b)
+                          resultsArray:@[ line.data(x), line.data(out) ]
+                   executionDescriptor:nil];
   });
 }
 
@@ -119,8 +144,10 @@ TEST(commit_and_continue_inside_an_encode) {
   MPSCommandBuffer *commands = line.commands();
   id<MTLCommandBuffer> before = [[commands commandBuffer] retain];
   for (int i = 0; i < 2; ++i) {
-    [line.executable encodeToCommandBuffer:commands inputsArray:line.inputs(line.executable, x, a, b)
-                              resultsArray:@[ line.data(x) ] executionDescriptor:nil];
+    [line.executable encodeToCommandBuffer:commands
+                               inputsArray:line.inputs(line.executable, x, a, b)
+                              resultsArray:@[ line.data(x) ]
+                       executionDescriptor:nil];
   }
   headless_set_commit_and_continue(0);
   CHECK([before status] >= MTLCommandBufferStatusCommitted);
@@ -133,13 +160,16 @@ TEST(commit_and_continue_inside_an_encode) {
 
 TEST(tensor_data_does_not_retain_its_buffer) {
   Line line;
-  id<MTLBuffer> a = line.buffer({2}), b = line.buffer({1, 1, 1, 1}), out = line.buffer({0, 0, 0, 0});
+  id<MTLBuffer> a = line.buffer({2}), b = line.buffer({1, 1, 1, 1}),
+                out = line.buffer({0, 0, 0, 0});
   headless_reset_counters();
   MPSCommandBuffer *commands = line.commands();
   @autoreleasepool {
     id<MTLBuffer> x = line.buffer({1, 2, 3, 4});
-    [line.executable encodeToCommandBuffer:commands inputsArray:line.inputs(line.executable, x, a, b)
-                              resultsArray:@[ line.data(out) ] executionDescriptor:nil];
+    [line.executable encodeToCommandBuffer:commands
+                               inputsArray:line.inputs(line.executable, x, a, b)
+                              resultsArray:@[ line.data(out) ]
+                       executionDescriptor:nil];
   }
   [commands commit];
   [commands waitUntilCompleted];
@@ -154,9 +184,12 @@ TEST(an_executable_outlives_its_graph) {
     y = [line.y retain];
     [line.graph release];
     line.graph = nil;
-    id<MTLBuffer> x = line.buffer({1, 2, 3, 4}), a = line.buffer({1}), b = line.buffer({0, 0, 0, 0}), out = line.buffer({0, 0, 0, 0});
-    [line.executable runWithMTLCommandQueue:line.queue inputsArray:line.inputs(line.executable, x, a, b)
-                               resultsArray:@[ line.data(out) ] executionDescriptor:nil];
+    id<MTLBuffer> x = line.buffer({1, 2, 3, 4}), a = line.buffer({1}),
+                  b = line.buffer({0, 0, 0, 0}), out = line.buffer({0, 0, 0, 0});
+    [line.executable runWithMTLCommandQueue:line.queue
+                                inputsArray:line.inputs(line.executable, x, a, b)
+                               resultsArray:@[ line.data(out) ]
+                        executionDescriptor:nil];
     CHECK_NEAR(numbers(out), (std::vector<float>{1, 2, 3, 4}), 0);
   }
   CHECK_ABORTS((void)[y shape]);
@@ -165,15 +198,19 @@ TEST(an_executable_outlives_its_graph) {
 
 TEST(completion_handlers_of_executions) {
   Line line;
-  id<MTLBuffer> x = line.buffer({1, 2, 3, 4}), a = line.buffer({1}), b = line.buffer({0, 0, 0, 0}), out = line.buffer({0, 0, 0, 0});
+  id<MTLBuffer> x = line.buffer({1, 2, 3, 4}), a = line.buffer({1}), b = line.buffer({0, 0, 0, 0}),
+                out = line.buffer({0, 0, 0, 0});
   __block float seen = 0;
-  MPSGraphExecutableExecutionDescriptor *how = [[[MPSGraphExecutableExecutionDescriptor alloc] init] autorelease];
+  MPSGraphExecutableExecutionDescriptor *how =
+      [[[MPSGraphExecutableExecutionDescriptor alloc] init] autorelease];
   [how setCompletionHandler:^(NSArray<MPSGraphTensorData *> *results, NSError *error) {
     seen = error ? -1 : (float)[results count];
   }];
   MPSCommandBuffer *commands = line.commands();
-  [line.executable encodeToCommandBuffer:commands inputsArray:line.inputs(line.executable, x, a, b)
-                            resultsArray:@[ line.data(out) ] executionDescriptor:how];
+  [line.executable encodeToCommandBuffer:commands
+                             inputsArray:line.inputs(line.executable, x, a, b)
+                            resultsArray:@[ line.data(out) ]
+                     executionDescriptor:how];
   [commands commit];
   // A later command buffer completes after the handlers of an earlier one.
   id<MTLCommandBuffer> later = [line.queue commandBuffer];
@@ -191,22 +228,41 @@ TEST(ordered_compilations_and_result_allocations_fail) {
   NSArray *inputs = line.inputs(line.executable, x, a, b);
   headless_fail(HEADLESS_FAULT_ALLOCATION, 1);
   MPSCommandBuffer *commands = line.commands();
-  CHECK([line.executable encodeToCommandBuffer:commands inputsArray:inputs resultsArray:nil executionDescriptor:nil] == nil);
+  CHECK([line.executable encodeToCommandBuffer:commands
+                                   inputsArray:inputs
+                                  resultsArray:nil
+                           executionDescriptor:nil] == nil);
   headless_fail(HEADLESS_FAULT_ALLOCATION, 0);
 }
 
 TEST(misuse_of_executables_aborts) {
   Line line;
-  id<MTLBuffer> x = line.buffer({1, 2, 3, 4}), a = line.buffer({1}), b = line.buffer({0, 0, 0, 0}), out = line.buffer({0, 0, 0, 0});
+  id<MTLBuffer> x = line.buffer({1, 2, 3, 4}), a = line.buffer({1}), b = line.buffer({0, 0, 0, 0}),
+                out = line.buffer({0, 0, 0, 0});
   MPSCommandBuffer *commands = line.commands();
   NSArray *inputs = line.inputs(line.executable, x, a, b), *results = @[ line.data(out) ];
-  CHECK_ABORTS([line.executable encodeToCommandBuffer:commands inputsArray:@[] resultsArray:results executionDescriptor:nil]);
-  CHECK_ABORTS([line.executable encodeToCommandBuffer:commands inputsArray:inputs resultsArray:@[ line.data(a) ] executionDescriptor:nil]);
-  CHECK_ABORTS([line.executable encodeToCommandBuffer:commands inputsArray:line.inputs(line.executable, a, x, b) resultsArray:results
-                                   executionDescriptor:nil]);
-  CHECK_ABORTS([[MPSGraphTensorData alloc] initWithMTLBuffer:a shape:@[ @2 ] dataType:MPSDataTypeFloat32]);
-  CHECK_ABORTS([[MPSGraphTensorData alloc] initWithMTLBuffer:nil shape:@[ @2 ] dataType:MPSDataTypeFloat32]);
+  CHECK_ABORTS([line.executable encodeToCommandBuffer:commands
+                                          inputsArray:@[]
+                                         resultsArray:results
+                                  executionDescriptor:nil]);
+  CHECK_ABORTS([line.executable encodeToCommandBuffer:commands
+                                          inputsArray:inputs
+                                         resultsArray:@[ line.data(a) ]
+                                  executionDescriptor:nil]);
+  CHECK_ABORTS([line.executable encodeToCommandBuffer:commands
+                                          inputsArray:line.inputs(line.executable, a, x, b)
+                                         resultsArray:results
+                                  executionDescriptor:nil]);
+  CHECK_ABORTS([[MPSGraphTensorData alloc] initWithMTLBuffer:a
+                                                       shape:@[ @2 ]
+                                                    dataType:MPSDataTypeFloat32]);
+  CHECK_ABORTS([[MPSGraphTensorData alloc] initWithMTLBuffer:nil
+                                                       shape:@[ @2 ]
+                                                    dataType:MPSDataTypeFloat32]);
   MPSGraphDevice *device = [MPSGraphDevice deviceWithMTLDevice:line.device];
-  CHECK_ABORTS([line.graph compileWithDevice:device feeds:[NSDictionary dictionary] targetTensors:@[ line.y ] targetOperations:nil
+  CHECK_ABORTS([line.graph compileWithDevice:device
+                                       feeds:[NSDictionary dictionary]
+                               targetTensors:@[ line.y ]
+                            targetOperations:nil
                        compilationDescriptor:nil]);
 }

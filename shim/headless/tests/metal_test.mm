@@ -15,7 +15,8 @@ struct Metal {
     [queue release];
     [device release];
   }
-  id<MTLBuffer> buffer(NSUInteger length, MTLResourceOptions options = MTLResourceStorageModeShared) {
+  id<MTLBuffer> buffer(NSUInteger length,
+                       MTLResourceOptions options = MTLResourceStorageModeShared) {
     return [[device newBufferWithLength:length options:options] autorelease];
   }
 };
@@ -75,12 +76,14 @@ TEST(command_buffers_complete_in_order_on_another_thread) {
   for (int i = 0; i < 20; ++i) {
     last = fill(metal, metal.buffer(4), (uint8_t)i);
     [last addCompletedHandler:^(id<MTLCommandBuffer> done) {
-      if (std::this_thread::get_id() == here || [done status] != MTLCommandBufferStatusCompleted) *is_other = false;
+      if (std::this_thread::get_id() == here || [done status] != MTLCommandBufferStatusCompleted)
+        *is_other = false;
       if (counter->load() == i) counter->fetch_add(1);
     }];
     [last commit];
   }
-  for (int i = 0; i < 2000 && next != 20; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  for (int i = 0; i < 2000 && next != 20; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
   headless_set_delay(0);
   CHECK(next == 20 && other_thread);
 }
@@ -117,8 +120,10 @@ TEST(counters_count) {
   [commands commit];
   [commands waitUntilCompleted];
   const headless_counters now = counters();
-  CHECK(now.allocations == 1 && now.allocated_bytes == 12 && now.command_buffers == 1 && now.blit_encoders == 1);
-  CHECK(now.waits == 1 && now.completed == 1 && now.failed == 0 && now.max_in_flight == 1 && now.host_copies == 0);
+  CHECK(now.allocations == 1 && now.allocated_bytes == 12 && now.command_buffers == 1 &&
+        now.blit_encoders == 1);
+  CHECK(now.waits == 1 && now.completed == 1 && now.failed == 0 && now.max_in_flight == 1 &&
+        now.host_copies == 0);
 }
 
 TEST(ordered_allocations_fail_once) {
@@ -202,17 +207,24 @@ TEST(misuse_of_metal_aborts) {
   id<MTLBuffer> buffer = metal.buffer(8), hidden = metal.buffer(8, MTLResourceStorageModePrivate);
   id<MTLCommandBuffer> commands = [metal.queue commandBuffer];
   CHECK_ABORTS([metal.device newBufferWithLength:0 options:0]);
-  CHECK_ABORTS([metal.device newBufferWithBytes:"abcd" length:4 options:MTLResourceStorageModePrivate]);
+  CHECK_ABORTS([metal.device newBufferWithBytes:"abcd"
+                                         length:4
+                                        options:MTLResourceStorageModePrivate]);
   CHECK_ABORTS([hidden didModifyRange:NSMakeRange(0, 4)]);
   CHECK_ABORTS([commands waitUntilCompleted]);
-  CHECK_ABORTS([commands blitCommandEncoder]; [commands commit]);
+  CHECK_ABORTS([commands blitCommandEncoder];[commands commit]);
   CHECK_ABORTS([[commands blitCommandEncoder] fillBuffer:buffer range:NSMakeRange(4, 8) value:0]);
   CHECK_ABORTS([[commands blitCommandEncoder] fillBuffer:buffer range:NSMakeRange(1, 4) value:0]);
-  CHECK_ABORTS([[commands blitCommandEncoder] copyFromBuffer:buffer sourceOffset:0 toBuffer:buffer destinationOffset:0 size:4]);
+  CHECK_ABORTS([[commands blitCommandEncoder] copyFromBuffer:buffer
+                                                sourceOffset:0
+                                                    toBuffer:buffer
+                                           destinationOffset:0
+                                                        size:4]);
   CHECK_ABORTS(@autoreleasepool { [[metal.queue commandBuffer] blitCommandEncoder]; });
   [commands commit];
   CHECK_ABORTS([commands commit]);
-  CHECK_ABORTS([commands addCompletedHandler:^(id<MTLCommandBuffer>) {}]);
+  CHECK_ABORTS([commands addCompletedHandler:^(id<MTLCommandBuffer>){
+  }]);
   CHECK_ABORTS([commands blitCommandEncoder]);
   [commands waitUntilCompleted];
 }

@@ -14,7 +14,9 @@ std::vector<float> iota(int count) {
 
 TEST(reshape_with_an_unknown_size) {
   Case c;
-  MPSGraphTensor *y = [c.graph() reshapeTensor:c.input({2, 3, 2}, iota(12)) withShape:@[ @-1, @4 ] name:nil];
+  MPSGraphTensor *y = [c.graph() reshapeTensor:c.input({2, 3, 2}, iota(12))
+                                     withShape:@[ @-1, @4 ]
+                                          name:nil];
   CHECK([[y shape] isEqual:(@[ @3, @4 ])]);
   CHECK_NEAR(c.run(y), iota(12), 0);
   CHECK_GRADIENTS(c, y);
@@ -41,7 +43,11 @@ TEST(broadcasts) {
 TEST(slices) {
   Case c;
   MPSGraphTensor *x = c.input({3, 5}, iota(15));
-  MPSGraphTensor *y = [c.graph() sliceTensor:x starts:@[ @1, @0 ] ends:@[ @3, @5 ] strides:@[ @1, @2 ] name:nil];
+  MPSGraphTensor *y = [c.graph() sliceTensor:x
+                                      starts:@[ @1, @0 ]
+                                        ends:@[ @3, @5 ]
+                                     strides:@[ @1, @2 ]
+                                        name:nil];
   CHECK_NEAR(c.run(y), (std::vector<float>{5, 7, 9, 10, 12, 14}), 0);
   CHECK_GRADIENTS(c, y);
   MPSGraphTensor *z = [c.graph() sliceTensor:x dimension:1 start:3 length:2 name:nil];
@@ -52,13 +58,22 @@ TEST(slices) {
 TEST(slice_of_one_axis_and_second_derivative) {
   Case c;
   MPSGraphTensor *x = c.input({6}, {1, 2, 3, 4, 5, 6});
-  MPSGraphTensor *part = [c.graph() sliceTensor:x starts:@[ @2 ] ends:@[ @5 ] strides:@[ @1 ] name:nil];
-  MPSGraphTensor *cube = [c.graph() multiplicationWithPrimaryTensor:[c.graph() squareWithTensor:part name:nil] secondaryTensor:part name:nil];
+  MPSGraphTensor *part = [c.graph() sliceTensor:x
+                                         starts:@[ @2 ]
+                                           ends:@[ @5 ]
+                                        strides:@[ @1 ]
+                                           name:nil];
+  MPSGraphTensor *cube = [c.graph() multiplicationWithPrimaryTensor:[c.graph() squareWithTensor:part
+                                                                                           name:nil]
+                                                    secondaryTensor:part
+                                                               name:nil];
   MPSGraphTensor *loss = [c.graph() reductionSumWithTensor:cube axes:nil name:nil];
-  MPSGraphTensor *first = [[c.graph() gradientForPrimaryTensor:loss withTensors:@[ x ] name:nil] objectForKey:x];
+  MPSGraphTensor *first = [[c.graph() gradientForPrimaryTensor:loss withTensors:@[ x ]
+                                                          name:nil] objectForKey:x];
   CHECK_NEAR(c.run(first), (std::vector<float>{0, 0, 27, 48, 75, 0}), 1e-6);
   MPSGraphTensor *sum = [c.graph() reductionSumWithTensor:first axes:nil name:nil];
-  MPSGraphTensor *second = [[c.graph() gradientForPrimaryTensor:sum withTensors:@[ x ] name:nil] objectForKey:x];
+  MPSGraphTensor *second = [[c.graph() gradientForPrimaryTensor:sum withTensors:@[ x ]
+                                                           name:nil] objectForKey:x];
   CHECK_NEAR(c.run(second), (std::vector<float>{0, 0, 18, 24, 30, 0}), 1e-6);
 }
 
@@ -68,14 +83,19 @@ TEST(concatenation) {
   MPSGraphTensor *y = [c.graph() concatTensors:@[ a, b, a ] dimension:-1 name:nil];
   CHECK_NEAR(c.run(y), (std::vector<float>{1, 3, 4, 1, 2, 5, 6, 2}), 0);
   CHECK_GRADIENTS(c, y);
-  CHECK_NEAR(c.run([c.graph() concatTensor:b withTensor:b dimension:0 name:nil]), (std::vector<float>{3, 4, 5, 6, 3, 4, 5, 6}), 0);
+  CHECK_NEAR(c.run([c.graph() concatTensor:b withTensor:b dimension:0 name:nil]),
+             (std::vector<float>{3, 4, 5, 6, 3, 4, 5, 6}), 0);
 }
 
 TEST(padding) {
   Case c;
   MPSGraphTensor *x = c.input({2, 2}, {1, 2, 3, 4});
-  MPSGraphTensor *y = [c.graph() padTensor:x withPaddingMode:MPSGraphPaddingModeConstant leftPadding:@[ @1, @0 ]
-                              rightPadding:@[ @0, @1 ] constantValue:9 name:nil];
+  MPSGraphTensor *y = [c.graph() padTensor:x
+                           withPaddingMode:MPSGraphPaddingModeConstant
+                               leftPadding:@[ @1, @0 ]
+                              rightPadding:@[ @0, @1 ]
+                             constantValue:9
+                                      name:nil];
   CHECK_NEAR(c.run(y), (std::vector<float>{9, 9, 9, 1, 2, 9, 3, 4, 9}), 0);
   CHECK_GRADIENTS(c, y);
 }
@@ -84,33 +104,49 @@ TEST(squeeze_and_expand) {
   Case c;
   MPSGraphTensor *x = c.input({1, 3, 1}, {1, 2, 3});
   CHECK([[[c.graph() squeezeTensor:x axes:@[ @0 ] name:nil] shape] isEqual:(@[ @3, @1 ])]);
-  CHECK([[[c.graph() expandDimsOfTensor:x axes:@[ @1, @-1 ] name:nil] shape] isEqual:(@[ @1, @1, @3, @1, @1 ])]);
+  CHECK([[[c.graph() expandDimsOfTensor:x axes:@[ @1, @-1 ]
+                                   name:nil] shape] isEqual:(@[ @1, @1, @3, @1, @1 ])]);
 }
 
 TEST(coordinates) {
   Case c;
-  CHECK_NEAR(c.run([c.graph() coordinateAlongAxis:1 withShape:@[ @2, @3 ] name:nil]), (std::vector<float>{0, 1, 2, 0, 1, 2}), 0);
-  CHECK_NEAR(c.run([c.graph() coordinateAlongAxis:0 withShape:@[ @2, @3 ] name:nil]), (std::vector<float>{0, 0, 0, 1, 1, 1}), 0);
+  CHECK_NEAR(c.run([c.graph() coordinateAlongAxis:1 withShape:@[ @2, @3 ] name:nil]),
+             (std::vector<float>{0, 1, 2, 0, 1, 2}), 0);
+  CHECK_NEAR(c.run([c.graph() coordinateAlongAxis:0 withShape:@[ @2, @3 ] name:nil]),
+             (std::vector<float>{0, 0, 0, 1, 1, 1}), 0);
 }
 
 TEST(gather_rows) {
   Case c;
-  MPSGraphTensor *table = c.input({3, 2}, {1, 2, 3, 4, 5, 6}), *indices = c.integers({2, 2}, {2, 0, 2, -1});
-  MPSGraphTensor *y = [c.graph() gatherWithUpdatesTensor:table indicesTensor:indices axis:0 batchDimensions:0 name:nil];
+  MPSGraphTensor *table = c.input({3, 2}, {1, 2, 3, 4, 5, 6}),
+                 *indices = c.integers({2, 2}, {2, 0, 2, -1});
+  MPSGraphTensor *y = [c.graph() gatherWithUpdatesTensor:table
+                                           indicesTensor:indices
+                                                    axis:0
+                                         batchDimensions:0
+                                                    name:nil];
   CHECK([[y shape] isEqual:(@[ @2, @2, @2 ])]);
   CHECK_NEAR(c.run(y), (std::vector<float>{5, 6, 1, 2, 5, 6, 0, 0}), 0);
   CHECK_GRADIENTS(c, y);
-  MPSGraphTensor *columns = [c.graph() gatherWithUpdatesTensor:table indicesTensor:c.integers({3}, {1, 1, 0}) axis:1
-                                               batchDimensions:0 name:nil];
+  MPSGraphTensor *columns = [c.graph() gatherWithUpdatesTensor:table
+                                                 indicesTensor:c.integers({3}, {1, 1, 0})
+                                                          axis:1
+                                               batchDimensions:0
+                                                          name:nil];
   CHECK_NEAR(c.run(columns), (std::vector<float>{2, 2, 1, 4, 4, 3, 6, 6, 5}), 0);
   CHECK_GRADIENTS(c, columns);
 }
 
 TEST(scatter_adds) {
   Case c;
-  MPSGraphTensor *updates = c.input({4, 2}, {1, 2, 3, 4, 5, 6, 7, 8}), *indices = c.integers({4}, {1, 1, 5, 0});
-  MPSGraphTensor *y = [c.graph() scatterWithUpdatesTensor:updates indicesTensor:indices shape:@[ @3, @2 ] axis:0
-                                                     mode:MPSGraphScatterModeAdd name:nil];
+  MPSGraphTensor *updates = c.input({4, 2}, {1, 2, 3, 4, 5, 6, 7, 8}),
+                 *indices = c.integers({4}, {1, 1, 5, 0});
+  MPSGraphTensor *y = [c.graph() scatterWithUpdatesTensor:updates
+                                            indicesTensor:indices
+                                                    shape:@[ @3, @2 ]
+                                                     axis:0
+                                                     mode:MPSGraphScatterModeAdd
+                                                     name:nil];
   CHECK_NEAR(c.run(y), (std::vector<float>{7, 8, 4, 6, 0, 0}), 0);
   CHECK_GRADIENTS(c, y);
 }
@@ -118,9 +154,17 @@ TEST(scatter_adds) {
 TEST(one_hot) {
   Case c;
   MPSGraphTensor *labels = c.integers({3}, {1, 3, -1});
-  MPSGraphTensor *y = [c.graph() oneHotWithIndicesTensor:labels depth:3 dataType:MPSDataTypeFloat32 name:nil];
+  MPSGraphTensor *y = [c.graph() oneHotWithIndicesTensor:labels
+                                                   depth:3
+                                                dataType:MPSDataTypeFloat32
+                                                    name:nil];
   CHECK_NEAR(c.run(y), (std::vector<float>{0, 1, 0, 0, 0, 0, 0, 0, 0}), 0);
-  MPSGraphTensor *z = [c.graph() oneHotWithIndicesTensor:labels depth:2 axis:0 dataType:MPSDataTypeFloat32 onValue:5
-                                                offValue:-1 name:nil];
+  MPSGraphTensor *z = [c.graph() oneHotWithIndicesTensor:labels
+                                                   depth:2
+                                                    axis:0
+                                                dataType:MPSDataTypeFloat32
+                                                 onValue:5
+                                                offValue:-1
+                                                    name:nil];
   CHECK_NEAR(c.run(z), (std::vector<float>{-1, -1, -1, 5, -1, -1}), 0);
 }

@@ -16,23 +16,40 @@ std::vector<float> numbers(int count, unsigned seed = 1) {
 }
 
 struct Geometry {
-  NSUInteger stride[2] = {1, 1}, dilation[2] = {1, 1}, low[2] = {0, 0}, high[2] = {0, 0}, groups = 1;
+  NSUInteger stride[2] = {1, 1}, dilation[2] = {1, 1}, low[2] = {0, 0}, high[2] = {0, 0},
+             groups = 1;
 };
 
 MPSGraphConvolution2DOpDescriptor *convolution(const Geometry &g) {
-  return [MPSGraphConvolution2DOpDescriptor
-      descriptorWithStrideInX:g.stride[1] strideInY:g.stride[0] dilationRateInX:g.dilation[1] dilationRateInY:g.dilation[0]
-                       groups:g.groups paddingLeft:g.low[1] paddingRight:g.high[1] paddingTop:g.low[0]
-                paddingBottom:g.high[0] paddingStyle:MPSGraphPaddingStyleExplicit
-                   dataLayout:MPSGraphTensorNamedDataLayoutNCHW weightsLayout:MPSGraphTensorNamedDataLayoutOIHW];
+  return
+      [MPSGraphConvolution2DOpDescriptor descriptorWithStrideInX:g.stride[1]
+                                                       strideInY:g.stride[0]
+                                                 dilationRateInX:g.dilation[1]
+                                                 dilationRateInY:g.dilation[0]
+                                                          groups:g.groups
+                                                     paddingLeft:g.low[1]
+                                                    paddingRight:g.high[1]
+                                                      paddingTop:g.low[0]
+                                                   paddingBottom:g.high[0]
+                                                    paddingStyle:MPSGraphPaddingStyleExplicit
+                                                      dataLayout:MPSGraphTensorNamedDataLayoutNCHW
+                                                   weightsLayout:MPSGraphTensorNamedDataLayoutOIHW];
 }
 
 MPSGraphPooling2DOpDescriptor *pooling(NSUInteger height, NSUInteger width, const Geometry &g) {
-  return [MPSGraphPooling2DOpDescriptor
-      descriptorWithKernelWidth:width kernelHeight:height strideInX:g.stride[1] strideInY:g.stride[0]
-                dilationRateInX:g.dilation[1] dilationRateInY:g.dilation[0] paddingLeft:g.low[1] paddingRight:g.high[1]
-                     paddingTop:g.low[0] paddingBottom:g.high[0] paddingStyle:MPSGraphPaddingStyleExplicit
-                     dataLayout:MPSGraphTensorNamedDataLayoutNCHW];
+  return
+      [MPSGraphPooling2DOpDescriptor descriptorWithKernelWidth:width
+                                                  kernelHeight:height
+                                                     strideInX:g.stride[1]
+                                                     strideInY:g.stride[0]
+                                               dilationRateInX:g.dilation[1]
+                                               dilationRateInY:g.dilation[0]
+                                                   paddingLeft:g.low[1]
+                                                  paddingRight:g.high[1]
+                                                    paddingTop:g.low[0]
+                                                 paddingBottom:g.high[0]
+                                                  paddingStyle:MPSGraphPaddingStyleExplicit
+                                                    dataLayout:MPSGraphTensorNamedDataLayoutNCHW];
 }
 
 }  // namespace
@@ -40,7 +57,9 @@ MPSGraphPooling2DOpDescriptor *pooling(NSUInteger height, NSUInteger width, cons
 TEST(matrix_product) {
   Case c;
   MPSGraphTensor *a = c.input({2, 3}, {1, 2, 3, 4, 5, 6}), *b = c.input({3, 2}, {1, 0, 2, 1, 0, 3});
-  MPSGraphTensor *y = [c.graph() matrixMultiplicationWithPrimaryTensor:a secondaryTensor:b name:nil];
+  MPSGraphTensor *y = [c.graph() matrixMultiplicationWithPrimaryTensor:a
+                                                       secondaryTensor:b
+                                                                  name:nil];
   CHECK_NEAR(c.run(y), (std::vector<float>{5, 11, 14, 23}), 0);
   CHECK_GRADIENTS(c, y);
 }
@@ -48,19 +67,28 @@ TEST(matrix_product) {
 TEST(batched_matrix_product_broadcasts) {
   Case c;
   MPSGraphTensor *a = c.input({2, 1, 2, 3}, numbers(12)), *b = c.input({2, 3, 2}, numbers(12, 2));
-  MPSGraphTensor *y = [c.graph() matrixMultiplicationWithPrimaryTensor:a secondaryTensor:b name:nil];
+  MPSGraphTensor *y = [c.graph() matrixMultiplicationWithPrimaryTensor:a
+                                                       secondaryTensor:b
+                                                                  name:nil];
   CHECK([[y shape] isEqual:(@[ @2, @2, @2, @2 ])]);
   CHECK_GRADIENTS(c, y);
 }
 
 TEST(convolution_by_hand) {
   Case c;
-  MPSGraphTensor *x = c.input({1, 1, 3, 3}, {1, 2, 3, 4, 5, 6, 7, 8, 9}), *w = c.input({1, 1, 2, 2}, {1, 0, 0, -1});
-  MPSGraphTensor *y = [c.graph() convolution2DWithSourceTensor:x weightsTensor:w descriptor:convolution({}) name:nil];
+  MPSGraphTensor *x = c.input({1, 1, 3, 3}, {1, 2, 3, 4, 5, 6, 7, 8, 9}),
+                 *w = c.input({1, 1, 2, 2}, {1, 0, 0, -1});
+  MPSGraphTensor *y = [c.graph() convolution2DWithSourceTensor:x
+                                                 weightsTensor:w
+                                                    descriptor:convolution({})
+                                                          name:nil];
   CHECK_NEAR(c.run(y), (std::vector<float>{-4, -4, -4, -4}), 0);
   Geometry padded;
   padded.low[0] = padded.low[1] = 1;
-  MPSGraphTensor *z = [c.graph() convolution2DWithSourceTensor:x weightsTensor:w descriptor:convolution(padded) name:nil];
+  MPSGraphTensor *z = [c.graph() convolution2DWithSourceTensor:x
+                                                 weightsTensor:w
+                                                    descriptor:convolution(padded)
+                                                          name:nil];
   CHECK_NEAR(c.run(z), (std::vector<float>{-1, -2, -3, -4, -4, -4, -7, -4, -4}), 0);
 }
 
@@ -75,7 +103,10 @@ TEST(convolution_gradients) {
     const long per_group = 4 / (long)g.groups;
     MPSGraphTensor *x = c.input({2, 4, 5, 5}, numbers(200));
     MPSGraphTensor *w = c.input({{2, per_group, 3, 2}, numbers((int)(2 * per_group * 6), 3)});
-    CHECK_GRADIENTS(c, [c.graph() convolution2DWithSourceTensor:x weightsTensor:w descriptor:convolution(g) name:nil]);
+    CHECK_GRADIENTS(c, [c.graph() convolution2DWithSourceTensor:x
+                                                  weightsTensor:w
+                                                     descriptor:convolution(g)
+                                                           name:nil]);
   }
 }
 
@@ -85,17 +116,33 @@ TEST(convolution_gradient_operations) {
   g.stride[0] = g.stride[1] = 2;
   g.low[0] = 1;
   MPSGraphConvolution2DOpDescriptor *d = convolution(g);
-  MPSGraphTensor *x = c.input({1, 2, 5, 4}, numbers(40)), *w = c.input({3, 2, 2, 2}, numbers(24, 5));
+  MPSGraphTensor *x = c.input({1, 2, 5, 4}, numbers(40)),
+                 *w = c.input({3, 2, 2, 2}, numbers(24, 5));
   MPSGraphTensor *dy = c.input({1, 3, 3, 2}, numbers(18, 7));
-  MPSGraphTensor *dx = [c.graph() convolution2DDataGradientWithIncomingGradientTensor:dy weightsTensor:w outputShape:[x shape]
-                                                         forwardConvolutionDescriptor:d name:nil];
-  MPSGraphTensor *dw = [c.graph() convolution2DWeightsGradientWithIncomingGradientTensor:dy sourceTensor:x outputShape:[w shape]
-                                                            forwardConvolutionDescriptor:d name:nil];
+  MPSGraphTensor *dx = [c.graph() convolution2DDataGradientWithIncomingGradientTensor:dy
+                                                                        weightsTensor:w
+                                                                          outputShape:[x shape]
+                                                         forwardConvolutionDescriptor:d
+                                                                                 name:nil];
+  MPSGraphTensor *dw = [c.graph() convolution2DWeightsGradientWithIncomingGradientTensor:dy
+                                                                            sourceTensor:x
+                                                                             outputShape:[w shape]
+                                                            forwardConvolutionDescriptor:d
+                                                                                    name:nil];
   // They are what differentiation gives, and differentiable themselves.
-  MPSGraphTensor *y = [c.graph() convolution2DWithSourceTensor:x weightsTensor:w descriptor:d name:nil];
-  MPSGraphTensor *loss = [c.graph() reductionSumWithTensor:[c.graph() multiplicationWithPrimaryTensor:y secondaryTensor:dy name:nil]
-                                                      axes:nil name:nil];
-  NSDictionary *gradients = [c.graph() gradientForPrimaryTensor:loss withTensors:@[ x, w ] name:nil];
+  MPSGraphTensor *y = [c.graph() convolution2DWithSourceTensor:x
+                                                 weightsTensor:w
+                                                    descriptor:d
+                                                          name:nil];
+  MPSGraphTensor *loss =
+      [c.graph() reductionSumWithTensor:[c.graph() multiplicationWithPrimaryTensor:y
+                                                                   secondaryTensor:dy
+                                                                              name:nil]
+                                   axes:nil
+                                   name:nil];
+  NSDictionary *gradients = [c.graph() gradientForPrimaryTensor:loss
+                                                    withTensors:@[ x, w ]
+                                                           name:nil];
   CHECK_NEAR(c.run(dx), c.run([gradients objectForKey:x]), 0);
   CHECK_NEAR(c.run(dw), c.run([gradients objectForKey:w]), 0);
   CHECK_GRADIENTS(c, dx);
@@ -104,30 +151,44 @@ TEST(convolution_gradient_operations) {
 
 TEST(convolution_layouts) {
   Case c;
-  MPSGraphTensor *x = c.input({2, 3, 4, 4}, numbers(96)), *w = c.input({2, 3, 3, 3}, numbers(54, 9));
+  MPSGraphTensor *x = c.input({2, 3, 4, 4}, numbers(96)),
+                 *w = c.input({2, 3, 3, 3}, numbers(54, 9));
   MPSGraphConvolution2DOpDescriptor *d = convolution({});
-  MPSGraphTensor *y = [c.graph() convolution2DWithSourceTensor:x weightsTensor:w descriptor:d name:nil];
+  MPSGraphTensor *y = [c.graph() convolution2DWithSourceTensor:x
+                                                 weightsTensor:w
+                                                    descriptor:d
+                                                          name:nil];
   MPSGraphConvolution2DOpDescriptor *last = [[d copy] autorelease];
   [last setDataLayout:MPSGraphTensorNamedDataLayoutNHWC];
   [last setWeightsLayout:MPSGraphTensorNamedDataLayoutHWIO];
-  MPSGraphTensor *z = [c.graph()
-      convolution2DWithSourceTensor:[c.graph() transposeTensor:x permutation:@[ @0, @2, @3, @1 ] name:nil]
-                      weightsTensor:[c.graph() transposeTensor:w permutation:@[ @2, @3, @1, @0 ] name:nil]
-                         descriptor:last name:nil];
-  CHECK_NEAR(c.run([c.graph() transposeTensor:z permutation:@[ @0, @3, @1, @2 ] name:nil]), c.run(y), 1e-6);
+  MPSGraphTensor *z =
+      [c.graph() convolution2DWithSourceTensor:[c.graph() transposeTensor:x
+                                                              permutation:@[ @0, @2, @3, @1 ]
+                                                                     name:nil]
+                                 weightsTensor:[c.graph() transposeTensor:w
+                                                              permutation:@[ @2, @3, @1, @0 ]
+                                                                     name:nil]
+                                    descriptor:last
+                                          name:nil];
+  CHECK_NEAR(c.run([c.graph() transposeTensor:z permutation:@[ @0, @3, @1, @2 ] name:nil]),
+             c.run(y), 1e-6);
 }
 
 TEST(maximum_pooling) {
   Case c;
   MPSGraphTensor *x = c.input({1, 1, 3, 3}, {1, 9, 3, -4, 5, 6, 7, 8, 2});
-  MPSGraphTensor *y = [c.graph() maxPooling2DWithSourceTensor:x descriptor:pooling(2, 2, {}) name:nil];
+  MPSGraphTensor *y = [c.graph() maxPooling2DWithSourceTensor:x
+                                                   descriptor:pooling(2, 2, {})
+                                                         name:nil];
   CHECK_NEAR(c.run(y), (std::vector<float>{9, 9, 8, 8}), 0);
   CHECK_GRADIENTS(c, y);
   Geometry g;
   g.stride[0] = g.stride[1] = 2;
   g.low[0] = g.low[1] = 1;
   g.dilation[1] = 2;
-  MPSGraphTensor *z = [c.graph() maxPooling2DWithSourceTensor:x descriptor:pooling(2, 2, g) name:nil];
+  MPSGraphTensor *z = [c.graph() maxPooling2DWithSourceTensor:x
+                                                   descriptor:pooling(2, 2, g)
+                                                         name:nil];
   CHECK_NEAR(c.run(z), (std::vector<float>{9, 8}), 0);
   CHECK_GRADIENTS(c, z);
 }
@@ -135,7 +196,10 @@ TEST(maximum_pooling) {
 TEST(maximum_pooling_gives_the_gradient_to_the_first) {
   Case c;
   MPSGraphTensor *x = c.input({1, 1, 2, 2}, {3, 3, 3, 3}), *dy = c.input({1, 1, 1, 1}, {2});
-  MPSGraphTensor *dx = [c.graph() maxPooling2DGradientWithGradientTensor:dy sourceTensor:x descriptor:pooling(2, 2, {}) name:nil];
+  MPSGraphTensor *dx = [c.graph() maxPooling2DGradientWithGradientTensor:dy
+                                                            sourceTensor:x
+                                                              descriptor:pooling(2, 2, {})
+                                                                    name:nil];
   CHECK_NEAR(c.run(dx), (std::vector<float>{2, 0, 0, 0}), 0);
 }
 
@@ -153,7 +217,10 @@ TEST(average_pooling) {
   CHECK_NEAR(c.run(z), (std::vector<float>{0.25f, 0.75f, 1, 2.5f}), 1e-6);
   CHECK_GRADIENTS(c, z);
   MPSGraphTensor *dy = c.input({1, 1, 2, 2}, {4, 8, 12, 16});
-  MPSGraphTensor *dx = [c.graph() avgPooling2DGradientWithGradientTensor:dy sourceTensor:x descriptor:d name:nil];
+  MPSGraphTensor *dx = [c.graph() avgPooling2DGradientWithGradientTensor:dy
+                                                            sourceTensor:x
+                                                              descriptor:d
+                                                                    name:nil];
   CHECK_NEAR(c.run(dx), (std::vector<float>{10, 6, 7, 4}), 1e-6);
   CHECK_GRADIENTS(c, dx);
 }
@@ -166,7 +233,8 @@ TEST(ceiling_mode_adds_a_window) {
   MPSGraphPooling2DOpDescriptor *d = pooling(1, 3, g);
   CHECK_NEAR(c.run([c.graph() maxPooling2DWithSourceTensor:x descriptor:d name:nil]), {3}, 0);
   [d setCeilMode:YES];
-  CHECK_NEAR(c.run([c.graph() maxPooling2DWithSourceTensor:x descriptor:d name:nil]), (std::vector<float>{3, 4}), 0);
+  CHECK_NEAR(c.run([c.graph() maxPooling2DWithSourceTensor:x descriptor:d name:nil]),
+             (std::vector<float>{3, 4}), 0);
 }
 
 TEST(same_padding) {
@@ -174,6 +242,9 @@ TEST(same_padding) {
   MPSGraphTensor *x = c.input({1, 1, 1, 5}, {1, 1, 1, 1, 1}), *w = c.input({1, 1, 1, 3}, {1, 1, 1});
   MPSGraphConvolution2DOpDescriptor *d = convolution({});
   [d setPaddingStyle:MPSGraphPaddingStyleTF_SAME];
-  CHECK_NEAR(c.run([c.graph() convolution2DWithSourceTensor:x weightsTensor:w descriptor:d name:nil]),
+  CHECK_NEAR(c.run([c.graph() convolution2DWithSourceTensor:x
+                                              weightsTensor:w
+                                                 descriptor:d
+                                                       name:nil]),
              (std::vector<float>{2, 3, 3, 3, 2}), 0);
 }

@@ -9,10 +9,13 @@ TEST(reductions_keep_axes) {
   CHECK([[y shape] isEqual:(@[ @1, @2, @1 ])]);
   CHECK_NEAR(c.run(y), (std::vector<float>{30, 48}), 0);
   CHECK_GRADIENTS(c, y);
-  CHECK_NEAR(c.run([c.graph() reductionSumWithTensor:x axis:-1 name:nil]), (std::vector<float>{6, 15, 24, 33}), 0);
-  CHECK_NEAR(c.run([c.graph() reductionMaximumWithTensor:x axis:1 name:nil]), (std::vector<float>{4, 5, 6, 10, 11, 12}), 0);
+  CHECK_NEAR(c.run([c.graph() reductionSumWithTensor:x axis:-1 name:nil]),
+             (std::vector<float>{6, 15, 24, 33}), 0);
+  CHECK_NEAR(c.run([c.graph() reductionMaximumWithTensor:x axis:1 name:nil]),
+             (std::vector<float>{4, 5, 6, 10, 11, 12}), 0);
   CHECK_NEAR(c.run([c.graph() reductionMinimumWithTensor:x axes:nil name:nil]), {1}, 0);
-  CHECK_NEAR(c.run([c.graph() reductionProductWithTensor:x axes:@[ @0, @1 ] name:nil]), (std::vector<float>{280, 880, 1944}), 0);
+  CHECK_NEAR(c.run([c.graph() reductionProductWithTensor:x axes:@[ @0, @1 ] name:nil]),
+             (std::vector<float>{280, 880, 1944}), 0);
 }
 
 TEST(extremum_reductions_and_gradients) {
@@ -28,7 +31,8 @@ TEST(equal_maxima_share_the_gradient) {
   MPSGraphTensor *x = c.input({4}, {2, 2, 1, 2});
   MPSGraphTensor *y = [c.graph() reductionMaximumWithTensor:x axis:0 name:nil];
   NSDictionary *gradients = [c.graph() gradientForPrimaryTensor:y withTensors:@[ x ] name:nil];
-  CHECK_NEAR(c.run([gradients objectForKey:x]), (std::vector<float>{1 / 3.0f, 1 / 3.0f, 0, 1 / 3.0f}), 1e-7);
+  CHECK_NEAR(c.run([gradients objectForKey:x]),
+             (std::vector<float>{1 / 3.0f, 1 / 3.0f, 0, 1 / 3.0f}), 1e-7);
 }
 
 TEST(not_a_number_in_reductions) {
@@ -45,8 +49,10 @@ TEST(arg_extrema) {
   MPSGraphTensor *y = [c.graph() reductionArgMaximumWithTensor:x axis:1 name:nil];
   CHECK([y dataType] == MPSDataTypeInt32);
   CHECK_NEAR(c.run(y), (std::vector<float>{1, 0}), 0);
-  CHECK_NEAR(c.run([c.graph() reductionArgMaximumWithTensor:x axis:0 name:nil]), (std::vector<float>{1, 0, 0}), 0);
-  CHECK_NEAR(c.run([c.graph() reductionArgMinimumWithTensor:x axis:1 name:nil]), (std::vector<float>{0, 2}), 0);
+  CHECK_NEAR(c.run([c.graph() reductionArgMaximumWithTensor:x axis:0 name:nil]),
+             (std::vector<float>{1, 0, 0}), 0);
+  CHECK_NEAR(c.run([c.graph() reductionArgMinimumWithTensor:x axis:1 name:nil]),
+             (std::vector<float>{0, 2}), 0);
 }
 
 TEST(long_sums_stay_accurate) {

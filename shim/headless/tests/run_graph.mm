@@ -44,14 +44,19 @@ std::vector<unsigned char> to_bytes(const Values &values) {
       case MPSDataTypeInt32: *(int32_t *)at = (int32_t)number; break;
       case MPSDataTypeInt64: *(int64_t *)at = (int64_t)number; break;
       case MPSDataTypeFloat16: *(_Float16 *)at = (_Float16)number; break;
-      case MPSDataTypeBFloat16: memcpy(at, (const unsigned char *)&number + 2, 2); break;  // exact numbers only
+      case MPSDataTypeBFloat16:
+        memcpy(at, (const unsigned char *)&number + 2, 2);
+        break;  // exact numbers only
       default: *at = (unsigned char)number;
     }
   }
   return bytes;
 }
 
-Case::Case() : device_(MTLCreateSystemDefaultDevice()), queue_([device_ newCommandQueue]), graph_([MPSGraph new]) {}
+Case::Case()
+    : device_(MTLCreateSystemDefaultDevice()),
+      queue_([device_ newCommandQueue]),
+      graph_([MPSGraph new]) {}
 
 Case::~Case() {
   [graph_ release];
@@ -60,7 +65,9 @@ Case::~Case() {
 }
 
 MPSGraphTensor *Case::input(const Values &values) {
-  MPSGraphTensor *tensor = [graph_ placeholderWithShape:shape_of(values.shape) dataType:values.dtype name:nil];
+  MPSGraphTensor *tensor = [graph_ placeholderWithShape:shape_of(values.shape)
+                                               dataType:values.dtype
+                                                   name:nil];
   inputs_.push_back(tensor);
   values_.push_back(values);
   return tensor;
@@ -80,7 +87,9 @@ static size_t count_of(MPSGraphTensor *tensor) {
   return count;
 }
 
-std::vector<float> Case::run(MPSGraphTensor *target) { return run_all([NSArray arrayWithObjects:target, nil])[0]; }
+std::vector<float> Case::run(MPSGraphTensor *target) {
+  return run_all([NSArray arrayWithObjects:target, nil])[0];
+}
 
 std::vector<std::vector<float>> Case::run_all(NSArray<MPSGraphTensor *> *targets) {
   NSMutableDictionary *feeds = [NSMutableDictionary dictionary];
@@ -89,18 +98,30 @@ std::vector<std::vector<float>> Case::run_all(NSArray<MPSGraphTensor *> *targets
   for (size_t i = 0; i < inputs_.size(); ++i) {
     MPSShape *shape = shape_of(values_[i].shape);
     const std::vector<unsigned char> bytes = to_bytes(values_[i]);
-    id<MTLBuffer> buffer = [[device_ newBufferWithBytes:bytes.data() length:bytes.size() options:MTLResourceStorageModeShared] autorelease];
+    id<MTLBuffer> buffer = [[device_ newBufferWithBytes:bytes.data()
+                                                 length:bytes.size()
+                                                options:MTLResourceStorageModeShared] autorelease];
     [buffers addObject:buffer];
-    [feeds setObject:[[[MPSGraphShapedType alloc] initWithShape:shape dataType:values_[i].dtype] autorelease] forKey:inputs_[i]];
-    [data setObject:[[[MPSGraphTensorData alloc] initWithMTLBuffer:buffer shape:shape dataType:values_[i].dtype] autorelease]
+    [feeds setObject:[[[MPSGraphShapedType alloc] initWithShape:shape
+                                                       dataType:values_[i].dtype] autorelease]
+              forKey:inputs_[i]];
+    [data setObject:[[[MPSGraphTensorData alloc] initWithMTLBuffer:buffer
+                                                             shape:shape
+                                                          dataType:values_[i].dtype] autorelease]
              forKey:inputs_[i]];
   }
   MPSGraphDevice *graph_device = [MPSGraphDevice deviceWithMTLDevice:device_];
-  MPSGraphExecutable *executable = [graph_ compileWithDevice:graph_device feeds:feeds targetTensors:targets
-                                            targetOperations:nil compilationDescriptor:nil];
+  MPSGraphExecutable *executable = [graph_ compileWithDevice:graph_device
+                                                       feeds:feeds
+                                               targetTensors:targets
+                                            targetOperations:nil
+                                       compilationDescriptor:nil];
   NSMutableArray *inputs = [NSMutableArray array];
-  for (MPSGraphTensor *feed in [executable feedTensors]) [inputs addObject:[data objectForKey:feed]];
-  NSArray<MPSGraphTensorData *> *results = [executable runWithMTLCommandQueue:queue_ inputsArray:inputs resultsArray:nil
+  for (MPSGraphTensor *feed in [executable feedTensors])
+    [inputs addObject:[data objectForKey:feed]];
+  NSArray<MPSGraphTensorData *> *results = [executable runWithMTLCommandQueue:queue_
+                                                                  inputsArray:inputs
+                                                                 resultsArray:nil
                                                           executionDescriptor:nil];
   std::vector<std::vector<float>> numbers;
   for (NSUInteger i = 0; i < [results count]; ++i) {
@@ -116,8 +137,12 @@ void Case::check_gradients(const char *file, int line, MPSGraphTensor *y, double
   std::vector<float> weights(count_of(y));
   for (size_t i = 0; i < weights.size(); ++i) weights[i] = 0.5f + 0.25f * (float)(i * 7 % 5);
   NSData *bytes = [NSData dataWithBytes:weights.data() length:weights.size() * 4];
-  MPSGraphTensor *factor = [graph_ constantWithData:bytes shape:[y shape] dataType:MPSDataTypeFloat32];
-  MPSGraphTensor *product = [graph_ multiplicationWithPrimaryTensor:y secondaryTensor:factor name:nil];
+  MPSGraphTensor *factor = [graph_ constantWithData:bytes
+                                              shape:[y shape]
+                                           dataType:MPSDataTypeFloat32];
+  MPSGraphTensor *product = [graph_ multiplicationWithPrimaryTensor:y
+                                                    secondaryTensor:factor
+                                                               name:nil];
   MPSGraphTensor *loss = [graph_ reductionSumWithTensor:product axes:nil name:nil];
   NSMutableArray<MPSGraphTensor *> *wanted = [NSMutableArray array];
   for (size_t i = 0; i < inputs_.size(); ++i) {
