@@ -114,13 +114,28 @@ impl Domain {
         strides: &Strides,
         mut f: impl FnMut(usize, usize, usize),
     ) {
-        let (mut at, mut start) = (*index, 0);
-        while start < length {
-            let run = (self.inner() - at[self.rank - 1]).min(length - start);
-            f(start, run, self.offset(&at, strides));
+        let last = self.rank - 1;
+        let (mut at, mut start, mut offset) = (*index, 0, self.offset(index, strides));
+        loop {
+            let run = (self.inner() - at[last]).min(length - start);
+            // The only call, so that it is inlined whatever its size.
+            f(start, run, offset);
             start += run;
-            if start < length {
-                self.advance(&mut at, run);
+            if start == length {
+                return;
+            }
+            offset -= at[last] * strides[last];
+            at[last] = 0;
+            let mut axis = last;
+            while axis > 0 {
+                axis -= 1;
+                at[axis] += 1;
+                offset += strides[axis];
+                if at[axis] < self.dims[axis] {
+                    break;
+                }
+                offset -= at[axis] * strides[axis];
+                at[axis] = 0;
             }
         }
     }

@@ -1,6 +1,8 @@
 //! Runs a fused program on one tile.
 
 use super::TILE;
+use onestep_engine::DType;
+
 use super::convert::{load_one, load_run, round_run, store_run};
 use super::domain::Index;
 use super::maps::{self, Operand, Target};
@@ -138,7 +140,7 @@ impl Interpreter<'_> {
                     Step::Random { stream } => {
                         let to = self.pointer(*register);
                         let out = std::slice::from_raw_parts_mut(to, at.length);
-                        fill_uniform(self.context.key, *stream, at.position as u64, out);
+                        fill_uniform::<S>(self.context.key, *stream, at.position as u64, out);
                     }
                     Step::Compute(compute) => {
                         let to = Target { out: self.pointer(*register), length: at.length };
@@ -213,6 +215,11 @@ impl Interpreter<'_> {
                 _ => *pointer,
             };
             *pointer = tile;
+            if stride == 1 && !one_run && view.strides[..domain.rank() - 1].iter().all(|&s| s == 0)
+            {
+                repeat(view.dtype, base, domain.inner(), at, tile);
+                return;
+            }
             domain.for_each_run(at.index, at.length, &view.strides, |start, length, offset| {
                 load_run(view.dtype, base.add(offset * size), stride, tile.add(start), length);
             });
@@ -234,6 +241,27 @@ impl Interpreter<'_> {
             domain.for_each_run(at.index, at.length, &view.strides, |start, length, offset| {
                 store_run(view.dtype, from.add(start), base.add(offset * size), stride, length);
             });
+        }
+    }
+}
+
+/// Fills a tile with a row that repeats: the row once, then what is there again and again.
+///
+/// # Safety
+/// There are `period` elements at `base`, and the tile has room.
+#[inline(always)]
+unsafe fn repeat(dtype: DType, base: *const u8, period: usize, at: Stretch<'_>, tile: *mut f32) {
+    let phase = at.position % period;
+    // SAFETY: the caller vouches for the row; what is copied was written before.
+    unsafe {
+        let head = (period - phase).min(at.length);
+        load_run(dtype, base.add(phase * dtype.size()), 1, tile, head);
+        load_run(dtype, base, 1, tile.add(head), phase.min(at.length - head));
+        let mut filled = period.min(at.length);
+        while filled < at.length {
+            let count = filled.min(at.length - filled);
+            std::ptr::copy_nonoverlapping(tile, tile.add(filled), count);
+            filled += count;
         }
     }
 }

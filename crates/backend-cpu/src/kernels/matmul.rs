@@ -220,7 +220,7 @@ impl Task for PackShared<'_> {
             // SAFETY: the scratch memory has a place for each panel.
             unsafe {
                 let out = scratch.add(index * width * kernel.k);
-                pack(matrix.from(first, 0), width.min(rows - first), kernel.k, width, out);
+                pack::<S>(matrix.from(first, 0), width.min(rows - first), kernel.k, width, out);
             }
         }
     }
@@ -259,7 +259,7 @@ impl Task for Multiply<'_> {
                         Shared::Left => b.from(k, first).transposed(),
                         Shared::Right => a.from(first, k),
                     };
-                    pack(matrix, count, inner, width, strip_memory);
+                    pack::<S>(matrix, count, inner, width, strip_memory);
                     self.strip::<S>(batch, (first, count), (k, inner), strip_memory);
                 }
                 k += kernel.inner;

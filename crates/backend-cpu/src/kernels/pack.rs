@@ -1,5 +1,7 @@
 //! Packing: operands of a matrix product in the order in which its inner loop reads them.
 
+use crate::simd::Simd;
+
 /// A matrix in memory with any strides, in elements.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Matrix {
@@ -32,16 +34,22 @@ const BLOCK: usize = 16;
 /// index its `width` numbers, zeros behind the last row. Packing the transpose packs columns.
 ///
 /// # Safety
-/// The matrix has the elements; `out` has room for `rows` rounded up to `width`, times `inner`.
+/// The machine has `S`. The matrix has the elements; `out` has room for `rows` rounded up to `width`, times `inner`.
 #[inline(always)]
-pub(super) unsafe fn pack(from: Matrix, rows: usize, inner: usize, width: usize, out: *mut f32) {
+pub(super) unsafe fn pack<S: Simd>(
+    from: Matrix,
+    rows: usize,
+    inner: usize,
+    width: usize,
+    out: *mut f32,
+) {
     let mut panel = out;
     let mut first = 0;
     while first < rows {
         let count = width.min(rows - first);
         // SAFETY: the caller vouches for the memory.
         unsafe {
-            pack_panel(from.from(first, 0), count, inner, width, panel);
+            pack_panel::<S>(from.from(first, 0), count, inner, width, panel);
             panel = panel.add(width * inner);
         }
         first += width;
@@ -49,14 +57,18 @@ pub(super) unsafe fn pack(from: Matrix, rows: usize, inner: usize, width: usize,
 }
 
 #[inline(always)]
-unsafe fn pack_panel(from: Matrix, count: usize, inner: usize, width: usize, out: *mut f32) {
+unsafe fn pack_panel<S: Simd>(
+    from: Matrix,
+    count: usize,
+    inner: usize,
+    width: usize,
+    out: *mut f32,
+) {
     // SAFETY: the caller vouches for the memory.
     unsafe {
         if from.row == 1 {
             for k in 0..inner {
-                let to = out.add(k * width);
-                std::ptr::copy_nonoverlapping(from.data.add(k * from.column), to, count);
-                std::ptr::write_bytes(to.add(count), 0, width - count);
+                copy_row::<S>(from.data.add(k * from.column), count, width, out.add(k * width));
             }
             return;
         }
@@ -74,6 +86,23 @@ unsafe fn pack_panel(from: Matrix, count: usize, inner: usize, width: usize, out
                 }
             }
             k += steps;
+        }
+    }
+}
+
+/// Copies `count` numbers that lie side by side, and zeros up to `width`.
+#[inline(always)]
+unsafe fn copy_row<S: Simd>(from: *const f32, count: usize, width: usize, to: *mut f32) {
+    let mut i = 0;
+    // SAFETY: the caller vouches for the memory.
+    unsafe {
+        while i + S::LANES <= count {
+            S::store(to.add(i), S::load(from.add(i)));
+            i += S::LANES;
+        }
+        while i < width {
+            *to.add(i) = if i < count { *from.add(i) } else { 0.0 };
+            i += 1;
         }
     }
 }

@@ -216,6 +216,8 @@ pub(crate) unsafe trait Simd: Copy + Send + Sync + 'static {
     unsafe fn shift_left<const BY: u32>(a: Self::V) -> Self::V;
     /// Keeps the sign.
     unsafe fn shift_right<const BY: u32>(a: Self::V) -> Self::V;
+    /// The high and the low halves of the 64-bit products of unsigned lanes with `b`.
+    unsafe fn wide_product(a: Self::V, b: u32) -> (Self::V, Self::V);
     /// Integers to floats.
     unsafe fn int_to_float(a: Self::V) -> Self::V;
     unsafe fn eq(a: Self::V, b: Self::V) -> Self::M;

@@ -55,8 +55,8 @@ unsafe impl Simd for Neon {
         // SAFETY: the caller vouches for these lanes' elements.
         unsafe {
             Self::store(lanes.as_mut_ptr(), v);
-            for lane in from..end {
-                to.wrapping_add(lane).write(lanes[lane]);
+            for (lane, x) in lanes.iter().enumerate().take(end).skip(from) {
+                to.wrapping_add(lane).write(*x);
             }
         }
     }
@@ -124,6 +124,15 @@ unsafe impl Simd for Neon {
     unsafe fn shift_right<const BY: u32>(a: float32x4_t) -> float32x4_t {
         unsafe {
             vreinterpretq_f32_s32(vshlq_s32(vreinterpretq_s32_f32(a), vdupq_n_s32(-(BY as i32))))
+        }
+    }
+    #[inline(always)]
+    unsafe fn wide_product(a: float32x4_t, b: u32) -> (float32x4_t, float32x4_t) {
+        unsafe {
+            let (a, b) = (bits(a), vdupq_n_u32(b));
+            let low = vreinterpretq_u32_u64(vmull_u32(vget_low_u32(a), vget_low_u32(b)));
+            let high = vreinterpretq_u32_u64(vmull_high_u32(a, b));
+            (floats(vuzp2q_u32(low, high)), floats(vuzp1q_u32(low, high)))
         }
     }
     #[inline(always)]

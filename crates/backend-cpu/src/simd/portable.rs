@@ -50,8 +50,8 @@ unsafe impl Simd for Portable {
         // SAFETY: the caller vouches for these lanes' elements.
         unsafe {
             Self::store(lanes.as_mut_ptr(), v);
-            for lane in from..end {
-                to.wrapping_add(lane).write(lanes[lane]);
+            for (lane, x) in lanes.iter().enumerate().take(end).skip(from) {
+                to.wrapping_add(lane).write(*x);
             }
         }
     }
@@ -118,6 +118,14 @@ unsafe impl Simd for Portable {
     #[inline(always)]
     unsafe fn shift_right<const BY: u32>(a: [f32; 4]) -> [f32; 4] {
         a.map(|a| f32::from_bits((a.to_bits() as i32 >> BY) as u32))
+    }
+    #[inline(always)]
+    unsafe fn wide_product(a: [f32; 4], b: u32) -> ([f32; 4], [f32; 4]) {
+        let product = a.map(|a| u64::from(a.to_bits()) * u64::from(b));
+        (
+            product.map(|p| f32::from_bits((p >> 32) as u32)),
+            product.map(|p| f32::from_bits(p as u32)),
+        )
     }
     #[inline(always)]
     unsafe fn int_to_float(a: [f32; 4]) -> [f32; 4] {

@@ -135,6 +135,17 @@ unsafe impl Simd for V3 {
         }
     }
     #[inline(always)]
+    unsafe fn wide_product(a: __m256, b: u32) -> (__m256, __m256) {
+        unsafe {
+            let (a, b) = (_mm256_castps_si256(a), _mm256_set1_epi64x(i64::from(b)));
+            let even = _mm256_mul_epu32(a, b);
+            let odd = _mm256_mul_epu32(_mm256_srli_epi64::<32>(a), b);
+            let high = _mm256_blend_epi32::<0xaa>(_mm256_srli_epi64::<32>(even), odd);
+            let low = _mm256_blend_epi32::<0xaa>(even, _mm256_slli_epi64::<32>(odd));
+            (_mm256_castsi256_ps(high), _mm256_castsi256_ps(low))
+        }
+    }
+    #[inline(always)]
     unsafe fn int_to_float(a: __m256) -> __m256 {
         unsafe { _mm256_cvtepi32_ps(_mm256_castps_si256(a)) }
     }

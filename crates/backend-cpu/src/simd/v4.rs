@@ -122,6 +122,17 @@ unsafe impl Simd for V4 {
         unsafe { _mm512_castsi512_ps(_mm512_srai_epi32::<BY>(_mm512_castps_si512(a))) }
     }
     #[inline(always)]
+    unsafe fn wide_product(a: __m512, b: u32) -> (__m512, __m512) {
+        unsafe {
+            let (a, b) = (_mm512_castps_si512(a), _mm512_set1_epi64(i64::from(b)));
+            let even = _mm512_mul_epu32(a, b);
+            let odd = _mm512_mul_epu32(_mm512_srli_epi64::<32>(a), b);
+            let high = _mm512_mask_mov_epi32(_mm512_srli_epi64::<32>(even), 0xaaaa, odd);
+            let low = _mm512_mask_mov_epi32(even, 0xaaaa, _mm512_slli_epi64::<32>(odd));
+            (_mm512_castsi512_ps(high), _mm512_castsi512_ps(low))
+        }
+    }
+    #[inline(always)]
     unsafe fn int_to_float(a: __m512) -> __m512 {
         unsafe { _mm512_cvtepi32_ps(_mm512_castps_si512(a)) }
     }

@@ -10,17 +10,17 @@ use onestep_engine::reference::{Array, Context, evaluate};
 use onestep_engine::*;
 use onestep_memory::Tensor;
 
-pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+pub(crate) type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// Reproducible numbers in `[-1, 1)`.
-pub fn numbers(seed: u64, count: usize) -> Vec<f32> {
+pub(crate) fn numbers(seed: u64, count: usize) -> Vec<f32> {
     (0..count as u64).map(|i| philox::uniform(seed, 0, 0, i) * 2.0 - 1.0).collect()
 }
 
 /// A training program with its state.
-pub struct Model {
-    pub program: Program,
-    pub layout: StateLayout,
+pub(crate) struct Model {
+    pub(crate) program: Program,
+    pub(crate) layout: StateLayout,
 }
 
 /// Gradient descent with momentum, and the gradient's norm as a report.
@@ -64,7 +64,7 @@ fn batch_norm(g: &mut Graph, x: Value, updates: &mut Vec<Named>) -> Result<Value
 }
 
 /// The network for pictures `[batch, 3, size, size]` of five classes.
-pub fn network(batch: usize, size: usize, mode: Mode) -> Result<Model> {
+pub(crate) fn network(batch: usize, size: usize, mode: Mode) -> Result<Model> {
     let mut g = Graph::new();
     let mut updates = Vec::new();
     let x = g.input("input", &[batch, 3, size, size], DType::F32)?;
@@ -139,16 +139,16 @@ fn finish(mut g: Graph, y: Value, labels: Value, updates: Vec<Named>, mode: Mode
 }
 
 /// A model on an executor, with one batch.
-pub struct Bench {
-    pub executor: CpuExecutor,
-    pub state: StateTable,
-    pub step: Box<dyn Step>,
-    pub feeds: Vec<Tensor>,
-    pub scalars: Scalars,
+pub(crate) struct Bench {
+    pub(crate) executor: CpuExecutor,
+    pub(crate) state: StateTable,
+    pub(crate) step: Box<dyn Step>,
+    pub(crate) feeds: Vec<Tensor>,
+    pub(crate) scalars: Scalars,
 }
 
 impl Bench {
-    pub fn new(model: &Model, options: CpuOptions) -> Result<Bench> {
+    pub(crate) fn new(model: &Model, options: CpuOptions) -> Result<Bench> {
         let mut executor = CpuExecutor::new(options)?;
         let state = StateTable::new(model.layout.clone(), executor.memory())?;
         for (i, entry) in model.layout.entries().iter().enumerate() {
@@ -178,14 +178,14 @@ impl Bench {
     }
 
     /// Runs one step and gives its scalars.
-    pub fn submit(&mut self) -> Result<Reports> {
+    pub(crate) fn submit(&mut self) -> Result<Reports> {
         let ticket = self.step.submit(Feeds::new(&self.feeds), &self.scalars)?;
         self.scalars.step += 1;
         Ok(ticket.wait()?)
     }
 
     /// All bits of the state.
-    pub fn bits(&self) -> Result<Vec<u32>> {
+    pub(crate) fn bits(&self) -> Result<Vec<u32>> {
         let mut bits = Vec::new();
         for tensor in self.state.tensors() {
             bits.extend(tensor.read::<f32>()?.iter().map(|x| x.to_bits()));
@@ -194,15 +194,18 @@ impl Bench {
     }
 }
 
+/// Values by name.
+pub(crate) type Values = Vec<(String, Vec<f64>)>;
+
 /// The same steps in f64.
-pub struct Reference {
+pub(crate) struct Reference {
     step: StepGraph,
     leaves: HashMap<String, Array>,
     context: Context,
 }
 
 impl Reference {
-    pub fn new(model: &Model, bench: &Bench) -> Result<Reference> {
+    pub(crate) fn new(model: &Model, bench: &Bench) -> Result<Reference> {
         let step = StepGraph::new(&model.program, &model.layout)?;
         let mut leaves = HashMap::new();
         for (buffer, tensor) in model.layout.buffers().iter().zip(bench.state.tensors()) {
@@ -232,12 +235,12 @@ impl Reference {
     }
 
     /// One step: its reports, its outputs, and its new state by name.
-    pub fn submit(&mut self) -> Result<[Vec<(String, Vec<f64>)>; 3]> {
+    pub(crate) fn submit(&mut self) -> Result<[Values; 3]> {
         let step = &self.step;
         let lists = [&step.reports, &step.outputs, &step.writes];
         let targets: Vec<Value> = lists.iter().flat_map(|l| l.iter().map(|n| n.value)).collect();
         let mut values = evaluate(&step.graph, &self.leaves, &self.context, &targets)?.into_iter();
-        let named = lists.map(|list| -> Vec<(String, Vec<f64>)> {
+        let named = lists.map(|list| -> Values {
             list.iter().zip(&mut values).map(|(n, array)| (n.name.clone(), array.data)).collect()
         });
         for (name, data) in &named[2] {

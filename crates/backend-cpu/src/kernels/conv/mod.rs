@@ -37,7 +37,11 @@ struct Problem {
 impl Problem {
     fn new(window: &ConvWindow, x: &Shape, w: &Shape, y: &Shape) -> Result<Problem, EngineError> {
         let fits = x.rank() == 4 && w.rank() == 4 && y.rank() == 4 && window.groups > 0;
-        if !fits || x[1] != w[1] * window.groups || y[1] != w[0] || w[0] % window.groups != 0 {
+        if !fits
+            || x[1] != w[1] * window.groups
+            || y[1] != w[0]
+            || !w[0].is_multiple_of(window.groups)
+        {
             return Err(broken(format!("a convolution of {x} with {w} to {y}")));
         }
         Ok(Problem {

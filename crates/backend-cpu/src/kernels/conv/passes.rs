@@ -26,7 +26,7 @@ impl Passes {
         threads: usize,
         lanes: usize,
     ) -> Units {
-        let planes = channels * self.layout.phases[0] * self.layout.phases[1];
+        let planes = channels * self.layout.used.len();
         let sizes = (self.spread, self.layout.columns, planes);
         let units = Units::new(batch, self.grid, sizes, threads);
         self.layout.images = units.images;
@@ -70,9 +70,10 @@ pub(super) fn forward(
         [1, 1] => window.pad_low[axis].min(window.pad_high[axis]).min(shift(axis)),
         _ => 0,
     };
-    let layout = PlaneLayout {
+    let mut layout = PlaneLayout {
         source: input,
         phases: window.stride,
+        used: Vec::new(),
         pad: window.pad_low.map(|p| p as isize),
         rows: 0,
         columns: output[1] + shift(1) - shared(1),
@@ -85,6 +86,9 @@ pub(super) fn forward(
         pass.offsets.push([qy * window.dilation[0], qx * window.dilation[1]]);
         pass.elements.push(element);
     }
+    layout.used = pass.offsets.iter().map(|&offset| layout.phase(offset)).collect();
+    layout.used.sort_unstable();
+    layout.used.dedup();
     Passes { layout, passes: vec![pass], grid: output, spread: shift(0), shared: shared(0) }
 }
 
@@ -153,6 +157,7 @@ pub(super) fn input_gradient(
     let layout = PlaneLayout {
         source: output,
         phases: [1, 1],
+        used: vec![0],
         pad: [pads[0].0, pads[1].0],
         rows: 0,
         columns: size(1) - shared(1),

@@ -12,6 +12,8 @@ pub(super) struct PlaneLayout {
     /// The picture's height and width.
     pub(super) source: [usize; 2],
     pub(super) phases: [usize; 2],
+    /// The phases that windows use, counted row by row.
+    pub(super) used: Vec<usize>,
     pub(super) pad: [isize; 2],
     /// Rows and columns of a plane for each picture.
     pub(super) rows: usize,
@@ -52,7 +54,7 @@ impl PlaneLayout {
 
     /// Elements of all planes of a channel.
     pub(super) fn channel(&self) -> usize {
-        self.phases[0] * self.phases[1] * self.plane()
+        self.used.len() * self.plane()
     }
 
     /// Zeros behind the last plane: windows and whole vectors reach into them.
@@ -65,12 +67,18 @@ impl PlaneLayout {
         channels * self.channel() + self.slack()
     }
 
+    /// The phase of a window element.
+    pub(super) fn phase(&self, offset: [usize; 2]) -> usize {
+        offset[0] % self.phases[0] * self.phases[1] + offset[1] % self.phases[1]
+    }
+
     /// Where the window element at `offset` of the padded picture lies, relative to the window's
     /// first.
     pub(super) fn tap(&self, offset: [usize; 2]) -> usize {
         let [sy, sx] = self.phases;
-        let phase = offset[0] % sy * sx + offset[1] % sx;
-        phase * self.plane() + offset[0] / sy * self.columns + offset[1] / sx
+        let phase = self.phase(offset);
+        let slot = self.used.iter().position(|&used| used == phase).unwrap_or(0);
+        slot * self.plane() + offset[0] / sy * self.columns + offset[1] / sx
     }
 
     /// Lays out pictures.
@@ -94,7 +102,7 @@ impl PlaneLayout {
         unsafe {
             for channel in 0..pictures.channels {
                 let source = pictures.data.add(channel * size);
-                for phase in 0..self.phases[0] * self.phases[1] {
+                for &phase in &self.used {
                     let phase = [phase / self.phases[1], phase % self.phases[1]];
                     for image in 0..self.images {
                         let source = source.wrapping_add(image * pictures.image);
@@ -140,24 +148,26 @@ impl PlaneLayout {
                 }
                 let source = source.offset(row * width);
                 zero(out, from as usize);
-                if stride == 1 {
-                    copy(source.offset(from + shift), out.offset(from), (to - from) as usize);
-                } else {
-                    for column in from..to {
-                        *out.offset(column) = *source.offset(column * stride + shift);
-                    }
-                }
+                let first = source.offset(from * stride + shift);
+                copy(first, stride as usize, out.offset(from), (to - from) as usize);
                 zero(out.offset(to), self.columns - to as usize);
             }
         }
     }
 }
 
-/// Rows are often shorter than a call of `memcpy` is worth.
+/// Copies elements that lie `stride` apart.
 #[inline(always)]
-unsafe fn copy(from: *const f32, to: *mut f32, count: usize) {
+unsafe fn copy(from: *const f32, stride: usize, to: *mut f32, count: usize) {
     // SAFETY: the caller vouches for the elements.
-    unsafe { std::ptr::copy_nonoverlapping(from, to, count) }
+    unsafe {
+        match stride {
+            1 => std::ptr::copy_nonoverlapping(from, to, count),
+            // By itself, as compilers know how to take every second element of a vector.
+            2 => (0..count).for_each(|i| *to.add(i) = *from.add(2 * i)),
+            _ => (0..count).for_each(|i| *to.add(i) = *from.add(i * stride)),
+        }
+    }
 }
 
 #[inline(always)]

@@ -58,8 +58,13 @@ impl WeightGradKernel {
         let tasks = tasks_for(cost, threads);
         let units = passes.cut(problem.batch, channels + rows, tasks, level.tile().lanes);
         let layout = passes.layout;
-        let dy_layout =
-            PlaneLayout { source: problem.output, phases: [1, 1], pad: [0, 0], ..layout.clone() };
+        let dy_layout = PlaneLayout {
+            source: problem.output,
+            phases: [1, 1],
+            used: vec![0],
+            pad: [0, 0],
+            ..layout.clone()
+        };
         let chunks = tasks.min(units.count() * problem.groups).max(1);
         let parts = tasks.div_ceil(chunks).min(rows.max(1)).max(1);
         let mut kernel = WeightGradKernel {
