@@ -7,10 +7,10 @@ use std::path::Path;
 
 use onestep_layers::ModelBuilder;
 use onestep_trainer::{
-    Checkpoints, EarlyStoppingConfig, Trainer, TrainerBuilder, TrainerConfig, TrainerError,
-    checkpoint,
+    Callback, Checkpoints, EarlyStoppingConfig, Trainer, TrainerBuilder, TrainerConfig,
+    TrainerError, checkpoint,
 };
-use support::{StopAt, executor, halves, small_config, stateful_model, trainer};
+use support::{StopAt, cpu, executor, halves, small_config, stateful_model, trainer};
 
 /// Dropout, batch normalisation, shuffling, augmentation, momentum, clipping: all that has a past.
 fn config(schedule: &str) -> TrainerConfig {
@@ -32,36 +32,53 @@ fn state_of(trainer: &mut Trainer, folder: &Path) -> Vec<u8> {
     fs::read(folder.join(checkpoint::STATE)).unwrap()
 }
 
+type MakeExecutor = fn() -> Box<dyn onestep_engine::Executor>;
+
+/// Trains with and without an interruption, and compares every bit.
+fn resume(make: MakeExecutor, schedule: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let trainer = || {
+        let builder = Trainer::builder(stateful_model()).config(config(schedule));
+        builder.executor(make()).build().unwrap()
+    };
+    let fit = |trainer: &mut Trainer, callbacks: &mut [&mut dyn Callback]| {
+        trainer.fit(halves(36), Some(halves(20)), callbacks).unwrap()
+    };
+    let mut whole = trainer();
+    let whole_history = fit(&mut whole, &mut []);
+
+    // 36 samples are five batches of 8: step 8 lies in the second epoch.
+    let mut killed = trainer();
+    let mut checkpoints = Checkpoints::new(path("last")).every_steps(4);
+    fit(&mut killed, &mut [&mut checkpoints, &mut StopAt(9)]);
+    drop(killed);
+
+    let loaded = TrainerBuilder::load(path("last")).unwrap();
+    let mut resumed = loaded.executor(make()).build().unwrap();
+    assert_eq!((resumed.progress().epoch, resumed.progress().batch), (1, 3));
+    assert_eq!(resumed.progress().step, 8);
+    let history = fit(&mut resumed, &mut []);
+    assert_eq!(history.steps, 7);
+    assert!(
+        state_of(&mut resumed, &path("a")) == state_of(&mut whole, &path("b")),
+        "{schedule}: the states differ"
+    );
+    for (one, other) in history.epochs.iter().zip(&whole_history.epochs) {
+        assert_eq!((one.train, one.validation), (other.train, other.validation), "{schedule}");
+        assert_eq!(one.learning_rate, other.learning_rate, "{schedule}");
+    }
+    let memory =
+        |trainer: &Trainer| trainer.recall::<serde_json::Value>("early_stopping").unwrap().unwrap();
+    assert_eq!(memory(&resumed), memory(&whole), "{schedule}");
+}
+
 #[test]
 fn resuming_in_the_middle_of_an_epoch_is_exact() {
-    let folder = tempfile::tempdir().unwrap();
-    let (last, a, b) =
-        (folder.path().join("last"), folder.path().join("a"), folder.path().join("b"));
-    for schedule in ["constant", "one-cycle", "cosine", "reduce-on-plateau:0.5:0"] {
-        let mut whole = trainer(stateful_model(), config(schedule));
-        let whole_history = whole.fit(halves(36), Some(halves(20)), &mut []).unwrap();
-
-        // 36 samples are five batches of 8: step 8 lies in the second epoch.
-        let mut killed = trainer(stateful_model(), config(schedule));
-        let mut checkpoints = Checkpoints::new(&last).every_steps(4);
-        killed.fit(halves(36), Some(halves(20)), &mut [&mut checkpoints, &mut StopAt(9)]).unwrap();
-        drop(killed);
-
-        let mut resumed =
-            TrainerBuilder::load(&last).unwrap().executor(executor()).build().unwrap();
-        assert_eq!((resumed.progress().epoch, resumed.progress().batch), (1, 3));
-        assert_eq!(resumed.progress().step, 8);
-        let history = resumed.fit(halves(36), Some(halves(20)), &mut []).unwrap();
-        assert_eq!(history.steps, 7);
-        assert!(state_of(&mut resumed, &a) == state_of(&mut whole, &b), "{schedule}");
-        for (one, other) in history.epochs.iter().zip(&whole_history.epochs) {
-            assert_eq!((one.train, one.validation), (other.train, other.validation), "{schedule}");
-            assert_eq!(one.learning_rate, other.learning_rate, "{schedule}");
+    for make in [executor, cpu] {
+        for schedule in ["constant", "one-cycle", "cosine", "reduce-on-plateau:0.5:0"] {
+            resume(make, schedule);
         }
-        let memory = |trainer: &Trainer| {
-            trainer.recall::<serde_json::Value>("early_stopping").unwrap().unwrap()
-        };
-        assert_eq!(memory(&resumed), memory(&whole), "{schedule}");
     }
 }
 

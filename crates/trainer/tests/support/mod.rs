@@ -73,7 +73,13 @@ pub(crate) fn executor() -> Box<dyn onestep_engine::Executor> {
     reference_executor::Reference::boxed(std::time::Duration::ZERO)
 }
 
-/// A trainer on that executor.
+/// The CPU's executor on two threads, whatever `auto` would choose.
+pub(crate) fn cpu() -> Box<dyn onestep_engine::Executor> {
+    let options = onestep_trainer::ExecutorOptions { threads: 2, memory_budget: None };
+    onestep_trainer::executor("cpu", &options).unwrap()
+}
+
+/// A trainer on [`executor`].
 pub(crate) fn trainer(
     model: impl Into<onestep_trainer::ModelSource>,
     config: TrainerConfig,
