@@ -30,6 +30,10 @@ class Bindings {
 
   // A place of one buffer for all steps.
   void bind(Place place, id<MTLBuffer> buffer);
+  // A place in an array of Metal's own layout, in which kernels beside the graph read and write.
+  void bind_array(Place place, MPSNDArray *array) { arrays_[place] = Ref<MPSNDArray *>(array); }
+  // The array of a place; nil for a place in a buffer.
+  MPSNDArray *array_at(Place place) const;
   // A place that the program allocates, as private memory.
   Status allocate(Place place, uint64_t bytes);
   // A place that the program allocates once for each step in flight, as shared memory.
@@ -49,6 +53,7 @@ class Bindings {
   onestep_device *device_;
   uint32_t in_flight_;
   std::map<Place, std::vector<Ref<id<MTLBuffer>>>> buffers_;
+  std::map<Place, Ref<MPSNDArray *>> arrays_;
   uint64_t bytes_ = 0;
 };
 

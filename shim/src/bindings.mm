@@ -50,6 +50,11 @@ id<MTLBuffer> Bindings::at(Place place, uint32_t in_flight) const {
   return buffers[std::min<size_t>(in_flight, buffers.size() - 1)].get();
 }
 
+MPSNDArray *Bindings::array_at(Place place) const {
+  auto found = arrays_.find(place);
+  return found == arrays_.end() ? nil : found->second.get();
+}
+
 uint32_t Bindings::variants(Place place) const {
   auto found = buffers_.find(place);
   return found == buffers_.end() ? 0 : static_cast<uint32_t>(found->second.size());

@@ -98,6 +98,10 @@ MPSGraphTensorData *tensor_data(id<MTLBuffer> buffer, const Dims &dims, onestep_
 void Executable::link_operands(std::vector<Operand> *operands, const Bindings &bindings) {
   for (Operand &operand : *operands) {
     operand.bound.clear();
+    if (MPSNDArray *array = bindings.array_at(operand.place)) {
+      operand.bound.push_back(Ref<MPSGraphTensorData *>::adopt(
+          [[MPSGraphTensorData alloc] initWithMPSNDArray:array]));
+    }
     for (uint32_t i = 0; i < bindings.variants(operand.place); i++) {
       operand.bound.emplace_back(
           tensor_data(bindings.at(operand.place, i), operand.dims, operand.dtype));

@@ -16,9 +16,10 @@ struct ConvolutionShape {
 // [n, c, h, w] as [n, h, w, c].
 Dims channels_last(const Dims &dims);
 
-// Whether MPSCNNConvolution offers a convolution: it wants the channels of each of several groups in
-// multiples of 4.
-bool offers_hybrid(const ConvolutionShape &shape);
+// The shape of a CONV node.
+ConvolutionShape convolution_shape(const Graph &graph, const Node &node);
+// Which nodes of a graph are convolutions that MPSCNNConvolution can take over.
+std::vector<bool> hybrid_nodes(const Graph &graph);
 
 // The kernels and images of one convolution, shared by its forward and its backward stage.
 class HybridConvolution : public Counted {

@@ -1,7 +1,7 @@
 // The nodes of a graph as tensors of one compiled graph.
 #pragma once
 
-#include <map>
+#include <functional>
 
 #include "executable.h"
 
@@ -24,8 +24,13 @@ class NodeEmitter {
   NodeEmitter(ExecutableBuilder &builder, const Graph &graph, const LeafContext &leaves)
       : builder_(builder), graph_(graph), leaves_(leaves), tensors_(graph.nodes.size(), nil) {}
 
-  // Lets a value come from elsewhere, together with all that it depends on.
-  void substitute(uint32_t node, MPSGraphTensor *tensor) { tensors_[node] = tensor; }
+  // Lets some values come from elsewhere, together with all that they depend on: those for which
+  // `is_outside` holds are made by `make`, when they are needed.
+  void set_outside(std::function<bool(uint32_t)> is_outside,
+                   std::function<MPSGraphTensor *(uint32_t)> make) {
+    is_outside_ = std::move(is_outside);
+    make_outside_ = std::move(make);
+  }
   // Makes the tensors of some nodes and of what they need, in the order of the graph.
   Status emit(const std::vector<uint32_t> &nodes);
   // The tensor of a node that was emitted.
@@ -42,6 +47,8 @@ class NodeEmitter {
   ExecutableBuilder &builder_;
   const Graph &graph_;
   const LeafContext &leaves_;
+  std::function<bool(uint32_t)> is_outside_ = [](uint32_t) { return false; };
+  std::function<MPSGraphTensor *(uint32_t)> make_outside_;
   Tensors tensors_;
 };
 

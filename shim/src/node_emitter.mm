@@ -23,7 +23,7 @@ std::vector<bool> NodeEmitter::missing(const std::vector<uint32_t> &nodes) const
   for (uint32_t node : nodes) wanted[node] = true;
   for (size_t i = wanted.size(); i-- > 0;) {
     if (tensors_[i]) wanted[i] = false;
-    if (!wanted[i]) continue;
+    if (!wanted[i] || is_outside_(static_cast<uint32_t>(i))) continue;
     for (uint32_t input : graph_.nodes[i].inputs) wanted[input] = true;
   }
   return wanted;
@@ -38,6 +38,7 @@ Status NodeEmitter::emit(const std::vector<uint32_t> &nodes) {
 }
 
 Status NodeEmitter::emit_one(uint32_t index) {
+  if (is_outside_(index)) return conform(index, make_outside_(index));
   const Node &node = graph_.nodes[index];
   Tensors inputs;
   for (uint32_t input : node.inputs) inputs.push_back(tensors_[input]);

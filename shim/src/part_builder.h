@@ -29,6 +29,16 @@ struct SharedGradient {
 void write_flat_gradients(ExecutableBuilder &builder, const ProgramDescription &program,
                           const std::vector<SharedGradient> &gradients);
 
+// A picture with its channels last as one with its channels first, and the other way round.
+MPSGraphTensor *with_channels_first(MPSGraph *g, MPSGraphTensor *x);
+MPSGraphTensor *with_channels_last(MPSGraph *g, MPSGraphTensor *x);
+// A value that an earlier part left: by a graph as it is, by a convolution with its channels last.
+MPSGraphTensor *boundary_value(ExecutableBuilder &builder, const Graph &graph, const Parts &parts,
+                               uint32_t value);
+// The gradient of a value, from all parts that take it; nil if there are none.
+MPSGraphTensor *boundary_gradient(ExecutableBuilder &builder, const Graph &graph,
+                                  const Parts &parts, uint32_t value);
+
 class PartBuilder {
  public:
   PartBuilder(const ProgramDescription &program, const Parts &parts, uint32_t part,
@@ -39,6 +49,9 @@ class PartBuilder {
   // Computes the gradients of what the part takes and of its parameters. Those of what it takes are
   // written; those of parameters are left in `gradients`.
   Status backward(std::vector<SharedGradient> *gradients);
+  // Writes outputs and new states of the part: all that is asked of a convolution outside of the
+  // graph.
+  Status write_targets();
   ExecutableBuilder &builder() { return builder_; }
   // Whether a gradient passes through the part at all.
   bool has_backward() const;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "hybrid_convolution.h"
+
 namespace onestep {
 
 ParameterShare share_of(const Node &node) {
@@ -21,9 +23,7 @@ MPSGraphTensor *zeros(MPSGraph *g, const Dims &dims) {
 // A share as a vector in the parameter's own order.
 MPSGraphTensor *as_vector(MPSGraph *g, const SharedGradient &gradient) {
   MPSGraphTensor *tensor = gradient.tensor;
-  if (gradient.share.channels_last) {
-    tensor = [g transposeTensor:tensor permutation:numbers({0, 3, 1, 2}) name:nil];
-  }
+  if (gradient.share.channels_last) tensor = with_channels_first(g, tensor);
   return reshaped(g, tensor, {gradient.share.count});
 }
 
@@ -61,19 +61,54 @@ void write_flat_gradients(ExecutableBuilder &builder, const ProgramDescription &
   }
 }
 
+MPSGraphTensor *with_channels_first(MPSGraph *g, MPSGraphTensor *x) {
+  return [g transposeTensor:x permutation:numbers({0, 3, 1, 2}) name:nil];
+}
+
+MPSGraphTensor *with_channels_last(MPSGraph *g, MPSGraphTensor *x) {
+  return [g transposeTensor:x permutation:numbers({0, 2, 3, 1}) name:nil];
+}
+
+MPSGraphTensor *boundary_value(ExecutableBuilder &builder, const Graph &graph, const Parts &parts,
+                               uint32_t value) {
+  const Node &node = graph.nodes[value];
+  if (!parts.list[parts.part_of[value]].hybrid) {
+    return builder.input({Source::Boundary, value}, node.dims, node.dtype);
+  }
+  Dims dims = channels_last(node.dims);
+  return with_channels_first(builder.graph(),
+                             builder.input({Source::HybridOutput, value}, dims, node.dtype));
+}
+
+MPSGraphTensor *boundary_gradient(ExecutableBuilder &builder, const Graph &graph,
+                                  const Parts &parts, uint32_t value) {
+  MPSGraph *g = builder.graph();
+  const Dims &dims = graph.nodes[value].dims;
+  MPSGraphTensor *sum = nil;
+  for (uint32_t taker : gradient_takers_of(graph, parts, value)) {
+    const Part &part = parts.list[taker];
+    Place place = part.hybrid ? Place{Source::HybridInputGradient, part.nodes[0]}
+                              : Place{Source::BoundaryGradient, value, taker};
+    Dims stored = part.hybrid ? channels_last(dims) : dims;
+    MPSGraphTensor *share = builder.input(place, stored, ONESTEP_F32);
+    sum = add(g, sum, part.hybrid ? with_channels_first(g, share) : share);
+  }
+  return sum;
+}
+
 PartBuilder::PartBuilder(const ProgramDescription &program, const Parts &parts, uint32_t part,
                          const LeafContext &leaves)
     : program_(program), parts_(parts), part_(part), emitter_(builder_, program.forward, leaves) {
-  std::vector<uint32_t> taken = taken_by(program.forward, parts, part);
-  if (part == parts.last()) {
-    for (uint32_t report : program.reports) {
-      if (parts.part_of[report] != kNoPart && parts.part_of[report] != part) taken.push_back(report);
-    }
-  }
-  for (uint32_t value : taken) {
-    const Node &node = program.forward.nodes[value];
-    emitter_.substitute(value, builder_.input({Source::Boundary, value}, node.dims, node.dtype));
-  }
+  // All of a convolution outside of the graph is outside, its own value included.
+  bool hybrid = parts.list[part].hybrid;
+  emitter_.set_outside(
+      [this, hybrid](uint32_t value) {
+        uint32_t from = parts_.part_of[value];
+        return from != kNoPart && (hybrid || from != part_);
+      },
+      [this](uint32_t value) {
+        return boundary_value(builder_, program_.forward, parts_, value);
+      });
 }
 
 // Leaves that are asked for are given by the last part.
@@ -105,6 +140,11 @@ Status PartBuilder::forward() {
     if (takers_of(program_, parts_, index).empty()) continue;
     ONESTEP_TRY(write_value({Source::Boundary, index}, index));
   }
+  ONESTEP_TRY(write_targets());
+  return part_ == parts_.last() ? write_reports() : ok();
+}
+
+Status PartBuilder::write_targets() {
   for (uint32_t i = 0; i < program_.outputs.size(); i++) {
     uint32_t value = program_.outputs[i].value;
     if (is_home_of(value)) ONESTEP_TRY(write_value({Source::Output, i}, value));
@@ -114,7 +154,7 @@ Status PartBuilder::forward() {
     if (value == ONESTEP_NO_VALUE || !is_home_of(value)) continue;
     ONESTEP_TRY(write_value({Source::NewState, i}, value));
   }
-  return part_ == parts_.last() ? write_reports() : ok();
+  return ok();
 }
 
 std::vector<uint32_t> PartBuilder::seeds() const {
@@ -137,11 +177,7 @@ Status PartBuilder::total(const std::vector<uint32_t> &seeds, MPSGraphTensor **o
   MPSGraphTensor *sum = part_ == parts_.loss_part ? emitter_.at(program_.loss) : nil;
   for (uint32_t value : seeds) {
     const Dims &dims = program_.forward.nodes[value].dims;
-    MPSGraphTensor *gradient = nil;
-    for (uint32_t taker : gradient_takers_of(program_.forward, parts_, value)) {
-      gradient = add(g, gradient,
-                     builder_.input({Source::BoundaryGradient, value, taker}, dims, ONESTEP_F32));
-    }
+    MPSGraphTensor *gradient = boundary_gradient(builder_, program_.forward, parts_, value);
     MPSGraphTensor *product = [g multiplicationWithPrimaryTensor:emitter_.at(value)
                                                  secondaryTensor:gradient name:nil];
     MPSGraphTensor *vector = reshaped(g, product, {elements(dims)});

@@ -62,16 +62,6 @@ std::vector<uint32_t> targets_of(const ProgramDescription &program) {
   return targets;
 }
 
-// A convolution that MPSCNNConvolution can take over: its weight is a parameter, because that is
-// what is laid out anew once a step, and its input is a batch or a computed value.
-bool runs_hybrid(const ProgramDescription &program, const Node &node) {
-  if (program.convolution_path != ONESTEP_CONVOLUTION_HYBRID || node.op != ONESTEP_OP_CONV) {
-    return false;
-  }
-  const Node &x = program.forward.input(node, 0), &w = program.forward.input(node, 1);
-  return w.op == ONESTEP_OP_PARAMETER && (x.op == ONESTEP_OP_FEED || !is_leaf(x));
-}
-
 // The work of a part in a step: forward, and for training twice as much again backward.
 uint64_t step_flops(const ProgramDescription &program, uint64_t forward) {
   return program.trains() ? 3 * forward : forward;
@@ -79,7 +69,8 @@ uint64_t step_flops(const ProgramDescription &program, uint64_t forward) {
 
 class Cutter {
  public:
-  explicit Cutter(const ProgramDescription &program) : program_(program) {
+  Cutter(const ProgramDescription &program, const std::vector<bool> &hybrid)
+      : program_(program), hybrid_(hybrid) {
     parts_.part_of.assign(program.forward.nodes.size(), kNoPart);
     parts_.list.emplace_back();
   }
@@ -89,7 +80,7 @@ class Cutter {
     uint64_t flops = node_flops(program_.forward, node);
     uint64_t limit = program_.flops_per_command_buffer;
     Part *part = &parts_.list.back();
-    bool hybrid = runs_hybrid(program_, node);
+    bool hybrid = hybrid_[index];
     bool full = limit && !part->nodes.empty() && step_flops(program_, part->flops + flops) > limit;
     if (full || hybrid || part->hybrid) {
       if (!part->nodes.empty()) parts_.list.emplace_back();
@@ -109,14 +100,15 @@ class Cutter {
 
  private:
   const ProgramDescription &program_;
+  const std::vector<bool> &hybrid_;
   Parts parts_;
 };
 
 }  // namespace
 
-Parts cut_into_parts(const ProgramDescription &program) {
+Parts cut_into_parts(const ProgramDescription &program, const std::vector<bool> &hybrid) {
   std::vector<bool> live = live_nodes(program.forward, targets_of(program));
-  Cutter cutter(program);
+  Cutter cutter(program, hybrid);
   for (uint32_t i = 0; i < live.size(); i++) {
     if (live[i] && !is_leaf(program.forward.nodes[i])) cutter.take(i);
   }

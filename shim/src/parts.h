@@ -36,7 +36,8 @@ bool is_leaf(const Node &node);
 // Whether a gradient passes through an op at all.
 bool passes_gradient(const Node &node);
 
-Parts cut_into_parts(const ProgramDescription &program);
+// The convolutions that run outside of MPSGraph are those for which `hybrid` is true.
+Parts cut_into_parts(const ProgramDescription &program, const std::vector<bool> &hybrid);
 
 // The values that a part takes from earlier ones.
 std::vector<uint32_t> taken_by(const Graph &graph, const Parts &parts, uint32_t part);

@@ -22,7 +22,11 @@ enum class Source : uint8_t {
   Boundary,           // a: node, a value that passes from one part of a split step to a later one
   BoundaryGradient,   // a: node, b: the part that made this share of its gradient
   ParameterGradient,  // a: index of a share of a parameter's gradient
-  HybridWeight,       // a: node of a convolution; its weight as MPSCNNConvolution wants it
+  HybridInput,        // a: node of a convolution outside of the graph; its input, channels last
+  HybridWeight,       // a: as HybridInput; its weight, channels last
+  HybridOutput,       // a: as HybridInput; its output, channels last
+  HybridOutputGradient,  // a: as HybridInput; the gradient of its output, channels last
+  HybridInputGradient,   // a: as HybridInput; the gradient of its input, channels last
 };
 
 struct Place {

@@ -1,6 +1,7 @@
 // From a description to the stages of a step.
 #pragma once
 
+#include "hybrid_convolution.h"
 #include "part_builder.h"
 #include "program.h"
 
@@ -26,6 +27,7 @@ class ProgramCompiler {
   Status compile_backward(uint32_t part);
   Status compile_hybrid_forward(uint32_t part);
   Status compile_hybrid_backward(uint32_t part);
+  void bind_convolution(uint32_t node, const HybridConvolution &convolution);
   Status collect_gradients();
   Status compile_update();
   Status add_copies();
@@ -43,6 +45,8 @@ class ProgramCompiler {
   Parts parts_;
   // Shares of gradients that lie in memory, by their index.
   std::vector<ParameterShare> shares_;
+  // The convolutions outside of the graph, by their node.
+  std::map<uint32_t, Handle<HybridConvolution>> convolutions_;
 };
 
 }  // namespace onestep

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "hybrid_convolution.h"
 #include "update_builder.h"
 
 namespace onestep {
@@ -35,7 +34,9 @@ Status ProgramCompiler::compile() {
   ONESTEP_TRY(check_parameters(from_.forward));
   ONESTEP_TRY(bind_buffers());
   collect_leaf_context();
-  parts_ = cut_into_parts(from_);
+  std::vector<bool> hybrid(from_.forward.nodes.size());
+  if (from_.convolution_path == ONESTEP_CONVOLUTION_HYBRID) hybrid = hybrid_nodes(from_.forward);
+  parts_ = cut_into_parts(from_, hybrid);
   if (from_.trains() && parts_.loss_part == kNoPart) {
     return failure(ONESTEP_INVALID_ARGUMENT, "the loss is computed from nothing");
   }
@@ -136,7 +137,6 @@ Status ProgramCompiler::provide(const Executable &executable) {
       case Source::Boundary:
       case Source::BoundaryGradient:
       case Source::ParameterGradient:
-      case Source::HybridWeight:
       case Source::NewState: {
         auto count = static_cast<uint64_t>(elements(operand.dims));
         ONESTEP_TRY(program_.bindings.allocate(operand.place, count * dtype_bytes(operand.dtype)));
@@ -282,14 +282,6 @@ void ProgramCompiler::split() {
     }
     work += flops;
   }
-}
-
-Status ProgramCompiler::compile_hybrid_forward(uint32_t) {
-  return failure(ONESTEP_UNSUPPORTED, "the hybrid path is not built");
-}
-
-Status ProgramCompiler::compile_hybrid_backward(uint32_t) {
-  return failure(ONESTEP_UNSUPPORTED, "the hybrid path is not built");
 }
 
 }  // namespace onestep
