@@ -3,6 +3,7 @@
 
 #include "runtime.h"
 #include <cmath>
+#include <limits>
 
 namespace headless {
 namespace {
@@ -141,6 +142,27 @@ Node *test(Test op, Node *x) {
   return x->graph->add({name, evaluate, nullptr}, {x}, {x->type.shape, MPSDataTypeBool});
 }
 
+namespace {
+
+// A number as an element of type To, or what is nearest to it: a Boolean is whether it is not 0,
+// integers stop at their limits, and NaN becomes 0.
+template <class To, class From>
+Compute<To> convert(From value) {
+  if constexpr (std::is_same_v<To, Boolean>) {
+    return value != 0;
+  } else if constexpr (std::is_integral_v<To> && std::is_same_v<From, float>) {
+    const float low = (float)std::numeric_limits<To>::min();
+    const float high = (float)std::numeric_limits<To>::max();
+    if (std::isnan(value)) return 0;
+    if (value <= low) return std::numeric_limits<To>::min();
+    return value >= high ? std::numeric_limits<To>::max() : (Compute<To>)value;
+  } else {
+    return (Compute<To>)value;
+  }
+}
+
+}  // namespace
+
 Node *cast(Node *x, MPSDataType dtype) {
   visit(dtype, [](auto) {});  // refuses types that there are not
   auto evaluate = [dtype](const Arrays &in, Array &out) {
@@ -148,13 +170,7 @@ Node *cast(Node *x, MPSDataType dtype) {
       visit(dtype, [&](auto to) {
         using From = typename decltype(from)::type;
         using To = typename decltype(to)::type;
-        // Through the computing type of the result; a Boolean is whether the value is not 0.
-        map1<From, To>(in[0], out, [](auto v) {
-          if constexpr (std::is_same_v<To, Boolean>)
-            return (int64_t)(v != 0);
-          else
-            return (Compute<To>)v;
-        });
+        map1<From, To>(in[0], out, [](auto v) { return convert<To>(v); });
       });
     });
   };

@@ -41,6 +41,15 @@ TEST(casts_between_kinds) {
              (std::vector<float>{0, 7, 255}), 0);
 }
 
+TEST(casts_to_integers_stop_at_the_limits) {
+  Case c;
+  MPSGraphTensor *x = c.input({4}, {1e20f, -1e20f, NAN, 300});
+  CHECK_NEAR(c.run([c.graph() castTensor:x toType:MPSDataTypeInt32 name:nil]),
+             (std::vector<float>{2147483647.0f, -2147483648.0f, 0, 300}), 0);
+  CHECK_NEAR(c.run([c.graph() castTensor:x toType:MPSDataTypeUInt8 name:nil]),
+             (std::vector<float>{255, 0, 0, 255}), 0);
+}
+
 TEST(low_precision_accumulates_in_f32) {
   for (MPSDataType dtype : {MPSDataTypeFloat16, MPSDataTypeBFloat16}) {
     Case c;
