@@ -55,6 +55,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let batch = [memory.from_slice([16], &xs)?, memory.from_slice([16], &ys)?];
     let mut scalars = Scalars::new(0);
     scalars.set("lr", 0.3);
+    // Compiling now takes all memory that the steps will need.
+    println!("a step needs {}", format_bytes(engine.prepare(Mode::Train, 16)?.peak()));
     let before = engine.counters();
     for step in 1..=100 {
         scalars.step = step;

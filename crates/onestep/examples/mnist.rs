@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .flatten("flat")
         .dense(10, true, "fc")
         .build()?;
-    let config = TrainerConfig { epochs: 3, schedule: "cosine".parse()?, ..Default::default() };
+    let config = TrainerConfig { epochs: 5, ..factory::cnn_config() };
     let mut trainer = Trainer::new(model, config)?;
     trainer.fit(data.train, Some(data.validation.clone()), &mut [])?;
     println!("accuracy {:.4}", trainer.evaluate(data.validation)?.metrics.accuracy.unwrap());

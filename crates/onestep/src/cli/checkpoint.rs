@@ -45,6 +45,16 @@ pub(crate) fn folder(path: &Path) -> Result<PathBuf> {
     Ok(locate(path, &[LAST]))
 }
 
+/// The folder of the run whose checkpoint was found in `checkpoint` when `given` was asked for;
+/// none where a checkpoint stands by itself, which is no place for other files.
+pub(crate) fn home<'a>(given: &'a Path, checkpoint: &Path) -> Option<&'a Path> {
+    if checkpoint.parent() == Some(given) {
+        return Some(given);
+    }
+    let parent = given.parent().filter(|_| given.file_name().is_some_and(|name| name == LAST))?;
+    Some(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })
+}
+
 /// The model of a run or a checkpoint, on the device of the flags.
 pub(crate) fn load(
     path: &Path,
@@ -75,4 +85,21 @@ pub(crate) fn recall_data(trainer: &Trainer) -> Result<Option<String>> {
 
 fn recall(trainer: &Trainer) -> Result<RunInfo> {
     Ok(trainer.recall(RUN_INFO)?.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_goes_on_in_its_own_folder() {
+        let found = |given: &str, checkpoint: &str| {
+            home(Path::new(given), Path::new(checkpoint)).map(|path| path.display().to_string())
+        };
+        assert_eq!(found("runs/a", "runs/a/last").as_deref(), Some("runs/a"));
+        assert_eq!(found("runs/a", "runs/a/.last.previous").as_deref(), Some("runs/a"));
+        assert_eq!(found("runs/a/last", "runs/a/last").as_deref(), Some("runs/a"));
+        assert_eq!(found("last", "last").as_deref(), Some("."));
+        assert_eq!(found("saved/model", "saved/model"), None);
+    }
 }

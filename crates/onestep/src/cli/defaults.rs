@@ -20,7 +20,7 @@ pub(crate) fn config(data: &DataSplits) -> Result<TrainerConfig> {
     }
     Ok(match data.train.len() {
         ..=5_000 => base,
-        ..=20_000 => TrainerConfig { epochs: 8, batch_size: 64, ..base },
+        5_001..=20_000 => TrainerConfig { epochs: 8, batch_size: 64, ..base },
         _ => TrainerConfig { epochs: 10, batch_size: 128, ..base },
     })
 }

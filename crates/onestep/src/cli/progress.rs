@@ -26,7 +26,7 @@ impl ProgressDisplay {
             true => ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr()),
             false => ProgressBar::hidden(),
         };
-        let template = "{prefix} {bar:30} {pos}/{len} {msg}";
+        let template = "{prefix} {bar:24} {pos}/{len} {msg}";
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }

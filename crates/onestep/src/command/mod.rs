@@ -26,7 +26,7 @@ pub(crate) enum Command {
     Evaluate(evaluate::Evaluate),
     Predict(predict::Predict),
     Summary(summary::SummaryCommand),
-    Step(step::StepCommand),
+    Step(Box<step::StepCommand>),
     Bench(bench::Bench),
 }
 

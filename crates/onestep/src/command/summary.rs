@@ -74,10 +74,9 @@ fn loss_for(model: &Model) -> Result<LossSpec> {
 /// The memory of a plan in words.
 pub(crate) fn memory_text(plan: &Footprint) -> String {
     format!(
-        "{} ({} of activations, {} without sharing; {} of parameters and state; {} of batch)",
+        "{} ({} of activations, {} of parameters and state, {} of batch)",
         format_bytes(plan.peak()),
         format_bytes(plan.arena),
-        format_bytes(plan.unshared),
         format_bytes(plan.state),
         format_bytes(plan.feeds),
     )

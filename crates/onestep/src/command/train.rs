@@ -1,6 +1,6 @@
 //! `onestep train`: from data to a trained model on disk.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -117,7 +117,7 @@ impl Run {
         Ok(Run { trainer, data, folder, console })
     }
 
-    fn resume(settings: &Settings, run: &std::path::Path, console: Console) -> Result<Self> {
+    fn resume(settings: &Settings, run: &Path, console: Console) -> Result<Self> {
         let from = checkpoint::folder(run)?;
         let mut applied = Ok(());
         let loaded =
@@ -138,7 +138,10 @@ impl Run {
             spec.context("the checkpoint does not say what it was trained on; add --data")?;
         let data = open(&spec)?;
         checkpoint::remember(&mut trainer, &spec, &data)?;
-        let folder = RunFolder::at(settings.out().unwrap_or(run))?;
+        let folder = match settings.out().or(checkpoint::home(run, &from)) {
+            Some(path) => RunFolder::at(path)?,
+            None => RunFolder::fresh(&trainer.model().spec().name)?,
+        };
         console.say(format_args!(
             "resuming from {}: {} epochs and {} steps are done",
             from.display(),
