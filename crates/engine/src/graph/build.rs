@@ -307,7 +307,9 @@ impl Graph {
         let dims = self.shape(x).dims();
         let count: usize = axes.iter().filter_map(|&axis| dims.get(axis)).product();
         let sum = self.sum(x, axes, keep)?;
-        self.scale(sum, 1.0 / count as f32)
+        // A division, since `1 / count` would be rounded before it is used.
+        let count = self.constant(count as f32)?;
+        self.div(sum, count)
     }
 
     /// The mean of all elements, a scalar.
