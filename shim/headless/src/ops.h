@@ -12,7 +12,6 @@ enum class Unary {
   Sign,
   Floor,
   Ceil,
-  Round,
   Exponent,
   Logarithm,
   Square,

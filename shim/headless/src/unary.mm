@@ -16,7 +16,6 @@ const char *name_of(Unary op) {
     case Unary::Sign: return "sign";
     case Unary::Floor: return "floor";
     case Unary::Ceil: return "ceil";
-    case Unary::Round: return "round";
     case Unary::Exponent: return "exponent";
     case Unary::Logarithm: return "logarithm";
     case Unary::Square: return "square";
@@ -57,7 +56,6 @@ void evaluate_float(Unary op, const Array &x, Array &y) {
   switch (op) {
     case Unary::Floor: return map1<T, T>(x, y, [](float v) { return std::floor(v); });
     case Unary::Ceil: return map1<T, T>(x, y, [](float v) { return std::ceil(v); });
-    case Unary::Round: return map1<T, T>(x, y, [](float v) { return std::round(v); });
     case Unary::Exponent: return map1<T, T>(x, y, [](float v) { return std::exp(v); });
     case Unary::Logarithm: return map1<T, T>(x, y, [](float v) { return std::log(v); });
     case Unary::SquareRoot: return map1<T, T>(x, y, [](float v) { return std::sqrt(v); });
