@@ -11,11 +11,12 @@ use std::path::Path;
 use onestep_backend_cpu::{CpuExecutor, CpuOptions};
 use onestep_backend_metal::{ConvolutionPath, MetalExecutor};
 use onestep_conformance::{
-    Case, Comparison, Line, Mode, OnExecutor, Outcome, Report, Subject, Verdict, check_dropout,
-    parity, properties, table, values,
+    Case, Comparison, Family, Line, Mode, OnExecutor, Outcome, Report, Subject, Verdict,
+    check_dropout, parity, properties, table, values,
 };
 use onestep_engine::Executor;
 use onestep_engine::reference::Array;
+use onestep_metal_sys::OpCode;
 use support::{PATHS, on};
 
 fn metal(path: ConvolutionPath) -> impl Subject {
@@ -96,6 +97,21 @@ impl Worst {
     }
 }
 
+/// The row in which a case is counted: cases of ops by their op, of optimizers by their optimizer,
+/// others each by itself.
+fn row_name(family: Family, case: &str) -> String {
+    let short = match family {
+        Family::Ops => {
+            let codes = OpCode::ALL.iter().map(|code| code.name().to_lowercase());
+            let of_case = codes.filter(|name| case.starts_with(name.as_str()));
+            of_case.max_by_key(String::len).unwrap_or_else(|| case.to_owned())
+        }
+        Family::Optimizers => case.split('_').next().unwrap_or(case).to_owned(),
+        _ => case.to_owned(),
+    };
+    format!("{}/{short}", family.name())
+}
+
 /// A row of the table: PyTorch, the f64 evaluator, the CPU executor.
 type Row = [Worst; 3];
 type Rows = BTreeMap<String, Row>;
@@ -108,7 +124,7 @@ fn add_report(rows: &mut Rows, report: &Report) {
     };
     for line in &report.lines {
         if let (Some(column), Verdict::Compared(comparison)) = (column(line), &line.verdict) {
-            let name = format!("{}/{}", line.family.name(), line.case);
+            let name = row_name(line.family, &line.case);
             rows.entry(name).or_default()[column].add(comparison);
         }
     }
@@ -122,7 +138,7 @@ fn add_cpu(rows: &mut Rows, cases: &[Case], subject: &dyn Subject) -> Result<(),
         let (golden, setup) = case.setup().map_err(|e| e.to_string())?;
         let run = |subject: &dyn Subject| subject.run(&setup.run).map_err(|e| e.to_string());
         let (ours, theirs) = (run(subject)?, run(&cpu())?);
-        let name = format!("{}/{}", case.family.name(), case.name);
+        let name = row_name(case.family, &case.name);
         for (tensor, got, wanted) in pairs(&ours, &theirs)? {
             let of_case = setup.expect.iter().map(|e| golden.error_of(&e.golden));
             let pytorch = of_case.fold(0.0, f64::max);
@@ -132,7 +148,8 @@ fn add_cpu(rows: &mut Rows, cases: &[Case], subject: &dyn Subject) -> Result<(),
                 Comparison::with(got, wanted, |x| 2.0 * tolerance.allowed(x, largest, pytorch));
             rows.entry(name.clone()).or_default()[2].add(&comparison);
             if !comparison.passes() {
-                writeln!(failures, "{name} {tensor}: {comparison:?}").map_err(|e| e.to_string())?;
+                writeln!(failures, "{} {tensor}: {comparison:?}", case.name)
+                    .map_err(|e| e.to_string())?;
             }
         }
     }

@@ -38,10 +38,18 @@ pub(crate) fn events(fault: Fault) -> u64 {
     native::headless_fault_events(fault)
 }
 
-/// Allocations of Metal that are alive, and their bytes. Prints them if there are any.
+/// Allocations of Metal that are alive, and their bytes. The thread that ends steps may hold the
+/// last of them for a moment, so this looks again for a second. Prints what there is in the end.
 pub(crate) fn live() -> (u64, u64) {
-    let live = (native::headless_live_allocations(), native::headless_live_bytes());
-    if live.0 != 0 {
+    let look = || (native::headless_live_allocations(), native::headless_live_bytes());
+    for _ in 0..1000 {
+        if look() == (0, 0) {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    let live = look();
+    if live != (0, 0) {
         native::headless_report_live();
     }
     live
