@@ -16,7 +16,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let shim = manifest.join("../../shim").canonicalize()?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
     println!("cargo::rerun-if-changed=build");
-    println!("cargo::rerun-if-changed={}", shim.display());
+    for part in ["bridge.m", "include", "layout.def", "ops.def", "src"] {
+        println!("cargo::rerun-if-changed={}", shim.join(part).display());
+    }
     println!("cargo::rustc-check-cfg=cfg(onestep_shim)");
 
     generate::op_codes(&shim.join("ops.def"), &out.join("op_codes.rs"))?;

@@ -58,6 +58,10 @@ pub(crate) fn macos(shim: &Path) -> Outcome<()> {
 /// Builds the shim over the CPU implementation of the frameworks.
 pub(crate) fn headless(shim: &Path) -> Outcome<()> {
     let headless = shim.join("headless");
+    for part in ["compat", "flags.txt", "include", "sources.txt", "src"] {
+        println!("cargo::rerun-if-changed={}", headless.join(part).display());
+    }
+    println!("cargo::rerun-if-env-changed=ONESTEP_CXX");
     let mut build = base();
     build.compiler(env::var("ONESTEP_CXX").unwrap_or_else(|_| "clang++-19".into()));
     // The frameworks are plain loops, which only an optimiser makes bearable.

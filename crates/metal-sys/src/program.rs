@@ -262,7 +262,7 @@ impl Program {
         Ticket::from_raw(args.ticket)
     }
 
-    /// Submits one training step; `receiver` is told with `tag` when it is done. Allocates nothing.
+    /// Submits one training step; `receiver` is told with `tag` when it is done.
     ///
     /// # Errors
     /// As [`Program::train`]; the receiver is not told then.
@@ -275,7 +275,7 @@ impl Program {
         self.submit_with(step, receiver, tag, raw::onestep_execute_training_step)
     }
 
-    /// Submits one forward pass; `receiver` is told with `tag` when it is done. Allocates nothing.
+    /// Submits one forward pass; `receiver` is told with `tag` when it is done.
     ///
     /// # Errors
     /// As [`Program::train`]; the receiver is not told then.
