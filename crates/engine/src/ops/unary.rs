@@ -183,8 +183,7 @@ impl Unary {
         match self {
             Unary::Abs => g.sign(x),
             Unary::Exp => Ok(y),
-            // Not `y + 1`, which loses everything where `y` is close to -1.
-            Unary::Expm1 => g.exp(x),
+            Unary::Expm1 => g.add(y, one),
             Unary::Log => g.reciprocal(x),
             Unary::Log1p => {
                 let sum = g.add(x, one)?;
