@@ -27,6 +27,15 @@ uint64_t next_number() {
   return registry().next++;
 }
 
+// Zeroed memory that starts at a page, as Metal's does: callers rely on its alignment.
+uint8_t *zeroed_page(size_t length) {
+  const size_t page = 4096;
+  void *bytes = nullptr;
+  if (posix_memalign(&bytes, page, length ? length : 1) != 0) return nullptr;
+  memset(bytes, 0, length);
+  return (uint8_t *)bytes;
+}
+
 }  // namespace
 
 std::shared_ptr<Storage> Storage::allocate(size_t length, MTLStorageMode mode) {
@@ -39,7 +48,7 @@ std::shared_ptr<Storage> Storage::allocate(size_t length, MTLStorageMode mode) {
 }
 
 Storage::Storage(size_t length, MTLStorageMode mode)
-    : bytes_((uint8_t *)calloc(length ? length : 1, 1)),
+    : bytes_(zeroed_page(length)),
       length_(length),
       mode_(mode),
       number_(next_number()) {
