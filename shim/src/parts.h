@@ -1,7 +1,7 @@
 // How the forward graph of a step is cut into parts. A step of one part is one compiled graph for
 // forward and backward. A step that is too long for a command buffer, or whose convolutions run
 // outside of MPSGraph, has several: what passes from one to another lies in memory in between, and
-// the backward pass of a part computes its forward pass again. Plain C++.
+// the backward pass of a part computes its forward pass again.
 #pragma once
 
 #include "description.h"
