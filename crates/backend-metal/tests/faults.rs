@@ -97,7 +97,8 @@ fn a_failed_evaluation_does_not(options: &MetalOptions) -> Result<()> {
 
 /// Too little memory is an error that says so.
 fn too_little_memory(model: &Model, options: &MetalOptions) -> Result<()> {
-    set_memory_limit(20_000);
+    // Less than the parameters, their gradients and the optimizer's state take.
+    set_memory_limit(4_000);
     let failed = train(model, options);
     set_memory_limit(0);
     let error = failed.err().ok_or("it fits")?.to_string();

@@ -33,11 +33,11 @@ pub(crate) fn numbers(seed: u64, count: usize) -> Vec<f32> {
 pub(crate) fn network() -> ModelSpec {
     ModelBuilder::new([2, 8, 8])
         .name("metal-test")
-        .conv2d(6, 3, 1, 1, true, "conv1")
+        .conv2d(6, 3, 1, 1, false, "conv1")
         .batch_norm("bn1")
         .relu("relu1")
         .max_pool2d(2, "pool1")
-        .conv2d(4, 3, 2, 1, false, "conv2")
+        .conv2d(4, 3, 2, 1, true, "conv2")
         .tanh("tanh2")
         .flatten("flatten")
         .dropout(0.25, "dropout")
