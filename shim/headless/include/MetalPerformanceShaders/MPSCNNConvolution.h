@@ -10,7 +10,7 @@ typedef NS_ENUM(uint32_t, MPSCNNConvolutionWeightsLayout) {
   MPSCNNConvolutionWeightsLayoutOHWI = 0,
 };
 
-typedef NS_ENUM(NSUInteger, MPSCNNConvolutionGradientOption) {
+typedef NS_OPTIONS(NSUInteger, MPSCNNConvolutionGradientOption) {
   MPSCNNConvolutionGradientOptionGradientWithData = 1,
   MPSCNNConvolutionGradientOptionGradientWithWeightsAndBias = 2,
   MPSCNNConvolutionGradientOptionAll = 3,
