@@ -20,19 +20,12 @@ Status check_buffers(onestep_buffer *const *list, uint64_t count, uint64_t wante
   return ok();
 }
 
-// A Philox state: the counter is [block, stream, step], of which the platform counts the blocks, and
-// the key is the seed. In Apple's state a word stands before them that PyTorch's MPS backend always
-// sets to 1; the headless library's has none.
-#ifdef ONESTEP_HEADLESS
-constexpr int kCounterAt = 0;
-#else
-constexpr int kCounterAt = 1;
-#endif
-
+// A Philox state as PyTorch's MPS backend lays it out: a word that is 1, the counter [block, stream,
+// step], of which the platform counts the blocks, and the key, which is the seed.
 void write_philox_state(uint32_t *words, uint64_t seed, uint64_t step, uint32_t stream) {
   std::fill(words, words + kPhiloxWords, 0);
   words[0] = 1;
-  uint32_t *counter = words + kCounterAt, *key = counter + 4;
+  uint32_t *counter = words + 1, *key = counter + 4;
   counter[0] = 0;
   counter[1] = stream;
   counter[2] = static_cast<uint32_t>(step);

@@ -6,8 +6,9 @@
 namespace headless {
 namespace {
 
-// The state: a counter of four words, a key of two, and a word that is not used.
-enum : int64_t { kStateSize = 7 };
+// The state, in the layout that PyTorch's MPS backend gives to MPSGraph (Apple documents none): a
+// word that is 1, a counter of four words, a key of two.
+enum : int64_t { kStateSize = 7, kCounterAt = 1, kKeyAt = 5 };
 
 struct Block {
   uint32_t words[4];
@@ -30,10 +31,11 @@ Block philox(const uint32_t counter[4], const uint32_t key[2]) {
 // / 4.
 template <class T>
 void evaluate_uniform(const Array &state, Array &out) {
-  const uint32_t *words = state.data<uint32_t>();
+  const uint32_t *base = state.data<uint32_t>() + kCounterAt;
+  const uint32_t *key = state.data<uint32_t>() + kKeyAt;
   for (int64_t i = 0; i < out.count(); i += 4) {
-    const uint32_t counter[4] = {words[0] + (uint32_t)(i / 4), words[1], words[2], words[3]};
-    const Block block = philox(counter, words + 4);
+    const uint32_t counter[4] = {base[0] + (uint32_t)(i / 4), base[1], base[2], base[3]};
+    const Block block = philox(counter, key);
     for (int64_t k = 0; k < 4 && i + k < out.count(); ++k) {
       out.data<T>()[i + k] =
           T((Compute<T>)((float)(block.words[k] >> 8) * 0x1p-24f));  // 24 bits, in [0, 1)
@@ -43,7 +45,7 @@ void evaluate_uniform(const Array &state, Array &out) {
 
 void evaluate_next_state(int64_t count, const Array &state, Array &out) {
   memcpy(out.memory.get(), state.memory.get(), out.bytes());
-  out.data<uint32_t>()[0] += (uint32_t)((count + 3) / 4);
+  out.data<uint32_t>()[kCounterAt] += (uint32_t)((count + 3) / 4);
 }
 
 Nodes random_uniform(Node *state, const Shape &shape) {
