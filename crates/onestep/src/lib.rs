@@ -45,6 +45,11 @@ pub use onestep_memory as memory;
 pub use onestep_optimizer as optimizer;
 pub use onestep_trainer as trainer;
 
+/// The README's program is compiled and run with the documentation's own.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
+
 pub mod prelude;
 pub mod runner;
 pub mod workloads;
