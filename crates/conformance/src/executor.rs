@@ -17,7 +17,10 @@ use crate::subject::{Feeds, Outcome, Run, Subject};
 /// Runs programs on executors that a factory makes: a new one for each run.
 ///
 /// ```no_run
-/// # fn executor() -> Result<Box<dyn onestep_engine::Executor>, onestep_engine::EngineError> { unimplemented!() }
+/// # use onestep_backend_cpu::{CpuError, CpuExecutor, CpuOptions};
+/// # fn executor() -> Result<Box<dyn onestep_engine::Executor>, CpuError> {
+/// #     Ok(Box::new(CpuExecutor::new(CpuOptions::default())?))
+/// # }
 /// use onestep_conformance::{OnExecutor, run_all};
 /// # fn main() -> Result<(), String> {
 /// run_all(&OnExecutor::new(executor)).verdict()

@@ -12,7 +12,10 @@
 //! A backend's test file is a few lines:
 //!
 //! ```no_run
-//! # fn executor() -> Result<Box<dyn onestep_engine::Executor>, onestep_engine::EngineError> { unimplemented!() }
+//! # use onestep_backend_cpu::{CpuError, CpuExecutor, CpuOptions};
+//! # fn executor() -> Result<Box<dyn onestep_engine::Executor>, CpuError> {
+//! #     Ok(Box::new(CpuExecutor::new(CpuOptions::default())?))
+//! # }
 //! use onestep_conformance::{OnExecutor, check_dropout, properties, run_all};
 //!
 //! fn my_backend_conforms() -> Result<(), String> {
