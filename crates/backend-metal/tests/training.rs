@@ -67,7 +67,7 @@ fn the_digits_are_learned() -> Result<()> {
     let DataSplits { train, validation, .. } = open("digits")?;
     for path in PATHS {
         let (mut trainer, _) =
-            trainer(&on(path), TrainerConfig { epochs: 1, batch_size: 32, ..config("one_cycle")? })?;
+            trainer(&on(path), TrainerConfig { epochs: 1, ..config("one_cycle")? })?;
         let history = trainer.fit(train.clone(), Some(validation.clone()), &mut [])?;
         let metrics = history.last().and_then(|e| e.validation).ok_or("no validation")?;
         let accuracy = metrics.accuracy.ok_or("no accuracy")?;
