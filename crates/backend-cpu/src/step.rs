@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use onestep_engine::ops::ConstantData;
 use onestep_engine::plan::{Kernel, NamedPlace, Place, Region, Work};
 use onestep_engine::{
-    DType, EngineError, Feeds, Footprint, MAX_REPORTS, Plan, Reports, Scalars, StateTable, Step,
-    Ticket,
+    DType, EngineError, Feeds, Footprint, KernelTime, MAX_REPORTS, Plan, Reports, Scalars,
+    StateTable, Step, Ticket,
 };
 use onestep_memory::{Tensor, format_bytes};
 
@@ -155,7 +156,13 @@ impl CpuStep {
     }
 
     /// Runs all kernels.
-    fn run(&mut self, shared: &mut Shared, scalars: &Scalars) -> Result<(), EngineError> {
+    /// `after` is called behind each kernel.
+    fn run(
+        &mut self,
+        shared: &mut Shared,
+        scalars: &Scalars,
+        mut after: impl FnMut(),
+    ) -> Result<(), EngineError> {
         let (Some(arena), Some(scratch)) = (&shared.arena, &shared.scratch) else {
             return Err(broken("a step runs without memory"));
         };
@@ -174,8 +181,34 @@ impl CpuStep {
                 self.poisoned = Some(reason.clone());
                 return Err(EngineError::Poisoned { reason });
             }
+            after();
         }
         Ok(())
+    }
+
+    /// One whole step: takes the operands, runs, and fills a ticket.
+    fn call(
+        &mut self,
+        feeds: &Feeds<'_>,
+        scalars: &Scalars,
+        after: impl FnMut(),
+    ) -> Result<Ticket, EngineError> {
+        if let Some(reason) = &self.poisoned {
+            return Err(EngineError::Poisoned { reason: reason.clone() });
+        }
+        self.set_scalars(scalars)?;
+        self.set_feeds(feeds)?;
+        let runtime = Arc::clone(&self.runtime);
+        runtime.calls.fetch_add(1, Ordering::Relaxed);
+        let mut shared = runtime.lock();
+        shared.last = self.id;
+        self.run(&mut shared, scalars, after)?;
+        let reports = self.read_reports()?;
+        let serial = shared.serial;
+        shared.serial += 1;
+        let ticket = runtime.ring.issue(serial);
+        runtime.ring.complete(serial, Ok(reports));
+        Ok(ticket)
     }
 
     /// The address of a place after a run.
@@ -230,22 +263,7 @@ fn pointer(tensor: &Tensor) -> Result<*mut u8, EngineError> {
 
 impl Step for CpuStep {
     fn submit(&mut self, feeds: Feeds<'_>, scalars: &Scalars) -> Result<Ticket, EngineError> {
-        if let Some(reason) = &self.poisoned {
-            return Err(EngineError::Poisoned { reason: reason.clone() });
-        }
-        self.set_scalars(scalars)?;
-        self.set_feeds(&feeds)?;
-        let runtime = Arc::clone(&self.runtime);
-        runtime.calls.fetch_add(1, Ordering::Relaxed);
-        let mut shared = runtime.lock();
-        shared.last = self.id;
-        self.run(&mut shared, scalars)?;
-        let reports = self.read_reports()?;
-        let serial = shared.serial;
-        shared.serial += 1;
-        let ticket = runtime.ring.issue(serial);
-        runtime.ring.complete(serial, Ok(reports));
-        Ok(ticket)
+        self.call(&feeds, scalars, || ())
     }
 
     fn read_output(&mut self, name: &str) -> Result<Vec<f32>, EngineError> {
@@ -267,6 +285,30 @@ impl Step for CpuStep {
         let count = output.place.shape.elements();
         // SAFETY: outputs are contiguous, and the lock keeps steps from running meanwhile.
         Ok(unsafe { read(output.place.dtype, from, count) })
+    }
+
+    fn profile(
+        &mut self,
+        feeds: Feeds<'_>,
+        scalars: &Scalars,
+    ) -> Result<Vec<KernelTime>, EngineError> {
+        let mut ends = Vec::with_capacity(self.kernels.len());
+        let begin = Instant::now();
+        self.call(&feeds, scalars, || ends.push(begin.elapsed()))?;
+        let mut start = Duration::ZERO;
+        let mut times = Vec::with_capacity(ends.len());
+        for (kernel, end) in self.plan.kernels.iter().zip(ends) {
+            times.push(KernelTime {
+                label: kernel.label.clone(),
+                kind: kernel.kind(),
+                phase: kernel.phase,
+                cost: kernel.cost(),
+                start,
+                duration: end - start,
+            });
+            start = end;
+        }
+        Ok(times)
     }
 
     fn reports(&self) -> &[String] {

@@ -6,7 +6,7 @@ use onestep_memory::{MemoryManager, Shape};
 
 use crate::counters::StepCounters;
 use crate::error::EngineError;
-use crate::executor::{Executor, Feeds, Scalars, Step};
+use crate::executor::{Executor, Feeds, KernelTime, Scalars, Step};
 use crate::graph::Type;
 use crate::ops::LeafKind;
 use crate::plan::Footprint;
@@ -82,6 +82,30 @@ impl Engine {
         feeds: Feeds<'_>,
         scalars: &Scalars,
     ) -> Result<Ticket, EngineError> {
+        self.run(mode, feeds, |step| step.submit(feeds, scalars))
+    }
+
+    /// Runs one step as [`Engine::submit`] does, and times each of its kernels.
+    ///
+    /// # Errors
+    /// As for [`Engine::submit`], and [`EngineError::Unsupported`] where the device does not run
+    /// kernel by kernel.
+    pub fn profile(
+        &mut self,
+        mode: Mode,
+        feeds: Feeds<'_>,
+        scalars: &Scalars,
+    ) -> Result<Vec<KernelTime>, EngineError> {
+        self.run(mode, feeds, |step| step.profile(feeds, scalars))
+    }
+
+    /// Runs the step for a batch, after all checks.
+    fn run<T>(
+        &mut self,
+        mode: Mode,
+        feeds: Feeds<'_>,
+        run: impl FnOnce(&mut dyn Step) -> Result<T, EngineError>,
+    ) -> Result<T, EngineError> {
         if let Some(reason) = &self.poisoned {
             return Err(EngineError::Poisoned { reason: reason.clone() });
         }
@@ -95,9 +119,12 @@ impl Engine {
         }
         let compiled = self.compiled(mode, batch)?;
         check_feeds(&compiled.feeds, feeds)?;
-        let result = compiled.step.submit(feeds, scalars);
+        let result = run(&mut *compiled.step);
         if let Err(error) = &result {
-            let harmless = matches!(error, EngineError::MissingScalar { .. });
+            let harmless = matches!(
+                error,
+                EngineError::MissingScalar { .. } | EngineError::Unsupported { .. }
+            );
             self.poisoned = (!harmless).then(|| error.to_string());
         }
         result

@@ -1,10 +1,13 @@
 //! The boundary between the compiler and a device.
 
+use std::time::Duration;
+
 use onestep_memory::{MemoryManager, Staged, Tensor};
 
 use crate::counters::StepCounters;
 use crate::error::EngineError;
-use crate::plan::Footprint;
+use crate::graph::Phase;
+use crate::plan::{Cost, Footprint};
 use crate::program::Program;
 use crate::state::StateTable;
 use crate::ticket::Ticket;
@@ -79,6 +82,23 @@ pub trait Executor: Send {
     fn counters(&self) -> StepCounters;
 }
 
+/// One kernel of one profiled step.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KernelTime {
+    /// The layer or op it comes from.
+    pub label: String,
+    /// What kind of kernel it is.
+    pub kind: &'static str,
+    /// The part of the step that it belongs to.
+    pub phase: Phase,
+    /// What it has to do at least.
+    pub cost: Cost,
+    /// From the start of the step to its own.
+    pub start: Duration,
+    /// From its start to its end.
+    pub duration: Duration,
+}
+
 /// A compiled program on a device.
 pub trait Step: Send {
     /// Runs the program once: the one native call of a step. It may return before the work is
@@ -102,4 +122,24 @@ pub trait Step: Send {
 
     /// The plan as text.
     fn dump(&self) -> String;
+
+    /// Runs the program once, as [`Step::submit`] does, and times each of its kernels, in their
+    /// order. The clock is read around each, so such a step takes a little longer.
+    ///
+    /// # Errors
+    /// As for [`Step::submit`], and [`EngineError::Unsupported`] where the device does not run
+    /// kernel by kernel.
+    fn profile(
+        &mut self,
+        feeds: Feeds<'_>,
+        scalars: &Scalars,
+    ) -> Result<Vec<KernelTime>, EngineError> {
+        let _ = (feeds, scalars);
+        let reason = "it does not run a step kernel by kernel; use the platform's own profiler";
+        Err(EngineError::Unsupported {
+            backend: "this device",
+            op: "a profile".into(),
+            reason: reason.into(),
+        })
+    }
 }

@@ -19,11 +19,11 @@ pub use autodiff::gradients;
 pub use counters::StepCounters;
 pub use engine::{Engine, ProgramSource};
 pub use error::{EngineError, GraphError};
-pub use executor::{Executor, Feeds, Scalars, Step};
-pub use graph::{Graph, Node, Type, Value};
+pub use executor::{Executor, Feeds, KernelTime, Scalars, Step};
+pub use graph::{Graph, Node, Phase, Type, Value};
 pub use lower::StepGraph;
 pub use onestep_memory::{DType, Shape};
-pub use plan::{Footprint, Plan};
+pub use plan::{Cost, Footprint, Plan};
 pub use program::{
     GroupUpdate, Mode, Named, ParameterGroup, ParameterInfo, Program, StateUpdate, UpdateGraph,
 };

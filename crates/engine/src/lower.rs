@@ -3,7 +3,7 @@
 
 use crate::autodiff::gradients;
 use crate::error::{EngineError, GraphError};
-use crate::graph::{Graph, Value};
+use crate::graph::{Graph, Phase, Value};
 use crate::ops::{Leaf, LeafKind};
 use crate::program::{GroupUpdate, Mode, Named, Program, UpdateGraph};
 use crate::state::{StateLayout, optimizer_buffer, parameter_buffer};
@@ -85,7 +85,9 @@ impl<'a> Lowering<'a> {
         let missing = |missing| EngineError::Incomplete { mode: "train", missing };
         let update = self.program.update.clone().ok_or_else(|| missing("an update rule"))?;
         let loss = self.program.loss.ok_or_else(|| missing("a loss"))?;
+        self.step.graph.begin(Phase::Backward);
         let flat = self.flat_gradients(self.map[loss.index()])?;
+        self.step.graph.begin(Phase::Update);
         self.apply_update(&update, &flat)?;
         for state in &self.program.state_updates {
             let value = self.map[state.value.index()];

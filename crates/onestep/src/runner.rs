@@ -4,11 +4,12 @@
 use std::sync::Arc;
 
 use onestep_engine::{
-    Engine, EngineError, Executor, Feeds, Footprint, Mode, Named, ParameterGroup, ParameterInfo,
-    Program, Scalars, StateInfo, StateLayout, StateTable, StepCounters, Ticket, UpdateGraph,
+    Engine, EngineError, Executor, Feeds, Footprint, KernelTime, Mode, Named, ParameterGroup,
+    ParameterInfo, Program, Scalars, StateInfo, StateLayout, StateTable, StepCounters, Ticket,
+    UpdateGraph,
 };
 use onestep_layers::{LayerError, LossSpec, Model};
-use onestep_memory::{MemoryError, Tensor};
+use onestep_memory::{MemoryError, MemoryManager, Tensor};
 use onestep_optimizer::{LR, Optimizer, OptimizerError};
 use thiserror::Error;
 
@@ -132,6 +133,15 @@ impl StepRunner {
         Ok(self.engine.submit(Mode::Train, Feeds::new(&self.batch), &self.scalars)?)
     }
 
+    /// Runs a step and times each of its kernels.
+    ///
+    /// # Errors
+    /// As for [`StepRunner::step`], and a device that does not run kernel by kernel.
+    pub fn profile(&mut self) -> Result<Vec<KernelTime>, RunnerError> {
+        self.scalars.step += 1;
+        Ok(self.engine.profile(Mode::Train, Feeds::new(&self.batch), &self.scalars)?)
+    }
+
     /// The output of the model in the last step ([`OUTPUT`]) or the gradient of a parameter
     /// (`grad.NAME`), where [`RunnerOptions::keep_outputs`] is set. Waits for the step.
     ///
@@ -145,6 +155,16 @@ impl StepRunner {
     /// or writing.
     pub fn state(&self) -> &StateTable {
         self.engine.state()
+    }
+
+    /// The batch: input and target.
+    pub fn batch(&self) -> &[Tensor; 2] {
+        &self.batch
+    }
+
+    /// The memory of the device.
+    pub fn memory(&self) -> &MemoryManager {
+        self.engine.memory()
     }
 
     /// Samples in the batch.

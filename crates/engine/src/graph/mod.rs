@@ -4,7 +4,7 @@ mod build;
 mod dump;
 mod types;
 
-pub use types::{Node, Type, Value};
+pub use types::{Node, Phase, Type, Value};
 
 use crate::error::GraphError;
 use crate::ops::{Leaf, LeafKind, Op};
@@ -27,6 +27,8 @@ use crate::ops::{Leaf, LeafKind, Op};
 pub struct Graph {
     nodes: Vec<Node>,
     streams: u32,
+    /// The phase of nodes to come.
+    phase: Phase,
 }
 
 impl Graph {
@@ -43,8 +45,13 @@ impl Graph {
         let types = inputs.iter().map(|&v| self.type_of(v).clone()).collect::<Vec<_>>();
         let ty = op.rule().infer(&types)?;
         let value = Value::new(self.nodes.len());
-        self.nodes.push(Node { op, inputs: inputs.to_vec(), ty, label: None });
+        self.nodes.push(Node { op, inputs: inputs.to_vec(), ty, label: None, phase: self.phase });
         Ok(value)
+    }
+
+    /// Says to which part of a step the nodes to come belong.
+    pub(crate) fn begin(&mut self, phase: Phase) {
+        self.phase = phase;
     }
 
     /// Appends a leaf, whose name must be new to the graph.

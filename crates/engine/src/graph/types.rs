@@ -72,4 +72,28 @@ pub struct Node {
     pub ty: Type,
     /// A name for dumps and errors.
     pub label: Option<String>,
+    /// The part of a step that it belongs to.
+    pub phase: Phase,
+}
+
+/// A part of a step, in order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Phase {
+    /// From the batch to the loss.
+    #[default]
+    Forward,
+    /// From the loss to the gradients.
+    Backward,
+    /// From the gradients to the new state.
+    Update,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Phase::Forward => "forward",
+            Phase::Backward => "backward",
+            Phase::Update => "update",
+        })
+    }
 }

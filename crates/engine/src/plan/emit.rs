@@ -33,7 +33,7 @@ impl Emitter<'_> {
                     item.operands.iter().map(|o| self.place(o)).collect::<Result<_, _>>()?;
                 let output = self.place(&View::whole(first, &item.ty.shape))?;
                 let work = Work::Op { op: op.clone(), inputs, output };
-                Ok(vec![Kernel { work, label: item.label.clone() }])
+                Ok(vec![Kernel { work, label: item.label.clone(), phase: item.phase }])
             }
             ItemKind::Assemble { fill, windows } => self.assemble(first, item, *fill, windows),
             _ => Ok(vec![self.fused(members)?]),
@@ -79,7 +79,11 @@ impl Emitter<'_> {
         windows: &[View],
     ) -> Result<Vec<Kernel>, EngineError> {
         let mut kernels = Vec::new();
-        let kernel = |fused| Kernel { work: Work::Fused(fused), label: item.label.clone() };
+        let kernel = |fused| Kernel {
+            work: Work::Fused(fused),
+            label: item.label.clone(),
+            phase: item.phase,
+        };
         if let Some(value) = fill {
             let place = self.place(&View::whole(index, &item.ty.shape))?;
             kernels.push(kernel(store(Instruction::Splat(value), place)));
@@ -113,7 +117,9 @@ impl Emitter<'_> {
         }
         let label = self.label(members);
         let fused = Fused { domain: code.domain, code: code.code, outputs };
-        Ok(Kernel { work: Work::Fused(fused), label })
+        let phases = members.iter().map(|&member| self.items.items[member].phase);
+        let phase = phases.max().unwrap_or_default();
+        Ok(Kernel { work: Work::Fused(fused), label, phase })
     }
 
     fn output(

@@ -7,7 +7,7 @@ use onestep_memory::Shape;
 use super::types::{Feed, Region};
 use super::view::View;
 use crate::error::{EngineError, GraphError};
-use crate::graph::{Graph, Node, Type, Value};
+use crate::graph::{Graph, Node, Phase, Type, Value};
 use crate::lower::StepGraph;
 use crate::ops::{ConstantData, Leaf, LeafKind, Op, ReduceKind};
 use crate::state::StateLayout;
@@ -42,6 +42,7 @@ pub(super) struct Item {
     pub(super) ty: Type,
     pub(super) operands: Vec<View>,
     pub(super) label: String,
+    pub(super) phase: Phase,
 }
 
 impl Item {
@@ -72,6 +73,8 @@ pub(super) struct Items {
     pub(super) reports: Vec<(String, View)>,
     pub(super) outputs: Vec<(String, View)>,
     copies: HashMap<View, usize>,
+    /// The phase of items to come.
+    phase: Phase,
 }
 
 impl Items {
@@ -105,6 +108,7 @@ impl Items {
     /// The view that stands for a node of the graph.
     fn add(&mut self, graph: &Graph, value: Value, views: &[View]) -> Result<View, EngineError> {
         let node = graph.node(value);
+        self.phase = node.phase;
         let operands: Vec<View> = node.inputs.iter().map(|i| views[i.index()].clone()).collect();
         let label = node.label.clone().unwrap_or_else(|| node.op.name().to_owned());
         let view = match (&node.op, operands.first()) {
@@ -221,7 +225,7 @@ impl Items {
     }
 
     fn push(&mut self, kind: ItemKind, ty: Type, operands: Vec<View>, label: &str) -> usize {
-        self.items.push(Item { kind, ty, operands, label: label.to_owned() });
+        self.items.push(Item { kind, ty, operands, label: label.to_owned(), phase: self.phase });
         self.items.len() - 1
     }
 

@@ -5,6 +5,7 @@
 //! arena layout, and emission. Debug builds verify the result.
 
 mod arena;
+mod cost;
 mod dump;
 mod emit;
 mod fuse;
@@ -15,6 +16,7 @@ mod types;
 mod verify;
 mod view;
 
+pub use cost::Cost;
 pub use types::{
     Feed, Footprint, Fused, FusedOutput, Instruction, Kernel, NamedPlace, Place, Plan, Region,
     Register, Work,

@@ -24,6 +24,7 @@ pub(super) fn simplify(step: &StepGraph) -> Result<StepGraph, GraphError> {
             continue;
         }
         let inputs: Vec<Value> = node.inputs.iter().filter_map(|i| map[i.index()]).collect();
+        rewriter.graph.begin(node.phase);
         map[value.index()] = Some(rewriter.add(&node.op, &inputs, node.label.as_deref())?);
     }
     let rename = |named: &[Named]| {

@@ -2,7 +2,7 @@
 
 use onestep_memory::{DType, MAX_RANK, Shape};
 
-use crate::graph::Type;
+use crate::graph::{Phase, Type};
 use crate::ops::{Binary, Compare, ConstantData, Op, ReduceKind, Unary};
 
 /// A stretch of memory whose base address an executor knows at the start of a step.
@@ -148,6 +148,8 @@ pub struct Kernel {
     pub work: Work,
     /// The layer or op it comes from, for dumps and profiles.
     pub label: String,
+    /// The part of the step that it belongs to: the last of those of its nodes.
+    pub phase: Phase,
 }
 
 impl Kernel {

@@ -7,6 +7,7 @@ pub(crate) mod device;
 pub(crate) mod files;
 pub(crate) mod inputs;
 pub(crate) mod interrupt;
+pub(crate) mod profile;
 pub(crate) mod progress;
 pub(crate) mod run_folder;
 pub(crate) mod settings;

@@ -1,17 +1,19 @@
 //! `onestep bench`: steps a second of the reference workloads.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
 use comfy_table::{CellAlignment, Table, presets};
 use onestep::memory::format_bytes;
 use onestep::trainer::peak_resident_bytes;
-use onestep::workloads::{self, Measurement, Workload};
+use onestep::workloads::{self, Ceilings, Measurement, ProfileRow, Workload};
 use serde::Serialize;
 
 use crate::cli::console::Console;
 use crate::cli::device::DeviceFlags;
+use crate::cli::profile;
 
 /// Measure training steps of the reference workloads
 ///
@@ -31,6 +33,12 @@ pub(crate) struct Bench {
     seed: u64,
     #[command(flatten)]
     device: DeviceFlags,
+    /// Show where the time of a step goes, by phase, op and kernel, beside what this machine can do
+    #[arg(long)]
+    profile: bool,
+    /// Write a profiled step as a trace for ui.perfetto.dev or chrome://tracing
+    #[arg(long, value_name = "FILE", requires = "profile")]
+    trace: Option<PathBuf>,
     /// Print one JSON object a workload, each on a line of its own
     #[arg(long)]
     json: bool,
@@ -42,7 +50,8 @@ fn examples() -> String {
         workloads.map(|w| format!("  {:<14} {}", w.name, w.description)).collect();
     format!(
         "Workloads:\n{}\n\nExamples:\n  onestep bench\n  onestep bench mlp_mnist cifar_cnn \
-         --threads 2 --seconds 10 --json",
+         --threads 2 --seconds 10 --json\n  onestep bench cifar_cnn --profile \
+         --trace step.json",
         list.join("\n")
     )
 }
@@ -67,6 +76,15 @@ struct Row {
     planned_memory_bytes: u64,
 }
 
+/// A profile as JSON.
+#[derive(Debug, Serialize)]
+struct Profiled {
+    name: &'static str,
+    device: String,
+    ceilings: Ceilings,
+    kernels: Vec<ProfileRow>,
+}
+
 impl Bench {
     pub(crate) fn run(self) -> Result<()> {
         let console = Console::new(self.json);
@@ -76,6 +94,9 @@ impl Bench {
         }
         if chosen.is_empty() {
             chosen.extend(&workloads::ALL);
+        }
+        if self.profile {
+            return self.profile_all(&console, &chosen);
         }
         let mut rows = Vec::new();
         for workload in chosen {
@@ -87,6 +108,44 @@ impl Bench {
             console.say(&first.device);
         }
         console.say(table(&rows));
+        Ok(())
+    }
+
+    fn profile_all(&self, console: &Console, chosen: &[&Workload]) -> Result<()> {
+        let one = self.trace.is_none() || chosen.len() == 1;
+        ensure!(one, "--trace: expected one workload, got {}; name it", chosen.len());
+        let ceilings = Ceilings::measure(&mut *self.device.executor()?)?;
+        console.say(format!(
+            "what this machine does at best: {:.0} GFLOP/s (a {n} x {n} matrix product), {:.1} GB/s \
+             (a triad beyond the caches)",
+            ceilings.gflops,
+            ceilings.gbytes,
+            n = Ceilings::MATRIX,
+        ));
+        for workload in chosen {
+            self.profile_one(console, workload, ceilings).context(workload.name)?;
+        }
+        Ok(())
+    }
+
+    fn profile_one(
+        &self,
+        console: &Console,
+        workload: &Workload,
+        ceilings: Ceilings,
+    ) -> Result<()> {
+        let mut runner = workload.runner(self.device.executor()?, self.seed)?;
+        let found = runner.profile_steps(Duration::from_secs_f64(self.seconds))?;
+        let microseconds: f64 = found.rows.iter().map(|row| row.microseconds).sum();
+        let device = runner.device_name();
+        console.say(format!("\n{} on {device}: {microseconds:.1} us a step", workload.name));
+        console.say(profile::by_kind(&found.rows, &ceilings));
+        console.say(profile::by_kernel(&found.rows, &ceilings));
+        console.object(&Profiled { name: workload.name, device, ceilings, kernels: found.rows })?;
+        if let Some(path) = &self.trace {
+            profile::write_trace(path, workload.name, &found.step)?;
+            console.say(format!("{}: one step; open it in ui.perfetto.dev", path.display()));
+        }
         Ok(())
     }
 

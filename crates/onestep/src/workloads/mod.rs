@@ -21,8 +21,10 @@
 mod batch;
 mod measure;
 mod models;
+mod profile;
 
 pub use measure::Measurement;
+pub use profile::{Ceilings, Profile, ProfileRow};
 
 use onestep_engine::Executor;
 use onestep_layers::{LossSpec, ModelSpec};

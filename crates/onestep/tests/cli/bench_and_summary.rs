@@ -16,6 +16,29 @@ fn a_workload_is_measured_while_it_learns() {
 }
 
 #[test]
+fn a_profile_covers_the_phases_and_a_trace_the_kernels() {
+    let place = Place::new();
+    let command = "bench mlp_mnist --threads 1 --seconds 0.1 --profile --trace t/step.json --json";
+    let profile = place.json(command);
+    let kernels = profile["kernels"].as_array().unwrap();
+    for phase in ["data", "forward", "backward", "update"] {
+        assert!(kernels.iter().any(|k| k["phase"] == phase), "{phase}: {profile}");
+    }
+    let matmul = kernels.iter().find(|k| k["kind"] == "matmul").unwrap();
+    assert_eq!(matmul["flops"], 2 * 64 * 784 * 256);
+    assert!(profile["ceilings"]["gflops"].as_f64().unwrap() > 0.0);
+    let trace: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(place.path("t/step.json")).unwrap()).unwrap();
+    let events = trace["traceEvents"].as_array().unwrap();
+    assert_eq!(
+        events.iter().filter(|e| e["tid"] == 2 && e["ph"] == "X").count() + 1,
+        kernels.len()
+    );
+    place.fails("bench --profile --trace t.json --threads 1", 1, &["--trace", "one workload"]);
+    place.fails("bench mlp_mnist --trace t.json", 2, &["--profile"]);
+}
+
+#[test]
 fn an_unknown_workload_lists_the_known() {
     Place::new().fails("bench resnet1 --json", 1, &["`resnet1`", "seed_cnn_adam", "resnet18_b32"]);
 }

@@ -1,0 +1,114 @@
+//! What a kernel has to do at least: arithmetic and traffic, for profiles.
+
+use super::types::{Fused, Instruction, Kernel, Place, Work};
+use crate::ops::Op;
+
+/// Arithmetic and traffic of a kernel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Floating-point operations as the op defines them: a multiplication and an addition are two.
+    pub flops: u64,
+    /// Bytes of operands and results, each counted once.
+    pub bytes: u64,
+}
+
+impl Kernel {
+    /// What the kernel has to do at least, however it is computed.
+    pub fn cost(&self) -> Cost {
+        let mut places: Vec<&Place> = self.reads();
+        places.extend(self.writes());
+        let bytes = places.into_iter().map(distinct_bytes).sum();
+        let flops = match &self.work {
+            Work::Fused(fused) => fused_flops(fused),
+            Work::Op { op, inputs, output } => op_flops(op, inputs, output),
+        };
+        Cost { flops, bytes }
+    }
+
+    /// What kind of kernel it is: the op, or `elementwise` or `reduction` for a fused program.
+    pub fn kind(&self) -> &'static str {
+        match &self.work {
+            Work::Op { op, .. } => op.name(),
+            Work::Fused(fused) if fused.outputs.iter().any(|o| o.reduce.is_some()) => "reduction",
+            Work::Fused(_) => "elementwise",
+        }
+    }
+}
+
+/// Bytes of a place, of which a repeated element is one.
+fn distinct_bytes(place: &Place) -> u64 {
+    let axes = place.shape.dims().iter().zip(place.strides());
+    let elements: usize = axes.filter(|(_, stride)| **stride != 0).map(|(dim, _)| dim).product();
+    (elements * place.dtype.size()) as u64
+}
+
+fn fused_flops(fused: &Fused) -> u64 {
+    let computes = |i: &&Instruction| !matches!(i, Instruction::Load(_) | Instruction::Splat(_));
+    let reductions = fused.outputs.iter().filter(|o| o.reduce.is_some()).count();
+    let each = fused.code.iter().filter(computes).count() + reductions;
+    (fused.domain.elements() * each) as u64
+}
+
+fn op_flops(op: &Op, inputs: &[Place], output: &Place) -> u64 {
+    let elements = |place: &Place| place.shape.elements() as u64;
+    let input = |i: usize| inputs.get(i).map_or(0, elements);
+    // The sums of a convolution: for each output and each weight of its channel one product.
+    let products = |outputs: u64, weight: Option<&Place>| {
+        let weight = weight.map_or(0, |w| elements(w) / w.shape.dims()[0].max(1) as u64);
+        2 * outputs * weight
+    };
+    match op {
+        Op::MatMul(product) => {
+            let axis = if product.transpose_a { 2 } else { 1 };
+            let dims = inputs.first().map_or(&[][..], |a| a.shape.dims());
+            let inner = dims.len().checked_sub(axis).map_or(0, |axis| dims[axis]);
+            2 * elements(output) * inner as u64
+        }
+        Op::Conv(_) => products(elements(output), inputs.get(1)),
+        Op::ConvInputGrad(_) => products(input(0), inputs.get(1)),
+        Op::ConvWeightGrad(_) => products(input(1), Some(output)),
+        // One operation an element or so; what counts there is the traffic.
+        _ => input(0).max(elements(output)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::Type;
+    use crate::ops::{Conv, ConvWindow, MatMul};
+    use crate::plan::{Region, Work};
+    use onestep_memory::{DType, Shape};
+
+    fn place(dims: &[usize]) -> Place {
+        let shape = Shape::new(dims).expect("a small shape");
+        Place::contiguous(Region::Arena, 0, &Type { shape, dtype: DType::F32 })
+    }
+
+    fn cost(op: Op, inputs: &[&[usize]], output: &[usize]) -> Cost {
+        let inputs = inputs.iter().map(|dims| place(dims)).collect();
+        let work = Work::Op { op, inputs, output: place(output) };
+        Kernel { work, label: String::new(), phase: Default::default() }.cost()
+    }
+
+    #[test]
+    fn a_matrix_product_takes_two_operations_for_each_inner_index() {
+        let op = Op::MatMul(MatMul { transpose_a: true, transpose_b: false });
+        let cost = cost(op, &[&[4, 3], &[4, 5]], &[3, 5]);
+        assert_eq!(cost, Cost { flops: 2 * 3 * 5 * 4, bytes: 4 * (12 + 20 + 15) });
+    }
+
+    #[test]
+    fn a_convolution_takes_two_operations_for_each_weight_of_an_output() {
+        let op = Op::Conv(Conv { window: ConvWindow::default() });
+        let cost = cost(op, &[&[2, 3, 5, 5], &[8, 3, 3, 3]], &[2, 8, 3, 3]);
+        assert_eq!(cost.flops, 2 * (2 * 8 * 9) * 27);
+    }
+
+    #[test]
+    fn a_repeated_operand_is_read_once() {
+        let mut row = place(&[6, 7]);
+        row.strides[0] = 0;
+        assert_eq!(distinct_bytes(&row), 4 * 7);
+    }
+}
