@@ -345,14 +345,14 @@ impl Block {
         unsafe {
             if self.columns == vectors * lanes {
                 let out = Destination { to, row, columns, accumulate: self.accumulate };
-                product::<S>((self.height, vectors), self.left, right, out);
+                product::<S>((self.height, vectors), (self.left, S::ROWS), right, out);
                 return;
             }
             let mut buffer: TileBuffer = [0.0; super::micro::MAX_ROWS * VECTORS * MAX_LANES];
             let width = VECTORS * lanes;
             let from = buffer.as_mut_ptr();
             let out = Destination { to: from, row: width, columns, accumulate: false };
-            product::<S>((self.height, vectors), self.left, right, out);
+            product::<S>((self.height, vectors), (self.left, S::ROWS), right, out);
             for r in 0..self.height {
                 for c in 0..self.columns {
                     let (to, x) = (to.add(r * row + c), *from.add(r * width + c));

@@ -33,8 +33,8 @@ pub(super) struct Destination {
 
 /// `R` rows times `N` vectors: `to[r][v] (+)= sum over k of left[k][r] * right[k][v]`.
 struct Product<'a, const R: usize, const N: usize> {
-    /// `S::ROWS` numbers for each k, of which `R` are used.
-    left: *const f32,
+    /// The numbers for each k and the step from one k to the next, of which `R` are used.
+    left: (*const f32, usize),
     right: Rows<'a>,
     out: Destination,
 }
@@ -44,7 +44,7 @@ impl<const R: usize, const N: usize> Task for Product<'_, R, N> {
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        let Product { mut left, right, out } = self;
+        let Product { left: (mut left, step), right, out } = self;
         // SAFETY: the caller of `product` vouches for all operands.
         unsafe {
             let mut sums = [[S::splat(0.0); N]; R];
@@ -67,7 +67,7 @@ impl<const R: usize, const N: usize> Task for Product<'_, R, N> {
                         }
                         r += 1;
                     }
-                    left = left.add(S::ROWS);
+                    left = left.add(step);
                 }
                 let mut v = 0;
                 while v < N {
@@ -93,13 +93,13 @@ impl<const R: usize, const N: usize> Task for Product<'_, R, N> {
 /// A tile of `rows` times `vectors` vectors.
 ///
 /// # Safety
-/// The machine has `S`. `left` holds `S::ROWS` numbers for each channel and tap; all rows of the
+/// The machine has `S`. `left` holds `rows` numbers for each channel and tap, so far apart as it says; all rows of the
 /// right-hand side and of the destination have whole vectors, which the destination may write in
 /// any order.
 #[inline(always)]
 pub(super) unsafe fn product<S: Simd>(
     (rows, vectors): (usize, usize),
-    left: *const f32,
+    left: (*const f32, usize),
     right: Rows<'_>,
     out: Destination,
 ) {

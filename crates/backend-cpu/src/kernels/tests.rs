@@ -68,7 +68,9 @@ fn products_of_views() {
 fn convolutions() -> impl Strategy<Value = (ConvWindow, [usize; 4], [usize; 4])> {
     let pair = |range: std::ops::Range<usize>| [range.clone(), range];
     let window = (pair(1..4), pair(0..4), pair(0..4), pair(1..3), 1usize..4);
-    let sizes = (1usize..5, 1usize..4, 1usize..11, pair(1..24), pair(1..5));
+    // More input channels than lanes take another path to the weight.
+    let channels = prop_oneof![3 => 1usize..4, 1 => 14usize..36];
+    let sizes = (1usize..5, channels, 1usize..11, pair(1..24), pair(1..5));
     (window, sizes)
         .prop_map(|((stride, pad_low, pad_high, dilation, groups), sizes)| {
             let (batch, c, o, input, kernel) = sizes;

@@ -10,6 +10,7 @@ pub(crate) mod math;
 mod neon;
 mod philox;
 mod portable;
+mod transpose;
 #[cfg(test)]
 mod tests;
 #[cfg(target_arch = "x86_64")]
@@ -21,6 +22,7 @@ use std::fmt;
 
 pub(crate) use fold::fold;
 pub(crate) use philox::{RandomKey, fill_uniform};
+pub(crate) use transpose::transpose;
 
 /// The most lanes of any instruction set.
 pub(crate) const MAX_LANES: usize = 16;
@@ -227,6 +229,10 @@ pub(crate) unsafe trait Simd: Copy + Send + Sync + 'static {
     unsafe fn any(m: Self::M) -> bool;
     /// `m ? a : b`
     unsafe fn select(m: Self::M, a: Self::V, b: Self::V) -> Self::V;
+    /// The lanes of both in turn: `a0 b0 a1 b1 ...`, the first half and the second.
+    unsafe fn zip(a: Self::V, b: Self::V) -> (Self::V, Self::V);
+    /// Of `a` followed by `b`, the lanes at even and those at odd places.
+    unsafe fn unzip(a: Self::V, b: Self::V) -> (Self::V, Self::V);
     /// The sum of the lanes, in a fixed order.
     unsafe fn sum(v: Self::V) -> f32;
     /// Adds the lanes to `LANES` f64 elements at `to`.

@@ -4,9 +4,10 @@
 //! | --- | --- |
 //! | `conv` | one pass of sums over the input's planes |
 //! | `conv_input_grad` | for each residue of the stride, a pass of sums over the gradient's planes |
-//! | `conv_weight_grad` | dot products of the input's planes with the gradient's |
+//! | `conv_weight_grad` | outer products of the input's planes with the gradient, channels last; with few channels, dot products of the planes |
 
 mod geometry;
+mod outer;
 mod passes;
 mod planes;
 mod sums;
@@ -17,6 +18,7 @@ use onestep_engine::plan::Place;
 use onestep_engine::{DType, EngineError, Shape};
 
 use self::sums::{Operands, SumsKernel, WeightLayout};
+use self::outer::OuterKernel;
 use self::weight_grad::WeightGradKernel;
 use crate::native::{Native, Regions, broken, expect};
 use crate::simd::Level;
@@ -120,5 +122,8 @@ pub(super) fn lower_weight_grad(
     let o = operands("conv_weight_grad", inputs, output)?;
     let p = Problem::new(window, &o.source.shape, &o.out.shape, &o.weight.shape)?;
     let passes = passes::forward(window, p.kernel, p.input, p.output);
+    if OuterKernel::suits(&p, machine.1) {
+        return Ok(Box::new(OuterKernel::new(&p, passes, &o, regions, machine)?));
+    }
     Ok(Box::new(WeightGradKernel::new(&p, passes, &o, regions, machine)?))
 }

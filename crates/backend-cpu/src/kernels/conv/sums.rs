@@ -281,7 +281,7 @@ impl Results<'_> {
                 };
                 let columns = [column(0), column(1), column(2)];
                 let to = Destination { to: out, row: size, columns, accumulate: false };
-                product::<S>(shape, left, right, to);
+                product::<S>(shape, (left, S::ROWS), right, to);
                 return;
             }
             let mut buffer: TileBuffer = [0.0; MAX_ROWS * VECTORS * MAX_LANES];
@@ -289,7 +289,7 @@ impl Results<'_> {
             let columns = [0, S::LANES, 2 * S::LANES];
             let from = buffer.as_mut_ptr();
             let to = Destination { to: from, row, columns, accumulate: false };
-            product::<S>(shape, left, right, to);
+            product::<S>(shape, (left, S::ROWS), right, to);
             for (v, vector) in vectors.iter().enumerate() {
                 for segment in &pass.segments[vector.segments.0..vector.segments.1] {
                     if segment.image >= self.unit.images {

@@ -1,0 +1,373 @@
+//! The gradient of a convolution in its weight, channels last: for each window element, the sum
+//! over all positions of the outer product of the result's gradient with the input. Both are
+//! transposed, so that vectors run along channels and no lane falls on a border, whatever the
+//! stride and however small the pictures are.
+
+use onestep_engine::EngineError;
+
+use super::Problem;
+use super::geometry::{Unit, Units};
+use super::passes::Passes;
+use super::planes::{Pictures, PlaneLayout};
+use super::sums::Operands;
+use crate::kernels::micro::{Destination, Rows, product};
+use crate::native::{ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, part, tasks_for};
+use crate::pool::{Pool, TaskPanicked, Turn};
+use crate::simd::{Level, Simd, Task, Tile, VECTORS, transpose};
+
+/// Positions that are summed up before they are added to what there is: few enough for the
+/// first-level cache, and for sums of sums to keep their digits.
+const BLOCK: usize = 256;
+
+/// Sums of outer products, for each window element.
+#[derive(Debug)]
+pub(super) struct OuterKernel {
+    layout: PlaneLayout,
+    taps: Vec<usize>,
+    /// Where the outputs of a whole unit lie in its transposed planes.
+    positions: Vec<usize>,
+    /// Positions of the planes that windows reach.
+    span: usize,
+    units: Units,
+    groups: usize,
+    /// Input channels and output channels of a group.
+    channels: usize,
+    rows: usize,
+    /// The result's height and width.
+    out_size: [usize; 2],
+    x: Address,
+    dy: Address,
+    out: Address,
+    tile: Tile,
+    /// Chunks of units, each with sums of its own, and parts of output channels.
+    chunks: usize,
+    parts: usize,
+    finishers: usize,
+}
+
+impl OuterKernel {
+    /// Whether vectors along the input channels are filled well enough.
+    pub(super) fn suits(problem: &Problem, level: Level) -> bool {
+        problem.in_channels >= level.tile().lanes
+    }
+
+    pub(super) fn new(
+        problem: &Problem,
+        mut passes: Passes,
+        operands: &Operands<'_>,
+        regions: Regions,
+        (threads, level): (usize, Level),
+    ) -> Result<Self, EngineError> {
+        let (channels, rows, tile) = (problem.in_channels, problem.out_channels, level.tile());
+        let taps = problem.kernel[0] * problem.kernel[1];
+        let outputs = problem.batch * passes.grid[0] * passes.grid[1];
+        let cost = outputs * problem.groups * rows * channels * taps / tile.lanes;
+        let tasks = tasks_for(cost, threads);
+        let units = passes.cut(problem.batch, channels + rows, tasks, tile.lanes);
+        let positions = positions(&passes.layout, &units, problem.output[1]);
+        let mut kernel = OuterKernel {
+            span: positions.last().map_or(0, |last| last + passes.layout.reach + 1),
+            positions,
+            layout: passes.layout,
+            taps: passes.passes.swap_remove(0).taps,
+            units,
+            groups: problem.groups,
+            channels,
+            rows,
+            out_size: problem.output,
+            x: regions.address(operands.source)?,
+            dy: regions.address(operands.weight)?,
+            out: regions.address(operands.out)?,
+            tile,
+            chunks: 1,
+            parts: 1,
+            finishers: 1,
+        };
+        let width = kernel.position();
+        kernel.positions.iter_mut().for_each(|position| *position *= width);
+        // Each part lays out the input anew, so it must have enough rows to make up for that.
+        kernel.parts = tasks.min(rows / (2 * kernel.panel())).max(1);
+        kernel.chunks = tasks.div_ceil(kernel.parts).min(units.count() * problem.groups).max(1);
+        kernel.finishers = tasks_for(4 * kernel.chunks * kernel.sums(), threads);
+        Ok(kernel)
+    }
+
+    /// Output channels that lie side by side: whole vectors, and whole tiles.
+    fn panel(&self) -> usize {
+        self.tile.lanes.max(self.tile.rows)
+    }
+
+    /// Elements from one position to the next: whole vectors, and an odd number of them, so that
+    /// positions spread over the sets of a cache.
+    fn position(&self) -> usize {
+        (self.channels.div_ceil(self.tile.lanes) | 1) * self.tile.lanes
+    }
+
+    /// Elements of the sums of one output channel and window element.
+    fn row(&self) -> usize {
+        self.channels.next_multiple_of(self.tile.lanes)
+    }
+
+    /// Elements of all sums, by group, window element, output channel and input channel.
+    fn sums(&self) -> usize {
+        self.groups * self.taps.len() * self.rows * self.row()
+    }
+
+    /// Elements of a worker's planes, of the input and of the gradient.
+    fn worker_parts(&self) -> [usize; 3] {
+        let share = self.rows.div_ceil(self.panel()).div_ceil(self.parts) * self.panel();
+        [
+            self.layout.elements(self.tile.lanes),
+            self.span * self.position(),
+            self.positions.len() * share,
+        ]
+        .map(|elements| elements.next_multiple_of(ALIGNMENT / size_of::<f32>()))
+    }
+}
+
+/// Where the outputs of a whole unit lie in its planes: pictures, rows, columns.
+fn positions(layout: &PlaneLayout, units: &Units, columns: usize) -> Vec<usize> {
+    let mut positions = Vec::with_capacity(units.images * units.rows * columns);
+    for image in 0..units.images {
+        for row in 0..units.rows {
+            let first = image * layout.image() + row * layout.columns;
+            positions.extend(first..first + columns);
+        }
+    }
+    positions
+}
+
+impl Native for OuterKernel {
+    fn scratch(&self) -> ScratchNeed {
+        let bytes = |elements: usize| (elements * size_of::<f32>()).next_multiple_of(ALIGNMENT);
+        ScratchNeed {
+            shared: bytes(self.chunks * self.sums()),
+            worker: bytes(self.worker_parts().iter().sum()),
+        }
+    }
+
+    unsafe fn run(&self, context: &Context<'_>, pool: &mut Pool) -> Result<(), TaskPanicked> {
+        pool.run(self.chunks * self.parts, &|turn: Turn| {
+            // SAFETY: the caller vouches for the context; the parts' rows are disjoint.
+            unsafe { context.level.run(AddUnits { kernel: self, context, turn }) };
+        })?;
+        pool.run(self.finishers, &|turn: Turn| {
+            let (from, to) = part(self.groups * self.rows, self.finishers, turn.task, 1);
+            // SAFETY: each output channel belongs to one task; all sums are done.
+            unsafe { context.level.run(Finish { kernel: self, context, from, to }) };
+        })
+    }
+}
+
+/// A chunk of units, for a part of the output channels.
+struct AddUnits<'a> {
+    kernel: &'a OuterKernel,
+    context: &'a Context<'a>,
+    turn: Turn,
+}
+
+/// A worker's memory.
+#[derive(Clone, Copy)]
+struct Buffers {
+    planes: *mut f32,
+    x: *mut f32,
+    dy: *mut f32,
+}
+
+impl Task for AddUnits<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let k = self.kernel;
+        let (chunk, part_index) = (self.turn.task / k.parts, self.turn.task % k.parts);
+        let rows = part(k.rows, k.parts, part_index, k.panel());
+        let count = k.units.count();
+        // A group's units follow each other, so its first sets the sums.
+        let (from, to) = part(count * k.groups, k.chunks, chunk, 1);
+        let [planes, x, _] = k.worker_parts();
+        // SAFETY: each task has its own rows of its chunk's sums; the scratch memory fits all
+        // buffers and the sums.
+        unsafe {
+            let memory = self.context.worker_scratch(self.turn.worker).cast::<f32>();
+            let buffers =
+                Buffers { planes: memory, x: memory.add(planes), dy: memory.add(planes + x) };
+            let sums = self.context.shared_scratch().cast::<f32>().add(chunk * k.sums());
+            for group in 0..k.groups {
+                let mine = from.max(group * count)..to.min((group + 1) * count);
+                let to = sums.add(group * k.taps.len() * k.rows * k.row());
+                if mine.is_empty() {
+                    self.clear(rows, to);
+                }
+                for item in mine.clone() {
+                    let unit = k.units.unit(item % count);
+                    self.fill_x::<S>(&unit, group, buffers);
+                    self.fill_dy::<S>(&unit, group, rows, buffers.dy);
+                    self.add::<S>(&unit, rows, buffers, to, item > mine.start);
+                }
+            }
+        }
+    }
+}
+
+impl AddUnits<'_> {
+    /// The sums of a group of which this chunk has no unit.
+    unsafe fn clear(&self, rows: (usize, usize), sums: *mut f32) {
+        let k = self.kernel;
+        for tap in 0..k.taps.len() {
+            // SAFETY: the caller vouches for the sums.
+            unsafe {
+                let first = sums.add((tap * k.rows + rows.0) * k.row());
+                std::ptr::write_bytes(first, 0, (rows.1 - rows.0) * k.row());
+            }
+        }
+    }
+
+    /// Lays out a unit's pictures, channels last.
+    #[inline(always)]
+    unsafe fn fill_x<S: Simd>(&self, unit: &Unit, group: usize, buffers: Buffers) {
+        let k = self.kernel;
+        let size = k.layout.source[0] * k.layout.source[1];
+        let image = k.groups * k.channels * size;
+        for first in (0..k.channels).step_by(S::LANES) {
+            let channels = S::LANES.min(k.channels - first);
+            // SAFETY: the input has these pictures; the buffers fit them.
+            unsafe {
+                let before = unit.first_image * image + (group * k.channels + first) * size;
+                let pictures = Pictures {
+                    data: self.context.floats(k.x).add(before),
+                    image,
+                    channels,
+                    count: unit.images,
+                    first: unit.first_row,
+                };
+                k.layout.fill(pictures, buffers.planes);
+                let from = (buffers.planes.cast_const(), k.layout.channel());
+                let to = (buffers.x.add(first), k.position());
+                transpose::<S>(from, (channels, k.span), to);
+            }
+        }
+    }
+
+    /// Lays out the gradient of a unit in panels of output channels.
+    #[inline(always)]
+    unsafe fn fill_dy<S: Simd>(
+        &self,
+        unit: &Unit,
+        group: usize,
+        rows: (usize, usize),
+        out: *mut f32,
+    ) {
+        let k = self.kernel;
+        let size = k.out_size[0] * k.out_size[1];
+        let (outputs, all) = (unit.rows * k.out_size[1], k.positions.len());
+        for first in (rows.0..rows.1).step_by(k.panel()) {
+            let count = k.panel().min(rows.1 - first);
+            for image in 0..unit.images {
+                let channel = ((unit.first_image + image) * k.groups + group) * k.rows + first;
+                // SAFETY: the gradient has these pictures; the buffer fits all panels.
+                unsafe {
+                    let before = channel * size + unit.first_row * k.out_size[1];
+                    let from = (self.context.floats(k.dy).add(before).cast_const(), size);
+                    let at = (first - rows.0) * all + image * outputs * k.panel();
+                    transpose::<S>(from, (count, outputs), (out.add(at), k.panel()));
+                }
+            }
+        }
+    }
+
+    /// Adds a unit's products to the sums, or sets them.
+    #[inline(always)]
+    unsafe fn add<S: Simd>(
+        &self,
+        unit: &Unit,
+        rows: (usize, usize),
+        buffers: Buffers,
+        sums: *mut f32,
+        accumulate: bool,
+    ) {
+        let k = self.kernel;
+        let outputs = unit.images * unit.rows * k.out_size[1];
+        for (block, positions) in k.positions[..outputs].chunks(BLOCK).enumerate() {
+            let accumulate = accumulate || block > 0;
+            // SAFETY: the buffers hold all positions of the unit, and the sums these rows.
+            unsafe {
+                let dy = buffers.dy.add(block * BLOCK * k.panel());
+                self.add_block::<S>(positions, rows, (buffers.x, dy), sums, accumulate);
+            }
+        }
+    }
+
+    /// The same for some of its positions, for all window elements.
+    #[inline(always)]
+    unsafe fn add_block<S: Simd>(
+        &self,
+        positions: &[usize],
+        rows: (usize, usize),
+        (x, dy): (*const f32, *const f32),
+        sums: *mut f32,
+        accumulate: bool,
+    ) {
+        let (k, lanes) = (self.kernel, S::LANES);
+        for (tap, &distance) in k.taps.iter().enumerate() {
+            for column in (0..k.row()).step_by(VECTORS * lanes) {
+                let vectors = VECTORS.min((k.row() - column) / lanes);
+                let columns = [0, lanes, 2 * lanes];
+                let first = x.wrapping_add(distance * k.position() + column);
+                let right = Rows {
+                    vectors: columns.map(|column| first.wrapping_add(column)),
+                    channels: 1,
+                    plane: 0,
+                    taps: positions,
+                };
+                for row in (rows.0..rows.1).step_by(S::ROWS) {
+                    let (panel, within) = ((row - rows.0) / k.panel(), (row - rows.0) % k.panel());
+                    let shape = (S::ROWS.min(rows.1 - row), vectors);
+                    // SAFETY: the caller vouches for positions, rows and sums; each position and
+                    // each row of the sums has whole vectors.
+                    unsafe {
+                        let left = dy.add(panel * k.panel() * k.positions.len() + within);
+                        let to = sums.add((tap * k.rows + row) * k.row() + column);
+                        let out = Destination { to, row: k.row(), columns, accumulate };
+                        product::<S>(shape, (left, k.panel()), right, out);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Adds the chunks' sums in order, and puts the weights of output channels `from..to` into place.
+struct Finish<'a> {
+    kernel: &'a OuterKernel,
+    context: &'a Context<'a>,
+    from: usize,
+    to: usize,
+}
+
+impl Task for Finish<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let (k, taps) = (self.kernel, self.kernel.taps.len());
+        // SAFETY: the result and the sums have the elements, and nobody writes the sums.
+        unsafe {
+            let sums = self.context.shared_scratch().cast::<f32>();
+            for index in self.from..self.to {
+                let (group, row) = (index / k.rows, index % k.rows);
+                let out = self.context.floats(k.out).add(index * k.channels * taps);
+                for tap in 0..taps {
+                    let at = ((group * taps + tap) * k.rows + row) * k.row();
+                    for channel in 0..k.channels {
+                        let mut sum = *sums.add(at + channel);
+                        for chunk in 1..k.chunks {
+                            sum += *sums.add(chunk * k.sums() + at + channel);
+                        }
+                        *out.add(channel * taps + tap) = sum;
+                    }
+                }
+            }
+        }
+    }
+}

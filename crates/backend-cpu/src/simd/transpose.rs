@@ -1,0 +1,132 @@
+//! Transposition in registers.
+
+use super::{MAX_LANES, Simd, load_tail};
+
+/// `to[c * to_row + r] = from[r * from_row + c]`. What lies behind the last `r` of a row, up to a
+/// whole vector, is set to zero.
+///
+/// # Safety
+/// The machine has `S`. `from` has the rows and columns; rows of `to` have room for `rows` rounded
+/// up to whole vectors.
+#[inline(always)]
+pub(crate) unsafe fn transpose<S: Simd>(
+    (from, from_row): (*const f32, usize),
+    (rows, columns): (usize, usize),
+    (to, to_row): (*mut f32, usize),
+) {
+    for first in (0..rows).step_by(S::LANES) {
+        let height = S::LANES.min(rows - first);
+        for column in (0..columns).step_by(S::LANES) {
+            let width = S::LANES.min(columns - column);
+            // SAFETY: the caller vouches for the elements.
+            unsafe {
+                let mut block = [S::splat(0.0); MAX_LANES];
+                let corner = from.add(first * from_row + column);
+                for (r, vector) in block.iter_mut().enumerate().take(height) {
+                    let row = corner.add(r * from_row);
+                    *vector =
+                        if width == S::LANES { S::load(row) } else { load_tail::<S>(row, width, 0.0) };
+                }
+                let block = transposed::<S>(block);
+                for (c, vector) in block.into_iter().enumerate().take(width) {
+                    S::store(to.add((column + c) * to_row + first), vector);
+                }
+            }
+        }
+    }
+}
+
+/// The columns of a square of as many vectors as there are lanes. Each round puts the lanes of the
+/// lower half between those of the upper, which rotates the bits of (row, column) by one: after as
+/// many rounds as a row number has bits, row and column have changed places.
+#[inline(always)]
+unsafe fn transposed<S: Simd>(mut block: [S::V; MAX_LANES]) -> [S::V; MAX_LANES] {
+    let half = S::LANES / 2;
+    let mut size = 1;
+    while size < S::LANES {
+        let before = block;
+        let mut i = 0;
+        while i < half {
+            // SAFETY: the caller vouches for the instructions.
+            (block[2 * i], block[2 * i + 1]) = unsafe { S::zip(before[i], before[i + half]) };
+            i += 1;
+        }
+        size *= 2;
+    }
+    block
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simd::{Level, Task};
+
+    struct Transpose<'a> {
+        from: &'a [f32],
+        size: (usize, usize),
+        to: &'a mut [f32],
+        to_row: usize,
+    }
+
+    impl Task for Transpose<'_> {
+        type Output = ();
+        #[inline(always)]
+        unsafe fn run<S: Simd>(self) {
+            let from = (self.from.as_ptr(), self.size.1);
+            // SAFETY: the test's buffers are large enough.
+            unsafe { transpose::<S>(from, self.size, (self.to.as_mut_ptr(), self.to_row)) };
+        }
+    }
+
+    #[test]
+    fn rows_become_columns_on_each_level() {
+        for level in Level::available() {
+            for size in [(1, 1), (16, 16), (5, 33), (40, 7), (17, 18)] {
+                let (rows, columns): (usize, usize) = size;
+                let from: Vec<f32> = (0..rows * columns).map(|i| i as f32).collect();
+                let to_row = rows.next_multiple_of(MAX_LANES);
+                let mut to = vec![f32::NAN; columns * to_row];
+                // SAFETY: the level is available.
+                unsafe { level.run(Transpose { from: &from, size, to: &mut to, to_row }) };
+                for c in 0..columns {
+                    for r in 0..rows {
+                        assert_eq!(to[c * to_row + r], from[r * columns + c], "{level} {size:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    struct ZipUnzip;
+
+    impl Task for ZipUnzip {
+        type Output = ();
+        #[inline(always)]
+        unsafe fn run<S: Simd>(self) {
+            let numbers: Vec<f32> = (0..2 * S::LANES).map(|i| i as f32).collect();
+            let mut out = vec![0.0; 2 * S::LANES];
+            // SAFETY: both have two vectors.
+            unsafe {
+                let (a, b) = (S::load(numbers.as_ptr()), S::load(numbers.as_ptr().add(S::LANES)));
+                let (even, odd) = S::unzip(a, b);
+                S::store(out.as_mut_ptr(), even);
+                S::store(out.as_mut_ptr().add(S::LANES), odd);
+                for i in 0..S::LANES {
+                    assert_eq!((out[i], out[S::LANES + i]), ((2 * i) as f32, (2 * i + 1) as f32));
+                }
+                let (low, high) = S::zip(even, odd);
+                S::store(out.as_mut_ptr(), low);
+                S::store(out.as_mut_ptr().add(S::LANES), high);
+            }
+            assert_eq!(out, numbers);
+        }
+    }
+
+    #[test]
+    fn zip_is_the_inverse_of_unzip() {
+        for level in Level::available() {
+            // SAFETY: the level is available.
+            unsafe { level.run(ZipUnzip) };
+        }
+    }
+}
