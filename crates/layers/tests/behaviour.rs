@@ -2,10 +2,11 @@
 
 mod common;
 
+use onestep_engine::ops::Op;
 use onestep_engine::reference::{Array, Context, evaluate};
 use onestep_engine::{Mode, Shape};
 use onestep_layers::{
-    AdaptiveAvgPool2d, BatchNorm, Dropout, Elu, Gelu, GeluForm, LayerSpec, LogSoftmax,
+    AdaptiveAvgPool2d, AvgPool2d, BatchNorm, Dropout, Elu, Gelu, GeluForm, LayerSpec, LogSoftmax,
     ModelBuilder, Sigmoid, Silu, Softmax,
 };
 
@@ -132,4 +133,27 @@ fn values_carry_the_path_of_their_layer() {
     for label in ["input", "block.body.fc", "block.body.act", "block"] {
         assert!(labels.contains(&label), "no {label} in {labels:?}");
     }
+}
+
+#[test]
+fn pools_over_the_whole_picture_are_means() {
+    let input = common::numbers(&[2, 3, 4, 5], 1, -2.0, 2.0);
+    let want: Vec<f64> = input.data.chunks(20).map(|c| c.iter().sum::<f64>() / 20.0).collect();
+    let layers: [LayerSpec; 3] = [
+        AdaptiveAvgPool2d::new(1).into(),
+        AvgPool2d::new([4, 5]).into(),
+        AvgPool2d { ceil_mode: true, ..AvgPool2d::new([4, 5]) }.into(),
+    ];
+    for layer in layers {
+        let model = common::model_for(&layer, &[3, 4, 5]).unwrap();
+        let output = common::output(&model, Mode::Train, &input);
+        assert_eq!(output.shape.dims(), [2, 3, 1, 1]);
+        close(&output.data, &want);
+        let graph = model.forward(Mode::Train, 2).unwrap().graph;
+        assert!(graph.values().all(|v| !matches!(graph.op(v), Op::SumPool(_))), "{layer:?}");
+    }
+    // Padding that counts is no mean of the picture.
+    let padded = AvgPool2d { padding: 1.into(), ..AvgPool2d::new([4, 5]) };
+    let model = common::model_for(&padded.into(), &[3, 4, 5]).unwrap();
+    assert_eq!(common::output(&model, Mode::Train, &input).shape.dims(), [2, 3, 1, 1]);
 }

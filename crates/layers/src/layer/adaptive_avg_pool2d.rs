@@ -78,6 +78,10 @@ impl Layer for AdaptiveAvgPool2d {
         if size == outputs {
             return Ok(x);
         }
+        if outputs == [1, 1] {
+            // Unlike a pool's, the gradient of a mean is a broadcast, which fuses.
+            return Ok(cx.graph.mean(x, &[2, 3], true)?);
+        }
         let divides = |axis: usize| size[axis].is_multiple_of(outputs[axis]);
         if divides(0) && divides(1) {
             let window = [size[0] / outputs[0], size[1] / outputs[1]];
