@@ -6,7 +6,7 @@ use onestep_engine::ops::MatMul;
 use onestep_engine::plan::Place;
 use onestep_engine::{DType, EngineError};
 
-use super::micro::{Destination, Rows, TileBuffer, product};
+use super::micro::{Destination, Left, Rows, TileBuffer, product};
 use super::pack::{Matrix, pack};
 use crate::native::{
     ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, broken, expect, part, tasks_for,
@@ -212,16 +212,20 @@ impl Task for PackShared<'_> {
         let kernel = self.kernel;
         let (rows, width, panels) = kernel.panels();
         let scratch = self.context.shared_scratch().cast::<f32>();
-        for index in self.from..self.to {
+        let mut index = self.from;
+        while index < self.to {
             let (batch, panel) = (index / panels, index % panels);
+            let count = (panels - panel).min(self.to - index);
             let (a, b) = kernel.operands(self.context, batch);
             let matrix = if kernel.shared == Shared::Left { a } else { b.transposed() };
             let first = panel * width;
             // SAFETY: the scratch memory has a place for each panel.
             unsafe {
                 let out = scratch.add(index * width * kernel.k);
-                pack::<S>(matrix.from(first, 0), width.min(rows - first), kernel.k, width, out);
+                let rows = (count * width).min(rows - first);
+                pack::<S>(matrix.from(first, 0), rows, kernel.k, width, out);
             }
+            index += count;
         }
     }
 }
@@ -345,14 +349,14 @@ impl Block {
         unsafe {
             if self.columns == vectors * lanes {
                 let out = Destination { to, row, columns, accumulate: self.accumulate };
-                product::<S>((self.height, vectors), (self.left, S::ROWS), right, out);
+                product::<S>((self.height, vectors), Left::packed(self.left, S::ROWS), right, out);
                 return;
             }
             let mut buffer: TileBuffer = [0.0; super::micro::MAX_ROWS * VECTORS * MAX_LANES];
             let width = VECTORS * lanes;
             let from = buffer.as_mut_ptr();
             let out = Destination { to: from, row: width, columns, accumulate: false };
-            product::<S>((self.height, vectors), (self.left, S::ROWS), right, out);
+            product::<S>((self.height, vectors), Left::packed(self.left, S::ROWS), right, out);
             for r in 0..self.height {
                 for c in 0..self.columns {
                     let (to, x) = (to.add(r * row + c), *from.add(r * width + c));

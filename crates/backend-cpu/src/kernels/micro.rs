@@ -8,6 +8,22 @@ pub(super) const MAX_ROWS: usize = 8;
 /// A buffer for a whole tile.
 pub(super) type TileBuffer = [f32; MAX_ROWS * VECTORS * MAX_LANES];
 
+/// The left-hand numbers of a tile: that of row `r` for the `i`-th right-hand row is at
+/// `at + r * row + i * step`.
+#[derive(Clone, Copy)]
+pub(super) struct Left {
+    pub(super) at: *const f32,
+    pub(super) row: usize,
+    pub(super) step: usize,
+}
+
+impl Left {
+    /// A packed panel of `width` rows.
+    pub(super) fn packed(at: *const f32, width: usize) -> Left {
+        Left { at, row: 1, step: width }
+    }
+}
+
 /// The right-hand rows of a tile. Row `(channel, tap)` of vector `v` starts at
 /// `vectors[v] + channel * plane + taps[tap]`: packed panels, plain matrices and the windows of a
 /// convolution are all of this form.
@@ -33,8 +49,7 @@ pub(super) struct Destination {
 
 /// `R` rows times `N` vectors: `to[r][v] (+)= sum over k of left[k][r] * right[k][v]`.
 struct Product<'a, const R: usize, const N: usize> {
-    /// The numbers for each k and the step from one k to the next, of which `R` are used.
-    left: (*const f32, usize),
+    left: Left,
     right: Rows<'a>,
     out: Destination,
 }
@@ -44,7 +59,8 @@ impl<const R: usize, const N: usize> Task for Product<'_, R, N> {
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        let Product { left: (mut left, step), right, out } = self;
+        let Product { left, right, out } = self;
+        let mut at = left.at;
         // SAFETY: the caller of `product` vouches for all operands.
         unsafe {
             let mut sums = [[S::splat(0.0); N]; R];
@@ -59,7 +75,7 @@ impl<const R: usize, const N: usize> Task for Product<'_, R, N> {
                     }
                     let mut r = 0;
                     while r < R {
-                        let a = S::splat(*left.add(r));
+                        let a = S::splat(*at.add(r * left.row));
                         let mut v = 0;
                         while v < N {
                             sums[r][v] = S::fma(a, row[v], sums[r][v]);
@@ -67,7 +83,7 @@ impl<const R: usize, const N: usize> Task for Product<'_, R, N> {
                         }
                         r += 1;
                     }
-                    left = left.add(step);
+                    at = at.wrapping_add(left.step);
                 }
                 let mut v = 0;
                 while v < N {
@@ -93,13 +109,13 @@ impl<const R: usize, const N: usize> Task for Product<'_, R, N> {
 /// A tile of `rows` times `vectors` vectors.
 ///
 /// # Safety
-/// The machine has `S`. `left` holds `rows` numbers for each channel and tap, so far apart as it says; all rows of the
+/// The machine has `S`. `left` holds `rows` numbers for each channel and tap; all rows of the
 /// right-hand side and of the destination have whole vectors, which the destination may write in
 /// any order.
 #[inline(always)]
 pub(super) unsafe fn product<S: Simd>(
     (rows, vectors): (usize, usize),
-    left: (*const f32, usize),
+    left: Left,
     right: Rows<'_>,
     out: Destination,
 ) {

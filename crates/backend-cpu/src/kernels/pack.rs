@@ -1,6 +1,7 @@
 //! Packing: operands of a matrix product in the order in which its inner loop reads them.
 
-use crate::simd::Simd;
+use super::micro::MAX_ROWS;
+use crate::simd::{MAX_LANES, Simd, transpose};
 
 /// A matrix in memory with any strides, in elements.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +31,10 @@ impl Matrix {
 /// How many steps of the inner index are transposed at a time.
 const BLOCK: usize = 16;
 
+/// How many numbers that lie side by side in memory are read before the next run of them: enough
+/// for the hardware to fetch ahead, whatever the distance from one run to the next.
+const RUN: usize = 1 << 10;
+
 /// Packs a `rows` x `inner` matrix into panels of `width` rows: for each panel and each inner
 /// index its `width` numbers, zeros behind the last row. Packing the transpose packs columns.
 ///
@@ -43,35 +48,87 @@ pub(super) unsafe fn pack<S: Simd>(
     width: usize,
     out: *mut f32,
 ) {
-    let mut panel = out;
+    let step = if from.row == 1 { RUN.next_multiple_of(width) } else { width };
     let mut first = 0;
     while first < rows {
-        let count = width.min(rows - first);
+        let count = step.min(rows - first);
         // SAFETY: the caller vouches for the memory.
         unsafe {
-            pack_panel::<S>(from.from(first, 0), count, inner, width, panel);
-            panel = panel.add(width * inner);
+            let (from, out) = (from.from(first, 0), out.add(first * inner));
+            if from.row == 1 {
+                pack_runs::<S>(from, count, inner, width, out);
+            } else if from.column == 1 {
+                turn_panel::<S>((from.data, from.row), count, inner, width, out);
+            } else {
+                gather_panel(from, count, inner, width, out);
+            }
         }
-        first += width;
+        first += step;
     }
 }
 
+/// Packs panels whose rows lie side by side, inner index by inner index.
 #[inline(always)]
-unsafe fn pack_panel<S: Simd>(
+unsafe fn pack_runs<S: Simd>(
     from: Matrix,
+    rows: usize,
+    inner: usize,
+    width: usize,
+    out: *mut f32,
+) {
+    for k in 0..inner {
+        let mut first = 0;
+        while first < rows {
+            // SAFETY: the caller vouches for the memory.
+            unsafe {
+                let run = from.data.add(k * from.column + first);
+                copy_row::<S>(run, width.min(rows - first), width, out.add(first * inner + k * width));
+            }
+            first += width;
+        }
+    }
+}
+
+/// Packs a panel whose rows are each contiguous: transposes them in registers.
+#[inline(always)]
+unsafe fn turn_panel<S: Simd>(
+    (from, row): (*const f32, usize),
     count: usize,
     inner: usize,
     width: usize,
     out: *mut f32,
 ) {
-    // SAFETY: the caller vouches for the memory.
+    const { assert!(MAX_ROWS <= MAX_LANES) };
+    // SAFETY: the caller vouches for the memory; `transpose` writes whole vectors, so that it can
+    // write a panel of such itself, and one of less than a vector by way of a buffer.
     unsafe {
-        if from.row == 1 {
-            for k in 0..inner {
-                copy_row::<S>(from.data.add(k * from.column), count, width, out.add(k * width));
+        if width.is_multiple_of(S::LANES) {
+            if count.next_multiple_of(S::LANES) < width {
+                std::ptr::write_bytes(out, 0, width * inner);
             }
+            transpose::<S>((from, row), (count, inner), (out, width));
             return;
         }
+        let mut buffer = [0.0f32; MAX_LANES * MAX_LANES];
+        let mut k = 0;
+        while k < inner {
+            let steps = S::LANES.min(inner - k);
+            let vectors = count.next_multiple_of(S::LANES);
+            transpose::<S>((from.add(k), row), (count, steps), (buffer.as_mut_ptr(), vectors));
+            for step in 0..steps {
+                let (to, from) = (out.add((k + step) * width), buffer.as_ptr().add(step * vectors));
+                std::ptr::copy_nonoverlapping(from, to, width);
+            }
+            k += steps;
+        }
+    }
+}
+
+/// Packs a panel element by element.
+#[inline(always)]
+unsafe fn gather_panel(from: Matrix, count: usize, inner: usize, width: usize, out: *mut f32) {
+    // SAFETY: the caller vouches for the memory.
+    unsafe {
         if count < width {
             std::ptr::write_bytes(out, 0, width * inner);
         }

@@ -2,12 +2,10 @@
 
 use super::{MAX_LANES, Simd, load_tail};
 
-/// `to[c * to_row + r] = from[r * from_row + c]`. What lies behind the last `r` of a row, up to a
-/// whole vector, is set to zero.
+/// `to[c * to_row + r] = from[r * from_row + c]`
 ///
 /// # Safety
-/// The machine has `S`. `from` has the rows and columns; rows of `to` have room for `rows` rounded
-/// up to whole vectors.
+/// The machine has `S`. `from` has the rows and columns, and `to` has room for them.
 #[inline(always)]
 pub(crate) unsafe fn transpose<S: Simd>(
     (from, from_row): (*const f32, usize),
@@ -29,7 +27,12 @@ pub(crate) unsafe fn transpose<S: Simd>(
                 }
                 let block = transposed::<S>(block);
                 for (c, vector) in block.into_iter().enumerate().take(width) {
-                    S::store(to.add((column + c) * to_row + first), vector);
+                    let to = to.add((column + c) * to_row + first);
+                    if height == S::LANES {
+                        S::store(to, vector);
+                    } else {
+                        S::store_lanes(to, vector, 0, height);
+                    }
                 }
             }
         }
@@ -84,7 +87,7 @@ mod tests {
             for size in [(1, 1), (16, 16), (5, 33), (40, 7), (17, 18)] {
                 let (rows, columns): (usize, usize) = size;
                 let from: Vec<f32> = (0..rows * columns).map(|i| i as f32).collect();
-                let to_row = rows.next_multiple_of(MAX_LANES);
+                let to_row = rows + 1;
                 let mut to = vec![f32::NAN; columns * to_row];
                 // SAFETY: the level is available.
                 unsafe { level.run(Transpose { from: &from, size, to: &mut to, to_row }) };
@@ -92,6 +95,7 @@ mod tests {
                     for r in 0..rows {
                         assert_eq!(to[c * to_row + r], from[r * columns + c], "{level} {size:?}");
                     }
+                    assert!(to[c * to_row + rows].is_nan(), "{level} {size:?} writes beyond");
                 }
             }
         }

@@ -12,6 +12,7 @@ mod passes;
 mod planes;
 mod sums;
 mod weight_grad;
+mod winograd;
 
 use onestep_engine::ops::ConvWindow;
 use onestep_engine::plan::Place;
@@ -87,9 +88,21 @@ pub(super) fn lower(
 ) -> Result<Box<dyn Native>, EngineError> {
     let o = operands("conv", inputs, output)?;
     let p = Problem::new(window, &o.source.shape, &o.weight.shape, &o.out.shape)?;
-    let passes = passes::forward(window, p.kernel, p.input, p.output);
     let (group, row) = p.weights();
     let layout = WeightLayout { group, row, channel: p.kernel[0] * p.kernel[1] };
+    if winograd::suits(window, &p) {
+        let filter = winograd::Filter {
+            weights: layout,
+            turned: false,
+            channels: p.in_channels,
+            rows: p.out_channels,
+            source: p.input,
+            pad: window.pad_low,
+            out: p.output,
+        };
+        return winograd::lower(filter, p.batch, &o, regions, machine);
+    }
+    let passes = passes::forward(window, p.kernel, p.input, p.output);
     let sizes = (p.in_channels, p.out_channels);
     Ok(Box::new(SumsKernel::new(&p, passes, layout, sizes, &o, regions, machine)?))
 }
@@ -104,9 +117,21 @@ pub(super) fn lower_input_grad(
 ) -> Result<Box<dyn Native>, EngineError> {
     let o = operands("conv_input_grad", inputs, output)?;
     let p = Problem::new(window, &o.out.shape, &o.weight.shape, &o.source.shape)?;
-    let passes = passes::input_gradient(window, p.kernel, p.input, p.output);
     let (group, channel) = p.weights();
     let layout = WeightLayout { group, row: p.kernel[0] * p.kernel[1], channel };
+    if winograd::suits(window, &p) {
+        let filter = winograd::Filter {
+            weights: layout,
+            turned: true,
+            channels: p.out_channels,
+            rows: p.in_channels,
+            source: p.output,
+            pad: window.pad_low.map(|pad| 2 - pad),
+            out: p.input,
+        };
+        return winograd::lower(filter, p.batch, &o, regions, machine);
+    }
+    let passes = passes::input_gradient(window, p.kernel, p.input, p.output);
     let sizes = (p.out_channels, p.in_channels);
     Ok(Box::new(SumsKernel::new(&p, passes, layout, sizes, &o, regions, machine)?))
 }

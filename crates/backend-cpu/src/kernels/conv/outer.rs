@@ -10,7 +10,7 @@ use super::geometry::{Unit, Units};
 use super::passes::Passes;
 use super::planes::{Pictures, PlaneLayout};
 use super::sums::Operands;
-use crate::kernels::micro::{Destination, Rows, product};
+use crate::kernels::micro::{Destination, Left, Rows, product};
 use crate::native::{ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, part, tasks_for};
 use crate::pool::{Pool, TaskPanicked, Turn};
 use crate::simd::{Level, Simd, Task, Tile, VECTORS, transpose};
@@ -329,7 +329,7 @@ impl AddUnits<'_> {
                         let left = dy.add(panel * k.panel() * k.positions.len() + within);
                         let to = sums.add((tap * k.rows + row) * k.row() + column);
                         let out = Destination { to, row: k.row(), columns, accumulate };
-                        product::<S>(shape, (left, k.panel()), right, out);
+                        product::<S>(shape, Left::packed(left, k.panel()), right, out);
                     }
                 }
             }

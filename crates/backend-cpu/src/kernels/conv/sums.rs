@@ -8,7 +8,7 @@ use super::Problem;
 use super::geometry::{Pass, Segment, Unit, Units, Vector};
 use super::passes::Passes;
 use super::planes::{Pictures, PlaneLayout};
-use crate::kernels::micro::{Destination, MAX_ROWS, Rows, TileBuffer, product};
+use crate::kernels::micro::{Destination, Left, MAX_ROWS, Rows, TileBuffer, product};
 use crate::native::{ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, part, tasks_for};
 use crate::pool::{Pool, TaskPanicked, Turn};
 use crate::simd::{Level, MAX_LANES, Simd, Task, Tile, VECTORS};
@@ -281,7 +281,7 @@ impl Results<'_> {
                 };
                 let columns = [column(0), column(1), column(2)];
                 let to = Destination { to: out, row: size, columns, accumulate: false };
-                product::<S>(shape, (left, S::ROWS), right, to);
+                product::<S>(shape, Left::packed(left, S::ROWS), right, to);
                 return;
             }
             let mut buffer: TileBuffer = [0.0; MAX_ROWS * VECTORS * MAX_LANES];
@@ -289,7 +289,7 @@ impl Results<'_> {
             let columns = [0, S::LANES, 2 * S::LANES];
             let from = buffer.as_mut_ptr();
             let to = Destination { to: from, row, columns, accumulate: false };
-            product::<S>(shape, (left, S::ROWS), right, to);
+            product::<S>(shape, Left::packed(left, S::ROWS), right, to);
             for (v, vector) in vectors.iter().enumerate() {
                 for segment in &pass.segments[vector.segments.0..vector.segments.1] {
                     if segment.image >= self.unit.images {

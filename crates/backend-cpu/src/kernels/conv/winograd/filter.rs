@@ -1,0 +1,287 @@
+//! The convolution and the gradient in its input.
+
+use std::marker::PhantomData;
+
+use onestep_engine::EngineError;
+
+use super::super::geometry::{Unit, Units};
+use super::super::sums::{Operands, WeightLayout};
+use super::tiles::{Channels, Grid, load_square, store_square, units};
+use super::transform::{self, Transform, WINDOW};
+use crate::kernels::micro::{Destination, Left, Rows, product};
+use crate::native::{ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, part, tasks_for};
+use crate::pool::{Pool, TaskPanicked, Turn};
+use crate::simd::{Level, MAX_LANES, Simd, Task, VECTORS, transpose};
+
+/// What is summed: the convolution, or the gradient in its input, which is a convolution of the
+/// result's gradient with the turned window.
+#[derive(Clone, Copy, Debug)]
+pub(in super::super) struct Filter {
+    pub(in super::super) weights: WeightLayout,
+    /// Whether the window's elements are taken from the last to the first.
+    pub(in super::super) turned: bool,
+    /// Summed channels and result channels.
+    pub(in super::super) channels: usize,
+    pub(in super::super) rows: usize,
+    /// Height and width of what is summed, and zeros before it.
+    pub(in super::super) source: [usize; 2],
+    pub(in super::super) pad: [usize; 2],
+    /// Height and width of the result.
+    pub(in super::super) out: [usize; 2],
+}
+
+/// The sums of a filter.
+pub(super) struct FilterKernel<W, const M: usize, const N: usize> {
+    filter: Filter,
+    input: Grid<N>,
+    output: Grid<M>,
+    units: Units,
+    /// Tiles of a whole unit.
+    tiles: usize,
+    lanes: usize,
+    source: Address,
+    weight: Address,
+    out: Address,
+    /// Parts of the result's channels, and tasks that transform weights.
+    parts: usize,
+    packers: usize,
+    transform: PhantomData<fn() -> W>,
+}
+
+/// A worker's memory: pixels of input and output, transformed tiles of both.
+struct Buffers<T> {
+    x: T,
+    y: T,
+    v: T,
+    m: T,
+}
+
+impl<W: Transform<M, N>, const M: usize, const N: usize> FilterKernel<W, M, N> {
+    pub(super) fn new(
+        filter: Filter,
+        batch: usize,
+        operands: &Operands<'_>,
+        regions: Regions,
+        (threads, level): (usize, Level),
+    ) -> Result<Self, EngineError> {
+        let lanes = level.tile().lanes;
+        let Filter { channels, rows, out, .. } = filter;
+        let cost = batch * out[0] * out[1] * channels * rows * (N * N) / (M * M) / lanes;
+        let tasks = tasks_for(cost, threads);
+        let grid = out.map(|size| size.div_ceil(M));
+        let units = units(batch, grid, N * N * (channels + rows), tasks);
+        let vectors = rows.div_ceil(lanes);
+        Ok(FilterKernel {
+            filter,
+            input: Grid::new(filter.source, filter.pad, grid, M),
+            output: Grid::new(out, [0; 2], grid, M),
+            units,
+            tiles: units.images * units.rows * grid[1],
+            lanes,
+            source: regions.address(operands.source)?,
+            weight: regions.address(operands.weight)?,
+            out: regions.address(operands.out)?,
+            parts: tasks.div_ceil(units.count().max(1)).clamp(1, vectors.div_ceil(VECTORS)),
+            packers: tasks_for(N * N * channels * rows, threads).min(vectors),
+            transform: PhantomData,
+        })
+    }
+
+    /// Transformed weights of one frequency: blocks of up to three vectors of result channels, and
+    /// in each, a row for each summed channel.
+    fn frequency(&self) -> usize {
+        self.filter.rows.next_multiple_of(self.lanes) * self.filter.channels
+    }
+
+    /// Where a vector of result channels begins among the transformed weights of a frequency, and
+    /// how far apart its rows are.
+    fn vector(&self, vector: usize) -> (usize, usize) {
+        let first = vector / VECTORS * VECTORS;
+        let block = VECTORS.min(self.filter.rows.div_ceil(self.lanes) - first);
+        let at = first * self.filter.channels + vector - first;
+        (at * self.lanes, block * self.lanes)
+    }
+
+    /// The result channels of a part: whole blocks.
+    fn rows(&self, part_index: usize) -> (usize, usize) {
+        part(self.filter.rows, self.parts, part_index, VECTORS * self.lanes)
+    }
+
+    fn pixel(&self, channels: usize) -> usize {
+        channels.next_multiple_of(self.lanes)
+    }
+
+    /// From one tile's channels to the next's: an odd number of vectors, so that tiles spread over
+    /// the sets of a cache.
+    fn tile(&self, channels: usize) -> usize {
+        (channels.div_ceil(self.lanes) | 1) * self.lanes
+    }
+
+    /// From one frequency's tiles to the next's, likewise.
+    fn tiles(&self, channels: usize) -> usize {
+        self.tiles * self.tile(channels) + self.lanes
+    }
+
+    fn buffers(&self) -> Buffers<usize> {
+        let rows = (0..self.parts).map(|p| self.rows(p)).map(|(from, to)| to - from).max();
+        let (channels, rows) = (self.filter.channels, rows.unwrap_or(0));
+        let round = |elements: usize| elements.next_multiple_of(ALIGNMENT / size_of::<f32>());
+        Buffers {
+            x: round(self.input.elements(&self.units, self.pixel(channels))),
+            y: round(self.output.elements(&self.units, self.pixel(rows))),
+            v: round(N * N * self.tiles(channels)),
+            m: round(N * N * self.tiles(rows)),
+        }
+    }
+}
+
+impl<W: Transform<M, N>, const M: usize, const N: usize> Native for FilterKernel<W, M, N> {
+    fn scratch(&self) -> ScratchNeed {
+        let Buffers { x, y, v, m } = self.buffers();
+        let shared = (N * N * self.frequency() * size_of::<f32>()).next_multiple_of(ALIGNMENT);
+        ScratchNeed { shared, worker: (x.max(y) + v + m) * size_of::<f32>() }
+    }
+
+    unsafe fn run(&self, context: &Context<'_>, pool: &mut Pool) -> Result<(), TaskPanicked> {
+        let vectors = self.filter.rows.div_ceil(self.lanes);
+        pool.run(self.packers, &|turn: Turn| {
+            let (from, to) = part(vectors, self.packers, turn.task, 1);
+            // SAFETY: the caller vouches for the context; each vector belongs to one task.
+            unsafe { context.level.run(TransformWeights { kernel: self, context, from, to }) };
+        })?;
+        pool.run(self.units.count() * self.parts, &|turn: Turn| {
+            // SAFETY: as above; each unit's rows of the result belong to one task.
+            unsafe { context.level.run(FilterUnit { kernel: self, context, turn }) };
+        })
+    }
+}
+
+/// Transforms the weights of vectors `from..to` of result channels.
+struct TransformWeights<'a, W, const M: usize, const N: usize> {
+    kernel: &'a FilterKernel<W, M, N>,
+    context: &'a Context<'a>,
+    from: usize,
+    to: usize,
+}
+
+impl<W: Transform<M, N>, const M: usize, const N: usize> Task for TransformWeights<'_, W, M, N> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        const ELEMENTS: usize = WINDOW * WINDOW;
+        let k = self.kernel;
+        let Filter { weights, turned, channels, rows, .. } = k.filter;
+        // SAFETY: the weight has the rows, channels and elements; the scratch memory has a place
+        // for each vector of each frequency.
+        unsafe {
+            let weight = self.context.floats(k.weight).cast_const();
+            let scratch = self.context.shared_scratch().cast::<f32>();
+            for vector in self.from..self.to {
+                let first = vector * S::LANES;
+                let (at, step) = k.vector(vector);
+                for channel in 0..channels {
+                    let mut window = [0.0f32; ELEMENTS * MAX_LANES];
+                    let from = weight.add(first * weights.row + channel * weights.channel);
+                    let size = (S::LANES.min(rows - first), ELEMENTS);
+                    transpose::<S>((from, weights.row), size, (window.as_mut_ptr(), S::LANES));
+                    let g = load_square::<S, WINDOW>(|i, j| {
+                        let e = i * WINDOW + j;
+                        let e = if turned { ELEMENTS - 1 - e } else { e };
+                        window.as_ptr().wrapping_add(e * S::LANES)
+                    });
+                    let u = transform::weight::<S, W, M, N>(g);
+                    let to = scratch.add(at + channel * step);
+                    store_square::<S, N>(u, |i, j| to.add((i * N + j) * k.frequency()));
+                }
+            }
+        }
+    }
+}
+
+/// One unit of tiles, for a part of the result's channels.
+struct FilterUnit<'a, W, const M: usize, const N: usize> {
+    kernel: &'a FilterKernel<W, M, N>,
+    context: &'a Context<'a>,
+    turn: Turn,
+}
+
+impl<W: Transform<M, N>, const M: usize, const N: usize> Task for FilterUnit<'_, W, M, N> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let (k, Filter { channels, rows, source, out, .. }) = (self.kernel, self.kernel.filter);
+        let (unit, part_index) = (self.turn.task / k.parts, self.turn.task % k.parts);
+        let (unit, mine) = (k.units.unit(unit), k.rows(part_index));
+        let count = mine.1 - mine.0;
+        let Buffers { x, y, v, .. } = k.buffers();
+        // SAFETY: the operands have these pictures and rows; the scratch memory fits all buffers,
+        // of which the pixels of input and output are not needed at the same time.
+        unsafe {
+            let pixels = self.context.worker_scratch(self.turn.worker).cast::<f32>();
+            let v_at = pixels.add(x.max(y));
+            let m_at = v_at.add(v);
+            let size = source[0] * source[1];
+            let data = self.context.floats(k.source);
+            let from = Channels { data, count: channels, image: channels * size };
+            k.input.load::<S>(from, &unit, pixels, k.pixel(channels));
+            let tiles = (v_at, k.tile(channels), k.tiles(channels));
+            k.input.transform::<S, N>(&unit, (pixels, k.pixel(channels)), tiles, |d| {
+                transform::input::<S, W, M, N>(d)
+            });
+            self.multiply::<S>(&unit, mine, v_at, m_at);
+            let tiles = (m_at.cast_const(), k.tile(count), k.tiles(count));
+            k.output.transform_back::<S, N>(&unit, tiles, (pixels, k.pixel(count)), |m| {
+                transform::output::<S, W, M, N>(m)
+            });
+            let size = out[0] * out[1];
+            let data = self.context.floats(k.out).add(mine.0 * size);
+            let to = Channels { data, count, image: rows * size };
+            k.output.store::<S>((pixels, k.pixel(count)), &unit, to);
+        }
+    }
+}
+
+impl<W: Transform<M, N>, const M: usize, const N: usize> FilterUnit<'_, W, M, N> {
+    /// The products of all frequencies: tiles times result channels.
+    #[inline(always)]
+    unsafe fn multiply<S: Simd>(
+        &self,
+        unit: &Unit,
+        (from, to): (usize, usize),
+        v: *const f32,
+        m: *mut f32,
+    ) {
+        let (k, lanes, channels) = (self.kernel, S::LANES, self.kernel.filter.channels);
+        let tiles = unit.images * unit.rows * (k.tiles / (k.units.images * k.units.rows));
+        let weights = self.context.shared_scratch().cast::<f32>().cast_const();
+        let columns = [0, lanes, 2 * lanes];
+        for frequency in 0..N * N {
+            for row in (from..to).step_by(VECTORS * lanes) {
+                let (at, step) = k.vector(row / lanes);
+                let weights = weights.wrapping_add(frequency * k.frequency() + at);
+                let right = Rows {
+                    vectors: columns.map(|column| weights.wrapping_add(column)),
+                    channels,
+                    plane: step,
+                    taps: &[0],
+                };
+                let width = k.tile(to - from);
+                for tile in (0..tiles).step_by(S::ROWS) {
+                    let shape = (S::ROWS.min(tiles - tile), step / lanes);
+                    // SAFETY: the buffers have these tiles of all frequencies, whole vectors each.
+                    unsafe {
+                        let at =
+                            v.add(frequency * k.tiles(channels) + tile * k.tile(channels));
+                        let left = Left { at, row: k.tile(channels), step: 1 };
+                        let at = frequency * k.tiles(to - from) + tile * width + row - from;
+                        let out =
+                            Destination { to: m.add(at), row: width, columns, accumulate: false };
+                        product::<S>(shape, left, right, out);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Convolutions with a window of 3 x 3 and stride 1 by minimal filtering: tiles of the input are
+//! transformed, multiplied with the transformed weights (a matrix product for each of the tile's
+//! `N * N` frequencies), and transformed back. See [`transform`] for the method and its source.
+
+mod filter;
+mod tiles;
+mod transform;
+
+use onestep_engine::EngineError;
+use onestep_engine::ops::ConvWindow;
+
+pub(super) use self::filter::Filter;
+use self::filter::FilterKernel;
+use self::transform::{F2, F4, WINDOW};
+use super::Problem;
+use super::sums::Operands;
+use crate::native::{Native, Regions};
+use crate::simd::Level;
+
+/// Fewer channels than this do not pay for the transforms.
+const FEW: usize = 16;
+/// Results of fewer rows or columns than this would leave too much of the larger tiles empty.
+const SMALL: usize = 7;
+
+/// Whether the method suits a convolution and its gradients.
+pub(super) fn suits(window: &ConvWindow, problem: &Problem) -> bool {
+    let ConvWindow { stride, dilation, pad_low, pad_high, groups } = window;
+    let plain = problem.kernel == [WINDOW; 2] && *stride == [1; 2] && *dilation == [1; 2];
+    let padded = pad_low.iter().chain(pad_high).all(|&pad| pad < WINDOW);
+    plain && padded && *groups == 1 && problem.in_channels.min(problem.out_channels) >= FEW
+}
+
+/// Lowers the convolution or the gradient in its input.
+pub(super) fn lower(
+    filter: Filter,
+    batch: usize,
+    operands: &Operands<'_>,
+    regions: Regions,
+    machine: (usize, Level),
+) -> Result<Box<dyn Native>, EngineError> {
+    Ok(match filter.out.iter().all(|&size| size >= SMALL) {
+        true => Box::new(FilterKernel::<F4, 4, 6>::new(filter, batch, operands, regions, machine)?),
+        false => {
+            Box::new(FilterKernel::<F2, 2, 4>::new(filter, batch, operands, regions, machine)?)
+        }
+    })
+}
