@@ -146,6 +146,9 @@ pub(super) fn lower_weight_grad(
 ) -> Result<Box<dyn Native>, EngineError> {
     let o = operands("conv_weight_grad", inputs, output)?;
     let p = Problem::new(window, &o.source.shape, &o.out.shape, &o.weight.shape)?;
+    if winograd::suits(window, &p) {
+        return winograd::lower_weight_grad(&p, window.pad_low, &o, regions, machine);
+    }
     let passes = passes::forward(window, p.kernel, p.input, p.output);
     if OuterKernel::suits(&p, machine.1) {
         return Ok(Box::new(OuterKernel::new(&p, passes, &o, regions, machine)?));

@@ -5,6 +5,7 @@
 mod filter;
 mod tiles;
 mod transform;
+mod weight_grad;
 
 use onestep_engine::EngineError;
 use onestep_engine::ops::ConvWindow;
@@ -12,6 +13,7 @@ use onestep_engine::ops::ConvWindow;
 pub(super) use self::filter::Filter;
 use self::filter::FilterKernel;
 use self::transform::{F2, F4, WINDOW};
+use self::weight_grad::GradKernel;
 use super::Problem;
 use super::sums::Operands;
 use crate::native::{Native, Regions};
@@ -30,18 +32,35 @@ pub(super) fn suits(window: &ConvWindow, problem: &Problem) -> bool {
     plain && padded && *groups == 1 && problem.in_channels.min(problem.out_channels) >= FEW
 }
 
+/// Whether tiles of 4 x 4 outputs are filled well enough.
+fn is_large(out: [usize; 2]) -> bool {
+    out.iter().all(|&size| size >= SMALL)
+}
+
 /// Lowers the convolution or the gradient in its input.
 pub(super) fn lower(
     filter: Filter,
     batch: usize,
-    operands: &Operands<'_>,
+    o: &Operands<'_>,
     regions: Regions,
     machine: (usize, Level),
 ) -> Result<Box<dyn Native>, EngineError> {
-    Ok(match filter.out.iter().all(|&size| size >= SMALL) {
-        true => Box::new(FilterKernel::<F4, 4, 6>::new(filter, batch, operands, regions, machine)?),
-        false => {
-            Box::new(FilterKernel::<F2, 2, 4>::new(filter, batch, operands, regions, machine)?)
-        }
+    Ok(match is_large(filter.out) {
+        true => Box::new(FilterKernel::<F4, 4, 6>::new(filter, batch, o, regions, machine)?),
+        false => Box::new(FilterKernel::<F2, 2, 4>::new(filter, batch, o, regions, machine)?),
+    })
+}
+
+/// Lowers the gradient in the weight.
+pub(super) fn lower_weight_grad(
+    problem: &Problem,
+    pad: [usize; 2],
+    o: &Operands<'_>,
+    regions: Regions,
+    machine: (usize, Level),
+) -> Result<Box<dyn Native>, EngineError> {
+    Ok(match is_large(problem.output) {
+        true => Box::new(GradKernel::<F4, 4, 6>::new(problem, pad, o, regions, machine)?),
+        false => Box::new(GradKernel::<F2, 2, 4>::new(problem, pad, o, regions, machine)?),
     })
 }

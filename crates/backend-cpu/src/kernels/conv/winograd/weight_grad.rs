@@ -1,0 +1,294 @@
+//! The gradient in the weight: for each frequency the product of the transformed gradient of the
+//! result with the transformed input, summed over all tiles.
+
+use std::marker::PhantomData;
+
+use onestep_engine::EngineError;
+
+use super::super::Problem;
+use super::super::geometry::{Unit, Units};
+use super::super::sums::Operands;
+use super::tiles::{Channels, Grid, load_square, store_square, units};
+use super::transform::{self, Transform, WINDOW};
+use crate::kernels::micro::{Destination, Left, Rows, product};
+use crate::native::{ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, part, tasks_for};
+use crate::pool::{Pool, TaskPanicked, Turn};
+use crate::simd::{Level, MAX_LANES, Simd, Task, VECTORS, transpose};
+
+/// Sums of more elements than this are not kept once for each task.
+const FEW_SUMS: usize = 1 << 18;
+
+/// The sums of all tiles.
+pub(super) struct GradKernel<W, const M: usize, const N: usize> {
+    input: Grid<N>,
+    output: Grid<M>,
+    units: Units,
+    /// Tiles of a whole unit.
+    tiles: usize,
+    lanes: usize,
+    /// Input channels and output channels, and elements of a picture of each.
+    channels: usize,
+    rows: usize,
+    sizes: [usize; 2],
+    x: Address,
+    dy: Address,
+    out: Address,
+    /// Chunks of units, each with sums of its own, and parts of output channels.
+    chunks: usize,
+    parts: usize,
+    finishers: usize,
+    transform: PhantomData<fn() -> W>,
+}
+
+impl<W: Transform<M, N>, const M: usize, const N: usize> GradKernel<W, M, N> {
+    pub(super) fn new(
+        problem: &Problem,
+        pad: [usize; 2],
+        operands: &Operands<'_>,
+        regions: Regions,
+        (threads, level): (usize, Level),
+    ) -> Result<Self, EngineError> {
+        let tile = level.tile();
+        let (channels, rows, out) = (problem.in_channels, problem.out_channels, problem.output);
+        let cost = problem.batch * out[0] * out[1] * channels * rows * N * N / (M * M) / tile.lanes;
+        let tasks = tasks_for(cost, threads);
+        let grid = out.map(|size| size.div_ceil(M));
+        let units = units(problem.batch, grid, N * N * (channels + rows), tasks);
+        let mut kernel = GradKernel {
+            input: Grid::new(problem.input, pad, grid, M),
+            output: Grid::new(out, [0; 2], grid, M),
+            units,
+            tiles: units.images * units.rows * grid[1],
+            lanes: tile.lanes,
+            channels,
+            rows,
+            sizes: [problem.input, out].map(|[height, width]| height * width),
+            x: regions.address(operands.source)?,
+            dy: regions.address(operands.weight)?,
+            out: regions.address(operands.out)?,
+            chunks: 1,
+            parts: 1,
+            finishers: tasks_for(N * N * channels * rows, threads).min(rows),
+            transform: PhantomData,
+        };
+        // A part transforms the input anew, a chunk has sums of its own.
+        let most = if kernel.sums() <= FEW_SUMS { units.count() } else { 1 };
+        kernel.chunks = tasks.min(most).max(1);
+        kernel.parts = tasks.div_ceil(kernel.chunks).min(rows.div_ceil(2 * tile.lanes)).max(1);
+        Ok(kernel)
+    }
+
+    /// The output channels of a part: whole vectors and tiles.
+    fn rows(&self, part_index: usize) -> (usize, usize) {
+        part(self.rows, self.parts, part_index, 2 * self.lanes)
+    }
+
+    fn pixel(&self, channels: usize) -> usize {
+        channels.next_multiple_of(self.lanes)
+    }
+
+    /// From one tile's channels to the next's: an odd number of vectors, so that tiles spread over
+    /// the sets of a cache.
+    fn tile(&self, channels: usize) -> usize {
+        (channels.div_ceil(self.lanes) | 1) * self.lanes
+    }
+
+    /// From one frequency's tiles to the next's, likewise.
+    fn tiles(&self, channels: usize) -> usize {
+        self.tiles * self.tile(channels) + self.lanes
+    }
+
+    /// From one frequency's sums to the next's.
+    fn frequency(&self) -> usize {
+        self.rows * self.tile(self.channels) + self.lanes
+    }
+
+    /// Elements of the sums of a chunk.
+    fn sums(&self) -> usize {
+        N * N * self.frequency()
+    }
+
+    /// Elements of a worker's pixels, transformed input and transformed gradient.
+    fn buffers(&self) -> [usize; 3] {
+        let rows = (0..self.parts).map(|p| self.rows(p)).map(|(from, to)| to - from).max();
+        let rows = rows.unwrap_or(0);
+        let x = self.input.elements(&self.units, self.pixel(self.channels));
+        let dy = self.output.elements(&self.units, self.pixel(rows));
+        [x.max(dy), N * N * self.tiles(self.channels), N * N * self.tiles(rows)]
+            .map(|elements| elements.next_multiple_of(ALIGNMENT / size_of::<f32>()))
+    }
+}
+
+impl<W: Transform<M, N>, const M: usize, const N: usize> Native for GradKernel<W, M, N> {
+    fn scratch(&self) -> ScratchNeed {
+        let bytes = |elements: usize| (elements * size_of::<f32>()).next_multiple_of(ALIGNMENT);
+        ScratchNeed {
+            shared: bytes(self.chunks * self.sums()),
+            worker: bytes(self.buffers().iter().sum()),
+        }
+    }
+
+    unsafe fn run(&self, context: &Context<'_>, pool: &mut Pool) -> Result<(), TaskPanicked> {
+        pool.run(self.chunks * self.parts, &|turn: Turn| {
+            // SAFETY: the caller vouches for the context; the parts' rows are disjoint.
+            unsafe { context.level.run(AddUnits { kernel: self, context, turn }) };
+        })?;
+        pool.run(self.finishers, &|turn: Turn| {
+            let (from, to) = part(self.rows, self.finishers, turn.task, 1);
+            // SAFETY: each output channel belongs to one task; all sums are done.
+            unsafe { context.level.run(Finish { kernel: self, context, from, to }) };
+        })
+    }
+}
+
+/// A chunk of units, for a part of the output channels.
+struct AddUnits<'a, W, const M: usize, const N: usize> {
+    kernel: &'a GradKernel<W, M, N>,
+    context: &'a Context<'a>,
+    turn: Turn,
+}
+
+impl<W: Transform<M, N>, const M: usize, const N: usize> Task for AddUnits<'_, W, M, N> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let k = self.kernel;
+        let (chunk, part_index) = (self.turn.task / k.parts, self.turn.task % k.parts);
+        let rows = k.rows(part_index);
+        let (from, to) = part(k.units.count(), k.chunks, chunk, 1);
+        let [pixels, v, _] = k.buffers();
+        // SAFETY: the operands have the units' pictures; each task has its own rows of its chunk's
+        // sums; the scratch memory fits all buffers, and the pixels of both.
+        unsafe {
+            let pixels_at = self.context.worker_scratch(self.turn.worker).cast::<f32>();
+            let (v_at, d_at) = (pixels_at.add(pixels), pixels_at.add(pixels + v));
+            let sums = self.context.shared_scratch().cast::<f32>().add(chunk * k.sums());
+            for index in from..to {
+                let unit = k.units.unit(index);
+                self.transform::<S>(&unit, rows, pixels_at, (v_at, d_at));
+                self.add::<S>(&unit, rows, (v_at, d_at), sums, index > from);
+            }
+        }
+    }
+}
+
+impl<W: Transform<M, N>, const M: usize, const N: usize> AddUnits<'_, W, M, N> {
+    /// Transforms a unit's input and its gradient in output channels `rows`.
+    #[inline(always)]
+    unsafe fn transform<S: Simd>(
+        &self,
+        unit: &Unit,
+        rows: (usize, usize),
+        pixels: *mut f32,
+        (v, d): (*mut f32, *mut f32),
+    ) {
+        let (k, count) = (self.kernel, rows.1 - rows.0);
+        // SAFETY: the caller vouches for the memory.
+        unsafe {
+            let data = self.context.floats(k.x);
+            let x = Channels { data, count: k.channels, image: k.channels * k.sizes[0] };
+            let pixel = k.pixel(k.channels);
+            k.input.load::<S>(x, unit, pixels, pixel);
+            let tiles = (v, k.tile(k.channels), k.tiles(k.channels));
+            k.input.transform::<S, N>(unit, (pixels, pixel), tiles, |x| {
+                transform::input::<S, W, M, N>(x)
+            });
+            let data = self.context.floats(k.dy).add(rows.0 * k.sizes[1]);
+            let dy = Channels { data, count, image: k.rows * k.sizes[1] };
+            let pixel = k.pixel(count);
+            k.output.load::<S>(dy, unit, pixels, pixel);
+            let tiles = (d, k.tile(count), k.tiles(count));
+            k.output.transform::<S, N>(unit, (pixels, pixel), tiles, |dy| {
+                transform::output_grad::<S, W, M, N>(dy)
+            });
+        }
+    }
+
+    /// Adds a unit's products to the sums, or sets them.
+    #[inline(always)]
+    unsafe fn add<S: Simd>(
+        &self,
+        unit: &Unit,
+        (from, to): (usize, usize),
+        (v, d): (*const f32, *const f32),
+        sums: *mut f32,
+        accumulate: bool,
+    ) {
+        let (k, lanes) = (self.kernel, S::LANES);
+        let tiles = unit.images * unit.rows * (k.tiles / (k.units.images * k.units.rows));
+        let (width, vectors) = (k.tile(k.channels), k.channels.div_ceil(lanes));
+        let columns = [0, lanes, 2 * lanes];
+        for frequency in 0..N * N {
+            for vector in (0..vectors).step_by(VECTORS) {
+                let first = v.wrapping_add(frequency * k.tiles(k.channels) + vector * lanes);
+                let right = Rows {
+                    vectors: columns.map(|column| first.wrapping_add(column)),
+                    channels: tiles,
+                    plane: width,
+                    taps: &[0],
+                };
+                for row in (from..to).step_by(S::ROWS) {
+                    let shape = (S::ROWS.min(to - row), VECTORS.min(vectors - vector));
+                    // SAFETY: the buffers have these tiles of all frequencies, whole vectors each,
+                    // and the sums these rows.
+                    unsafe {
+                        let at = d.add(frequency * k.tiles(to - from) + row - from);
+                        let left = Left { at, row: 1, step: k.tile(to - from) };
+                        let at = frequency * k.frequency() + row * width + vector * lanes;
+                        let out =
+                            Destination { to: sums.add(at), row: width, columns, accumulate };
+                        product::<S>(shape, left, right, out);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Adds the chunks' sums in order, and transforms those of output channels `from..to` back.
+struct Finish<'a, W, const M: usize, const N: usize> {
+    kernel: &'a GradKernel<W, M, N>,
+    context: &'a Context<'a>,
+    from: usize,
+    to: usize,
+}
+
+impl<W: Transform<M, N>, const M: usize, const N: usize> Task for Finish<'_, W, M, N> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        const ELEMENTS: usize = WINDOW * WINDOW;
+        let k = self.kernel;
+        // SAFETY: the result and the sums have the elements, and nobody writes the sums of these
+        // rows meanwhile.
+        unsafe {
+            let sums = self.context.shared_scratch().cast::<f32>();
+            for row in self.from..self.to {
+                for channel in (0..k.channels).step_by(S::LANES) {
+                    let first = sums.add(row * k.tile(k.channels) + channel);
+                    let mut m = load_square::<S, N>(|i, j| first.add((i * N + j) * k.frequency()));
+                    for chunk in 1..k.chunks {
+                        let first = first.add(chunk * k.sums());
+                        let more =
+                            load_square::<S, N>(|i, j| first.add((i * N + j) * k.frequency()));
+                        for (sum, more) in m.iter_mut().flatten().zip(more.into_iter().flatten()) {
+                            *sum = S::add(*sum, more);
+                        }
+                    }
+                    let mut window = [0.0f32; ELEMENTS * MAX_LANES];
+                    let to = window.as_mut_ptr();
+                    let gradient = transform::weight_grad::<S, W, M, N>(m);
+                    store_square::<S, WINDOW>(gradient, |i, j| {
+                        to.wrapping_add((i * WINDOW + j) * S::LANES)
+                    });
+                    let count = S::LANES.min(k.channels - channel);
+                    let out = self.context.floats(k.out);
+                    let out = out.add((row * k.channels + channel) * ELEMENTS);
+                    transpose::<S>((to, S::LANES), (ELEMENTS, count), (out, ELEMENTS));
+                }
+            }
+        }
+    }
+}
