@@ -18,6 +18,10 @@ use crate::simd::{Level, MAX_LANES, Simd, Task, VECTORS, transpose};
 /// Sums of more elements than this are not kept once for each task.
 const FEW_SUMS: usize = 1 << 18;
 
+/// Tiles that are summed up before they are added to what there is, so that sums of sums keep
+/// their digits.
+const BLOCK: usize = 32;
+
 /// The sums of all tiles.
 pub(super) struct GradKernel<W, const M: usize, const N: usize> {
     input: Grid<N>,
@@ -215,31 +219,52 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> AddUnits<'_, W, M, N> {
         sums: *mut f32,
         accumulate: bool,
     ) {
-        let (k, lanes) = (self.kernel, S::LANES);
+        let k = self.kernel;
         let tiles = unit.images * unit.rows * (k.tiles / (k.units.images * k.units.rows));
-        let (width, vectors) = (k.tile(k.channels), k.channels.div_ceil(lanes));
-        let columns = [0, lanes, 2 * lanes];
         for frequency in 0..N * N {
-            for vector in (0..vectors).step_by(VECTORS) {
-                let first = v.wrapping_add(frequency * k.tiles(k.channels) + vector * lanes);
-                let right = Rows {
-                    vectors: columns.map(|column| first.wrapping_add(column)),
-                    channels: tiles,
-                    plane: width,
-                    taps: &[0],
-                };
-                for row in (from..to).step_by(S::ROWS) {
-                    let shape = (S::ROWS.min(to - row), VECTORS.min(vectors - vector));
-                    // SAFETY: the buffers have these tiles of all frequencies, whole vectors each,
-                    // and the sums these rows.
-                    unsafe {
-                        let at = d.add(frequency * k.tiles(to - from) + row - from);
-                        let left = Left { at, row: 1, step: k.tile(to - from) };
-                        let at = frequency * k.frequency() + row * width + vector * lanes;
-                        let out =
-                            Destination { to: sums.add(at), row: width, columns, accumulate };
-                        product::<S>(shape, left, right, out);
-                    }
+            let v = v.wrapping_add(frequency * k.tiles(k.channels));
+            let d = d.wrapping_add(frequency * k.tiles(to - from));
+            let sums = sums.wrapping_add(frequency * k.frequency());
+            for first in (0..tiles).step_by(BLOCK) {
+                let block = (first, BLOCK.min(tiles - first));
+                // SAFETY: the caller vouches for the buffers.
+                unsafe {
+                    self.add_block::<S>(block, (from, to), (v, d), sums, accumulate || first > 0);
+                }
+            }
+        }
+    }
+
+    /// The same for some of its tiles and one frequency.
+    #[inline(always)]
+    unsafe fn add_block<S: Simd>(
+        &self,
+        (first, tiles): (usize, usize),
+        (from, to): (usize, usize),
+        (v, d): (*const f32, *const f32),
+        sums: *mut f32,
+        accumulate: bool,
+    ) {
+        let (k, lanes) = (self.kernel, S::LANES);
+        let (width, vectors) = (k.tile(k.channels), k.channels.div_ceil(lanes));
+        let (height, columns) = (k.tile(to - from), [0, lanes, 2 * lanes]);
+        for vector in (0..vectors).step_by(VECTORS) {
+            let v = v.wrapping_add(first * width + vector * lanes);
+            let right = Rows {
+                vectors: columns.map(|column| v.wrapping_add(column)),
+                channels: tiles,
+                plane: width,
+                taps: &[0],
+            };
+            for row in (from..to).step_by(S::ROWS) {
+                let shape = (S::ROWS.min(to - row), VECTORS.min(vectors - vector));
+                // SAFETY: the buffers have these tiles, whole vectors each, and the sums these
+                // rows.
+                unsafe {
+                    let left = Left::packed(d.add(first * height + row - from), height);
+                    let to = sums.add(row * width + vector * lanes);
+                    let out = Destination { to, row: width, columns, accumulate };
+                    product::<S>(shape, left, right, out);
                 }
             }
         }
