@@ -1,0 +1,93 @@
+//! onestep's worker of the comparison. `--write WORKLOAD FILE SEED` writes the parameters and the
+//! batch that all workers start from.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use onestep::engine::{StateKind, Ticket};
+use onestep::prelude::{Element, ExecutorOptions, Tensor, executor};
+use onestep::runner::StepRunner;
+use onestep::workloads;
+use peer_worker::{INPUT, Job, TARGET, Tensors, Trainer, serve};
+use safetensors::tensor::{Dtype, TensorView};
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["--write", workload, file, seed] => write(workload, file, seed.parse()?),
+        _ => {
+            let job = Job::from_arguments()?;
+            let mut worker = Worker(load(&job)?);
+            let name = format!("onestep on {}", worker.0.device_name());
+            serve(&name, &mut worker)
+        }
+    }
+}
+
+struct Worker(StepRunner);
+
+impl Trainer for Worker {
+    type Loss = Ticket;
+
+    fn step(&mut self) -> Result<Ticket> {
+        Ok(self.0.step()?)
+    }
+
+    fn loss(&mut self, ticket: Ticket) -> Result<f32> {
+        ticket.wait()?.loss().context("a step without a loss")
+    }
+}
+
+fn runner(workload: &str, seed: u64) -> Result<StepRunner> {
+    let threads = std::env::var("PEER_THREADS").context("PEER_THREADS")?.parse()?;
+    let cpu = executor("cpu", &ExecutorOptions { threads, memory_budget: None })?;
+    Ok(workloads::find(workload)?.runner(cpu, seed)?)
+}
+
+/// A runner whose parameters and batch are those of the file.
+fn load(job: &Job) -> Result<StepRunner> {
+    let runner = runner(&job.workload, 0)?;
+    let mut file = Tensors::open(&job.file)?;
+    for name in parameters(&runner) {
+        runner.state().write(&name, &file.read::<f32>(&name)?.1)?;
+    }
+    let [input, target] = runner.batch();
+    input.write(&file.read::<f32>(INPUT)?.1)?;
+    target.write(&file.read::<i32>(TARGET)?.1)?;
+    Ok(runner)
+}
+
+/// Writes what the seed gives: PyTorch's default initialisation and a random batch.
+fn write(workload: &str, path: &str, seed: u64) -> Result<()> {
+    let runner = runner(workload, seed)?;
+    let [input, target] = runner.batch();
+    let mut tensors = vec![
+        (INPUT.to_owned(), Dtype::F32, dims(input), bytes(&input.read::<f32>()?)),
+        (TARGET.to_owned(), Dtype::I32, dims(target), bytes(&target.read::<i32>()?)),
+    ];
+    for name in parameters(&runner) {
+        let shape = runner.state().layout().entry(&name)?.shape.dims().to_vec();
+        let values = bytes(&runner.state().read(&name)?);
+        tensors.push((name, Dtype::F32, shape, values));
+    }
+    let views = tensors.iter().map(|(name, dtype, shape, values)| {
+        Ok((name, TensorView::new(*dtype, shape.clone(), values)?))
+    });
+    let views = views.collect::<Result<Vec<_>>>()?;
+    Ok(safetensors::serialize_to_file(views, None, Path::new(path))?)
+}
+
+/// The names of the learned parameters.
+fn parameters(runner: &StepRunner) -> Vec<String> {
+    let entries = runner.state().layout().entries().iter();
+    let learned = entries.filter(|entry| entry.kind == StateKind::Parameter);
+    learned.map(|entry| entry.name.clone()).collect()
+}
+
+fn dims(tensor: &Tensor) -> Vec<usize> {
+    tensor.shape().dims().to_vec()
+}
+
+fn bytes<T: Element>(elements: &[T]) -> Vec<u8> {
+    bytemuck::cast_slice(elements).to_vec()
+}

@@ -1,0 +1,203 @@
+"""PyTorch's worker of the comparison: worker_torch.py [FLAG,..] WORKLOAD FILE
+
+Flags: compile (torch.compile), channels-last (pictures with their channels innermost), fused (the
+optimizer's fused kernels). The protocol is that of worker/src/lib.rs. PEER_THREADS is the number of
+threads.
+"""
+
+import json
+import os
+import sys
+import time
+from collections import OrderedDict
+
+try:
+    import safetensors.torch
+    import torch
+    from torch import Tensor, nn
+except ModuleNotFoundError as error:
+    sys.exit(f"{error}; pip install torch safetensors numpy")
+
+
+def named(**layers: nn.Module) -> nn.Sequential:
+    """Layers in a row under onestep's names, which are those in the file."""
+    return nn.Sequential(OrderedDict(layers))
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions beside a shortcut."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.body = named(
+            conv1=nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False),
+            bn1=nn.BatchNorm2d(outputs),
+            relu1=nn.ReLU(),
+            conv2=nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False),
+            bn2=nn.BatchNorm2d(outputs),
+        )
+        self.shortcut = nn.Identity()
+        if stride != 1 or inputs != outputs:
+            conv = nn.Conv2d(inputs, outputs, 1, stride, bias=False)
+            self.shortcut = named(conv=conv, bn=nn.BatchNorm2d(outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.relu(self.body(x) + self.shortcut(x))
+
+
+def seed_cnn() -> nn.Module:
+    return named(
+        conv1=nn.Conv2d(3, 8, 3, 1, 1),
+        relu1=nn.ReLU(),
+        pool=nn.AdaptiveAvgPool2d(1),
+        flat=nn.Flatten(),
+        fc=nn.Linear(8, 2),
+    )
+
+
+def mlp_mnist() -> nn.Module:
+    return named(
+        fc1=nn.Linear(784, 256),
+        relu1=nn.ReLU(),
+        fc2=nn.Linear(256, 128),
+        relu2=nn.ReLU(),
+        fc3=nn.Linear(128, 10),
+    )
+
+
+def seed_custom() -> nn.Module:
+    return named(
+        conv1=nn.Conv2d(3, 32, 5, 1, 2),
+        relu1=nn.ReLU(),
+        conv2=nn.Conv2d(32, 64, 3, 2, 1),
+        relu2=nn.ReLU(),
+        flat=nn.Flatten(),
+        fc1=nn.Linear(64 * 32 * 32, 128),
+        relu3=nn.ReLU(),
+        fc2=nn.Linear(128, 10),
+    )
+
+
+def cifar_cnn() -> nn.Module:
+    return named(
+        conv1=nn.Conv2d(3, 32, 3, 1, 1),
+        relu1=nn.ReLU(),
+        pool1=nn.MaxPool2d(2),
+        conv2=nn.Conv2d(32, 64, 3, 1, 1),
+        relu2=nn.ReLU(),
+        pool2=nn.MaxPool2d(2),
+        flat=nn.Flatten(),
+        fc1=nn.Linear(64 * 8 * 8, 128),
+        relu3=nn.ReLU(),
+        fc2=nn.Linear(128, 10),
+    )
+
+
+def resnet18() -> nn.Module:
+    conv = nn.Conv2d(3, 64, 3, 1, 1, bias=False)
+    layers = {"conv1": conv, "bn1": nn.BatchNorm2d(64), "relu1": nn.ReLU()}
+    inputs = 64
+    for stage, width in enumerate((64, 128, 256, 512)):
+        for block in range(2):
+            stride = 2 if stage > 0 and block == 0 else 1
+            layers[f"layer{stage + 1}_{block}"] = BasicBlock(inputs, width, stride)
+            inputs = width
+    return named(**layers, pool=nn.AdaptiveAvgPool2d(1), flat=nn.Flatten(), fc=nn.Linear(512, 10))
+
+
+NETWORKS = {
+    "seed_cnn_sgd": seed_cnn,
+    "seed_cnn_adam": seed_cnn,
+    "mlp_mnist": mlp_mnist,
+    "seed_custom": seed_custom,
+    "cifar_cnn": cifar_cnn,
+    "resnet18_b32": resnet18,
+}
+
+
+def optimizer(workload: str, model: nn.Module, fused: bool) -> torch.optim.Optimizer:
+    # None leaves the choice to PyTorch, as its users do.
+    choice = True if fused else None
+    if workload == "seed_cnn_sgd":
+        return torch.optim.SGD(model.parameters(), lr=0.01, fused=choice)
+    if workload == "resnet18_b32":
+        return torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9, fused=choice)
+    return torch.optim.Adam(model.parameters(), lr=1e-3, fused=choice)
+
+
+def load(model: nn.Module, path: str) -> tuple[Tensor, Tensor]:
+    """Fills the parameters and gives the batch."""
+    with safetensors.safe_open(path, "pt") as file:
+        for name, parameter in model.named_parameters():
+            value = file.get_tensor(name)
+            # Dense weights are [in, out] in the file.
+            parameter.data.copy_(value.T if value.dim() == 2 else value)
+        return file.get_tensor("batch.input"), file.get_tensor("batch.target").long()
+
+
+class Trainer:
+    """One step a call, its loss not yet read."""
+
+    def __init__(self, flags: set[str], workload: str, path: str) -> None:
+        if workload not in NETWORKS:
+            sys.exit(f"worker_torch.py has no workload {workload}")
+        self.model = NETWORKS[workload]()
+        self.input, self.target = load(self.model, path)
+        if "channels-last" in flags and self.input.dim() == 4:
+            self.model.to(memory_format=torch.channels_last)
+            self.input = self.input.contiguous(memory_format=torch.channels_last)
+        self.optimizer = optimizer(workload, self.model, "fused" in flags)
+        self.loss_of = torch.compile(self.forward) if "compile" in flags else self.forward
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        return nn.functional.cross_entropy(self.model(x), y)
+
+    def step(self) -> Tensor:
+        loss = self.loss_of(self.input, self.target)
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        return loss
+
+    def run(self, steps: int) -> float:
+        for _ in range(steps):
+            loss = self.step()
+        return loss.item()
+
+
+def peak_bytes() -> int | None:
+    """The most resident memory of this process."""
+    if sys.platform == "linux":
+        with open("/proc/self/status") as status:
+            line = next(line for line in status if line.startswith("VmHWM:"))
+        return int(line.split()[1]) * 1024
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def answer(trainer: Trainer, request: dict) -> dict:
+    if "losses" in request:
+        return {"losses": [trainer.step().item() for _ in range(request["losses"])]}
+    if request.get("warm"):
+        trainer.run(request["warm"])
+    start = time.perf_counter()
+    loss = trainer.run(request["steps"])
+    return {"ms": (time.perf_counter() - start) * 1e3, "loss": loss}
+
+
+def main() -> None:
+    *flags, workload, path = sys.argv[1:]
+    torch.set_num_threads(int(os.environ["PEER_THREADS"]))
+    trainer = Trainer(set(",".join(flags).split(",")), workload, path)
+    print(json.dumps({"ready": f"torch {torch.__version__}"}), flush=True)
+    for line in sys.stdin:
+        request = json.loads(line)
+        if request.get("quit"):
+            print(json.dumps({"peak_bytes": peak_bytes()}), flush=True)
+            break
+        print(json.dumps(answer(trainer, request)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
