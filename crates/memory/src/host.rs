@@ -1,16 +1,12 @@
 //! Plain host memory as a device.
 
-use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use crate::{Device, DeviceId, MemoryError, RawBuffer};
+use crate::{Device, DeviceId, MemoryError, RawBuffer, pages};
 
-/// Alignment of every host buffer: a cache line, and the widest SIMD register.
-const ALIGNMENT: usize = 64;
-
-/// Host memory from the global allocator, aligned to 64 bytes, with an optional limit. The device
-/// of the CPU executor.
+/// Zeroed host memory, aligned to 64 bytes, with an optional limit. The device of the CPU
+/// executor. What is never touched of a large buffer does not become resident.
 ///
 /// ```
 /// use onestep_memory::{Device, HostDevice, MemoryError};
@@ -124,12 +120,7 @@ impl Default for HostDevice {
     }
 }
 
-/// The layout of a buffer; zero bytes are rounded up, as the allocator refuses them.
-fn layout(bytes: usize) -> Option<Layout> {
-    Layout::from_size_align(bytes.max(1), ALIGNMENT).ok()
-}
-
-// SAFETY: memory comes zeroed from the global allocator with 64-byte alignment and is owned by the
+// SAFETY: memory comes zeroed with 64-byte alignment and is owned by the
 // RawBuffer until `free` consumes it; the address is valid for its whole size; buffers of other
 // devices are recognised by their id and refused.
 unsafe impl Device for HostDevice {
@@ -143,15 +134,12 @@ unsafe impl Device for HostDevice {
 
     fn allocate(&self, bytes: usize) -> Result<RawBuffer, MemoryError> {
         self.check_fault()?;
-        let layout = layout(bytes).ok_or_else(|| self.out_of_memory(bytes, self.bytes_in_use()))?;
         self.reserve(bytes)?;
-        // SAFETY: the layout has a size of at least one byte.
-        let pointer = unsafe { alloc_zeroed(layout) };
-        if pointer.is_null() {
+        let Some(block) = pages::allocate(bytes) else {
             let before = self.in_use.fetch_sub(bytes, Ordering::Relaxed);
             return Err(self.out_of_memory(bytes, before - bytes));
-        }
-        let handle = pointer.expose_provenance() as u64;
+        };
+        let handle = block.as_ptr().expose_provenance() as u64;
         // SAFETY: the handle is the address of a fresh allocation of this device.
         Ok(unsafe { RawBuffer::new(self.id, handle, bytes) })
     }
@@ -159,11 +147,10 @@ unsafe impl Device for HostDevice {
     fn free(&self, buffer: RawBuffer) {
         // A foreign buffer leaks: its own device alone could free it.
         let Some(address) = self.address(&buffer) else { return };
-        let Some(layout) = layout(buffer.bytes()) else { return };
         self.in_use.fetch_sub(buffer.bytes(), Ordering::Relaxed);
-        // SAFETY: `allocate` made this block with the same layout, and the RawBuffer, of which
-        // there is only one, is consumed here.
-        unsafe { dealloc(address.as_ptr(), layout) };
+        // SAFETY: `allocate` made this block with as many bytes, and the RawBuffer, of which there
+        // is only one, is consumed here.
+        unsafe { pages::free(address, buffer.bytes()) };
     }
 
     fn write(&self, buffer: &RawBuffer, offset: usize, data: &[u8]) -> Result<(), MemoryError> {
@@ -196,7 +183,7 @@ mod tests {
         for bytes in [0, 1, 63, 4096, 100_000] {
             let buffer = device.allocate(bytes).unwrap();
             let address = device.host_pointer(&buffer).unwrap();
-            assert_eq!(address.as_ptr() as usize % ALIGNMENT, 0);
+            assert_eq!(address.as_ptr() as usize % pages::ALIGNMENT, 0);
             let mut out = vec![1; bytes];
             device.read(&buffer, 0, &mut out).unwrap();
             assert!(out.iter().all(|&byte| byte == 0));

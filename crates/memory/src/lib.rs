@@ -30,6 +30,7 @@ mod error;
 mod handle_count;
 mod host;
 mod manager;
+mod pages;
 mod pool;
 mod registry;
 mod shape;
