@@ -1,7 +1,6 @@
 //! Packing: operands of a matrix product in the order in which its inner loop reads them.
 
-use super::micro::MAX_ROWS;
-use crate::simd::{MAX_LANES, Simd, transpose};
+use crate::simd::{MAX_LANES, Simd, Task, VECTORS, transpose};
 
 /// A matrix in memory with any strides, in elements.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +32,7 @@ const BLOCK: usize = 16;
 
 /// How many numbers that lie side by side in memory are read before the next run of them: enough
 /// for the hardware to fetch ahead, whatever the distance from one run to the next.
-const RUN: usize = 1 << 10;
+const RUN: usize = 384;
 
 /// Packs a `rows` x `inner` matrix into panels of `width` rows: for each panel and each inner
 /// index its `width` numbers, zeros behind the last row. Packing the transpose packs columns.
@@ -48,43 +47,67 @@ pub(super) unsafe fn pack<S: Simd>(
     width: usize,
     out: *mut f32,
 ) {
-    let step = if from.row == 1 { RUN.next_multiple_of(width) } else { width };
-    let mut first = 0;
-    while first < rows {
-        let count = step.min(rows - first);
-        // SAFETY: the caller vouches for the memory.
-        unsafe {
-            let (from, out) = (from.from(first, 0), out.add(first * inner));
-            if from.row == 1 {
-                pack_runs::<S>(from, count, inner, width, out);
-            } else if from.column == 1 {
-                turn_panel::<S>((from.data, from.row), count, inner, width, out);
-            } else {
-                gather_panel(from, count, inner, width, out);
-            }
-        }
-        first += step;
-    }
+    // SAFETY: the caller vouches for the instructions and the memory.
+    unsafe { S::call(Pack { from, rows, inner, width, out }) };
 }
 
-/// Packs panels whose rows lie side by side, inner index by inner index.
-#[inline(always)]
-unsafe fn pack_runs<S: Simd>(
+/// The arguments of [`pack`]. It is a function of its own, so that the products between which
+/// operands are packed are inlined where they are called: there are many more of them.
+struct Pack {
     from: Matrix,
     rows: usize,
     inner: usize,
     width: usize,
     out: *mut f32,
-) {
-    for k in 0..inner {
+}
+
+impl Task for Pack {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let Pack { from, rows, inner, width, out } = self;
+        let step = if from.row == 1 { RUN.next_multiple_of(width) } else { width };
         let mut first = 0;
         while first < rows {
-            // SAFETY: the caller vouches for the memory.
+            let count = step.min(rows - first);
+            // SAFETY: the caller of `pack` vouches for the memory.
             unsafe {
-                let run = from.data.add(k * from.column + first);
-                copy_row::<S>(run, width.min(rows - first), width, out.add(first * inner + k * width));
+                let (from, out) = (from.from(first, 0), out.add(first * inner));
+                if from.row == 1 {
+                    pack_runs::<S>(from, count, inner, width, out);
+                } else if from.column == 1 {
+                    turn_panel::<S>(from, count, inner, width, out);
+                } else {
+                    gather_panel(from, count, inner, width, out);
+                }
             }
-            first += width;
+            first += step;
+        }
+    }
+}
+
+/// Packs panels whose rows lie side by side, inner index by inner index.
+#[inline(always)]
+unsafe fn pack_runs<S: Simd>(from: Matrix, rows: usize, inner: usize, width: usize, out: *mut f32) {
+    let whole = rows / width * width;
+    for k in 0..inner {
+        // SAFETY: the caller vouches for the memory.
+        unsafe {
+            let run = from.data.add(k * from.column);
+            let mut to = out.add(k * width);
+            for first in (0..whole).step_by(width) {
+                copy_whole::<S>(run.add(first), width, to);
+                to = to.add(inner * width);
+            }
+            if whole < rows {
+                for i in 0..rows - whole {
+                    *to.add(i) = *run.add(whole + i);
+                }
+                for i in rows - whole..width {
+                    *to.add(i) = 0.0;
+                }
+            }
         }
     }
 }
@@ -92,35 +115,34 @@ unsafe fn pack_runs<S: Simd>(
 /// Packs a panel whose rows are each contiguous: transposes them in registers.
 #[inline(always)]
 unsafe fn turn_panel<S: Simd>(
-    (from, row): (*const f32, usize),
+    from: Matrix,
     count: usize,
     inner: usize,
     width: usize,
     out: *mut f32,
 ) {
-    const { assert!(MAX_ROWS <= MAX_LANES) };
+    let whole = inner / S::LANES * S::LANES;
     // SAFETY: the caller vouches for the memory; `transpose` writes whole vectors, so that it can
-    // write a panel of such itself, and one of less than a vector by way of a buffer.
+    // write a panel of such itself, and another by way of a buffer.
     unsafe {
         if width.is_multiple_of(S::LANES) {
             if count.next_multiple_of(S::LANES) < width {
-                std::ptr::write_bytes(out, 0, width * inner);
+                std::ptr::write_bytes(out, 0, width * whole);
             }
-            transpose::<S>((from, row), (count, inner), (out, width));
-            return;
-        }
-        let mut buffer = [0.0f32; MAX_LANES * MAX_LANES];
-        let mut k = 0;
-        while k < inner {
-            let steps = S::LANES.min(inner - k);
-            let vectors = count.next_multiple_of(S::LANES);
-            transpose::<S>((from.add(k), row), (count, steps), (buffer.as_mut_ptr(), vectors));
-            for step in 0..steps {
-                let (to, from) = (out.add((k + step) * width), buffer.as_ptr().add(step * vectors));
-                std::ptr::copy_nonoverlapping(from, to, width);
+            transpose::<S>((from.data, from.row), (count, whole), (out, width));
+        } else {
+            let mut buffer = [0.0f32; MAX_LANES * MAX_LANES];
+            let row = width.next_multiple_of(S::LANES);
+            for k in (0..whole).step_by(S::LANES) {
+                let corner = from.from(0, k).data;
+                transpose::<S>((corner, from.row), (count, S::LANES), (buffer.as_mut_ptr(), row));
+                for step in 0..S::LANES {
+                    let turned = buffer.as_ptr().add(step * row);
+                    copy_whole::<S>(turned, width, out.add((k + step) * width));
+                }
             }
-            k += steps;
         }
+        gather_panel(from.from(0, whole), count, inner - whole, width, out.add(whole * width));
     }
 }
 
@@ -147,19 +169,22 @@ unsafe fn gather_panel(from: Matrix, count: usize, inner: usize, width: usize, o
     }
 }
 
-/// Copies `count` numbers that lie side by side, and zeros up to `width`.
+/// Copies the `width` numbers of a panel that lie side by side. Of a size that compilers know, that
+/// is a few instructions.
 #[inline(always)]
-unsafe fn copy_row<S: Simd>(from: *const f32, count: usize, width: usize, to: *mut f32) {
-    let mut i = 0;
+unsafe fn copy_whole<S: Simd>(from: *const f32, width: usize, to: *mut f32) {
     // SAFETY: the caller vouches for the memory.
     unsafe {
-        while i + S::LANES <= count {
-            S::store(to.add(i), S::load(from.add(i)));
-            i += S::LANES;
-        }
-        while i < width {
-            *to.add(i) = if i < count { *from.add(i) } else { 0.0 };
-            i += 1;
+        if width == VECTORS * S::LANES {
+            let mut v = 0;
+            while v < VECTORS {
+                S::store(to.add(v * S::LANES), S::load(from.add(v * S::LANES)));
+                v += 1;
+            }
+        } else if width == S::ROWS {
+            std::ptr::copy_nonoverlapping(from, to, S::ROWS);
+        } else {
+            std::ptr::copy_nonoverlapping(from, to, width);
         }
     }
 }

@@ -28,6 +28,36 @@ proptest! {
     }
 }
 
+fn check_product((m, n, k): (usize, usize, usize), transpose_a: bool, transpose_b: bool) {
+    let mut memory = Memory::default();
+    let a = f32s(&mut memory, &if transpose_a { [2, k, m] } else { [2, m, k] }, 1);
+    let b = f32s(&mut memory, &if transpose_b { [2, n, k] } else { [2, k, n] }, 2);
+    let op = Op::MatMul(MatMul { transpose_a, transpose_b });
+    check_op(&mut memory, &op, &[a, b], &[2, m, n], DType::F32);
+}
+
+/// Products of few rows, or of few columns, whose operands are contiguous along the inner index:
+/// whole tiles and parts of them, whole vectors and parts of them, one block and several.
+#[test]
+fn thin_products() {
+    for (thin, wide, k) in [(1, 1, 32), (1, 50, 37), (4, 6, 64), (5, 23, 129), (16, 13, 131)] {
+        check_product((thin, wide, k), false, true);
+        check_product((wide, thin, k), false, true);
+    }
+    check_product((64, 7, 2 * 1024 + 35), false, true);
+    check_product((3, 64, 2 * 1024 + 35), false, true);
+}
+
+/// More columns, and more rows, than are packed in one run.
+#[test]
+fn wide_products() {
+    for (m, n) in [(17, 900), (900, 17)] {
+        for (transpose_a, transpose_b) in [(false, false), (true, false), (false, true)] {
+            check_product((m, n, 19), transpose_a, transpose_b);
+        }
+    }
+}
+
 /// An operand may be a view: here the left one is every second column of a wider matrix, stored
 /// column by column, and the right one is the same for all products.
 #[test]
