@@ -212,7 +212,7 @@ def main() -> int:
     if options.self_check:
         import selfcheck
 
-        return selfcheck.run()
+        return selfcheck.check()
     try:
         return conclude(options, measure(options))
     except (Unavailable, WorkerError) as error:

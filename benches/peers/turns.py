@@ -6,6 +6,7 @@ import queue
 import subprocess
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,7 +36,11 @@ class Worker:
         # What it used of the processors when its last turn was over, and when that was.
         self.asleep: tuple[float, float] | None = None
         self.idle_cpu = self.idle_wall = 0.0
-        self.version = self._answer("ready")["ready"]
+        try:
+            self.version = self._answer("ready")["ready"]
+        except WorkerError:
+            self.end()
+            raise
 
     def _read(self) -> None:
         for line in self.process.stdout:
@@ -46,9 +51,9 @@ class Worker:
         try:
             line = self.lines.get(timeout=self.timeout)
         except queue.Empty:
-            raise WorkerError(f"{self.name}: no answer within {self.timeout:.0f} s") from None
+            raise WorkerError(f"{self.name}: no answer within {self.timeout:g} s") from None
         if not line:
-            raise WorkerError(f"{self.name}: ended with status {self.process.wait(10)}")
+            raise WorkerError(f"{self.name}: ended with status {self._status()}")
         try:
             answer = json.loads(line)
         except json.JSONDecodeError:
@@ -56,6 +61,13 @@ class Worker:
         if not isinstance(answer, dict) or key not in answer:
             raise WorkerError(f"{self.name}: expected {key}, got {line.strip()}")
         return answer
+
+    def _status(self) -> int | str:
+        """The exit status of a process that has closed its output."""
+        try:
+            return self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            return "unknown"
 
     def ask(self, request: dict, key: str) -> dict:
         """The answer to a request; returns once the worker has gone to sleep."""
@@ -67,7 +79,7 @@ class Worker:
             self.process.stdin.write(json.dumps(request) + "\n")
             self.process.stdin.flush()
         except BrokenPipeError:
-            raise WorkerError(f"{self.name}: ended with status {self.process.wait(10)}") from None
+            raise WorkerError(f"{self.name}: ended with status {self._status()}") from None
         answer = self._answer(key)
         used = fall_asleep(self.process.pid)
         self.asleep = None if used is None else (used, time.monotonic())
@@ -163,9 +175,19 @@ class Contestant:
         self.series.turns.append(ms)
         return ms
 
+    @contextmanager
+    def losing(self):
+        """Notes that the worker failed; the others go on."""
+        try:
+            yield
+        except WorkerError as error:
+            self.series.error = str(error)
+
     def finish(self) -> Series:
         self.series.idle_share = self.worker.idle_share()
-        self.series.peak_bytes = self.worker.quit()
+        if not self.series.error:
+            with self.losing():
+                self.series.peak_bytes = self.worker.quit()
         return self.series
 
 
@@ -174,9 +196,10 @@ def compete(ours: Contestant, peers: list[Contestant], rounds: int, progress) ->
     for number in range(rounds):
         progress(f"round {number + 1} of {rounds}")
         for peer in peers:
-            if number % peer.every == 0:
+            if number % peer.every == 0 and not peer.series.error:
                 base = ours.turn()
-                peer.series.ratios.append(peer.turn() / base)
+                with peer.losing():
+                    peer.series.ratios.append(peer.turn() / base)
         if not peers:
             ours.turn()
 
