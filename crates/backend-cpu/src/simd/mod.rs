@@ -10,9 +10,9 @@ pub(crate) mod math;
 mod neon;
 mod philox;
 mod portable;
-mod transpose;
 #[cfg(test)]
 mod tests;
+mod transpose;
 #[cfg(target_arch = "x86_64")]
 mod v3;
 #[cfg(target_arch = "x86_64")]
@@ -231,8 +231,6 @@ pub(crate) unsafe trait Simd: Copy + Send + Sync + 'static {
     unsafe fn select(m: Self::M, a: Self::V, b: Self::V) -> Self::V;
     /// The lanes of both in turn: `a0 b0 a1 b1 ...`, the first half and the second.
     unsafe fn zip(a: Self::V, b: Self::V) -> (Self::V, Self::V);
-    /// Of `a` followed by `b`, the lanes at even and those at odd places.
-    unsafe fn unzip(a: Self::V, b: Self::V) -> (Self::V, Self::V);
     /// The sum of the lanes, in a fixed order.
     unsafe fn sum(v: Self::V) -> f32;
     /// Adds the lanes to `LANES` f64 elements at `to`.

@@ -7,8 +7,10 @@
 //! | `conv_weight_grad` | outer products of the input's planes with the gradient, channels last; with few channels, dot products of the planes |
 
 mod geometry;
+mod grid;
 mod outer;
 mod passes;
+mod pixels;
 mod planes;
 mod sums;
 mod weight_grad;
@@ -18,8 +20,9 @@ use onestep_engine::ops::ConvWindow;
 use onestep_engine::plan::Place;
 use onestep_engine::{DType, EngineError, Shape};
 
-use self::sums::{Operands, SumsKernel, WeightLayout};
 use self::outer::OuterKernel;
+use self::pixels::{PixelsKernel, Sums};
+use self::sums::{Operands, SumsKernel, WeightLayout};
 use self::weight_grad::WeightGradKernel;
 use crate::native::{Native, Regions, broken, expect};
 use crate::simd::Level;
@@ -102,6 +105,10 @@ pub(super) fn lower(
         };
         return winograd::lower(filter, p.batch, &o, regions, machine);
     }
+    if pixels::suits(&p, machine.1) {
+        let sums = Sums::forward(window, &p, layout);
+        return Ok(Box::new(PixelsKernel::new(sums, &p, &o, regions, machine)?));
+    }
     let passes = passes::forward(window, p.kernel, p.input, p.output);
     let sizes = (p.in_channels, p.out_channels);
     Ok(Box::new(SumsKernel::new(&p, passes, layout, sizes, &o, regions, machine)?))
@@ -130,6 +137,10 @@ pub(super) fn lower_input_grad(
             out: p.input,
         };
         return winograd::lower(filter, p.batch, &o, regions, machine);
+    }
+    if pixels::suits(&p, machine.1) {
+        let sums = Sums::input_gradient(window, &p, layout);
+        return Ok(Box::new(PixelsKernel::new(sums, &p, &o, regions, machine)?));
     }
     let passes = passes::input_gradient(window, p.kernel, p.input, p.output);
     let sizes = (p.out_channels, p.in_channels);

@@ -5,8 +5,8 @@ use std::marker::PhantomData;
 use onestep_engine::EngineError;
 
 use super::super::geometry::{Unit, Units};
+use super::super::grid::{Channels, Grid, load_square, store_square, units};
 use super::super::sums::{Operands, WeightLayout};
-use super::tiles::{Channels, Grid, load_square, store_square, units};
 use super::transform::{self, Transform, WINDOW};
 use crate::kernels::micro::{Destination, Left, Rows, product};
 use crate::native::{ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, part, tasks_for};
@@ -272,8 +272,7 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> FilterUnit<'_, W, M, N>
                     let shape = (S::ROWS.min(tiles - tile), step / lanes);
                     // SAFETY: the buffers have these tiles of all frequencies, whole vectors each.
                     unsafe {
-                        let at =
-                            v.add(frequency * k.tiles(channels) + tile * k.tile(channels));
+                        let at = v.add(frequency * k.tiles(channels) + tile * k.tile(channels));
                         let left = Left { at, row: k.tile(channels), step: 1 };
                         let at = frequency * k.tiles(to - from) + tile * width + row - from;
                         let out =

@@ -3,7 +3,6 @@
 //! `N * N` frequencies), and transformed back. See [`transform`] for the method and its source.
 
 mod filter;
-mod tiles;
 mod transform;
 mod weight_grad;
 

@@ -7,8 +7,8 @@ use onestep_engine::EngineError;
 
 use super::super::Problem;
 use super::super::geometry::{Unit, Units};
+use super::super::grid::{Channels, Grid, load_square, store_square, units};
 use super::super::sums::Operands;
-use super::tiles::{Channels, Grid, load_square, store_square, units};
 use super::transform::{self, Transform, WINDOW};
 use crate::kernels::micro::{Destination, Left, Rows, product};
 use crate::native::{ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, part, tasks_for};

@@ -1,9 +1,7 @@
-//! How pictures are cut into tiles, and the way from pictures to transformed tiles and back.
-//!
-//! Pictures are transposed, so that channels lie side by side: then vectors run along channels,
-//! and no lane falls on a border however small the pictures are.
+//! Pictures as pixels, whose channels lie side by side: then vectors run along channels, and no lane
+//! falls on a border however small the pictures are. And tiles of such pictures.
 
-use super::super::geometry::{Unit, Units};
+use super::geometry::{Unit, Units};
 use crate::simd::{Simd, transpose};
 
 /// Elements of a unit's transformed tiles: most of a second-level cache.
@@ -11,7 +9,7 @@ const UNIT: usize = 3 << 16;
 /// Fewer tiles would not make up for reading all transformed weights.
 const FEW_TILES: usize = 32;
 /// The place of what is outside of a picture: the zeros before all others.
-const OUTSIDE: usize = usize::MAX;
+pub(super) const OUTSIDE: usize = usize::MAX;
 
 /// Cuts a batch of pictures of `height` x `columns` tiles into units that fit a cache, of which
 /// there are a multiple of `tasks` where that is possible. A tile has so many `elements`.
@@ -38,8 +36,10 @@ pub(super) fn units(
 pub(super) struct Grid<const E: usize> {
     /// Height and width of a picture.
     size: [usize; 2],
-    /// From one tile to the next, which may overlap it; and rows and columns before the picture.
+    /// From one tile to the next, which may overlap it; a tile's rows; and rows and columns before
+    /// the picture.
     step: usize,
+    reach: usize,
     pad: [usize; 2],
     /// Tiles in a row.
     columns: usize,
@@ -71,19 +71,25 @@ impl<const E: usize> Grid<E> {
         };
         let tile = |t| std::array::from_fn(|i| std::array::from_fn(|j| place(t, i, j)));
         let places = (0..height * columns).map(tile).collect();
-        Grid { size, step, pad, columns, places }
+        Grid { size, step, reach: E, pad, columns, places }
+    }
+
+    /// Whole pictures, one tile each.
+    pub(super) fn whole(size: [usize; 2]) -> Self {
+        Grid { size, step: 1, reach: size[0], pad: [0; 2], columns: 1, places: Vec::new() }
     }
 
     /// The rows of a picture that a unit's tiles reach.
     fn rows(&self, unit: &Unit) -> (usize, usize) {
         let first = (unit.first_row * self.step).saturating_sub(self.pad[0]);
-        let end = ((unit.first_row + unit.rows - 1) * self.step + E).saturating_sub(self.pad[0]);
+        let end =
+            ((unit.first_row + unit.rows - 1) * self.step + self.reach).saturating_sub(self.pad[0]);
         (first.min(self.size[0]), end.min(self.size[0]))
     }
 
     /// Elements of a unit's transposed pictures, behind as many zeros as a pixel has.
     pub(super) fn elements(&self, units: &Units, pixel: usize) -> usize {
-        let rows = ((units.rows - 1) * self.step + E).min(self.size[0]);
+        let rows = ((units.rows - 1) * self.step + self.reach).min(self.size[0]);
         (units.images * rows * self.size[1] + 1) * pixel
     }
 

@@ -1,0 +1,475 @@
+//! The convolution and the gradient in its input with channels last, for many channels and any
+//! window: pictures are transposed to pixels, the pixels under the windows of a few outputs are
+//! put side by side, and those rows are multiplied with the packed weights.
+//!
+//! The gradient in the input of a stride of `s` falls into `s * s` classes of pixels, each of which
+//! takes other elements of the window.
+
+use onestep_engine::EngineError;
+use onestep_engine::ops::ConvWindow;
+
+use super::Problem;
+use super::geometry::{Unit, Units};
+use super::grid::{Channels, Grid, OUTSIDE};
+use super::sums::{Operands, WeightLayout};
+use crate::kernels::micro::{Destination, Left, Rows, product};
+use crate::native::{ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, part, tasks_for};
+use crate::pool::{Pool, TaskPanicked, Turn};
+use crate::simd::{Level, MAX_LANES, Simd, Task, VECTORS, transpose};
+
+/// Elements of a unit's pixels: half of a second-level cache.
+const UNIT: usize = 1 << 17;
+/// Outputs whose windows are put side by side at a time.
+const BLOCK: usize = 32;
+/// The most elements of a window.
+const MOST_ELEMENTS: usize = 49;
+
+/// Outputs that take the same elements of the window.
+#[derive(Clone, Debug)]
+struct Class {
+    /// Their places in a picture.
+    outputs: Vec<usize>,
+    elements: Vec<usize>,
+    /// For each output and element, the source's pixel, or [`OUTSIDE`].
+    places: Vec<usize>,
+}
+
+/// What is summed.
+pub(super) struct Sums {
+    classes: Vec<Class>,
+    /// Elements of the window.
+    elements: usize,
+    /// Summed channels and result channels of a group.
+    channels: usize,
+    rows: usize,
+    source: [usize; 2],
+    out: [usize; 2],
+    weights: WeightLayout,
+}
+
+impl Sums {
+    /// The convolution.
+    pub(super) fn forward(window: &ConvWindow, p: &Problem, weights: WeightLayout) -> Sums {
+        let place = |axis: usize, output: usize, element: usize| {
+            let at = output * window.stride[axis] + element * window.dilation[axis];
+            at.checked_sub(window.pad_low[axis]).filter(|&at| at < p.input[axis])
+        };
+        let elements = (0..p.kernel[0] * p.kernel[1]).collect();
+        let outputs = (0..p.output[0] * p.output[1]).collect();
+        let classes =
+            vec![Class::new(outputs, elements, p.kernel[1], p.output[1], p.input[1], place)];
+        let (channels, rows) = (p.in_channels, p.out_channels);
+        Sums {
+            classes,
+            elements: p.kernel[0] * p.kernel[1],
+            channels,
+            rows,
+            source: p.input,
+            out: p.output,
+            weights,
+        }
+    }
+
+    /// The gradient in the input.
+    pub(super) fn input_gradient(window: &ConvWindow, p: &Problem, weights: WeightLayout) -> Sums {
+        let ConvWindow { stride, dilation, pad_low, .. } = *window;
+        let reaches = |axis: usize, phase: usize, element: usize| {
+            // `dilation * element` is congruent to `phase + pad`.
+            (phase + pad_low[axis] + element * dilation[axis] * (stride[axis] - 1))
+                .is_multiple_of(stride[axis])
+        };
+        let place = |axis: usize, pixel: usize, element: usize| {
+            let at = (pixel + pad_low[axis]).checked_sub(element * dilation[axis])?;
+            Some(at / stride[axis]).filter(|&at| at < p.output[axis])
+        };
+        let mut classes = Vec::new();
+        for row in 0..stride[0].min(p.input[0]) {
+            for column in 0..stride[1].min(p.input[1]) {
+                let elements = (0..p.kernel[0] * p.kernel[1]).filter(|e| {
+                    let (y, x) = (e / p.kernel[1], e % p.kernel[1]);
+                    reaches(0, row, y) && reaches(1, column, x)
+                });
+                let rows = (row..p.input[0]).step_by(stride[0]);
+                let pixels = rows.flat_map(|y| {
+                    (column..p.input[1]).step_by(stride[1]).map(move |x| y * p.input[1] + x)
+                });
+                let (pixels, elements) = (pixels.collect(), elements.collect());
+                classes.push(Class::new(
+                    pixels,
+                    elements,
+                    p.kernel[1],
+                    p.input[1],
+                    p.output[1],
+                    place,
+                ));
+            }
+        }
+        let (channels, rows) = (p.out_channels, p.in_channels);
+        Sums {
+            classes,
+            elements: p.kernel[0] * p.kernel[1],
+            channels,
+            rows,
+            source: p.output,
+            out: p.input,
+            weights,
+        }
+    }
+}
+
+impl Class {
+    /// `place` tells, along an axis, where an element of an output's window lies in the source.
+    fn new(
+        outputs: Vec<usize>,
+        elements: Vec<usize>,
+        kernel_width: usize,
+        out_width: usize,
+        source_width: usize,
+        place: impl Fn(usize, usize, usize) -> Option<usize>,
+    ) -> Class {
+        let mut places = Vec::with_capacity(outputs.len() * elements.len());
+        for output in &outputs {
+            for element in &elements {
+                let row = place(0, output / out_width, element / kernel_width);
+                let column = place(1, output % out_width, element % kernel_width);
+                let at = row.zip(column).map(|(y, x)| y * source_width + x);
+                places.push(at.unwrap_or(OUTSIDE));
+            }
+        }
+        Class { outputs, elements, places }
+    }
+}
+
+/// Whether channels fill vectors well enough, and pictures fit a cache.
+pub(super) fn suits(problem: &Problem, level: Level) -> bool {
+    let lanes = level.tile().lanes;
+    let pixels = |size: [usize; 2], channels: usize| size[0] * size[1] * channels;
+    let largest = pixels(problem.input, problem.in_channels)
+        .max(pixels(problem.output, problem.out_channels));
+    problem.in_channels.min(problem.out_channels) >= lanes
+        && problem.kernel[0] * problem.kernel[1] <= MOST_ELEMENTS
+        && largest <= UNIT
+}
+
+/// The sums of all outputs.
+pub(super) struct PixelsKernel {
+    sums: Sums,
+    input: Grid<1>,
+    output: Grid<1>,
+    units: Units,
+    groups: usize,
+    lanes: usize,
+    /// For each class, where its packed weights begin within a group.
+    packed: Vec<usize>,
+    source: Address,
+    weight: Address,
+    out: Address,
+    /// Parts of the result's channels, and tasks that pack weights.
+    parts: usize,
+    packers: usize,
+}
+
+impl PixelsKernel {
+    pub(super) fn new(
+        sums: Sums,
+        problem: &Problem,
+        operands: &Operands<'_>,
+        regions: Regions,
+        (threads, level): (usize, Level),
+    ) -> Result<Self, EngineError> {
+        let (lanes, batch) = (level.tile().lanes, problem.batch);
+        let windows: usize = sums.classes.iter().map(|c| c.places.len()).sum();
+        let (channels, rows) = (sums.channels, sums.rows);
+        let tasks = tasks_for(batch * problem.groups * windows * channels * rows / lanes, threads);
+        let pixels = |size: [usize; 2], channels: usize| size[0] * size[1] * channels;
+        let picture = pixels(sums.source, channels) + pixels(sums.out, rows);
+        let wanted = (UNIT / picture.max(1)).clamp(1, batch.div_ceil(tasks).max(1));
+        let groups = batch.div_ceil(wanted).next_multiple_of(tasks);
+        let images = batch.div_ceil(groups).max(1);
+        let units = Units { batch, images, rows: 1, height: 1 };
+        let mut packed = vec![0];
+        for class in &sums.classes {
+            let before = packed.last().copied().unwrap_or(0);
+            packed.push(before + class.elements.len() * channels * rows.next_multiple_of(lanes));
+        }
+        let weights = packed.last().copied().unwrap_or(0) * problem.groups;
+        let vectors = rows.div_ceil(lanes);
+        Ok(PixelsKernel {
+            input: Grid::whole(sums.source),
+            output: Grid::whole(sums.out),
+            groups: problem.groups,
+            lanes,
+            packed,
+            source: regions.address(operands.source)?,
+            weight: regions.address(operands.weight)?,
+            out: regions.address(operands.out)?,
+            parts: tasks
+                .div_ceil((units.count() * problem.groups).max(1))
+                .clamp(1, vectors.div_ceil(VECTORS)),
+            packers: tasks_for(4 * weights, threads).min(vectors * problem.groups),
+            units,
+            sums,
+        })
+    }
+
+    fn pixel(&self, channels: usize) -> usize {
+        channels.next_multiple_of(self.lanes)
+    }
+
+    /// The result channels of a part: whole blocks of vectors.
+    fn rows(&self, part_index: usize) -> (usize, usize) {
+        part(self.sums.rows, self.parts, part_index, VECTORS * self.lanes)
+    }
+
+    /// Elements of a row of windows: an odd number of vectors, so that rows spread over the sets
+    /// of a cache.
+    fn window(&self, elements: usize) -> usize {
+        ((elements * self.pixel(self.sums.channels) / self.lanes) | 1) * self.lanes
+    }
+
+    /// Elements of the packed weights of a group.
+    fn weights(&self) -> usize {
+        self.packed.last().copied().unwrap_or(0)
+    }
+
+    /// Where a class's weights for a vector of result channels begin, and how far apart its rows
+    /// are: blocks of up to three vectors, in each a row for each element and channel.
+    fn vector(&self, group: usize, class: usize, vector: usize) -> (usize, usize) {
+        let first = vector / VECTORS * VECTORS;
+        let block = VECTORS.min(self.sums.rows.div_ceil(self.lanes) - first);
+        let inner = self.sums.classes[class].elements.len() * self.sums.channels;
+        let at = (first * inner + vector - first) * self.lanes;
+        (group * self.weights() + self.packed[class] + at, block * self.lanes)
+    }
+
+    /// Elements of a worker's pixels of input and output, windows, and results of a block.
+    fn buffers(&self) -> [usize; 4] {
+        let rows = (0..self.parts).map(|p| self.rows(p)).map(|(from, to)| to - from).max();
+        let pixel = self.pixel(rows.unwrap_or(0));
+        let elements = self.sums.classes.iter().map(|c| c.elements.len()).max().unwrap_or(0);
+        [
+            self.input.elements(&self.units, self.pixel(self.sums.channels)),
+            self.output.elements(&self.units, pixel),
+            BLOCK * self.window(elements),
+            BLOCK * pixel,
+        ]
+        .map(|elements| elements.next_multiple_of(ALIGNMENT / size_of::<f32>()))
+    }
+}
+
+impl Native for PixelsKernel {
+    fn scratch(&self) -> ScratchNeed {
+        let shared = (self.groups * self.weights() * size_of::<f32>()).next_multiple_of(ALIGNMENT);
+        ScratchNeed { shared, worker: self.buffers().iter().sum::<usize>() * size_of::<f32>() }
+    }
+
+    unsafe fn run(&self, context: &Context<'_>, pool: &mut Pool) -> Result<(), TaskPanicked> {
+        let vectors = self.groups * self.sums.rows.div_ceil(self.lanes);
+        pool.run(self.packers, &|turn: Turn| {
+            let (from, to) = part(vectors, self.packers, turn.task, 1);
+            // SAFETY: the caller vouches for the context; each vector belongs to one task.
+            unsafe { context.level.run(PackWeights { kernel: self, context, from, to }) };
+        })?;
+        pool.run(self.units.count() * self.groups * self.parts, &|turn: Turn| {
+            // SAFETY: as above; each unit's rows of the result belong to one task.
+            unsafe { context.level.run(SumUnit { kernel: self, context, turn }) };
+        })
+    }
+}
+
+/// Packs the weights of vectors `from..to` of result channels, of all groups.
+struct PackWeights<'a> {
+    kernel: &'a PixelsKernel,
+    context: &'a Context<'a>,
+    from: usize,
+    to: usize,
+}
+
+impl Task for PackWeights<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let (k, sums) = (self.kernel, &self.kernel.sums);
+        let (layout, vectors) = (&sums.weights, sums.rows.div_ceil(S::LANES));
+        // SAFETY: the weight has the rows, channels and elements, and the scratch memory a place
+        // for each vector of each class.
+        unsafe {
+            let weight = self.context.floats(k.weight).cast_const();
+            let scratch = self.context.shared_scratch().cast::<f32>();
+            for index in self.from..self.to {
+                let (group, vector) = (index / vectors, index % vectors);
+                let first = vector * S::LANES;
+                let size = (S::LANES.min(sums.rows - first), sums.elements);
+                for channel in 0..sums.channels {
+                    let mut window = [0.0f32; MOST_ELEMENTS * MAX_LANES];
+                    let at = group * layout.group + first * layout.row + channel * layout.channel;
+                    let from = (weight.add(at), layout.row);
+                    transpose::<S>(from, size, (window.as_mut_ptr(), S::LANES));
+                    for (index, class) in sums.classes.iter().enumerate() {
+                        let (at, step) = k.vector(group, index, vector);
+                        for (e, element) in class.elements.iter().enumerate() {
+                            let lanes = S::load(window.as_ptr().add(element * S::LANES));
+                            S::store(scratch.add(at + (e * sums.channels + channel) * step), lanes);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// One unit of one group, for a part of the result's channels.
+struct SumUnit<'a> {
+    kernel: &'a PixelsKernel,
+    context: &'a Context<'a>,
+    turn: Turn,
+}
+
+/// What a unit's blocks have in common.
+#[derive(Clone, Copy)]
+struct Buffers {
+    x: *const f32,
+    y: *mut f32,
+    windows: *mut f32,
+    results: *mut f32,
+}
+
+impl Task for SumUnit<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let (k, sums) = (self.kernel, &self.kernel.sums);
+        let (rest, part_index) = (self.turn.task / k.parts, self.turn.task % k.parts);
+        let (unit, group) = (k.units.unit(rest / k.groups), rest % k.groups);
+        let rows = k.rows(part_index);
+        let [x, y, windows, _] = k.buffers();
+        // SAFETY: the operands have these pictures and rows; the scratch memory fits all buffers.
+        unsafe {
+            let x_at = self.context.worker_scratch(self.turn.worker).cast::<f32>();
+            let y_at = x_at.add(x);
+            let buffers =
+                Buffers { x: x_at, y: y_at, windows: y_at.add(y), results: y_at.add(y + windows) };
+            let size = sums.source[0] * sums.source[1];
+            let data = self.context.floats(k.source).add(group * sums.channels * size);
+            let image = k.groups * sums.channels * size;
+            let from = Channels { data, count: sums.channels, image };
+            k.input.load::<S>(from, &unit, x_at, k.pixel(sums.channels));
+            self.classes::<S>(&unit, group, rows, buffers);
+            let size = sums.out[0] * sums.out[1];
+            let data = self.context.floats(k.out).add((group * sums.rows + rows.0) * size);
+            let (count, image) = (rows.1 - rows.0, k.groups * sums.rows * size);
+            let to = Channels { data, count, image };
+            k.output.store::<S>((y_at, k.pixel(count)), &unit, to);
+        }
+    }
+}
+
+impl SumUnit<'_> {
+    /// The sums of all classes of all pictures of a unit, block by block.
+    #[inline(always)]
+    unsafe fn classes<S: Simd>(
+        &self,
+        unit: &Unit,
+        group: usize,
+        rows: (usize, usize),
+        buffers: Buffers,
+    ) {
+        let (k, sums) = (self.kernel, &self.kernel.sums);
+        let (pixel, out_pixel) = (k.pixel(sums.channels), k.pixel(rows.1 - rows.0));
+        let (in_size, out_size) = (sums.source[0] * sums.source[1], sums.out[0] * sums.out[1]);
+        for image in 0..unit.images {
+            let (before, out_before) = (1 + image * in_size, 1 + image * out_size);
+            for (index, class) in sums.classes.iter().enumerate() {
+                let elements = class.elements.len();
+                for (b, outputs) in class.outputs.chunks(BLOCK).enumerate() {
+                    let places = &class.places[b * BLOCK * elements..];
+                    let places = &places[..outputs.len() * elements];
+                    // SAFETY: the buffers hold the unit's pixels and a block.
+                    unsafe {
+                        self.gather::<S>(places, elements, (buffers.x, before, pixel), buffers);
+                        self.multiply::<S>((group, index), outputs.len(), rows, buffers);
+                        for (i, output) in outputs.iter().enumerate() {
+                            let from = buffers.results.add(i * out_pixel);
+                            let to = buffers.y.add((out_before + output) * out_pixel);
+                            copy::<S>(from, to, out_pixel);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Puts the pixels under the windows of a block side by side.
+    #[inline(always)]
+    unsafe fn gather<S: Simd>(
+        &self,
+        places: &[usize],
+        elements: usize,
+        (x, before, pixel): (*const f32, usize, usize),
+        buffers: Buffers,
+    ) {
+        if elements == 0 {
+            return;
+        }
+        let (width, channels) = (self.kernel.window(elements), self.kernel.sums.channels);
+        for (row, places) in places.chunks(elements).enumerate() {
+            for (e, &place) in places.iter().enumerate() {
+                // The first pixel is one of zeros.
+                let from = if place == OUTSIDE { 0 } else { (before + place) * pixel };
+                // SAFETY: the caller vouches for the buffers. Whole vectors beyond the channels
+                // are overwritten by the next element's, or lie within the row.
+                unsafe {
+                    let to = buffers.windows.add(row * width + e * channels);
+                    copy::<S>(x.add(from), to, pixel);
+                }
+            }
+        }
+    }
+
+    /// Multiplies a block of windows with the weights of a class.
+    #[inline(always)]
+    unsafe fn multiply<S: Simd>(
+        &self,
+        (group, class): (usize, usize),
+        outputs: usize,
+        (from, to): (usize, usize),
+        buffers: Buffers,
+    ) {
+        let (k, lanes) = (self.kernel, S::LANES);
+        let elements = k.sums.classes[class].elements.len();
+        let (width, out_pixel) = (k.window(elements), k.pixel(to - from));
+        let columns = [0, lanes, 2 * lanes];
+        let weights = self.context.shared_scratch().cast::<f32>().cast_const();
+        for row in (from..to).step_by(VECTORS * lanes) {
+            let (at, step) = k.vector(group, class, row / lanes);
+            let right = Rows {
+                vectors: columns.map(|column| weights.wrapping_add(at + column)),
+                channels: elements * k.sums.channels,
+                plane: step,
+                taps: &[0],
+            };
+            for output in (0..outputs).step_by(S::ROWS) {
+                let shape = (S::ROWS.min(outputs - output), step / lanes);
+                // SAFETY: the buffers have these rows, whole vectors each.
+                unsafe {
+                    let at = buffers.windows.add(output * width);
+                    let left = Left { at, row: width, step: 1 };
+                    let to = buffers.results.add(output * out_pixel + row - from);
+                    let out = Destination { to, row: out_pixel, columns, accumulate: false };
+                    product::<S>(shape, left, right, out);
+                }
+            }
+        }
+    }
+}
+
+/// Copies whole vectors.
+#[inline(always)]
+unsafe fn copy<S: Simd>(from: *const f32, to: *mut f32, count: usize) {
+    for i in (0..count).step_by(S::LANES) {
+        // SAFETY: the caller vouches for the elements.
+        unsafe { S::store(to.add(i), S::load(from.add(i))) };
+    }
+}
