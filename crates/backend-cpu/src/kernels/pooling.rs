@@ -1,5 +1,7 @@
 //! Pooling windows over pictures and their gradients: one task for some planes `[h, w]`.
 
+mod pairs;
+
 use onestep_engine::ops::{PoolWindow, ReduceKind};
 use onestep_engine::plan::Place;
 use onestep_engine::{DType, EngineError};
@@ -94,7 +96,7 @@ impl RowWork for PoolingPlanes {
                 match self.pooling {
                     Pooling::Max => self.planes.pool::<S, true>(x, out),
                     Pooling::Sum => self.planes.pool::<S, false>(x, out),
-                    Pooling::MaxGrad => self.planes.max_gradient(x, dy, out),
+                    Pooling::MaxGrad => self.planes.max_gradient::<S>(x, dy, out),
                     Pooling::SumGrad => self.planes.sum_gradient(dy, out),
                 }
             }
@@ -152,63 +154,6 @@ impl Planes {
         }
     }
 
-    /// Whether windows are the usual ones: two by two, side by side.
-    #[inline(always)]
-    fn is_halving(&self) -> bool {
-        let w = &self.window;
-        (w.size, w.stride, w.pad_low, w.dilation) == ([2; 2], [2; 2], [0; 2], [1; 2])
-            && (0..2).all(|axis| 2 * self.output[axis] <= self.input[axis])
-    }
-
-    /// The two rows of an output row's usual windows.
-    #[inline(always)]
-    fn pair<'a>(&self, x: &'a [f32], py: usize) -> (&'a [f32], &'a [f32]) {
-        let (width, used) = (self.input[1], 2 * self.output[1]);
-        let (upper, lower) = x[2 * py * width..].split_at(width);
-        (&upper[..used], &lower[..used])
-    }
-
-    /// [`Planes::pool`] for the usual windows.
-    #[inline(always)]
-    fn pool_pairs<const MAX: bool>(&self, x: &[f32], y: &mut [f32]) {
-        for (py, y) in y.chunks_exact_mut(self.output[1].max(1)).enumerate() {
-            let (upper, lower) = self.pair(x, py);
-            let pairs = upper.chunks_exact(2).zip(lower.chunks_exact(2));
-            for (y, (a, b)) in y.iter_mut().zip(pairs) {
-                *y = if MAX {
-                    larger(larger(a[0], a[1]), larger(b[0], b[1]))
-                } else {
-                    a[0] + a[1] + b[0] + b[1]
-                };
-            }
-        }
-    }
-
-    /// [`Planes::max_gradient`] for the usual windows.
-    #[inline(always)]
-    fn max_gradient_pairs(&self, x: &[f32], dy: &[f32], dx: &mut [f32]) {
-        let (width, used) = (self.input[1], 2 * self.output[1]);
-        if used < width || 2 * self.output[0] < self.input[0] {
-            dx.fill(0.0);
-        }
-        for (py, dy) in dy.chunks_exact(self.output[1].max(1)).enumerate() {
-            let (upper, lower) = self.pair(x, py);
-            let (dx_upper, dx_lower) = dx[2 * py * width..].split_at_mut(width);
-            let mut unordered = false;
-            for (i, dy) in dy.chunks(PAIRS).enumerate() {
-                let part = 2 * i * PAIRS..2 * (i * PAIRS + dy.len());
-                let rows = (&upper[part.clone()], &lower[part.clone()]);
-                let to = (&mut dx_upper[part.clone()], &mut dx_lower[part]);
-                unordered |= share_out(rows, dy, to);
-            }
-            if unordered {
-                // NaN is equal to nothing: the row is done again, window by window.
-                dx[2 * py * width..(2 * py + 2) * width].fill(0.0);
-                self.max_gradient_row(x, py, dy, dx);
-            }
-        }
-    }
-
     /// Few windows, each many elements wide: element by element of a window.
     #[inline(always)]
     unsafe fn pool_wide<S: Simd, const MAX: bool>(&self, x: &[f32], y: &mut [f32]) {
@@ -250,9 +195,10 @@ impl Planes {
 
     /// Each window's gradient goes to its first largest element.
     #[inline(always)]
-    fn max_gradient(&self, x: &[f32], dy: &[f32], dx: &mut [f32]) {
-        if self.is_halving() {
-            return self.max_gradient_pairs(x, dy, dx);
+    unsafe fn max_gradient<S: Simd>(&self, x: &[f32], dy: &[f32], dx: &mut [f32]) {
+        // SAFETY: the caller vouches for the level.
+        if self.is_halving() && unsafe { self.max_gradient_pairs::<S>(x, dy, dx) } {
+            return;
         }
         dx.fill(0.0);
         for (py, dy) in dy.chunks_exact(self.output[1].max(1)).enumerate() {
@@ -323,38 +269,6 @@ impl Planes {
             }
         }
     }
-}
-
-/// Usual windows that are looked at together.
-const PAIRS: usize = 32;
-
-/// Gives each window's gradient to its first largest element, and tells whether there was NaN.
-/// Each step is a loop of its own, over elements of one kind, so that compilers make vectors of it.
-#[inline(always)]
-fn share_out((upper, lower): (&[f32], &[f32]), dy: &[f32], to: (&mut [f32], &mut [f32])) -> bool {
-    let mut x = [[0.0f32; PAIRS]; 4];
-    for (i, (a, b)) in upper.chunks_exact(2).zip(lower.chunks_exact(2)).enumerate().take(PAIRS) {
-        (x[0][i], x[1][i], x[2][i], x[3][i]) = (a[0], a[1], b[0], b[1]);
-    }
-    let mut g = [0.0f32; PAIRS];
-    g[..dy.len()].copy_from_slice(dy);
-    let mut unordered = 0u32;
-    for i in 0..PAIRS {
-        let best = larger(larger(x[0][i], x[1][i]), larger(x[2][i], x[3][i]));
-        unordered |= u32::from(best.is_nan());
-        let mut left = g[i];
-        for x in x.iter_mut().take(3) {
-            let wins = x[i] == best;
-            x[i] = if wins { left } else { 0.0 };
-            left = if wins { 0.0 } else { left };
-        }
-        x[3][i] = left;
-    }
-    let targets = to.0.chunks_exact_mut(2).zip(to.1.chunks_exact_mut(2));
-    for (i, (a, b)) in targets.enumerate().take(PAIRS) {
-        (a[0], a[1], b[0], b[1]) = (x[0][i], x[1][i], x[2][i], x[3][i]);
-    }
-    unordered != 0
 }
 
 /// The larger number, NaN where either is NaN.

@@ -214,31 +214,50 @@ fn large_pictures_are_cut_into_strips() {
     check_convolution(window, [2, 9, 61, 300], [2, 9, 3, 3]);
 }
 
+/// Two by two, side by side.
+const USUAL: PoolWindow = PoolWindow {
+    size: [2; 2],
+    stride: [2; 2],
+    pad_low: [0; 2],
+    pad_high: [0; 2],
+    dilation: [1; 2],
+};
+
+/// Both directions of the usual windows, over four planes.
+fn check_usual_windows([h, w]: [usize; 2], element: impl Fn(usize, f32) -> f32) {
+    let (dims, y) = ([2, 2, h, w], [2, 2, h / 2, w / 2]);
+    let mut memory = Memory::default();
+    let drawn = numbers(4 * h * w, 1);
+    let data: Vec<f32> = drawn.iter().enumerate().map(|(i, &x)| element(i, x)).collect();
+    let inputs = [memory.push_f32(&dims, &data), f32s(&mut memory, &y, 2)];
+    let op = Op::MaxPool(MaxPool { window: USUAL });
+    check_op(&mut memory, &op, &inputs[..1], &y, DType::F32);
+    let op = Op::MaxPoolGrad(MaxPoolGrad { window: USUAL });
+    check_op(&mut memory, &op, &inputs, &dims, DType::F32);
+}
+
+/// Whole vectors of windows in a row, of several rows, parts of vectors; rows and columns that no
+/// window reaches. Among few different numbers the largest are often equal: the first wins.
+#[test]
+fn usual_windows_of_all_widths() {
+    for w in (2..40).chain([64, 71, 96]) {
+        for h in [2, 5, 8] {
+            check_usual_windows([h, w], |_, x| (x * 2.0).round());
+        }
+    }
+    check_usual_windows([6, 34], |i, _| if i % 7 < 5 { f32::NEG_INFINITY } else { f32::INFINITY });
+    check_usual_windows([6, 34], |i, _| if i % 2 == 0 { -0.0 } else { 0.0 });
+}
+
 #[test]
 fn not_a_number_is_seen() {
-    let window = PoolWindow {
-        size: [2; 2],
-        stride: [2; 2],
-        pad_low: [0; 2],
-        pad_high: [0; 2],
-        dilation: [1; 2],
-    };
-    let mut memory = Memory::default();
-    let mut data = numbers(64, 1);
-    data[9] = f32::NAN;
-    data[20..24].fill(f32::NEG_INFINITY);
-    let x = memory.push_f32(&[1, 1, 8, 8], &data);
-    let dy = f32s(&mut memory, &[1, 1, 4, 4], 2);
-    let inputs = [x, dy];
-    check_op(
-        &mut memory,
-        &Op::MaxPool(MaxPool { window }),
-        &inputs[..1],
-        &[1, 1, 4, 4],
-        DType::F32,
-    );
-    let op = Op::MaxPoolGrad(MaxPoolGrad { window });
-    check_op(&mut memory, &op, &inputs, &[1, 1, 8, 8], DType::F32);
+    for size in [[8, 8], [6, 34], [4, 64]] {
+        check_usual_windows(size, |i, x| match i {
+            9 | 50 | 51 => f32::NAN,
+            20..24 => f32::NEG_INFINITY,
+            _ => x,
+        });
+    }
 }
 
 #[test]
