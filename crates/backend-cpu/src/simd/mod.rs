@@ -231,6 +231,8 @@ pub(crate) unsafe trait Simd: Copy + Send + Sync + 'static {
     unsafe fn select(m: Self::M, a: Self::V, b: Self::V) -> Self::V;
     /// The lanes of both in turn: `a0 b0 a1 b1 ...`, the first half and the second.
     unsafe fn zip(a: Self::V, b: Self::V) -> (Self::V, Self::V);
+    /// Of `a` followed by `b`, the lanes at even and those at odd places.
+    unsafe fn unzip(a: Self::V, b: Self::V) -> (Self::V, Self::V);
     /// The sum of the lanes, in a fixed order.
     unsafe fn sum(v: Self::V) -> f32;
     /// Adds the lanes to `LANES` f64 elements at `to`.

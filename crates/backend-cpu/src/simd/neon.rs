@@ -168,6 +168,10 @@ unsafe impl Simd for Neon {
         unsafe { (vzip1q_f32(a, b), vzip2q_f32(a, b)) }
     }
     #[inline(always)]
+    unsafe fn unzip(a: float32x4_t, b: float32x4_t) -> (float32x4_t, float32x4_t) {
+        unsafe { (vuzp1q_f32(a, b), vuzp2q_f32(a, b)) }
+    }
+    #[inline(always)]
     unsafe fn sum(v: float32x4_t) -> f32 {
         unsafe { vaddvq_f32(v) }
     }

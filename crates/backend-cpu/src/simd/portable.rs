@@ -160,6 +160,10 @@ unsafe impl Simd for Portable {
         ([a[0], b[0], a[1], b[1]], [a[2], b[2], a[3], b[3]])
     }
     #[inline(always)]
+    unsafe fn unzip(a: [f32; 4], b: [f32; 4]) -> ([f32; 4], [f32; 4]) {
+        ([a[0], a[2], b[0], b[2]], [a[1], a[3], b[1], b[3]])
+    }
+    #[inline(always)]
     unsafe fn sum(v: [f32; 4]) -> f32 {
         (v[0] + v[2]) + (v[1] + v[3])
     }

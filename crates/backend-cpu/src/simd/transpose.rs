@@ -103,4 +103,37 @@ mod tests {
             }
         }
     }
+
+    struct ZipUnzip;
+
+    impl Task for ZipUnzip {
+        type Output = ();
+        #[inline(always)]
+        unsafe fn run<S: Simd>(self) {
+            let numbers: Vec<f32> = (0..2 * S::LANES).map(|i| i as f32).collect();
+            let mut out = vec![0.0; 2 * S::LANES];
+            // SAFETY: both have two vectors.
+            unsafe {
+                let (a, b) = (S::load(numbers.as_ptr()), S::load(numbers.as_ptr().add(S::LANES)));
+                let (even, odd) = S::unzip(a, b);
+                S::store(out.as_mut_ptr(), even);
+                S::store(out.as_mut_ptr().add(S::LANES), odd);
+                for i in 0..S::LANES {
+                    assert_eq!((out[i], out[S::LANES + i]), ((2 * i) as f32, (2 * i + 1) as f32));
+                }
+                let (low, high) = S::zip(even, odd);
+                S::store(out.as_mut_ptr(), low);
+                S::store(out.as_mut_ptr().add(S::LANES), high);
+            }
+            assert_eq!(out, numbers);
+        }
+    }
+
+    #[test]
+    fn zip_is_the_inverse_of_unzip() {
+        for level in Level::available() {
+            // SAFETY: the level is available.
+            unsafe { level.run(ZipUnzip) };
+        }
+    }
 }

@@ -181,6 +181,17 @@ unsafe impl Simd for V3 {
         }
     }
     #[inline(always)]
+    unsafe fn unzip(a: __m256, b: __m256) -> (__m256, __m256) {
+        unsafe {
+            // Pairs of a and b alternate in both.
+            let even = _mm256_castps_pd(_mm256_shuffle_ps::<0x88>(a, b));
+            let odd = _mm256_castps_pd(_mm256_shuffle_ps::<0xdd>(a, b));
+            let (even, odd) =
+                (_mm256_permute4x64_pd::<0xd8>(even), _mm256_permute4x64_pd::<0xd8>(odd));
+            (_mm256_castpd_ps(even), _mm256_castpd_ps(odd))
+        }
+    }
+    #[inline(always)]
     unsafe fn sum(v: __m256) -> f32 {
         unsafe {
             let four = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v));

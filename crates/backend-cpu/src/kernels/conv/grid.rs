@@ -120,6 +120,17 @@ impl<const E: usize> Grid<E> {
         }
     }
 
+    /// Where the elements of a picture's tile lie among pixels, the first of which is one of zeros,
+    /// when the picture's would begin at pixel `before`.
+    #[inline(always)]
+    fn offsets(&self, tile: usize, before: usize, pixel: usize) -> [[usize; E]; E] {
+        let offset = |place: usize| match place {
+            OUTSIDE => 0,
+            place => before.wrapping_add(place) * pixel,
+        };
+        self.places[tile].map(|row| row.map(offset))
+    }
+
     /// Transforms each tile of a unit, vector by vector of the channels. A tile's channels lie
     /// `tile` elements from those of the next, and a frequency's tiles `frequency` from those of
     /// the next.
@@ -137,13 +148,9 @@ impl<const E: usize> Grid<E> {
         let (rows, width) = (self.rows(unit), self.size[1]);
         let (first, in_unit) = (unit.first_row * self.columns, unit.rows * self.columns);
         for image in 0..unit.images {
-            let before = 1 + image * (rows.1 - rows.0) * width;
+            let before = (1 + image * (rows.1 - rows.0) * width).wrapping_sub(rows.0 * width);
             for index in 0..in_unit {
-                let mut offsets = self.places[first + index];
-                for offset in offsets.iter_mut().flatten() {
-                    let inside = before.wrapping_add(*offset).wrapping_sub(rows.0 * width);
-                    *offset = if *offset == OUTSIDE { 0 } else { inside * pixel };
-                }
+                let offsets = self.offsets(first + index, before, pixel);
                 let to = out.wrapping_add((image * in_unit + index) * tile);
                 for channel in (0..pixel).step_by(S::LANES) {
                     // SAFETY: the caller vouches for the memory.
@@ -173,14 +180,10 @@ impl<const E: usize> Grid<E> {
         let (rows, width) = (self.rows(unit), self.size[1]);
         let (first, in_unit) = (unit.first_row * self.columns, unit.rows * self.columns);
         for image in 0..unit.images {
-            let before = 1 + image * (rows.1 - rows.0) * width;
+            let before = (1 + image * (rows.1 - rows.0) * width).wrapping_sub(rows.0 * width);
             for index in 0..in_unit {
-                let mut offsets = self.places[first + index];
-                for offset in offsets.iter_mut().flatten() {
-                    let inside = before.wrapping_add(*offset).wrapping_sub(rows.0 * width);
-                    // What is outside goes to the pixel of zeros, which nobody reads here.
-                    *offset = if *offset == OUTSIDE { 0 } else { inside * pixel };
-                }
+                // What is outside goes to the pixel of zeros, which nobody reads here.
+                let offsets = self.offsets(first + index, before, pixel);
                 let from = from.wrapping_add((image * in_unit + index) * tile);
                 for channel in (0..pixel).step_by(S::LANES) {
                     // SAFETY: the caller vouches for the memory.

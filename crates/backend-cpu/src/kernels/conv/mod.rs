@@ -6,6 +6,7 @@
 //! | `conv_input_grad` | for each residue of the stride, a pass of sums over the gradient's planes |
 //! | `conv_weight_grad` | outer products of the input's planes with the gradient, channels last; with few channels, dot products of the planes |
 
+mod classes;
 mod geometry;
 mod grid;
 mod outer;
@@ -20,8 +21,9 @@ use onestep_engine::ops::ConvWindow;
 use onestep_engine::plan::Place;
 use onestep_engine::{DType, EngineError, Shape};
 
+use self::classes::Sums;
 use self::outer::OuterKernel;
-use self::pixels::{PixelsKernel, Sums};
+use self::pixels::PixelsKernel;
 use self::sums::{Operands, SumsKernel, WeightLayout};
 use self::weight_grad::WeightGradKernel;
 use crate::native::{Native, Regions, broken, expect};

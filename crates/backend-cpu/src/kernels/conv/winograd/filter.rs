@@ -7,6 +7,7 @@ use onestep_engine::EngineError;
 use super::super::geometry::{Unit, Units};
 use super::super::grid::{Channels, Grid, load_square, store_square, units};
 use super::super::sums::{Operands, WeightLayout};
+use super::TileLayout;
 use super::transform::{self, Transform, WINDOW};
 use crate::kernels::micro::{Destination, Left, Rows, product};
 use crate::native::{ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, part, tasks_for};
@@ -36,9 +37,7 @@ pub(super) struct FilterKernel<W, const M: usize, const N: usize> {
     input: Grid<N>,
     output: Grid<M>,
     units: Units,
-    /// Tiles of a whole unit.
-    tiles: usize,
-    lanes: usize,
+    layout: TileLayout,
     source: Address,
     weight: Address,
     out: Address,
@@ -76,8 +75,11 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> FilterKernel<W, M, N> {
             input: Grid::new(filter.source, filter.pad, grid, M),
             output: Grid::new(out, [0; 2], grid, M),
             units,
-            tiles: units.images * units.rows * grid[1],
-            lanes,
+            layout: TileLayout {
+                columns: grid[1],
+                tiles: units.images * units.rows * grid[1],
+                lanes,
+            },
             source: regions.address(operands.source)?,
             weight: regions.address(operands.weight)?,
             out: regions.address(operands.out)?,
@@ -90,36 +92,21 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> FilterKernel<W, M, N> {
     /// Transformed weights of one frequency: blocks of up to three vectors of result channels, and
     /// in each, a row for each summed channel.
     fn frequency(&self) -> usize {
-        self.filter.rows.next_multiple_of(self.lanes) * self.filter.channels
+        self.filter.rows.next_multiple_of(self.layout.lanes) * self.filter.channels
     }
 
     /// Where a vector of result channels begins among the transformed weights of a frequency, and
     /// how far apart its rows are.
     fn vector(&self, vector: usize) -> (usize, usize) {
         let first = vector / VECTORS * VECTORS;
-        let block = VECTORS.min(self.filter.rows.div_ceil(self.lanes) - first);
+        let block = VECTORS.min(self.filter.rows.div_ceil(self.layout.lanes) - first);
         let at = first * self.filter.channels + vector - first;
-        (at * self.lanes, block * self.lanes)
+        (at * self.layout.lanes, block * self.layout.lanes)
     }
 
     /// The result channels of a part: whole blocks.
     fn rows(&self, part_index: usize) -> (usize, usize) {
-        part(self.filter.rows, self.parts, part_index, VECTORS * self.lanes)
-    }
-
-    fn pixel(&self, channels: usize) -> usize {
-        channels.next_multiple_of(self.lanes)
-    }
-
-    /// From one tile's channels to the next's: an odd number of vectors, so that tiles spread over
-    /// the sets of a cache.
-    fn tile(&self, channels: usize) -> usize {
-        (channels.div_ceil(self.lanes) | 1) * self.lanes
-    }
-
-    /// From one frequency's tiles to the next's, likewise.
-    fn tiles(&self, channels: usize) -> usize {
-        self.tiles * self.tile(channels) + self.lanes
+        part(self.filter.rows, self.parts, part_index, VECTORS * self.layout.lanes)
     }
 
     fn buffers(&self) -> Buffers<usize> {
@@ -127,10 +114,10 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> FilterKernel<W, M, N> {
         let (channels, rows) = (self.filter.channels, rows.unwrap_or(0));
         let round = |elements: usize| elements.next_multiple_of(ALIGNMENT / size_of::<f32>());
         Buffers {
-            x: round(self.input.elements(&self.units, self.pixel(channels))),
-            y: round(self.output.elements(&self.units, self.pixel(rows))),
-            v: round(N * N * self.tiles(channels)),
-            m: round(N * N * self.tiles(rows)),
+            x: round(self.input.elements(&self.units, self.layout.pixel(channels))),
+            y: round(self.output.elements(&self.units, self.layout.pixel(rows))),
+            v: round(N * N * self.layout.frequency(channels)),
+            m: round(N * N * self.layout.frequency(rows)),
         }
     }
 }
@@ -143,7 +130,7 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> Native for FilterKernel
     }
 
     unsafe fn run(&self, context: &Context<'_>, pool: &mut Pool) -> Result<(), TaskPanicked> {
-        let vectors = self.filter.rows.div_ceil(self.lanes);
+        let vectors = self.filter.rows.div_ceil(self.layout.lanes);
         pool.run(self.packers, &|turn: Turn| {
             let (from, to) = part(vectors, self.packers, turn.task, 1);
             // SAFETY: the caller vouches for the context; each vector belongs to one task.
@@ -225,20 +212,20 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> Task for FilterUnit<'_,
             let size = source[0] * source[1];
             let data = self.context.floats(k.source);
             let from = Channels { data, count: channels, image: channels * size };
-            k.input.load::<S>(from, &unit, pixels, k.pixel(channels));
-            let tiles = (v_at, k.tile(channels), k.tiles(channels));
-            k.input.transform::<S, N>(&unit, (pixels, k.pixel(channels)), tiles, |d| {
+            k.input.load::<S>(from, &unit, pixels, k.layout.pixel(channels));
+            let tiles = (v_at, k.layout.tile(channels), k.layout.frequency(channels));
+            k.input.transform::<S, N>(&unit, (pixels, k.layout.pixel(channels)), tiles, |d| {
                 transform::input::<S, W, M, N>(d)
             });
             self.multiply::<S>(&unit, mine, v_at, m_at);
-            let tiles = (m_at.cast_const(), k.tile(count), k.tiles(count));
-            k.output.transform_back::<S, N>(&unit, tiles, (pixels, k.pixel(count)), |m| {
+            let tiles = (m_at.cast_const(), k.layout.tile(count), k.layout.frequency(count));
+            k.output.transform_back::<S, N>(&unit, tiles, (pixels, k.layout.pixel(count)), |m| {
                 transform::output::<S, W, M, N>(m)
             });
             let size = out[0] * out[1];
             let data = self.context.floats(k.out).add(mine.0 * size);
             let to = Channels { data, count, image: rows * size };
-            k.output.store::<S>((pixels, k.pixel(count)), &unit, to);
+            k.output.store::<S>((pixels, k.layout.pixel(count)), &unit, to);
         }
     }
 }
@@ -254,7 +241,7 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> FilterUnit<'_, W, M, N>
         m: *mut f32,
     ) {
         let (k, lanes, channels) = (self.kernel, S::LANES, self.kernel.filter.channels);
-        let tiles = unit.images * unit.rows * (k.tiles / (k.units.images * k.units.rows));
+        let tiles = unit.images * unit.rows * k.layout.columns;
         let weights = self.context.shared_scratch().cast::<f32>().cast_const();
         let columns = [0, lanes, 2 * lanes];
         for frequency in 0..N * N {
@@ -267,14 +254,18 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> FilterUnit<'_, W, M, N>
                     plane: step,
                     taps: &[0],
                 };
-                let width = k.tile(to - from);
+                let width = k.layout.tile(to - from);
                 for tile in (0..tiles).step_by(S::ROWS) {
                     let shape = (S::ROWS.min(tiles - tile), step / lanes);
                     // SAFETY: the buffers have these tiles of all frequencies, whole vectors each.
                     unsafe {
-                        let at = v.add(frequency * k.tiles(channels) + tile * k.tile(channels));
-                        let left = Left { at, row: k.tile(channels), step: 1 };
-                        let at = frequency * k.tiles(to - from) + tile * width + row - from;
+                        let at = v.add(
+                            frequency * k.layout.frequency(channels)
+                                + tile * k.layout.tile(channels),
+                        );
+                        let left = Left { at, row: k.layout.tile(channels), step: 1 };
+                        let at =
+                            frequency * k.layout.frequency(to - from) + tile * width + row - from;
                         let out =
                             Destination { to: m.add(at), row: width, columns, accumulate: false };
                         product::<S>(shape, left, right, out);

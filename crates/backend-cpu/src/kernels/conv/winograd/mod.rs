@@ -23,6 +23,33 @@ const FEW: usize = 16;
 /// Results of fewer rows or columns than this would leave too much of the larger tiles empty.
 const SMALL: usize = 7;
 
+/// How transformed tiles lie in memory: by frequency, tile and channel. Distances are odd numbers
+/// of vectors, so that tiles and frequencies spread over the sets of a cache.
+#[derive(Clone, Copy, Debug)]
+struct TileLayout {
+    /// Tiles in a row of a picture, and in a whole unit.
+    columns: usize,
+    tiles: usize,
+    lanes: usize,
+}
+
+impl TileLayout {
+    /// Elements of a pixel: whole vectors.
+    fn pixel(&self, channels: usize) -> usize {
+        channels.next_multiple_of(self.lanes)
+    }
+
+    /// From one tile's channels to the next's.
+    fn tile(&self, channels: usize) -> usize {
+        (channels.div_ceil(self.lanes) | 1) * self.lanes
+    }
+
+    /// From one frequency's tiles to the next's.
+    fn frequency(&self, channels: usize) -> usize {
+        self.tiles * self.tile(channels) + self.lanes
+    }
+}
+
 /// Whether the method suits a convolution and its gradients.
 pub(super) fn suits(window: &ConvWindow, problem: &Problem) -> bool {
     let ConvWindow { stride, dilation, pad_low, pad_high, groups } = window;

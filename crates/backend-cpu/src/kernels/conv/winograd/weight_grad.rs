@@ -9,6 +9,7 @@ use super::super::Problem;
 use super::super::geometry::{Unit, Units};
 use super::super::grid::{Channels, Grid, load_square, store_square, units};
 use super::super::sums::Operands;
+use super::TileLayout;
 use super::transform::{self, Transform, WINDOW};
 use crate::kernels::micro::{Destination, Left, Rows, product};
 use crate::native::{ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, part, tasks_for};
@@ -27,9 +28,7 @@ pub(super) struct GradKernel<W, const M: usize, const N: usize> {
     input: Grid<N>,
     output: Grid<M>,
     units: Units,
-    /// Tiles of a whole unit.
-    tiles: usize,
-    lanes: usize,
+    layout: TileLayout,
     /// Input channels and output channels, and elements of a picture of each.
     channels: usize,
     rows: usize,
@@ -62,8 +61,11 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> GradKernel<W, M, N> {
             input: Grid::new(problem.input, pad, grid, M),
             output: Grid::new(out, [0; 2], grid, M),
             units,
-            tiles: units.images * units.rows * grid[1],
-            lanes: tile.lanes,
+            layout: TileLayout {
+                columns: grid[1],
+                tiles: units.images * units.rows * grid[1],
+                lanes: tile.lanes,
+            },
             channels,
             rows,
             sizes: [problem.input, out].map(|[height, width]| height * width),
@@ -84,27 +86,12 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> GradKernel<W, M, N> {
 
     /// The output channels of a part: whole vectors and tiles.
     fn rows(&self, part_index: usize) -> (usize, usize) {
-        part(self.rows, self.parts, part_index, 2 * self.lanes)
-    }
-
-    fn pixel(&self, channels: usize) -> usize {
-        channels.next_multiple_of(self.lanes)
-    }
-
-    /// From one tile's channels to the next's: an odd number of vectors, so that tiles spread over
-    /// the sets of a cache.
-    fn tile(&self, channels: usize) -> usize {
-        (channels.div_ceil(self.lanes) | 1) * self.lanes
-    }
-
-    /// From one frequency's tiles to the next's, likewise.
-    fn tiles(&self, channels: usize) -> usize {
-        self.tiles * self.tile(channels) + self.lanes
+        part(self.rows, self.parts, part_index, 2 * self.layout.lanes)
     }
 
     /// From one frequency's sums to the next's.
     fn frequency(&self) -> usize {
-        self.rows * self.tile(self.channels) + self.lanes
+        self.rows * self.layout.tile(self.channels) + self.layout.lanes
     }
 
     /// Elements of the sums of a chunk.
@@ -116,10 +103,14 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> GradKernel<W, M, N> {
     fn buffers(&self) -> [usize; 3] {
         let rows = (0..self.parts).map(|p| self.rows(p)).map(|(from, to)| to - from).max();
         let rows = rows.unwrap_or(0);
-        let x = self.input.elements(&self.units, self.pixel(self.channels));
-        let dy = self.output.elements(&self.units, self.pixel(rows));
-        [x.max(dy), N * N * self.tiles(self.channels), N * N * self.tiles(rows)]
-            .map(|elements| elements.next_multiple_of(ALIGNMENT / size_of::<f32>()))
+        let x = self.input.elements(&self.units, self.layout.pixel(self.channels));
+        let dy = self.output.elements(&self.units, self.layout.pixel(rows));
+        [
+            x.max(dy),
+            N * N * self.layout.frequency(self.channels),
+            N * N * self.layout.frequency(rows),
+        ]
+        .map(|elements| elements.next_multiple_of(ALIGNMENT / size_of::<f32>()))
     }
 }
 
@@ -192,17 +183,17 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> AddUnits<'_, W, M, N> {
         unsafe {
             let data = self.context.floats(k.x);
             let x = Channels { data, count: k.channels, image: k.channels * k.sizes[0] };
-            let pixel = k.pixel(k.channels);
+            let pixel = k.layout.pixel(k.channels);
             k.input.load::<S>(x, unit, pixels, pixel);
-            let tiles = (v, k.tile(k.channels), k.tiles(k.channels));
+            let tiles = (v, k.layout.tile(k.channels), k.layout.frequency(k.channels));
             k.input.transform::<S, N>(unit, (pixels, pixel), tiles, |x| {
                 transform::input::<S, W, M, N>(x)
             });
             let data = self.context.floats(k.dy).add(rows.0 * k.sizes[1]);
             let dy = Channels { data, count, image: k.rows * k.sizes[1] };
-            let pixel = k.pixel(count);
+            let pixel = k.layout.pixel(count);
             k.output.load::<S>(dy, unit, pixels, pixel);
-            let tiles = (d, k.tile(count), k.tiles(count));
+            let tiles = (d, k.layout.tile(count), k.layout.frequency(count));
             k.output.transform::<S, N>(unit, (pixels, pixel), tiles, |dy| {
                 transform::output_grad::<S, W, M, N>(dy)
             });
@@ -220,10 +211,10 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> AddUnits<'_, W, M, N> {
         accumulate: bool,
     ) {
         let k = self.kernel;
-        let tiles = unit.images * unit.rows * (k.tiles / (k.units.images * k.units.rows));
+        let tiles = unit.images * unit.rows * k.layout.columns;
         for frequency in 0..N * N {
-            let v = v.wrapping_add(frequency * k.tiles(k.channels));
-            let d = d.wrapping_add(frequency * k.tiles(to - from));
+            let v = v.wrapping_add(frequency * k.layout.frequency(k.channels));
+            let d = d.wrapping_add(frequency * k.layout.frequency(to - from));
             let sums = sums.wrapping_add(frequency * k.frequency());
             for first in (0..tiles).step_by(BLOCK) {
                 let block = (first, BLOCK.min(tiles - first));
@@ -246,8 +237,8 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> AddUnits<'_, W, M, N> {
         accumulate: bool,
     ) {
         let (k, lanes) = (self.kernel, S::LANES);
-        let (width, vectors) = (k.tile(k.channels), k.channels.div_ceil(lanes));
-        let (height, columns) = (k.tile(to - from), [0, lanes, 2 * lanes]);
+        let (width, vectors) = (k.layout.tile(k.channels), k.channels.div_ceil(lanes));
+        let (height, columns) = (k.layout.tile(to - from), [0, lanes, 2 * lanes]);
         for vector in (0..vectors).step_by(VECTORS) {
             let v = v.wrapping_add(first * width + vector * lanes);
             let right = Rows {
@@ -292,7 +283,7 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> Task for Finish<'_, W, 
             let sums = self.context.shared_scratch().cast::<f32>();
             for row in self.from..self.to {
                 for channel in (0..k.channels).step_by(S::LANES) {
-                    let first = sums.add(row * k.tile(k.channels) + channel);
+                    let first = sums.add(row * k.layout.tile(k.channels) + channel);
                     let mut m = load_square::<S, N>(|i, j| first.add((i * N + j) * k.frequency()));
                     for chunk in 1..k.chunks {
                         let first = first.add(chunk * k.sums());
