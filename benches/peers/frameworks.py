@@ -51,8 +51,8 @@ def check_torch(python: str) -> str:
     if found.returncode != 0:
         reason = found.stderr.strip().splitlines()[-1:]
         raise Unavailable(
-            f"{python} has no PyTorch ({''.join(reason)}): {python} -m pip install torch safetensors "
-            "numpy, or name an interpreter that has them with --python"
+            f"{python} has no PyTorch ({''.join(reason)}): {python} -m pip install torch "
+            "safetensors numpy, or name an interpreter that has them with --python"
         )
     return python
 

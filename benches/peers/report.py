@@ -40,8 +40,8 @@ def check(workload: Workload, series: list[Series]) -> None:
             one.error = f"{wrong} ({reference.name}'s)"
         elif not one.last_loss <= workload.fall * one.losses[0]:
             one.error = (
-                f"the loss fell from {one.losses[0]:.6g} to {one.last_loss:.6g} in {one.steps} steps;"
-                f" expected at most {workload.fall:g} of the first"
+                f"the loss fell from {one.losses[0]:.6g} to {one.last_loss:.6g} in {one.steps} "
+                f"steps; expected at most {workload.fall:g} of the first"
             )
 
 
@@ -116,14 +116,16 @@ def render(table: list[tuple[str, ...]], markdown: bool) -> str:
         ]
         return f"| {' | '.join(padded)} |" if markdown else "  ".join(padded).rstrip()
 
-    marks = ["-" * width if c in left else "-" * (width - 1) + ":" for c, width in enumerate(widths)]
+    marks = [
+        "-" * width if c in left else "-" * (width - 1) + ":" for c, width in enumerate(widths)
+    ]
     rule = line(tuple(marks)) if markdown else "-" * (sum(widths) + 2 * len(widths) - 2)
     return "\n".join([line(HEADER), rule, *map(line, table)])
 
 
 CAPTION = (
-    "ms/step: median of the turns. time / onestep's: a peer's turn over onestep's turn just before it; "
-    "median, quartiles and extremes of these pairs. *: the best peer, by ms/step. peak MiB: the most "
-    "resident memory of the worker's process, that of the interpreter and the framework included, as "
-    "its user pays for it."
+    "ms/step: median of the turns. time / onestep's: a peer's turn over onestep's turn just before "
+    "it; median, quartiles and extremes of these pairs. *: the best peer, by ms/step. peak MiB: "
+    "the most resident memory of the worker's process, that of the interpreter and the framework "
+    "included, as its user pays for it."
 )

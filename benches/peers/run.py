@@ -23,7 +23,7 @@ from turns import Contestant, Series, Worker, WorkerError, compete, environment
 from workloads import WORKLOADS, Workload
 
 EXAMPLES = f"""
-workloads: {', '.join(WORKLOADS)}
+workloads: {", ".join(WORKLOADS)}
 
 peers: torch (eager), candle, burn (its flex backend), and torch with any of -compile,
 -channels-last and -fused behind it, such as torch-compile-channels-last
@@ -52,17 +52,29 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--workloads", metavar="A,B", default=",".join(WORKLOADS), help="default: all")
-    parser.add_argument("--peers", metavar="A,B", default=DEFAULT_PEERS, help="default: %(default)s")
     parser.add_argument(
-        "--rounds", metavar="N", type=positive(int), default=15, help="rounds of turns (%(default)s)"
+        "--workloads", metavar="A,B", default=",".join(WORKLOADS), help="default: all"
+    )
+    parser.add_argument(
+        "--peers", metavar="A,B", default=DEFAULT_PEERS, help="default: %(default)s"
+    )
+    parser.add_argument(
+        "--rounds",
+        metavar="N",
+        type=positive(int),
+        default=15,
+        help="rounds of turns (%(default)s)",
     )
     parser.add_argument(
         "--seconds", metavar="S", type=positive(float), default=0.3,
         help="length of a turn, at least one step (%(default)s)",
     )  # fmt: skip
     parser.add_argument(
-        "--threads", metavar="N", type=positive(int), default=2, help="of each framework (%(default)s)"
+        "--threads",
+        metavar="N",
+        type=positive(int),
+        default=2,
+        help="of each framework (%(default)s)",
     )
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="parameters and batch (0)")
     parser.add_argument(
@@ -76,7 +88,9 @@ def arguments() -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument("--json", metavar="FILE", type=Path, help="write every turn and loss there")
     parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
-    parser.add_argument("--self-check", action="store_true", help="test this program; measure nothing")
+    parser.add_argument(
+        "--self-check", action="store_true", help="test this program; measure nothing"
+    )
     return parser.parse_args()
 
 
@@ -100,7 +114,9 @@ def compare(
             progress(f"{workload.name}: {framework.name} loads and warms up")
             try:
                 command = framework.start(workload.name, file)
-                worker = Worker(framework.name, command, environment(options.threads), options.timeout)
+                worker = Worker(
+                    framework.name, command, environment(options.threads), options.timeout
+                )
                 workers.append(worker)
                 field.append(Contestant(worker, workload, options.seconds))
             except WorkerError as error:
@@ -190,7 +206,9 @@ def measure(options: argparse.Namespace) -> dict[str, list[Series]]:
 
 def conclude(options: argparse.Namespace, results: dict[str, list[Series]]) -> int:
     """Prints what was found and gives the exit status."""
-    table = [row for name, series in results.items() for row in report.rows(WORKLOADS[name], series)]
+    table = [
+        row for name, series in results.items() for row in report.rows(WORKLOADS[name], series)
+    ]
     print(f"{processor()}; {options.threads} threads each; {options.rounds} rounds\n")
     print(report.render(table, options.markdown))
     print(f"\n{report.CAPTION}")
@@ -200,7 +218,9 @@ def conclude(options: argparse.Namespace, results: dict[str, list[Series]]) -> i
     for name, series in results.items():
         for one in series:
             if one.idle_share > 0.01:
-                print(f"{name}: {one.name} used {one.idle_share:.1%} of a processor out of its turn")
+                print(
+                    f"{name}: {one.name} used {one.idle_share:.1%} of a processor out of its turn"
+                )
             if one.error:
                 status = 1
                 print(f"FAILED {name}: {one.name}: {one.error}")

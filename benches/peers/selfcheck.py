@@ -13,7 +13,7 @@ from workloads import Workload
 
 WORKLOAD = Workload("made_up", compared=4, steps=8, fall=0.9)
 
-# A worker whose loss falls by `decay` a step and is off by the factor `skew` from the third step on.
+# A worker whose loss falls by `decay` a step and, from the third on, is off by the factor `skew`.
 # `stall` makes it silent, `crash` and `crash later` make it end, when it is asked to run steps.
 WORKER = """
 import json, sys, time

@@ -7,6 +7,7 @@ threads.
 
 import json
 import os
+import re
 import sys
 import time
 from collections import OrderedDict
@@ -105,6 +106,23 @@ def resnet18() -> nn.Module:
     return named(**layers, pool=nn.AdaptiveAvgPool2d(1), flat=nn.Flatten(), fc=nn.Linear(512, 10))
 
 
+def mlp(width: int, depth: int) -> nn.Module:
+    layers: dict[str, nn.Module] = {}
+    for i in range(1, depth + 1):
+        layers[f"fc{i}"] = nn.Linear(784 if i == 1 else width, width)
+        layers[f"relu{i}"] = nn.ReLU()
+    return named(**layers, head=nn.Linear(width, 10))
+
+
+def cnn(width: int, depth: int) -> nn.Module:
+    layers: dict[str, nn.Module] = {}
+    for i in range(1, depth + 1):
+        layers[f"conv{i}"] = nn.Conv2d(3 if i == 1 else width, width, 3, 1, 1)
+        layers[f"relu{i}"] = nn.ReLU()
+    pool = nn.AdaptiveAvgPool2d(1)
+    return named(**layers, pool=pool, flat=nn.Flatten(), head=nn.Linear(width, 10))
+
+
 NETWORKS = {
     "seed_cnn_sgd": seed_cnn,
     "seed_cnn_adam": seed_cnn,
@@ -113,6 +131,19 @@ NETWORKS = {
     "cifar_cnn": cifar_cnn,
     "resnet18_b32": resnet18,
 }
+
+
+# Networks of any size, such as cnn-b32-w32-d4; see onestep/src/families.rs.
+FAMILIES = {"mlp": mlp, "cnn": cnn}
+
+
+def network(workload: str) -> nn.Module:
+    if workload in NETWORKS:
+        return NETWORKS[workload]()
+    member = re.fullmatch(r"(\w+)-b\d+-w(\d+)-d(\d+)", workload)
+    if not member or member[1] not in FAMILIES:
+        sys.exit(f"worker_torch.py has no workload {workload}")
+    return FAMILIES[member[1]](int(member[2]), int(member[3]))
 
 
 def optimizer(workload: str, model: nn.Module, fused: bool) -> torch.optim.Optimizer:
@@ -139,9 +170,7 @@ class Trainer:
     """One step a call, its loss not yet read."""
 
     def __init__(self, flags: set[str], workload: str, path: str) -> None:
-        if workload not in NETWORKS:
-            sys.exit(f"worker_torch.py has no workload {workload}")
-        self.model = NETWORKS[workload]()
+        self.model = network(workload)
         self.input, self.target = load(self.model, path)
         if "channels-last" in flags and self.input.dim() == 4:
             self.model.to(memory_format=torch.channels_last)

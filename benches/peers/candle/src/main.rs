@@ -105,7 +105,7 @@ impl Momentum {
                 None => gradient.clone(),
             };
             variable.set(&(variable.as_tensor() - (&next * self.lr)?)?)?;
-            *velocity = Some(next);
+            *velocity = Some(next.detach());
         }
         Ok(())
     }

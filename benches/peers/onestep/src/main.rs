@@ -1,6 +1,8 @@
 //! onestep's worker of the comparison. `--write WORKLOAD FILE SEED` writes the parameters and the
 //! batch that all workers start from.
 
+mod families;
+
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -41,7 +43,10 @@ impl Trainer for Worker {
 fn runner(workload: &str, seed: u64) -> Result<StepRunner> {
     let threads = std::env::var("PEER_THREADS").context("PEER_THREADS")?.parse()?;
     let cpu = executor("cpu", &ExecutorOptions { threads, memory_budget: None })?;
-    Ok(workloads::find(workload)?.runner(cpu, seed)?)
+    match workloads::find(workload) {
+        Ok(found) => Ok(found.runner(cpu, seed)?),
+        Err(_) => families::runner(workload, cpu, seed),
+    }
 }
 
 /// A runner whose parameters and batch are those of the file.

@@ -87,7 +87,11 @@ impl Tensors {
         let mut elements = vec![T::zeroed(); (end - begin) / size_of::<T>()];
         self.file.seek(SeekFrom::Start(self.start + begin as u64))?;
         self.file.read_exact(bytemuck::cast_slice_mut(&mut elements))?;
-        ensure!(elements.len() == info.shape.iter().product::<usize>(), "{name}: got {:?}", info.dtype);
+        ensure!(
+            elements.len() == info.shape.iter().product::<usize>(),
+            "{name}: got {:?}",
+            info.dtype
+        );
         Ok((info.shape.clone(), elements))
     }
 }
