@@ -38,7 +38,7 @@ PEERS = ("onestep", "torch")
 EXAMPLES = """
 examples:
   python3 benches/peers/growth.py
-  python3 benches/peers/growth.py --axes batch --families mlp --rounds 3 --folder /tmp
+  python3 benches/peers/growth.py --axes batch --families mlp --rounds 3 --folder .
   python3 benches/peers/growth.py --draw growth.json        # only draw what was measured before
 
 The plots need matplotlib: pip install matplotlib.
