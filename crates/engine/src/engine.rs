@@ -82,7 +82,8 @@ impl Engine {
         feeds: Feeds<'_>,
         scalars: &Scalars,
     ) -> Result<Ticket, EngineError> {
-        self.run(mode, feeds, |step| step.submit(feeds, scalars))
+        let harmless = |error: &EngineError| matches!(error, EngineError::MissingScalar { .. });
+        self.run(mode, feeds, |step| step.submit(feeds, scalars), harmless)
     }
 
     /// Runs one step as [`Engine::submit`] does, and times each of its kernels.
@@ -96,15 +97,20 @@ impl Engine {
         feeds: Feeds<'_>,
         scalars: &Scalars,
     ) -> Result<Vec<KernelTime>, EngineError> {
-        self.run(mode, feeds, |step| step.profile(feeds, scalars))
+        // A device without profiles says so before it runs anything.
+        let harmless = |error: &EngineError| {
+            matches!(error, EngineError::MissingScalar { .. } | EngineError::Unsupported { .. })
+        };
+        self.run(mode, feeds, |step| step.profile(feeds, scalars), harmless)
     }
 
-    /// Runs the step for a batch, after all checks.
+    /// Runs the step for a batch, after all checks. An error that is not harmless poisons.
     fn run<T>(
         &mut self,
         mode: Mode,
         feeds: Feeds<'_>,
         run: impl FnOnce(&mut dyn Step) -> Result<T, EngineError>,
+        harmless: impl FnOnce(&EngineError) -> bool,
     ) -> Result<T, EngineError> {
         if let Some(reason) = &self.poisoned {
             return Err(EngineError::Poisoned { reason: reason.clone() });
@@ -121,11 +127,7 @@ impl Engine {
         check_feeds(&compiled.feeds, feeds)?;
         let result = run(&mut *compiled.step);
         if let Err(error) = &result {
-            let harmless = matches!(
-                error,
-                EngineError::MissingScalar { .. } | EngineError::Unsupported { .. }
-            );
-            self.poisoned = (!harmless).then(|| error.to_string());
+            self.poisoned = (!harmless(error)).then(|| error.to_string());
         }
         result
     }
