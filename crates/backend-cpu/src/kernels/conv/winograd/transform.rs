@@ -67,7 +67,7 @@ impl Transform<2, 4> for F2 {
 /// F(4x4, 3x3): 36 products instead of 144.
 ///
 /// The polynomials are evaluated at 0, +-A, +-B and infinity. With the usual points 0, +-1, +-2 the
-/// largest error is five times as large: points whose powers stay near 1 lose less (Barabasz and
+/// largest error is nearly five times as large: points whose powers stay near 1 lose less (Barabasz and
 /// others, "Error analysis and improving the accuracy of Winograd convolution", 2020). These have
 /// simple squares, 1/2 and 2, whose product is 1.
 pub(super) struct F4;
