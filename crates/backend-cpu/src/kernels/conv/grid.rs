@@ -120,15 +120,24 @@ impl<const E: usize> Grid<E> {
         }
     }
 
-    /// Where the elements of a picture's tile lie among pixels, the first of which is one of zeros,
-    /// when the picture's would begin at pixel `before`.
+    /// Calls `f` for each tile of a unit, with its number and where its elements lie among the
+    /// unit's pixels, the first of which is one of zeros.
     #[inline(always)]
-    fn offsets(&self, tile: usize, before: usize, pixel: usize) -> [[usize; E]; E] {
-        let offset = |place: usize| match place {
-            OUTSIDE => 0,
-            place => before.wrapping_add(place) * pixel,
-        };
-        self.places[tile].map(|row| row.map(offset))
+    fn each_tile(&self, unit: &Unit, pixel: usize, mut f: impl FnMut(usize, [[usize; E]; E])) {
+        let (rows, width) = (self.rows(unit), self.size[1]);
+        let (first, in_unit) = (unit.first_row * self.columns, unit.rows * self.columns);
+        for image in 0..unit.images {
+            // The pixel where the picture's first row would be.
+            let before = (1 + image * (rows.1 - rows.0) * width).wrapping_sub(rows.0 * width);
+            let offset = |place: usize| match place {
+                OUTSIDE => 0,
+                place => before.wrapping_add(place) * pixel,
+            };
+            for index in 0..in_unit {
+                let offsets = self.places[first + index].map(|row| row.map(offset));
+                f(image * in_unit + index, offsets);
+            }
+        }
     }
 
     /// Transforms each tile of a unit, vector by vector of the channels. A tile's channels lie
@@ -145,24 +154,17 @@ impl<const E: usize> Grid<E> {
         (out, tile, frequency): (*mut f32, usize, usize),
         transform: impl Fn([[S::V; E]; E]) -> [[S::V; N]; N],
     ) {
-        let (rows, width) = (self.rows(unit), self.size[1]);
-        let (first, in_unit) = (unit.first_row * self.columns, unit.rows * self.columns);
-        for image in 0..unit.images {
-            let before = (1 + image * (rows.1 - rows.0) * width).wrapping_sub(rows.0 * width);
-            for index in 0..in_unit {
-                let offsets = self.offsets(first + index, before, pixel);
-                let to = out.wrapping_add((image * in_unit + index) * tile);
-                for channel in (0..pixel).step_by(S::LANES) {
-                    // SAFETY: the caller vouches for the memory.
-                    unsafe {
-                        let from = pixels.add(channel);
-                        let d = load_square::<S, E>(|i, j| from.add(offsets[i][j]));
-                        let to = to.add(channel);
-                        store_square::<S, N>(transform(d), |i, j| to.add((i * N + j) * frequency));
-                    }
+        self.each_tile(unit, pixel, |index, offsets| {
+            for channel in (0..pixel).step_by(S::LANES) {
+                // SAFETY: the caller vouches for the memory.
+                unsafe {
+                    let from = pixels.add(channel);
+                    let d = load_square::<S, E>(|i, j| from.add(offsets[i][j]));
+                    let to = out.add(index * tile + channel);
+                    store_square::<S, N>(transform(d), |i, j| to.add((i * N + j) * frequency));
                 }
             }
-        }
+        });
     }
 
     /// The reverse: transforms each tile back to pixels.
@@ -177,25 +179,18 @@ impl<const E: usize> Grid<E> {
         (pixels, pixel): (*mut f32, usize),
         transform: impl Fn([[S::V; N]; N]) -> [[S::V; E]; E],
     ) {
-        let (rows, width) = (self.rows(unit), self.size[1]);
-        let (first, in_unit) = (unit.first_row * self.columns, unit.rows * self.columns);
-        for image in 0..unit.images {
-            let before = (1 + image * (rows.1 - rows.0) * width).wrapping_sub(rows.0 * width);
-            for index in 0..in_unit {
-                // What is outside goes to the pixel of zeros, which nobody reads here.
-                let offsets = self.offsets(first + index, before, pixel);
-                let from = from.wrapping_add((image * in_unit + index) * tile);
-                for channel in (0..pixel).step_by(S::LANES) {
-                    // SAFETY: the caller vouches for the memory.
-                    unsafe {
-                        let from = from.add(channel);
-                        let m = load_square::<S, N>(|i, j| from.add((i * N + j) * frequency));
-                        let to = pixels.add(channel);
-                        store_square::<S, E>(transform(m), |i, j| to.add(offsets[i][j]));
-                    }
+        self.each_tile(unit, pixel, |index, offsets| {
+            for channel in (0..pixel).step_by(S::LANES) {
+                // SAFETY: the caller vouches for the memory. What is outside goes to the pixel of
+                // zeros, which nobody reads here.
+                unsafe {
+                    let from = from.add(index * tile + channel);
+                    let m = load_square::<S, N>(|i, j| from.add((i * N + j) * frequency));
+                    let to = pixels.add(channel);
+                    store_square::<S, E>(transform(m), |i, j| to.add(offsets[i][j]));
                 }
             }
-        }
+        });
     }
 
     /// Transposes a unit's pixels back to its pictures.
