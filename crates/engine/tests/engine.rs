@@ -135,3 +135,13 @@ fn a_failed_step_poisons_until_recovery() {
     engine.recover();
     assert_eq!(submit(&mut engine).unwrap().wait().unwrap().loss(), Some(3.0));
 }
+
+#[test]
+fn a_device_without_profiles_says_so_and_goes_on() {
+    let (mut engine, log, memory) = engine();
+    let feeds = [memory.zeros([1, 2], DType::F32).unwrap()];
+    let error = engine.profile(Mode::Predict, Feeds::new(&feeds), &Scalars::default());
+    assert!(error.unwrap_err().to_string().contains("profile"));
+    assert_eq!(log.submitted.load(Ordering::Relaxed), 0);
+    engine.submit(Mode::Predict, Feeds::new(&feeds), &Scalars::default()).unwrap();
+}

@@ -54,6 +54,7 @@ fn windows() -> Vec<Draw> {
     let plain = ConvWindow::default();
     let same = ConvWindow { pad_low: [1; 2], pad_high: [1; 2], ..plain };
     let strided = ConvWindow { stride: [2; 2], ..same };
+    let uneven = ConvWindow { pad_low: [2, 0], pad_high: [1, 2], ..plain };
     let pool = |stride: usize, pad: usize| PoolWindow {
         size: [3; 2],
         stride: [stride; 2],
@@ -63,7 +64,13 @@ fn windows() -> Vec<Draw> {
     };
     vec![
         Draw::Conv([4, 16, 24, 20, 19], [3, 3], same),
+        // Small results and large ones, of each of which executors may filter minimally.
+        Draw::Conv([3, 17, 20, 5, 6], [3, 3], same),
+        Draw::Conv([5, 33, 18, 4, 4], [3, 3], uneven),
+        Draw::Conv([2, 48, 49, 9, 13], [3, 3], uneven),
+        Draw::Conv([2, 20, 65, 8, 7], [3, 3], plain),
         Draw::Conv([4, 16, 33, 21, 20], [3, 3], strided),
+        Draw::Conv([2, 17, 16, 12, 9], [3, 2], ConvWindow { stride: [2, 3], groups: 2, ..uneven }),
         Draw::Conv([5, 3, 8, 32, 32], [3, 3], same),
         Draw::Conv([3, 33, 65, 11, 10], [1, 1], plain),
         Draw::Conv([3, 33, 17, 12, 11], [1, 1], ConvWindow { stride: [2; 2], ..plain }),
