@@ -26,6 +26,7 @@ use self::outer::OuterKernel;
 use self::pixels::PixelsKernel;
 use self::sums::{Operands, SumsKernel, WeightLayout};
 use self::weight_grad::WeightGradKernel;
+use self::winograd::Filter;
 use crate::native::{Native, Regions, broken, expect};
 use crate::simd::Level;
 
@@ -96,15 +97,7 @@ pub(super) fn lower(
     let (group, row) = p.weights();
     let layout = WeightLayout { group, row, channel: p.kernel[0] * p.kernel[1] };
     if winograd::suits(window, &p) {
-        let filter = winograd::Filter {
-            weights: layout,
-            turned: false,
-            channels: p.in_channels,
-            rows: p.out_channels,
-            source: p.input,
-            pad: window.pad_low,
-            out: p.output,
-        };
+        let filter = Filter::forward(window, &p, layout);
         return winograd::lower(filter, p.batch, &o, regions, machine);
     }
     if pixels::suits(&p, machine.1) {
@@ -129,15 +122,7 @@ pub(super) fn lower_input_grad(
     let (group, channel) = p.weights();
     let layout = WeightLayout { group, row: p.kernel[0] * p.kernel[1], channel };
     if winograd::suits(window, &p) {
-        let filter = winograd::Filter {
-            weights: layout,
-            turned: true,
-            channels: p.out_channels,
-            rows: p.in_channels,
-            source: p.output,
-            pad: window.pad_low.map(|pad| 2 - pad),
-            out: p.input,
-        };
+        let filter = Filter::input_gradient(window, &p, layout);
         return winograd::lower(filter, p.batch, &o, regions, machine);
     }
     if pixels::suits(&p, machine.1) {

@@ -3,7 +3,9 @@
 use std::marker::PhantomData;
 
 use onestep_engine::EngineError;
+use onestep_engine::ops::ConvWindow;
 
+use super::super::Problem;
 use super::super::geometry::{Unit, Units};
 use super::super::grid::{Channels, Grid, load_square, store_square, units};
 use super::super::sums::{Operands, WeightLayout};
@@ -18,17 +20,40 @@ use crate::simd::{Level, MAX_LANES, Simd, Task, VECTORS, transpose};
 /// result's gradient with the turned window.
 #[derive(Clone, Copy, Debug)]
 pub(in super::super) struct Filter {
-    pub(in super::super) weights: WeightLayout,
+    weights: WeightLayout,
     /// Whether the window's elements are taken from the last to the first.
-    pub(in super::super) turned: bool,
+    turned: bool,
     /// Summed channels and result channels.
-    pub(in super::super) channels: usize,
-    pub(in super::super) rows: usize,
+    channels: usize,
+    rows: usize,
     /// Height and width of what is summed, and zeros before it.
-    pub(in super::super) source: [usize; 2],
-    pub(in super::super) pad: [usize; 2],
+    source: [usize; 2],
+    pad: [usize; 2],
     /// Height and width of the result.
-    pub(in super::super) out: [usize; 2],
+    pub(super) out: [usize; 2],
+}
+
+impl Filter {
+    /// The convolution.
+    pub(in super::super) fn forward(
+        window: &ConvWindow,
+        p: &Problem,
+        weights: WeightLayout,
+    ) -> Filter {
+        let (channels, rows, pad) = (p.in_channels, p.out_channels, window.pad_low);
+        Filter { weights, turned: false, channels, rows, source: p.input, pad, out: p.output }
+    }
+
+    /// The gradient in the input.
+    pub(in super::super) fn input_gradient(
+        window: &ConvWindow,
+        p: &Problem,
+        weights: WeightLayout,
+    ) -> Filter {
+        let (channels, rows) = (p.out_channels, p.in_channels);
+        let pad = window.pad_low.map(|pad| WINDOW - 1 - pad);
+        Filter { weights, turned: true, channels, rows, source: p.output, pad, out: p.input }
+    }
 }
 
 /// The sums of a filter.
