@@ -4,176 +4,14 @@
 mod common;
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
+use common::models::{Model, Result, attention, conv_net, training};
 use common::{Machine, array};
-use onestep_engine::ops::{ConvWindow, LeafKind, PoolWindow};
-use onestep_engine::plan::{Region, compile};
+use onestep_engine::ops::{Binary, LeafKind, Op};
+use onestep_engine::plan::{Fused, Instruction, Kernel, Region, Work, compile};
 use onestep_engine::reference::{Array, Context, evaluate};
 use onestep_engine::*;
 use proptest::prelude::*;
-
-type Result<T> = std::result::Result<T, GraphError>;
-
-/// SGD with momentum and a clipped global norm: reads and writes two state buffers a group.
-fn momentum_update(groups: &[ParameterGroup]) -> Result<UpdateGraph> {
-    let mut update = UpdateGraph::default();
-    let mut total = update.graph.constant(0.0)?;
-    for group in groups {
-        let gradient = update.group(group)?.gradient;
-        let square = update.graph.square(gradient)?;
-        let sum = update.graph.sum_all(square)?;
-        total = update.graph.add(total, sum)?;
-    }
-    let norm = update.graph.sqrt(total)?;
-    update.reports.push(Named::new("grad_norm", norm));
-    for (i, group) in groups.iter().enumerate() {
-        let old = update.state(group, "momentum_buffer")?;
-        let (parameter, gradient) = (update.groups[i].parameter, update.groups[i].gradient);
-        let g = &mut update.graph;
-        let ceiling = g.offset(norm, 1.0)?;
-        let clipped = g.div(gradient, ceiling)?;
-        let decayed = g.scale(old, 0.9)?;
-        let new = g.add(decayed, clipped)?;
-        let lr = g.scalar("lr")?;
-        let change = g.mul(new, lr)?;
-        let new_parameter = g.sub(parameter, change)?;
-        let entry = &mut update.groups[i];
-        entry.new_parameter = new_parameter;
-        let kind = "momentum_buffer".to_owned();
-        entry.states.push(StateUpdate { kind, old, new, initial: 0.0 });
-    }
-    Ok(update)
-}
-
-struct Model {
-    program: Program,
-    states: Vec<StateInfo>,
-}
-
-/// Wraps a graph and its loss into a training program; weights and biases in groups of their own.
-fn training(graph: Graph, output: Value, loss: Value, updates: Vec<Named>) -> Result<Model> {
-    let all: Vec<ParameterInfo> = graph
-        .leaves(LeafKind::Parameter)
-        .map(|(name, value)| ParameterInfo::new(name, graph.shape(value).clone()))
-        .collect();
-    let (matrices, vectors): (Vec<_>, Vec<_>) = all.into_iter().partition(|p| p.shape.rank() > 1);
-    let groups = [("decay", matrices), ("rest", vectors)];
-    let groups: Vec<ParameterGroup> = groups
-        .into_iter()
-        .filter(|(_, parameters)| !parameters.is_empty())
-        .map(|(name, parameters)| ParameterGroup::new(name, parameters))
-        .collect();
-    let states = graph
-        .leaves(LeafKind::State)
-        .map(|(name, v)| StateInfo {
-            name: name.into(),
-            shape: graph.shape(v).clone(),
-            initial: 0.5,
-        })
-        .collect();
-    let update = Some(Arc::new(momentum_update(&groups)?));
-    let outputs = vec![Named::new("output", output)];
-    let program = Program {
-        mode: Mode::Train,
-        graph,
-        loss: Some(loss),
-        outputs,
-        reports: Vec::new(),
-        state_updates: updates,
-        groups: groups.into(),
-        update,
-        keep_gradients: true,
-    };
-    Ok(Model { program, states })
-}
-
-fn batch_norm(g: &mut Graph, x: Value, name: &str, updates: &mut Vec<Named>) -> Result<Value> {
-    let channels = g.shape(x).dims()[1];
-    let mean = g.mean(x, &[0, 2, 3], true)?;
-    let centred = g.sub(x, mean)?;
-    let square = g.square(centred)?;
-    let variance = g.mean(square, &[0, 2, 3], true)?;
-    let shifted = g.offset(variance, 1e-5)?;
-    let inverse = g.rsqrt(shifted)?;
-    let normal = g.mul(centred, inverse)?;
-    let running = g.state(&format!("{name}.running_mean"), &[channels])?;
-    let kept = g.scale(running, 0.9)?;
-    let flat = g.reshape(mean, &[channels])?;
-    let fresh = g.scale(flat, 0.1)?;
-    let new = g.add(kept, fresh)?;
-    updates.push(Named::new(format!("{name}.running_mean"), new));
-    let weight = g.parameter(&format!("{name}.weight"), &[channels])?;
-    let weight = g.reshape(weight, &[channels, 1, 1])?;
-    g.mul(normal, weight)
-}
-
-fn conv_net() -> Result<Model> {
-    let mut g = Graph::new();
-    let mut updates = Vec::new();
-    let x = g.input("input", &[2, 3, 6, 6], DType::F32)?;
-    let labels = g.input("target", &[2], DType::I32)?;
-    let window = ConvWindow { pad_low: [1; 2], pad_high: [1; 2], ..ConvWindow::default() };
-    let w = g.parameter("conv1.weight", &[4, 3, 3, 3])?;
-    let b = g.parameter("conv1.bias", &[4])?;
-    let y = g.conv(x, w, window)?;
-    let b = g.reshape(b, &[4, 1, 1])?;
-    let y = g.add(y, b)?;
-    let y = batch_norm(&mut g, y, "bn1", &mut updates)?;
-    let stem = g.relu(y)?;
-    let w = g.parameter("conv2.weight", &[4, 4, 3, 3])?;
-    let y = g.conv(stem, w, window)?;
-    let y = batch_norm(&mut g, y, "bn2", &mut updates)?;
-    let y = g.add(y, stem)?;
-    let y = g.relu(y)?;
-    let uniform = g.random_uniform(&[2, 4, 6, 6])?;
-    let p = g.constant(0.3)?;
-    let mask = g.ge(uniform, p)?;
-    let y = g.mul(y, mask)?;
-    let pool = PoolWindow {
-        size: [2; 2],
-        stride: [2; 2],
-        pad_low: [0; 2],
-        pad_high: [0; 2],
-        dilation: [1; 2],
-    };
-    let a = g.max_pool(y, pool)?;
-    let b = g.sum_pool(y, pool)?;
-    let y = g.concat(&[a, b], 1)?;
-    let y = g.reshape(y, &[2, 72])?;
-    let w = g.parameter("fc.weight", &[72, 5])?;
-    let b = g.parameter("fc.bias", &[5])?;
-    let y = g.matmul(y, w)?;
-    let logits = g.add(y, b)?;
-    let rows = g.cross_entropy(logits, labels, 0.1)?;
-    let loss = g.mean_all(rows)?;
-    training(g, logits, loss, updates)
-}
-
-/// Transposed views, a softmax, a gather and a state that is swapped with another.
-fn attention() -> Result<Model> {
-    let mut g = Graph::new();
-    let ids = g.input("input", &[2, 4], DType::I32)?;
-    let table = g.parameter("embedding.weight", &[5, 6])?;
-    let x = g.gather(table, ids)?;
-    let heads = g.reshape(x, &[2, 4, 2, 3])?;
-    let heads = g.permute(heads, &[0, 2, 1, 3])?;
-    let scores = g.matmul_with(heads, heads, false, true)?;
-    let weights = g.softmax(scores, 3)?;
-    let mixed = g.matmul(weights, heads)?;
-    let mixed = g.permute(mixed, &[0, 2, 1, 3])?;
-    let flat = g.reshape(mixed, &[8, 6])?;
-    let w = g.parameter("out.weight", &[6, 6])?;
-    let y = g.matmul(flat, w)?;
-    let padded = g.pad(y, &[1, 0], &[0, 2], 0.25)?;
-    let squashed = g.tanh(padded)?;
-    let loss = g.mean_all(squashed)?;
-    let a = g.state("a", &[3])?;
-    let b = g.state("b", &[3])?;
-    let doubled = g.scale(a, 2.0)?;
-    let updates = vec![Named::new("a", b), Named::new("b", doubled)];
-    training(g, y, loss, updates)
-}
 
 /// The value of every leaf of the step graph, by name.
 fn leaves_of(step: &StepGraph, layout: &StateLayout) -> HashMap<String, Array> {
@@ -199,8 +37,7 @@ fn leaves_of(step: &StepGraph, layout: &StateLayout) -> HashMap<String, Array> {
 }
 
 fn check(model: &Model) {
-    let update = model.program.update.as_deref();
-    let layout = StateLayout::new(&model.program.groups, &model.states, update).unwrap();
+    let layout = model.layout();
     let step = StepGraph::new(&model.program, &layout).unwrap();
     let plan = compile(&model.program, &layout, None).unwrap_or_else(|e| panic!("{e}"));
     let mut leaves = leaves_of(&step, &layout);
@@ -259,9 +96,7 @@ fn views_and_swapped_states_are_planned_right() {
 #[test]
 fn the_update_is_one_pass_a_group_in_place() {
     let model = conv_net().unwrap();
-    let update = model.program.update.as_deref();
-    let layout = StateLayout::new(&model.program.groups, &model.states, update).unwrap();
-    let plan = compile(&model.program, &layout, None).unwrap();
+    let plan = model.plan();
     for group in model.program.groups.iter() {
         let names =
             [format!("parameter.{}", group.name), format!("momentum_buffer.{}", group.name)];
@@ -283,21 +118,55 @@ fn the_update_is_one_pass_a_group_in_place() {
 
 #[test]
 fn activations_share_memory() {
-    let model = conv_net().unwrap();
-    let mut program = model.program.clone();
-    program.keep_gradients = false;
-    let update = program.update.as_deref();
-    let layout = StateLayout::new(&program.groups, &model.states, update).unwrap();
-    let plan = compile(&program, &layout, None).unwrap();
+    let mut model = conv_net().unwrap();
+    model.program.keep_gradients = false;
+    let plan = model.plan();
     assert!(plan.footprint.arena < plan.footprint.unshared, "{}", plan.footprint);
+}
+
+/// The full-sized fused kernels whose code `is` this.
+fn full_sized(plan: &Plan, is: impl Fn(&Fused) -> bool) -> Vec<&Kernel> {
+    let fused = |kernel: &&Kernel| match &kernel.work {
+        Work::Fused(fused) => fused.domain.elements() == 2 * 4 * 6 * 6 && is(fused),
+        Work::Op { .. } => false,
+    };
+    plan.kernels.iter().filter(fused).collect()
+}
+
+#[test]
+fn masks_and_centred_values_are_computed_again_and_not_kept() {
+    let plan = conv_net().unwrap().plan();
+    let stores = |wanted: fn(&Instruction) -> bool| {
+        full_sized(&plan, |fused| {
+            let stored = fused.outputs.iter().filter(|output| output.reduce.is_none());
+            stored.into_iter().any(|output| wanted(&fused.code[output.register]))
+        })
+    };
+    let masks = stores(|code| matches!(code, Instruction::Compare(..)));
+    // That of dropout comes from random numbers, which take longer than reading it.
+    assert_eq!(masks.len(), 1, "{plan}");
+    let differences = stores(|code| matches!(code, Instruction::Binary(Binary::Sub, ..)));
+    assert!(differences.is_empty(), "{plan}");
+}
+
+#[test]
+fn the_gradient_of_a_batch_norm_takes_two_passes() {
+    let mut plan = conv_net().unwrap().plan();
+    let is_loss_gradient = |kernel: &Kernel| match &kernel.work {
+        Work::Op { op, .. } => matches!(op, Op::CrossEntropyGrad(_)),
+        Work::Fused(_) => false,
+    };
+    let start = plan.kernels.iter().position(is_loss_gradient).unwrap();
+    plan.kernels.drain(..start);
+    // Two batch norms, with all that lies between them and the convolutions.
+    assert_eq!(full_sized(&plan, |_| true).len(), 4, "{plan}");
 }
 
 #[test]
 fn a_budget_below_the_peak_is_refused_and_one_at_the_peak_is_not() {
     let model = conv_net().unwrap();
-    let update = model.program.update.as_deref();
-    let layout = StateLayout::new(&model.program.groups, &model.states, update).unwrap();
-    let peak = compile(&model.program, &layout, None).unwrap().footprint.peak();
+    let layout = model.layout();
+    let peak = model.plan().footprint.peak();
     assert!(compile(&model.program, &layout, Some(peak)).is_ok());
     let error = compile(&model.program, &layout, Some(peak - 1)).unwrap_err();
     assert!(matches!(error, EngineError::OverBudget { needed, .. } if needed == peak), "{error}");

@@ -41,6 +41,21 @@ impl Groups {
         groups
     }
 
+    /// These groups, by the group of each item.
+    pub(super) fn of(items: &[Item], of_item: Vec<Option<usize>>) -> Self {
+        let count = of_item.iter().flatten().max().map_or(0, |&last| last + 1);
+        let (mut members, mut consumers) = (vec![Vec::new(); count], vec![Vec::new(); items.len()]);
+        for (index, item) in items.iter().enumerate() {
+            if let Some(group) = of_item[index] {
+                members[group].push(index);
+            }
+            for operand in &item.operands {
+                consumers[operand.item].push(index);
+            }
+        }
+        Groups { members, of_item, consumers, before: Vec::new() }
+    }
+
     fn singletons(items: &[Item]) -> Self {
         let mut groups = Groups {
             members: Vec::new(),
@@ -170,9 +185,21 @@ impl Groups {
         groups
     }
 
+    /// The items of its own group that read an item.
+    pub(super) fn inside(&self, item: usize) -> impl Iterator<Item = usize> + '_ {
+        let own = self.of_item[item];
+        self.consumers[item].iter().copied().filter(move |&reader| self.of_item[reader] == own)
+    }
+
+    /// The items of other groups that read an item.
+    pub(super) fn outside(&self, item: usize) -> impl Iterator<Item = usize> + '_ {
+        let own = self.of_item[item];
+        self.consumers[item].iter().copied().filter(move |&reader| self.of_item[reader] != own)
+    }
+
     /// Whether an item is read outside its own group.
     pub(super) fn escapes(&self, item: usize) -> bool {
-        self.consumers[item].iter().any(|&reader| self.of_item[reader] != self.of_item[item])
+        self.outside(item).next().is_some()
     }
 
     /// The groups in an order that respects every dependency and otherwise keeps that of the
@@ -207,7 +234,7 @@ impl Groups {
 }
 
 /// Whether a consumer can take its operand from a register of the same kernel.
-fn is_fusable_edge(items: &[Item], operand: &View, consumer: &Item) -> bool {
+pub(super) fn is_fusable_edge(items: &[Item], operand: &View, consumer: &Item) -> bool {
     let producer = &items[operand.item];
     matches!(producer.kind, ItemKind::Map(_) | ItemKind::Copy)
         && consumer.is_fusable()

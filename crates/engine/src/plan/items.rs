@@ -260,6 +260,19 @@ impl Items {
         self.push(ItemKind::Copy, ty, vec![view.clone()], label)
     }
 
+    /// The same step with `items` in place of these, which are found at `places` there.
+    pub(super) fn moved(mut self, items: Vec<Item>, places: &[usize]) -> Items {
+        let writes = self.writes.iter_mut().map(|(state, view)| {
+            *state = places[*state];
+            view
+        });
+        let named = self.reports.iter_mut().chain(&mut self.outputs).map(|(_, view)| view);
+        writes.chain(named).for_each(|view| view.item = places[view.item]);
+        // Its views are of the old items, and no more are looked up.
+        self.copies.clear();
+        Items { items, ..self }
+    }
+
     /// A view that will still show the value when the step is over: contiguous, and not on
     /// memory that the step itself may overwrite.
     fn settled(&mut self, view: &View, label: &str) -> View {

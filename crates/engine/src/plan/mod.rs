@@ -1,8 +1,8 @@
 //! Plans: kernels in order, each operand with its place in memory.
 //!
 //! [`compile`] takes a program through these passes, each in its own file: lowering to one graph
-//! (`lower.rs` beside this folder), simplification, items and views, fusion and order, storage,
-//! arena layout, and emission. Debug builds verify the result.
+//! (`lower.rs` beside this folder), simplification, items and views, fusion and order, values to
+//! compute again, storage, arena layout, and emission. Debug builds verify the result.
 
 mod arena;
 mod cost;
@@ -10,8 +10,10 @@ mod dump;
 mod emit;
 mod fuse;
 mod items;
+mod recompute;
 mod simplify;
 mod storage;
+mod sums;
 mod types;
 mod verify;
 mod view;
@@ -45,8 +47,9 @@ pub fn compile(
 ) -> Result<Plan, EngineError> {
     let step = StepGraph::new(program, layout)?;
     let step = simplify::simplify(&step)?;
-    let mut items = Items::new(&step, layout)?;
-    let mut groups = Groups::new(&items);
+    let items = Items::new(&step, layout)?;
+    let groups = Groups::new(&items);
+    let (mut items, mut groups) = recompute::recompute(items, groups);
     let placed = storage::place_writes(&mut items, &mut groups)?;
     let order = groups.schedule()?;
     let storages = Storages::new(&items, &groups, &order, &placed);

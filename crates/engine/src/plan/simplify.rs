@@ -1,5 +1,6 @@
-//! Rewrites before planning: dead nodes go, equal nodes become one, and arithmetic with 0 and 1
-//! disappears. Automatic differentiation leaves much of all three behind.
+//! Rewrites before planning: dead nodes go, equal nodes become one, arithmetic with 0 and 1
+//! disappears, and sums that follow from others are not taken (`sums.rs`). Automatic
+//! differentiation leaves much of all four behind.
 
 use std::collections::HashMap;
 
@@ -12,6 +13,11 @@ use crate::reference::live_values;
 
 /// A smaller graph that computes the same.
 pub(super) fn simplify(step: &StepGraph) -> Result<StepGraph, GraphError> {
+    // A second time, since rewriting leaves dead nodes behind.
+    rewrite(&rewrite(step)?)
+}
+
+fn rewrite(step: &StepGraph) -> Result<StepGraph, GraphError> {
     let roots = step.writes.iter().chain(&step.reports).chain(&step.outputs);
     let targets: Vec<Value> = roots.map(|named| named.value).collect();
     let live = live_values(&step.graph, &targets);
@@ -40,31 +46,47 @@ pub(super) fn simplify(step: &StepGraph) -> Result<StepGraph, GraphError> {
 }
 
 #[derive(Default)]
-struct Rewriter {
-    graph: Graph,
+pub(super) struct Rewriter {
+    pub(super) graph: Graph,
     /// Nodes by op and operands. Ops hold floats, so their text is the key.
     known: HashMap<(String, Vec<Value>), Value>,
 }
 
 impl Rewriter {
-    fn add(&mut self, op: &Op, inputs: &[Value], label: Option<&str>) -> Result<Value, GraphError> {
+    /// The node, or one that is there and is equal to it.
+    pub(super) fn add(
+        &mut self,
+        op: &Op,
+        inputs: &[Value],
+        label: Option<&str>,
+    ) -> Result<Value, GraphError> {
         if let Some(value) = self.identity(op, inputs) {
+            return Ok(value);
+        }
+        if let (Op::Reduce(reduce), &[x]) = (op, inputs)
+            && let Some(value) = self.cheaper_sum(reduce, x, label)?
+        {
             return Ok(value);
         }
         let (op, inputs) = match self.fold(op, inputs) {
             Some(constant) => (Op::Constant(constant), &[][..]),
             None => (op.clone(), inputs),
         };
-        let key = (format!("{op:?}"), inputs.to_vec());
-        if let Some(&value) = self.known.get(&key) {
+        if let Some(value) = self.find(&op, inputs) {
             return Ok(value);
         }
+        let key = (format!("{op:?}"), inputs.to_vec());
         let value = self.graph.push(op, inputs)?;
         if let Some(label) = label {
             self.graph.label(value, label);
         }
         self.known.insert(key, value);
         Ok(value)
+    }
+
+    /// A node that was added before.
+    pub(super) fn find(&self, op: &Op, inputs: &[Value]) -> Option<Value> {
+        self.known.get(&(format!("{op:?}"), inputs.to_vec())).copied()
     }
 
     /// The operand that the op would only copy.
@@ -90,7 +112,7 @@ impl Rewriter {
     }
 
     /// The number that a value repeats, if it repeats one known at compile time.
-    fn number(&self, value: Value) -> Option<f32> {
+    pub(super) fn number(&self, value: Value) -> Option<f32> {
         let node = self.graph.node(value);
         match &node.op {
             Op::Constant(constant) => constant.as_scalar(),

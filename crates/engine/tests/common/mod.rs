@@ -1,5 +1,7 @@
 //! A plain interpreter of plans: each kernel in loops over f64, memory as the plan lays it out.
 
+pub(crate) mod models;
+
 use std::collections::HashMap;
 
 use onestep_engine::ops::ConstantData;

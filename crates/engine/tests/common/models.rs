@@ -1,0 +1,186 @@
+//! Training programs for tests of plans.
+
+use std::sync::Arc;
+
+use onestep_engine::ops::{ConvWindow, LeafKind, PoolWindow};
+use onestep_engine::plan::compile;
+use onestep_engine::*;
+
+pub(crate) type Result<T> = std::result::Result<T, GraphError>;
+
+/// SGD with momentum and a clipped global norm: reads and writes two state buffers a group.
+fn momentum_update(groups: &[ParameterGroup]) -> Result<UpdateGraph> {
+    let mut update = UpdateGraph::default();
+    let mut total = update.graph.constant(0.0)?;
+    for group in groups {
+        let gradient = update.group(group)?.gradient;
+        let square = update.graph.square(gradient)?;
+        let sum = update.graph.sum_all(square)?;
+        total = update.graph.add(total, sum)?;
+    }
+    let norm = update.graph.sqrt(total)?;
+    update.reports.push(Named::new("grad_norm", norm));
+    for (i, group) in groups.iter().enumerate() {
+        let old = update.state(group, "momentum_buffer")?;
+        let (parameter, gradient) = (update.groups[i].parameter, update.groups[i].gradient);
+        let g = &mut update.graph;
+        let ceiling = g.offset(norm, 1.0)?;
+        let clipped = g.div(gradient, ceiling)?;
+        let decayed = g.scale(old, 0.9)?;
+        let new = g.add(decayed, clipped)?;
+        let lr = g.scalar("lr")?;
+        let change = g.mul(new, lr)?;
+        let new_parameter = g.sub(parameter, change)?;
+        let entry = &mut update.groups[i];
+        entry.new_parameter = new_parameter;
+        let kind = "momentum_buffer".to_owned();
+        entry.states.push(StateUpdate { kind, old, new, initial: 0.0 });
+    }
+    Ok(update)
+}
+
+pub(crate) struct Model {
+    pub(crate) program: Program,
+    pub(crate) states: Vec<StateInfo>,
+}
+
+impl Model {
+    pub(crate) fn layout(&self) -> StateLayout {
+        let update = self.program.update.as_deref();
+        StateLayout::new(&self.program.groups, &self.states, update).unwrap()
+    }
+
+    pub(crate) fn plan(&self) -> Plan {
+        compile(&self.program, &self.layout(), None).unwrap()
+    }
+}
+
+/// Wraps a graph and its loss into a training program; weights and biases in groups of their own.
+pub(crate) fn training(
+    graph: Graph,
+    output: Value,
+    loss: Value,
+    updates: Vec<Named>,
+) -> Result<Model> {
+    let all: Vec<ParameterInfo> = graph
+        .leaves(LeafKind::Parameter)
+        .map(|(name, value)| ParameterInfo::new(name, graph.shape(value).clone()))
+        .collect();
+    let (matrices, vectors): (Vec<_>, Vec<_>) = all.into_iter().partition(|p| p.shape.rank() > 1);
+    let groups = [("decay", matrices), ("rest", vectors)];
+    let groups: Vec<ParameterGroup> = groups
+        .into_iter()
+        .filter(|(_, parameters)| !parameters.is_empty())
+        .map(|(name, parameters)| ParameterGroup::new(name, parameters))
+        .collect();
+    let states = graph
+        .leaves(LeafKind::State)
+        .map(|(name, v)| StateInfo {
+            name: name.into(),
+            shape: graph.shape(v).clone(),
+            initial: 0.5,
+        })
+        .collect();
+    let update = Some(Arc::new(momentum_update(&groups)?));
+    let outputs = vec![Named::new("output", output)];
+    let program = Program {
+        mode: Mode::Train,
+        graph,
+        loss: Some(loss),
+        outputs,
+        reports: Vec::new(),
+        state_updates: updates,
+        groups: groups.into(),
+        update,
+        keep_gradients: true,
+    };
+    Ok(Model { program, states })
+}
+
+/// In the form of the layer: two passes, and a running mean.
+fn batch_norm(g: &mut Graph, x: Value, name: &str, updates: &mut Vec<Named>) -> Result<Value> {
+    let channels = g.shape(x).dims()[1];
+    let mean = g.mean(x, &[0, 2, 3], true)?;
+    let centred = g.sub(x, mean)?;
+    let square = g.square(centred)?;
+    let variance = g.mean(square, &[0, 2, 3], true)?;
+    let shifted = g.offset(variance, 1e-5)?;
+    let inverse = g.rsqrt(shifted)?;
+    let normal = g.mul(centred, inverse)?;
+    let running = g.state(&format!("{name}.running_mean"), &[channels])?;
+    let kept = g.scale(running, 0.9)?;
+    let flat = g.reshape(mean, &[channels])?;
+    let fresh = g.scale(flat, 0.1)?;
+    let new = g.add(kept, fresh)?;
+    updates.push(Named::new(format!("{name}.running_mean"), new));
+    let weight = g.parameter(&format!("{name}.weight"), &[channels])?;
+    let weight = g.reshape(weight, &[channels, 1, 1])?;
+    g.mul(normal, weight)
+}
+
+pub(crate) fn conv_net() -> Result<Model> {
+    let mut g = Graph::new();
+    let mut updates = Vec::new();
+    let x = g.input("input", &[2, 3, 6, 6], DType::F32)?;
+    let labels = g.input("target", &[2], DType::I32)?;
+    let window = ConvWindow { pad_low: [1; 2], pad_high: [1; 2], ..ConvWindow::default() };
+    let w = g.parameter("conv1.weight", &[4, 3, 3, 3])?;
+    let b = g.parameter("conv1.bias", &[4])?;
+    let y = g.conv(x, w, window)?;
+    let b = g.reshape(b, &[4, 1, 1])?;
+    let y = g.add(y, b)?;
+    let y = batch_norm(&mut g, y, "bn1", &mut updates)?;
+    let stem = g.relu(y)?;
+    let w = g.parameter("conv2.weight", &[4, 4, 3, 3])?;
+    let y = g.conv(stem, w, window)?;
+    let y = batch_norm(&mut g, y, "bn2", &mut updates)?;
+    let y = g.add(y, stem)?;
+    let y = g.relu(y)?;
+    let uniform = g.random_uniform(&[2, 4, 6, 6])?;
+    let p = g.constant(0.3)?;
+    let mask = g.ge(uniform, p)?;
+    let y = g.mul(y, mask)?;
+    let pool = PoolWindow {
+        size: [2; 2],
+        stride: [2; 2],
+        pad_low: [0; 2],
+        pad_high: [0; 2],
+        dilation: [1; 2],
+    };
+    let a = g.max_pool(y, pool)?;
+    let b = g.sum_pool(y, pool)?;
+    let y = g.concat(&[a, b], 1)?;
+    let y = g.reshape(y, &[2, 72])?;
+    let w = g.parameter("fc.weight", &[72, 5])?;
+    let b = g.parameter("fc.bias", &[5])?;
+    let y = g.matmul(y, w)?;
+    let logits = g.add(y, b)?;
+    let rows = g.cross_entropy(logits, labels, 0.1)?;
+    let loss = g.mean_all(rows)?;
+    training(g, logits, loss, updates)
+}
+
+/// Transposed views, a softmax, a gather and a state that is swapped with another.
+pub(crate) fn attention() -> Result<Model> {
+    let mut g = Graph::new();
+    let ids = g.input("input", &[2, 4], DType::I32)?;
+    let table = g.parameter("embedding.weight", &[5, 6])?;
+    let x = g.gather(table, ids)?;
+    let heads = g.reshape(x, &[2, 4, 2, 3])?;
+    let heads = g.permute(heads, &[0, 2, 1, 3])?;
+    let scores = g.matmul_with(heads, heads, false, true)?;
+    let weights = g.softmax(scores, 3)?;
+    let mixed = g.matmul(weights, heads)?;
+    let mixed = g.permute(mixed, &[0, 2, 1, 3])?;
+    let flat = g.reshape(mixed, &[8, 6])?;
+    let w = g.parameter("out.weight", &[6, 6])?;
+    let y = g.matmul(flat, w)?;
+    let padded = g.pad(y, &[1, 0], &[0, 2], 0.25)?;
+    let squashed = g.tanh(padded)?;
+    let loss = g.mean_all(squashed)?;
+    let a = g.state("a", &[3])?;
+    let b = g.state("b", &[3])?;
+    let doubled = g.scale(a, 2.0)?;
+    let updates = vec![Named::new("a", b), Named::new("b", doubled)];
+    training(g, y, loss, updates)
+}
