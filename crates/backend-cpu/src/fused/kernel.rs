@@ -227,7 +227,7 @@ impl Task for Chunk<'_> {
                 self.windows((position, end), |reduction, a| a.reset(reduction.kind));
                 let mut at = position;
                 while at < end {
-                    let length = TILE.min(end - at);
+                    let length = program.tile_from(&index).min(end - at);
                     let stretch = Stretch { position: at, index: &index, length };
                     interpreter.tile::<S>(stretch);
                     for (i, reduction) in program.reductions.iter().enumerate() {

@@ -5,11 +5,18 @@ use onestep_engine::ops::{Binary, Unary};
 use onestep_engine::plan::{Fused, Instruction, Place};
 use onestep_memory::MAX_RANK;
 
+use super::TILE;
 use super::domain::{Domain, Strides};
 use super::maps::Ternary;
-use super::program::{Compute, Program, Reduction, Source, Step, Store, UniformStep, View};
-use super::slots;
+use super::program::{
+    Compute, Program, Reading, Reduction, Source, Step, Store, UniformStep, View,
+};
+use super::{join, slots};
 use crate::native::{Regions, broken};
+
+/// Rows from this length on are worth tiles of their own, in which what repeats along the row is a
+/// number.
+const LONG_ROW: usize = TILE / 2;
 
 /// Lowers a fused program.
 ///
@@ -28,10 +35,11 @@ pub(super) fn lower(fused: &Fused, regions: Regions) -> Result<Program, EngineEr
         stores: Vec::new(),
         reductions: Vec::new(),
         walks: false,
+        by_rows: false,
     };
     lowering.code(&mut program)?;
     lowering.outputs(&mut program, &outputs)?;
-    join_products(&mut program);
+    join::join(&mut program);
     slots::assign(&mut program);
     let views = program.steps.iter().filter_map(|(_, step)| match step {
         Step::Load { view, .. } => Some(view),
@@ -39,6 +47,13 @@ pub(super) fn lower(fused: &Fused, regions: Regions) -> Result<Program, EngineEr
     });
     program.walks = views.chain(program.stores.iter().map(|s| &s.view)).any(|v| !v.contiguous)
         || !program.reductions.is_empty();
+    program.by_rows = domain.inner() >= LONG_ROW
+        && program.steps.iter().any(|(_, step)| match step {
+            Step::Load { view, how: Reading::AsNumber } => {
+                !view.contiguous && view.strides[domain.rank() - 1] == 0
+            }
+            _ => false,
+        });
     Ok(program)
 }
 
@@ -144,7 +159,7 @@ impl Lowering<'_> {
                     if strides.iter().all(|&s| s == 0) {
                         Ok(UniformStep::Load(view.address, view.dtype))
                     } else {
-                        Err(Step::Load { view, in_place: false })
+                        Err(Step::Load { view, how: Reading::Copied })
                     }
                 }
                 Instruction::Splat(x) => Ok(UniformStep::Number(x)),
@@ -234,46 +249,6 @@ impl Lowering<'_> {
         self.uniform.push(false);
         tile
     }
-}
-
-/// Turns a product that is used once, in a sum or difference, into one instruction with it.
-fn join_products(program: &mut Program) {
-    let mut uses = vec![0usize; program.registers()];
-    for source in program.steps.iter().flat_map(|(_, step)| sources(step)) {
-        uses[source] += 1;
-    }
-    let outputs = program.stores.iter().map(|s| s.register);
-    for register in outputs.chain(program.reductions.iter().map(|r| r.register)) {
-        uses[register] += 1;
-    }
-    let mut products = vec![None; program.registers()];
-    let mut joined = vec![false; program.registers()];
-    for (at, step) in &mut program.steps {
-        let Step::Compute(compute) = step else { continue };
-        if let Compute::Binary(Binary::Mul, a, b) = *compute {
-            products[*at] = Some((a, b));
-        }
-        let product = |source: Source| match source {
-            Source::Tile(r) if uses[r] == 1 => products[r].map(|(a, b)| (r, a, b)),
-            _ => None,
-        };
-        let (register, new) = match *compute {
-            Compute::Binary(Binary::Add, x, y) => match (product(x), product(y)) {
-                (Some((r, a, b)), _) => (r, Compute::Ternary(Ternary::MulAdd, [a, b, y])),
-                (None, Some((r, a, b))) => (r, Compute::Ternary(Ternary::MulAdd, [a, b, x])),
-                (None, None) => continue,
-            },
-            Compute::Binary(Binary::Sub, x, y) => match (product(x), product(y)) {
-                (Some((r, a, b)), _) => (r, Compute::Ternary(Ternary::MulSub, [a, b, y])),
-                (None, Some((r, a, b))) => (r, Compute::Ternary(Ternary::NegMulAdd, [a, b, x])),
-                (None, None) => continue,
-            },
-            _ => continue,
-        };
-        joined[register] = true;
-        *compute = new;
-    }
-    program.steps.retain(|(at, _)| !joined[*at]);
 }
 
 /// The registers that a step reads.

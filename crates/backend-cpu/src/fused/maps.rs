@@ -157,6 +157,7 @@ functions! {
     Gt(a, b, _c) = S::select(S::lt(b, a), S::splat(1.0), S::splat(0.0));
     Ge(a, b, _c) = S::select(S::le(b, a), S::splat(1.0), S::splat(0.0));
     Choose(a, b, c) = S::select(S::eq(a, S::splat(0.0)), c, b);
+    Pass(a, b, c) = S::select(S::lt(S::splat(0.0), a), b, c);
     MulAdd(a, b, c) = S::fma(a, b, c);
     MulSub(a, b, c) = S::fma(a, b, math::neg::<S>(c));
     NegMulAdd(a, b, c) = S::fma(math::neg::<S>(a), b, c);
@@ -300,6 +301,8 @@ unsafe fn compare_of<S: Simd>(op: Compare, a: impl Source, b: impl Source, to: T
 pub(super) enum Ternary {
     /// `a != 0 ? b : c`
     Select,
+    /// `a > 0 ? b : c`
+    Gate,
     /// `a b + c`
     MulAdd,
     /// `a b - c`
@@ -337,6 +340,7 @@ unsafe fn ternary_of<S: Simd>(
     unsafe {
         match op {
             Ternary::Select => map::<S, Choose>(a, b, c, to),
+            Ternary::Gate => map::<S, Pass>(a, b, c, to),
             Ternary::MulAdd => map::<S, MulAdd>(a, b, c, to),
             Ternary::MulSub => map::<S, MulSub>(a, b, c, to),
             Ternary::NegMulAdd => map::<S, NegMulAdd>(a, b, c, to),

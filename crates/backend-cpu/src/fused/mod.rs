@@ -7,6 +7,7 @@
 
 mod convert;
 mod domain;
+mod join;
 mod kernel;
 mod lower;
 mod maps;

@@ -3,7 +3,8 @@
 use onestep_engine::DType;
 use onestep_engine::ops::{Binary, Compare, ReduceKind, Unary};
 
-use super::domain::{Domain, Strides};
+use super::TILE;
+use super::domain::{Domain, Index, Strides};
 use super::maps::Ternary;
 use crate::native::Address;
 
@@ -49,11 +50,22 @@ impl Compute {
     }
 }
 
+/// How the elements of a load reach those that read them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// Copied to a tile.
+    Copied,
+    /// Where they lie, if they lie side by side.
+    InPlace,
+    /// In place, and as one number where the tile repeats it: only instructions read them.
+    AsNumber,
+}
+
 /// One instruction for a tile. Each writes the register of its own number.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Step {
-    /// Elements of a view. `in_place` reads them where they lie, if they lie side by side.
-    Load { view: View, in_place: bool },
+    /// Elements of a view.
+    Load { view: View, how: Reading },
     /// Random numbers by position.
     Random { stream: u32 },
     /// A function of other registers.
@@ -115,11 +127,23 @@ pub(super) struct Program {
     pub(super) reductions: Vec<Reduction>,
     /// Whether anything needs the multi-index.
     pub(super) walks: bool,
+    /// Whether a tile ends where a row of the domain does.
+    pub(super) by_rows: bool,
 }
 
 impl Program {
     /// Registers, uniform numbers included: both are counted as in the plan's program.
     pub(super) fn registers(&self) -> usize {
         self.homes.len()
+    }
+
+    /// The most elements of a tile that begins at an index.
+    #[inline(always)]
+    pub(super) fn tile_from(&self, index: &Index) -> usize {
+        if self.by_rows {
+            TILE.min(self.domain.inner() - index[self.domain.rank() - 1])
+        } else {
+            TILE
+        }
     }
 }

@@ -4,7 +4,7 @@ use onestep_engine::DType;
 
 use super::domain::{Domain, Strides};
 use super::lower::sources;
-use super::program::{Home, Program, Step, View};
+use super::program::{Home, Program, Reading, Step, View};
 
 /// When a register is read for the last time: by the step of this position, or at the end.
 const END: usize = usize::MAX;
@@ -65,10 +65,14 @@ fn overlap(domain: &Domain, a: &View, b: &View) -> bool {
 fn settle_loads(program: &mut Program, last_use: &[Option<usize>]) {
     let (domain, stores) = (program.domain, &program.stores);
     for (register, step) in &mut program.steps {
-        let Step::Load { view, in_place } = step else { continue };
+        let Step::Load { view, how } = step else { continue };
         let outlives = last_use[*register] == Some(END);
         let clobbered = stores.iter().any(|store| overlap(&domain, &store.view, view));
-        *in_place = view.dtype == DType::F32 && !(outlives && clobbered);
+        *how = match (view.dtype == DType::F32, outlives) {
+            (true, true) if !clobbered => Reading::InPlace,
+            (true, false) => Reading::AsNumber,
+            _ => Reading::Copied,
+        };
     }
 }
 
@@ -105,7 +109,8 @@ fn settle_slots(program: &mut Program, last_use: &[Option<usize>]) {
                 free.push(slot);
             }
         }
-        let stays = matches!(step, Step::Load { view, in_place: true } if view.contiguous);
+        let stays =
+            matches!(step, Step::Load { view, how } if view.contiguous && *how != Reading::Copied);
         if program.homes[*register].is_none() && !stays {
             let slot = free.pop().unwrap_or_else(|| {
                 program.slots += 1;

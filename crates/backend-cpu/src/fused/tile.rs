@@ -6,16 +6,17 @@ use onestep_engine::DType;
 use super::convert::{load_one, load_run, round_run, store_run};
 use super::domain::Index;
 use super::maps::{self, Operand, Target};
-use super::program::{Compute, Home, Program, Source, Step, UniformStep, View};
+use super::program::{Compute, Home, Program, Reading, Source, Step, UniformStep, View};
 use crate::native::Context;
 use crate::simd::{MAX_LANES, Simd, fill_uniform};
 
 /// The memory that one worker interprets in.
 #[derive(Clone, Copy)]
 pub(super) struct Workspace {
-    /// For each register, where its elements of the current tile are.
+    /// For each register, where its elements of the current tile are; null where the tile repeats
+    /// its number.
     pub(super) pointers: *mut *mut f32,
-    /// For each register, the number where it is uniform.
+    /// For each register, its number.
     pub(super) uniforms: *mut f32,
     /// Tiles.
     pub(super) slots: *mut f32,
@@ -116,8 +117,10 @@ impl Interpreter<'_> {
         // SAFETY: the program has the register.
         unsafe {
             match source {
-                Source::Tile(register) => Operand::Elements(self.pointer(register)),
-                Source::Uniform(register) => {
+                Source::Tile(register) if !self.pointer(register).is_null() => {
+                    Operand::Elements(self.pointer(register))
+                }
+                Source::Tile(register) | Source::Uniform(register) => {
                     Operand::Number(*self.workspace.uniforms.add(register))
                 }
             }
@@ -136,7 +139,7 @@ impl Interpreter<'_> {
                     *self.workspace.pointers.add(*register) = to;
                 }
                 match step {
-                    Step::Load { view, in_place } => self.load(*register, view, *in_place, at),
+                    Step::Load { view, how } => self.load(*register, view, *how, at),
                     Step::Random { stream } => {
                         let to = self.pointer(*register);
                         let out = std::slice::from_raw_parts_mut(to, at.length);
@@ -187,7 +190,7 @@ impl Interpreter<'_> {
 
     /// Finds the elements of a view where they lie side by side, or copies them to the tile.
     #[inline(always)]
-    unsafe fn load(&self, register: usize, view: &View, in_place: bool, at: Stretch<'_>) {
+    unsafe fn load(&self, register: usize, view: &View, how: Reading, at: Stretch<'_>) {
         // SAFETY: the plan keeps the view within its region.
         unsafe {
             let base = self.context.at(view.address);
@@ -195,7 +198,7 @@ impl Interpreter<'_> {
             let pointer = self.workspace.pointers.add(register);
             if view.contiguous {
                 let from = base.add(at.position * size);
-                if in_place {
+                if how != Reading::Copied {
                     *pointer = from.cast();
                 } else {
                     load_run(view.dtype, from, 1, *pointer, at.length);
@@ -205,9 +208,15 @@ impl Interpreter<'_> {
             let domain = &self.program.domain;
             let stride = view.strides[domain.rank() - 1];
             let one_run = at.index[domain.rank() - 1] + at.length <= domain.inner();
-            if in_place && one_run && stride == 1 {
+            if one_run && stride == 1 && how != Reading::Copied {
                 let offset = domain.offset(at.index, &view.strides);
                 *pointer = base.add(offset * size).cast();
+                return;
+            }
+            if one_run && stride == 0 && how == Reading::AsNumber {
+                let offset = domain.offset(at.index, &view.strides);
+                *self.workspace.uniforms.add(register) = *base.cast::<f32>().add(offset);
+                *pointer = std::ptr::null_mut();
                 return;
             }
             let tile = match self.program.homes[register] {

@@ -1,0 +1,106 @@
+//! Instructions of a fused program that become one: each instruction is a pass over the tile.
+
+use onestep_engine::ops::{Binary, Compare, Unary};
+
+use super::lower::sources;
+use super::maps::Ternary;
+use super::program::{Compute, Program, Source, Step, UniformStep};
+
+/// Joins what can be joined.
+pub(super) fn join(program: &mut Program) {
+    join_masks(program);
+    join_products(program);
+}
+
+/// How often each register is read.
+fn uses(program: &Program) -> Vec<usize> {
+    let mut uses = vec![0usize; program.registers()];
+    for source in program.steps.iter().flat_map(|(_, step)| sources(step)) {
+        uses[source] += 1;
+    }
+    let outputs = program.stores.iter().map(|s| s.register);
+    for register in outputs.chain(program.reductions.iter().map(|r| r.register)) {
+        uses[register] += 1;
+    }
+    uses
+}
+
+/// Turns the mask of an activation, and what it lets through, into one instruction: `max(z, 0) > 0`
+/// is `z > 0`, and `z > 0 ? x : 0` is a gate.
+fn join_masks(program: &mut Program) {
+    let zeros: Vec<usize> = program
+        .uniforms
+        .iter()
+        .filter(|(_, step)| matches!(step, UniformStep::Number(x) if *x == 0.0))
+        .map(|&(register, _)| register)
+        .collect();
+    let is_zero = |source| matches!(source, Source::Uniform(r) if zeros.contains(&r));
+    let mut before_relu = vec![None; program.registers()];
+    let mut above_zero = vec![None; program.registers()];
+    for (at, step) in &mut program.steps {
+        let Step::Compute(compute) = step else { continue };
+        match *compute {
+            Compute::Unary(Unary::Relu, z) => before_relu[*at] = Some(z),
+            Compute::Compare(Compare::Gt, y, zero) if is_zero(zero) => {
+                let z = match y {
+                    Source::Tile(r) => before_relu[r].unwrap_or(y),
+                    Source::Uniform(_) => y,
+                };
+                *compute = Compute::Compare(Compare::Gt, z, zero);
+                above_zero[*at] = Some(z);
+            }
+            Compute::Ternary(Ternary::Select, [Source::Tile(mask), x, zero]) if is_zero(zero) => {
+                if let Some(z) = above_zero[mask] {
+                    *compute = Compute::Ternary(Ternary::Gate, [z, x, zero]);
+                }
+            }
+            _ => {}
+        }
+    }
+    drop_unused(program);
+}
+
+/// Drops steps whose results nothing reads, the last first.
+fn drop_unused(program: &mut Program) {
+    let mut uses = uses(program);
+    for position in (0..program.steps.len()).rev() {
+        let (register, step) = &program.steps[position];
+        if uses[*register] == 0 {
+            sources(step).for_each(|source| uses[source] -= 1);
+            program.steps.remove(position);
+        }
+    }
+}
+
+/// Turns a product that is used once, in a sum or difference, into one instruction with it.
+fn join_products(program: &mut Program) {
+    let uses = uses(program);
+    let mut products = vec![None; program.registers()];
+    let mut joined = vec![false; program.registers()];
+    for (at, step) in &mut program.steps {
+        let Step::Compute(compute) = step else { continue };
+        if let Compute::Binary(Binary::Mul, a, b) = *compute {
+            products[*at] = Some((a, b));
+        }
+        let product = |source: Source| match source {
+            Source::Tile(r) if uses[r] == 1 => products[r].map(|(a, b)| (r, a, b)),
+            _ => None,
+        };
+        let (register, new) = match *compute {
+            Compute::Binary(Binary::Add, x, y) => match (product(x), product(y)) {
+                (Some((r, a, b)), _) => (r, Compute::Ternary(Ternary::MulAdd, [a, b, y])),
+                (None, Some((r, a, b))) => (r, Compute::Ternary(Ternary::MulAdd, [a, b, x])),
+                (None, None) => continue,
+            },
+            Compute::Binary(Binary::Sub, x, y) => match (product(x), product(y)) {
+                (Some((r, a, b)), _) => (r, Compute::Ternary(Ternary::MulSub, [a, b, y])),
+                (None, Some((r, a, b))) => (r, Compute::Ternary(Ternary::NegMulAdd, [a, b, x])),
+                (None, None) => continue,
+            },
+            _ => continue,
+        };
+        joined[register] = true;
+        *compute = new;
+    }
+    program.steps.retain(|(at, _)| !joined[*at]);
+}
