@@ -28,12 +28,21 @@ proptest! {
     }
 }
 
-fn check_product((m, n, k): (usize, usize, usize), transpose_a: bool, transpose_b: bool) {
+fn check_product(sizes: (usize, usize, usize), transpose_a: bool, transpose_b: bool) {
+    check_products(2, sizes, transpose_a, transpose_b);
+}
+
+fn check_products(
+    batch: usize,
+    (m, n, k): (usize, usize, usize),
+    transpose_a: bool,
+    transpose_b: bool,
+) {
     let mut memory = Memory::default();
-    let a = f32s(&mut memory, &if transpose_a { [2, k, m] } else { [2, m, k] }, 1);
-    let b = f32s(&mut memory, &if transpose_b { [2, n, k] } else { [2, k, n] }, 2);
+    let a = f32s(&mut memory, &if transpose_a { [batch, k, m] } else { [batch, m, k] }, 1);
+    let b = f32s(&mut memory, &if transpose_b { [batch, n, k] } else { [batch, k, n] }, 2);
     let op = Op::MatMul(MatMul { transpose_a, transpose_b });
-    check_op(&mut memory, &op, &[a, b], &[2, m, n], DType::F32);
+    check_op(&mut memory, &op, &[a, b], &[batch, m, n], DType::F32);
 }
 
 /// Products of few rows, or of few columns, whose operands are contiguous along the inner index:
@@ -49,6 +58,16 @@ fn thin_products() {
 }
 
 /// More columns, and more rows, than are packed in one run.
+/// Few rows times a large matrix that lies row by row, on all sides of what takes that way.
+#[test]
+fn few_rows() {
+    for (m, n, k) in [(1, 16, 32), (1, 48, 500), (3, 64, 97), (13, 80, 1001), (32, 16, 1024)] {
+        check_products(1, (m, n, k), false, false);
+        check_products(1, (m, n, k), true, false);
+        check_products(1, (m, n - 1, k), false, false);
+    }
+}
+
 #[test]
 fn wide_products() {
     for (m, n) in [(17, 900), (900, 17)] {

@@ -1,0 +1,330 @@
+//! Products by packed panels (Goto and van de Geijn, "Anatomy of high-performance matrix
+//! multiplication", 2008). The smaller operand is packed once by all workers; each task packs a
+//! strip of the other and multiplies it with all of the first. A left-hand side that is used little
+//! is not packed.
+
+use std::mem::MaybeUninit;
+
+use super::Operands;
+use crate::kernels::micro::{Destination, Left, Rows, TileBuffer, product};
+use crate::kernels::pack::{Matrix, pack};
+use crate::native::{ALIGNMENT, Context, Native, ScratchNeed, part, tasks_for};
+use crate::pool::{Pool, TaskPanicked, Turn};
+use crate::simd::{Simd, Task, Tile, VECTORS};
+
+/// Inner indices that are multiplied before the sums go back to memory.
+const INNER: usize = 384;
+/// Elements of a strip: half of a second-level cache.
+const STRIP: usize = 1 << 16;
+
+/// The left-hand side is packed if more panels of the other than these are multiplied with it.
+const FEW_PANELS: usize = 8;
+
+/// Which operand is packed first, for all tasks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shared {
+    Left,
+    Right,
+}
+
+/// Products by packed panels.
+#[derive(Debug)]
+pub(super) struct PackedKernel {
+    operands: Operands,
+    tile: Tile,
+    shared: Shared,
+    /// Columns of a panel of the right-hand side: whole vectors.
+    columns: usize,
+    /// The left-hand side is read where it lies.
+    direct: bool,
+    /// Tasks for each product, each one strip after the other.
+    parts: usize,
+    /// Rows (or columns) of a strip: whole panels.
+    strip: usize,
+    inner: usize,
+    /// Tasks for packing.
+    packers: usize,
+}
+
+impl PackedKernel {
+    pub(super) fn new(operands: Operands, threads: usize, tile: Tile) -> Self {
+        let k = operands.k;
+        let mut kernel = PackedKernel {
+            tile,
+            shared: if operands.n >= operands.m { Shared::Left } else { Shared::Right },
+            columns: tile.columns(),
+            direct: false,
+            parts: 1,
+            strip: 1,
+            inner: k.div_ceil(k.div_ceil(INNER).max(1)).max(1),
+            packers: 1,
+            operands,
+        };
+        kernel.cut(threads);
+        kernel
+    }
+
+    /// Chooses strips and tasks.
+    fn cut(&mut self, threads: usize) {
+        let Operands { m, n, k, a, ref batches, .. } = self.operands;
+        let tasks = tasks_for(batches.len() * m * n * k / self.tile.lanes, threads);
+        let (total, unit) = self.split();
+        self.parts = tasks.div_ceil(batches.len().max(1)).min(total.div_ceil(unit)).max(1);
+        let share = total.div_ceil(unit).div_ceil(self.parts) * unit;
+        // Panels of about the same width, as a narrow one takes longer for each of its columns.
+        let columns = if self.shared == Shared::Left { share } else { n };
+        let vectors = columns.div_ceil(self.tile.lanes).max(1);
+        let panels = vectors.div_ceil(VECTORS);
+        self.columns = vectors.div_ceil(panels) * self.tile.lanes;
+        self.direct = a.column == 1 && panels <= FEW_PANELS;
+        let width = if self.shared == Shared::Left { self.columns } else { self.tile.rows };
+        let widest = (STRIP / self.inner / width).max(1) * width;
+        self.strip = widest.min(share.next_multiple_of(width));
+        let packed = batches.len() * self.shared_elements();
+        self.packers = if tasks == 1 { 1 } else { tasks_for(packed * 4, threads) };
+    }
+
+    /// What the tasks share among them, columns or rows, and in which units.
+    fn split(&self) -> (usize, usize) {
+        match self.shared {
+            Shared::Left => (self.operands.n, self.tile.lanes),
+            Shared::Right => (self.operands.m, self.tile.rows),
+        }
+    }
+
+    /// Rows of the packed operand's panels, the panels' width, and how many there are.
+    fn panels(&self) -> (usize, usize, usize) {
+        let (rows, width) = match self.shared {
+            Shared::Left => (self.operands.m, self.tile.rows),
+            Shared::Right => (self.operands.n, self.columns),
+        };
+        (rows, width, rows.div_ceil(width))
+    }
+
+    /// Elements of one product's packed operand.
+    fn shared_elements(&self) -> usize {
+        if self.direct && self.shared == Shared::Left {
+            return 0;
+        }
+        let (_, width, count) = self.panels();
+        count * width * self.operands.k
+    }
+}
+
+impl Native for PackedKernel {
+    fn scratch(&self) -> ScratchNeed {
+        let shared = self.operands.batches.len() * self.shared_elements() * size_of::<f32>();
+        ScratchNeed {
+            shared: shared.next_multiple_of(ALIGNMENT),
+            worker: (self.strip * self.inner * size_of::<f32>()).next_multiple_of(ALIGNMENT),
+        }
+    }
+
+    unsafe fn run(&self, context: &Context<'_>, pool: &mut Pool) -> Result<(), TaskPanicked> {
+        let (_, _, panels) = self.panels();
+        let total = self.operands.batches.len() * panels;
+        if self.operands.m * self.operands.n * self.operands.batches.len() == 0 {
+            return Ok(());
+        }
+        if self.shared_elements() > 0 {
+            pool.run(self.packers, &|turn: Turn| {
+                let (from, to) = part(total, self.packers, turn.task, 1);
+                // SAFETY: the caller vouches for the context; each panel belongs to one task.
+                unsafe { context.level.run(PackShared { kernel: self, context, from, to }) };
+            })?;
+        }
+        pool.run(self.operands.batches.len() * self.parts, &|turn: Turn| {
+            // SAFETY: as above; each strip of the result belongs to one task.
+            unsafe { context.level.run(Multiply { kernel: self, context, turn }) };
+        })
+    }
+}
+
+/// Packs panels `from..to` of all products' shared operands, whole in the inner index.
+struct PackShared<'a> {
+    kernel: &'a PackedKernel,
+    context: &'a Context<'a>,
+    from: usize,
+    to: usize,
+}
+
+impl Task for PackShared<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let kernel = self.kernel;
+        let (rows, width, panels) = kernel.panels();
+        let scratch = self.context.shared_scratch().cast::<f32>();
+        let mut index = self.from;
+        while index < self.to {
+            let (batch, panel) = (index / panels, index % panels);
+            let count = (panels - panel).min(self.to - index);
+            let (a, b) = kernel.operands.matrices(self.context, batch);
+            let matrix = if kernel.shared == Shared::Left { a } else { b.transposed() };
+            let first = panel * width;
+            // SAFETY: the scratch memory has a place for each panel.
+            unsafe {
+                let out = scratch.add(index * width * kernel.operands.k);
+                let rows = (count * width).min(rows - first);
+                pack::<S>(matrix.from(first, 0), rows, kernel.operands.k, width, out);
+            }
+            index += count;
+        }
+    }
+}
+
+/// Multiplies one part of one product, strip by strip.
+struct Multiply<'a> {
+    kernel: &'a PackedKernel,
+    context: &'a Context<'a>,
+    turn: Turn,
+}
+
+impl Task for Multiply<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let kernel = self.kernel;
+        let (batch, index) = (self.turn.task / kernel.parts, self.turn.task % kernel.parts);
+        let (total, unit) = kernel.split();
+        let (from, to) = part(total, kernel.parts, index, unit);
+        let (a, b) = kernel.operands.matrices(self.context, batch);
+        let strip_memory = self.context.worker_scratch(self.turn.worker).cast::<f32>();
+        let mut first = from;
+        while first < to {
+            let count = kernel.strip.min(to - first);
+            let mut k = 0;
+            while k < kernel.operands.k || (kernel.operands.k == 0 && k == 0) {
+                let inner = kernel.inner.min(kernel.operands.k - k);
+                // SAFETY: the strip fits the worker's scratch memory.
+                unsafe {
+                    match kernel.shared {
+                        Shared::Left => {
+                            let matrix = b.from(k, first).transposed();
+                            pack::<S>(matrix, count, inner, kernel.columns, strip_memory);
+                        }
+                        Shared::Right if !kernel.direct => {
+                            let matrix = a.from(first, k);
+                            pack::<S>(matrix, count, inner, kernel.tile.rows, strip_memory);
+                        }
+                        Shared::Right => {}
+                    }
+                    self.strip::<S>((batch, a), (first, count), (k, inner), strip_memory);
+                }
+                k += kernel.inner;
+            }
+            first += count;
+        }
+    }
+}
+
+impl Multiply<'_> {
+    /// Multiplies a packed strip with all panels of the shared operand.
+    #[inline(always)]
+    unsafe fn strip<S: Simd>(
+        &self,
+        (batch, a): (usize, Matrix),
+        (first, count): (usize, usize),
+        (k, inner): (usize, usize),
+        strip: *const f32,
+    ) {
+        let kernel = self.kernel;
+        let (rows, width, panels) = kernel.panels();
+        let (strip_width, by_strip) = match kernel.shared {
+            Shared::Left => (kernel.columns, true),
+            Shared::Right => (kernel.tile.rows, false),
+        };
+        // SAFETY: both operands are packed; the result has `m` rows of `n`.
+        unsafe {
+            let shared = self.context.shared_scratch().cast::<f32>();
+            let shared = shared.add(batch * kernel.shared_elements());
+            let c = self
+                .context
+                .floats(kernel.operands.c)
+                .add(batch * kernel.operands.m * kernel.operands.n);
+            for panel in 0..panels {
+                let packed = shared.add((panel * kernel.operands.k + k) * width);
+                let mut at = 0;
+                while at < count {
+                    let (packed, own) = (packed.cast_const(), strip.add(at * inner));
+                    let (left, right, row, column) = if by_strip {
+                        (packed, own, panel * width, first + at)
+                    } else {
+                        (own, packed, first + at, panel * width)
+                    };
+                    let (in_panel, in_strip) =
+                        (width.min(rows - panel * width), strip_width.min(count - at));
+                    let (height, columns) =
+                        if by_strip { (in_panel, in_strip) } else { (in_strip, in_panel) };
+                    let left = if kernel.direct {
+                        let corner = a.from(row, k);
+                        Left { at: corner.data, row: corner.row, step: corner.column }
+                    } else {
+                        Left::packed(left, S::ROWS)
+                    };
+                    let to = c.add(row * kernel.operands.n + column);
+                    let right = (right, kernel.columns);
+                    let block = Block { left, right, inner, height, columns, accumulate: k > 0 };
+                    block.multiply::<S>(to, kernel.operands.n);
+                    at += strip_width;
+                }
+            }
+        }
+    }
+}
+
+/// One tile of a product of packed panels.
+#[derive(Clone, Copy)]
+struct Block {
+    left: Left,
+    /// A packed panel and its width.
+    right: (*const f32, usize),
+    inner: usize,
+    height: usize,
+    columns: usize,
+    accumulate: bool,
+}
+
+impl Block {
+    /// Writes the tile to a matrix whose rows are `row` elements apart.
+    ///
+    /// # Safety
+    /// The panels are packed for `S`, and the matrix has `height` rows and `columns` columns.
+    #[inline(always)]
+    unsafe fn multiply<S: Simd>(self, to: *mut f32, row: usize) {
+        let lanes = S::LANES;
+        let vectors = self.columns.div_ceil(lanes);
+        let columns = [0, lanes, 2 * lanes];
+        let right = Rows {
+            vectors: columns.map(|c| self.right.0.wrapping_add(c)),
+            channels: self.inner,
+            plane: self.right.1,
+            taps: &[0],
+        };
+        // A tile that ends within a vector goes to the matrix by way of a buffer.
+        let mut buffer = MaybeUninit::<TileBuffer>::uninit();
+        let direct = self.columns == vectors * lanes;
+        let (from, width) = (buffer.as_mut_ptr().cast::<f32>(), VECTORS * lanes);
+        let out = if direct {
+            Destination { to, row, columns, accumulate: self.accumulate }
+        } else {
+            Destination { to: from, row: width, columns, accumulate: false }
+        };
+        // SAFETY: the caller vouches for the panels and the matrix; the product has written the
+        // tile to the buffer when it is read.
+        unsafe {
+            product::<S>((self.height, vectors), self.left, right, out);
+            if direct {
+                return;
+            }
+            for r in 0..self.height {
+                for c in 0..self.columns {
+                    let (to, x) = (to.add(r * row + c), *from.add(r * width + c));
+                    *to = if self.accumulate { *to + x } else { x };
+                }
+            }
+        }
+    }
+}
