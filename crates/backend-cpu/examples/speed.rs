@@ -1,15 +1,25 @@
 //! Measures kernels through whole steps: products and convolutions in GFLOP/s, fused kernels in
-//! GB/s. Run with `--release`; an argument sets the number of threads.
+//! GB/s. Run with `--release`; arguments set the number of threads, which kernels (`fused`, `matmul`,
+//! `conv` or `all`), and an instruction set in place of the best one (such as `avx2`).
 
 use std::time::Instant;
 
-use onestep_backend_cpu::{CpuExecutor, CpuOptions};
+use onestep_backend_cpu::{CpuExecutor, CpuOptions, Level};
 use onestep_engine::ops::{ConvWindow, PoolWindow};
 use onestep_engine::{DType, Executor, Feeds, Graph, Named, Program, Scalars};
 use onestep_engine::{GraphError, StateLayout, StateTable, Value};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 type Built = std::result::Result<Value, GraphError>;
+
+/// The instruction set of the third argument.
+fn level() -> Result<Option<Level>> {
+    let Some(name) = std::env::args().nth(3) else { return Ok(None) };
+    let found = Level::available().find(|level| level.to_string() == name);
+    let names: Vec<String> = Level::available().map(|level| level.to_string()).collect();
+    let unknown = || format!("no instruction set `{name}`; this machine has {}", names.join(", "));
+    Ok(Some(found.ok_or_else(unknown)?))
+}
 
 /// Median milliseconds of a program that computes one value.
 fn measure(threads: Option<usize>, build: impl Fn(&mut Graph) -> Built) -> Result<f64> {
@@ -18,7 +28,8 @@ fn measure(threads: Option<usize>, build: impl Fn(&mut Graph) -> Built) -> Resul
     let inputs: Vec<_> =
         g.leaves(onestep_engine::ops::LeafKind::Input).map(|(_, v)| g.type_of(v).clone()).collect();
     let program = Program::predict(g, vec![Named::new("y", y)]);
-    let mut executor = CpuExecutor::new(CpuOptions { threads, ..CpuOptions::default() })?;
+    let level = level()?;
+    let mut executor = CpuExecutor::new(CpuOptions { threads, level, ..CpuOptions::default() })?;
     let layout = StateLayout::new(&program.groups, &[], None)?;
     let state = StateTable::new(layout, executor.memory())?;
     let mut step = executor.compile(&program, &state)?;
@@ -206,14 +217,14 @@ fn fused(threads: Option<usize>) -> Result<()> {
 
 fn main() -> Result<()> {
     let threads = std::env::args().nth(1).and_then(|n| n.parse().ok());
-    let only = std::env::args().nth(2).unwrap_or_default();
-    if only.is_empty() || only == "fused" {
+    let only = std::env::args().nth(2).unwrap_or_else(|| "all".to_owned());
+    if only == "all" || only == "fused" {
         fused(threads)?;
     }
-    if only.is_empty() || only == "matmul" {
+    if only == "all" || only == "matmul" {
         products(threads)?;
     }
-    if only.is_empty() || only == "conv" {
+    if only == "all" || only == "conv" {
         convolutions(threads)?;
     }
     Ok(())

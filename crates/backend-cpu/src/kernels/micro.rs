@@ -75,12 +75,7 @@ impl<const R: usize, const N: usize> Task for Product<'_, R, N> {
                     }
                     let mut r = 0;
                     while r < R {
-                        let a = S::splat(*at.add(r * left.row));
-                        let mut v = 0;
-                        while v < N {
-                            sums[r][v] = S::fma(a, row[v], sums[r][v]);
-                            v += 1;
-                        }
+                        S::fma_row(at.add(r * left.row), &row, &mut sums[r]);
                         r += 1;
                     }
                     at = at.wrapping_add(left.step);

@@ -202,6 +202,19 @@ pub(crate) unsafe trait Simd: Copy + Send + Sync + 'static {
     unsafe fn div(a: Self::V, b: Self::V) -> Self::V;
     /// `a * b + c`, with one rounding where the machine can.
     unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// `sums[v] += a * row[v]`: a row of a matrix product's tile.
+    #[inline(always)]
+    unsafe fn fma_row<const N: usize>(a: *const f32, row: &[Self::V; N], sums: &mut [Self::V; N]) {
+        // SAFETY: the caller vouches for the number.
+        unsafe {
+            let a = Self::splat(*a);
+            let mut v = 0;
+            while v < N {
+                sums[v] = Self::fma(a, row[v], sums[v]);
+                v += 1;
+            }
+        }
+    }
     /// `a > b ? a : b`: gives `b` where either is NaN.
     unsafe fn max(a: Self::V, b: Self::V) -> Self::V;
     /// `a < b ? a : b`: gives `b` where either is NaN.

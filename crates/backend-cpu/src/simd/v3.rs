@@ -1,8 +1,9 @@
 //! AVX2 and FMA.
 
+use std::arch::asm;
 use std::arch::x86_64::*;
 
-use super::{Simd, Task};
+use super::{Simd, Task, VECTORS};
 
 #[derive(Clone, Copy)]
 pub(super) struct V3;
@@ -21,6 +22,32 @@ pub(super) fn is_available() -> bool {
 unsafe fn enter<T: Task>(task: T) -> T::Output {
     // SAFETY: the caller vouches for the instructions and the task.
     unsafe { task.run::<V3>() }
+}
+
+/// [`Simd::fma_row`] of a full tile, which takes all 16 registers. Compilers manage only where nothing
+/// can come between the broadcast and its last use: else they keep a sum in memory, and each of its
+/// additions waits for the store before it.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn full_row(a: *const f32, row: *const __m256, sums: *mut __m256) {
+    // SAFETY: the caller vouches for the number and for three vectors at either address.
+    unsafe {
+        asm!(
+            "vbroadcastss {b}, dword ptr [{a}]",
+            "vfmadd231ps {s0}, {b}, {r0}",
+            "vfmadd231ps {s1}, {b}, {r1}",
+            "vfmadd231ps {s2}, {b}, {r2}",
+            a = in(reg) a,
+            b = out(ymm_reg) _,
+            r0 = in(ymm_reg) *row,
+            r1 = in(ymm_reg) *row.add(1),
+            r2 = in(ymm_reg) *row.add(2),
+            s0 = inout(ymm_reg) *sums,
+            s1 = inout(ymm_reg) *sums.add(1),
+            s2 = inout(ymm_reg) *sums.add(2),
+            options(pure, readonly, nostack, preserves_flags),
+        );
+    }
 }
 
 // SAFETY: each method is the instruction of its name.
@@ -75,6 +102,19 @@ unsafe impl Simd for V3 {
     #[inline(always)]
     unsafe fn fma(a: __m256, b: __m256, c: __m256) -> __m256 {
         unsafe { _mm256_fmadd_ps(a, b, c) }
+    }
+    #[inline(always)]
+    unsafe fn fma_row<const N: usize>(a: *const f32, row: &[__m256; N], sums: &mut [__m256; N]) {
+        unsafe {
+            if N < VECTORS {
+                let a = _mm256_broadcast_ss(&*a);
+                for v in 0..N {
+                    sums[v] = _mm256_fmadd_ps(a, row[v], sums[v]);
+                }
+                return;
+            }
+            full_row(a, row.as_ptr(), sums.as_mut_ptr());
+        }
     }
     #[inline(always)]
     unsafe fn max(a: __m256, b: __m256) -> __m256 {

@@ -241,7 +241,7 @@ impl AddUnits<'_> {
                     count: unit.images,
                     first: unit.first_row,
                 };
-                k.layout.fill(pictures, buffers.planes);
+                k.layout.fill::<S>(pictures, buffers.planes);
                 let from = (buffers.planes.cast_const(), k.layout.channel());
                 let to = (buffers.x.add(first), k.position());
                 transpose::<S>(from, (channels, k.span), to);

@@ -5,6 +5,8 @@
 //! copied. The pictures of a batch lie one behind the other, and each row borrows the border of
 //! its successor where both are zeros anyway.
 
+use crate::simd::Simd;
+
 /// How pictures lie in planes. Row `j` of phase `f` shows the picture's row
 /// `(j + first) * phases + f - pad`; columns likewise, without `first`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,9 +88,9 @@ impl PlaneLayout {
     /// # Safety
     /// The pictures are there, and `out` has room for [`PlaneLayout::elements`].
     #[inline(always)]
-    pub(super) unsafe fn fill(&self, pictures: Pictures, out: *mut f32) {
+    pub(super) unsafe fn fill<S: Simd>(&self, pictures: Pictures, out: *mut f32) {
         // SAFETY: the caller vouches for the memory.
-        unsafe { self.fill_rows(pictures, self.rows, out) }
+        unsafe { self.fill_rows::<S>(pictures, self.rows, out) }
     }
 
     /// The same, but planes have zeros behind their first `rows` rows.
@@ -96,7 +98,7 @@ impl PlaneLayout {
     /// # Safety
     /// As for [`PlaneLayout::fill`].
     #[inline(always)]
-    pub(super) unsafe fn fill_rows(&self, pictures: Pictures, rows: usize, out: *mut f32) {
+    pub(super) unsafe fn fill_rows<S: Simd>(&self, pictures: Pictures, rows: usize, out: *mut f32) {
         let (size, mut at) = (self.source[0] * self.source[1], out);
         // SAFETY: the caller vouches for the memory; planes follow each other.
         unsafe {
@@ -107,7 +109,7 @@ impl PlaneLayout {
                     for image in 0..self.images {
                         let source = source.wrapping_add(image * pictures.image);
                         if image < pictures.count {
-                            self.fill_image(source, phase, (pictures.first, rows), at);
+                            self.fill_image::<S>(source, phase, (pictures.first, rows), at);
                         } else {
                             std::ptr::write_bytes(at, 0, self.image());
                         }
@@ -124,7 +126,7 @@ impl PlaneLayout {
 
     /// Lays out one phase of one channel of one picture.
     #[inline(always)]
-    unsafe fn fill_image(
+    unsafe fn fill_image<S: Simd>(
         &self,
         source: *const f32,
         phase: [usize; 2],
@@ -149,20 +151,27 @@ impl PlaneLayout {
                 let source = source.offset(row * width);
                 zero(out, from as usize);
                 let first = source.offset(from * stride + shift);
-                copy(first, stride as usize, out.offset(from), (to - from) as usize);
+                copy::<S>(first, stride as usize, out.offset(from), (to - from) as usize);
                 zero(out.offset(to), self.columns - to as usize);
             }
         }
     }
 }
 
-/// Copies elements that lie `stride` apart.
+/// Copies elements that lie `stride` apart. Rows are so short that a call to the C library takes
+/// longer than the copy.
 #[inline(always)]
-unsafe fn copy(from: *const f32, stride: usize, to: *mut f32, count: usize) {
+unsafe fn copy<S: Simd>(from: *const f32, stride: usize, to: *mut f32, count: usize) {
     // SAFETY: the caller vouches for the elements.
     unsafe {
         match stride {
-            1 => std::ptr::copy_nonoverlapping(from, to, count),
+            1 => {
+                let whole = count / S::LANES * S::LANES;
+                for i in (0..whole).step_by(S::LANES) {
+                    S::store(to.add(i), S::load(from.add(i)));
+                }
+                (whole..count).for_each(|i| *to.add(i) = *from.add(i));
+            }
             // By itself, as compilers know how to take every second element of a vector.
             2 => (0..count).for_each(|i| *to.add(i) = *from.add(2 * i)),
             _ => (0..count).for_each(|i| *to.add(i) = *from.add(i * stride)),

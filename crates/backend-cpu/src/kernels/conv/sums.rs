@@ -213,7 +213,7 @@ impl Task for SumUnit<'_> {
                 count: unit.images,
                 first: unit.first_row,
             };
-            k.layout.fill(pictures, planes);
+            k.layout.fill::<S>(pictures, planes);
             for (index, pass) in k.passes.iter().enumerate() {
                 let weights = self.context.shared_scratch().cast::<f32>();
                 let weights = weights.add(k.packed_before(group, index));

@@ -161,7 +161,7 @@ impl Task for GradUnits<'_> {
             let dy = x.add(k.layout.elements(k.channels));
             for item in from..to {
                 let (index, group) = (item / k.groups, item % k.groups);
-                self.fill(index, group, rows, (x, dy));
+                self.fill::<S>(index, group, rows, (x, dy));
                 let images = k.units.unit(index).images;
                 let length = (images * k.layout.image()).next_multiple_of(S::LANES);
                 let mut start = 0;
@@ -180,7 +180,7 @@ impl Task for GradUnits<'_> {
 impl GradUnits<'_> {
     /// Lays out a unit's pictures and their gradients.
     #[inline(always)]
-    unsafe fn fill(
+    unsafe fn fill<S: Simd>(
         &self,
         index: usize,
         group: usize,
@@ -204,7 +204,7 @@ impl GradUnits<'_> {
                 count: unit.images,
                 first: unit.first_row,
             };
-            k.layout.fill(pictures, x);
+            k.layout.fill::<S>(pictures, x);
             let pictures = Pictures {
                 data: self
                     .context
@@ -215,7 +215,7 @@ impl GradUnits<'_> {
                 count: unit.images,
                 first: unit.first_row,
             };
-            k.dy_layout.fill_rows(pictures, unit.rows, dy);
+            k.dy_layout.fill_rows::<S>(pictures, unit.rows, dy);
         }
     }
 
