@@ -7,7 +7,7 @@
 //! - `simd`: instruction sets behind one trait, elementary functions, random numbers;
 //! - `fused`: the interpreter of elementwise programs and reductions;
 //! - `kernels`: matrix products, convolutions, pooling, softmax, losses, tables;
-//! - `pool`: the fork-join threads.
+//! - `pool`: the fork-join threads, which take subnormal numbers for zero (`subnormal`).
 
 mod error;
 mod executor;
@@ -17,6 +17,7 @@ mod native;
 mod pool;
 mod simd;
 mod step;
+mod subnormal;
 #[cfg(test)]
 mod testing;
 

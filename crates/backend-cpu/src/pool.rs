@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread::{JoinHandle, Thread};
 
 use crate::error::CpuError;
+use crate::subnormal::FlushSubnormals;
 
 /// How often an idle worker looks for a job before it sleeps: some tens of microseconds.
 const SPINS: u32 = 10_000;
@@ -91,6 +92,7 @@ impl Shared {
     }
 
     fn worker(&self, worker: usize) {
+        let _flush = FlushSubnormals::new();
         let (mut seen, mut idle) = (0, 0);
         while !self.stop.load(Ordering::Acquire) {
             if let Some(job) = self.enter(&mut seen) {

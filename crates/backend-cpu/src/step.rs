@@ -17,6 +17,7 @@ use crate::fused::FusedKernel;
 use crate::kernels;
 use crate::native::{Context, Native, Regions, ScratchNeed, broken, unsupported};
 use crate::simd::{Level, RandomKey};
+use crate::subnormal::FlushSubnormals;
 
 /// The addresses of a plan's regions.
 #[derive(Debug)]
@@ -202,7 +203,9 @@ impl CpuStep {
         runtime.calls.fetch_add(1, Ordering::Relaxed);
         let mut shared = runtime.lock();
         shared.last = self.id;
+        let flush = FlushSubnormals::new();
         self.run(&mut shared, scalars, after)?;
+        drop(flush);
         let reports = self.read_reports()?;
         let serial = shared.serial;
         shared.serial += 1;

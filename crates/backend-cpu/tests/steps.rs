@@ -135,3 +135,26 @@ fn the_dump_names_kernels_and_scratch_memory() -> Result<()> {
     assert!(dump.contains("conv_weight_grad") && dump.contains("scratch memory"), "{dump}");
     Ok(())
 }
+
+/// On each thread of a step; the caller's own arithmetic stays as it was.
+#[test]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+fn subnormal_numbers_are_zero_in_a_step() -> Result<()> {
+    let count = 1 << 20;
+    let mut g = Graph::new();
+    let x = g.input("x", &[count], DType::F32)?;
+    let y = g.scale(x, 0.5)?;
+    let program = Program::predict(g, vec![Named::new("y", y)]);
+    for threads in [1, 3] {
+        let options = CpuOptions { threads: Some(threads), ..CpuOptions::default() };
+        let mut executor = CpuExecutor::new(options)?;
+        let layout = StateLayout::new(&program.groups, &[], None)?;
+        let mut step = executor.compile(&program, &StateTable::new(layout, executor.memory())?)?;
+        let smallest = vec![f32::MIN_POSITIVE; count];
+        let x = executor.memory().from_slice([count], &smallest)?;
+        step.submit(Feeds::new(&[x]), &Scalars::new(0))?;
+        assert!(step.read_output("y")?.iter().all(|&y| y == 0.0), "{threads} threads");
+        assert!(std::hint::black_box(smallest[0]) * std::hint::black_box(0.5) > 0.0);
+    }
+    Ok(())
+}
