@@ -32,7 +32,8 @@ pub struct CpuOptions {
 
 /// Runs programs on the CPU. A step is done when `submit` returns.
 ///
-/// The same program, seed, thread count and machine give the same bits.
+/// The same program, seed, thread count and machine give the same bits. Within a step subnormal
+/// numbers count as zero, on the processors that can (x86-64 and AArch64).
 ///
 /// ```
 /// use onestep_backend_cpu::{CpuExecutor, CpuOptions};

@@ -1,6 +1,6 @@
 //! Subnormal numbers count as zero while a step runs. Moments of an optimizer decay towards zero
-//! and stay among them for good, and some processors take a hundred times as long for each
-//! operation that meets one. Accelerators flush them too.
+//! and stay among them for good, and some processors take many times as long for an operation that
+//! meets one: whole steps took up to 13 times as long (docs/performance.md). Accelerators flush them too.
 
 /// Flushes on this thread while it lives.
 pub(crate) struct FlushSubnormals {

@@ -104,3 +104,40 @@ fn join_products(program: &mut Program) {
     }
     program.steps.retain(|(at, _)| !joined[*at]);
 }
+
+#[cfg(test)]
+mod tests {
+    use onestep_engine::plan::{Fused, FusedOutput, Instruction, Place, Region};
+    use onestep_engine::{Shape, Type};
+
+    use super::super::lower::lower;
+    use super::*;
+    use crate::native::Regions;
+
+    #[test]
+    fn an_activations_mask_and_what_it_lets_through_are_one_instruction() {
+        let place =
+            |offset| Place::contiguous(Region::Arena, offset, &Type::f32(Shape::from([1000])));
+        let code = vec![
+            Instruction::Load(place(0)),
+            Instruction::Unary(Unary::Relu, 0),
+            Instruction::Splat(0.0),
+            Instruction::Compare(Compare::Gt, 1, 2),
+            Instruction::Load(place(4000)),
+            Instruction::Select(3, 4, 2),
+        ];
+        let outputs = vec![FusedOutput { register: 5, place: place(8000), reduce: None }];
+        let fused = Fused { domain: Shape::from([1000]), code, outputs };
+        let program = lower(&fused, Regions::new(0, 0, 0)).unwrap();
+        let computed: Vec<Compute> = program
+            .steps
+            .iter()
+            .filter_map(|(_, step)| match step {
+                Step::Compute(compute) => Some(*compute),
+                _ => None,
+            })
+            .collect();
+        let sources = [Source::Tile(0), Source::Tile(4), Source::Uniform(2)];
+        assert_eq!(computed, [Compute::Ternary(Ternary::Gate, sources)]);
+    }
+}

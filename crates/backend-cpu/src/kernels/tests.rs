@@ -57,7 +57,6 @@ fn thin_products() {
     check_product((3, 64, 2 * 1024 + 35), false, true);
 }
 
-/// More columns, and more rows, than are packed in one run.
 /// Few rows times a large matrix that lies row by row, on all sides of what takes that way.
 #[test]
 fn few_rows() {
@@ -68,6 +67,7 @@ fn few_rows() {
     }
 }
 
+/// More columns, and more rows, than are packed in one run.
 #[test]
 fn wide_products() {
     for (m, n) in [(17, 900), (900, 17)] {

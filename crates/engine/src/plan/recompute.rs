@@ -84,7 +84,6 @@ impl Choice<'_> {
         self.trace(index, item, &mut source);
         let kept_bytes = source.large.map(|large| self.items[large].ty.bytes());
         source.fits
-            && source.ops <= MOST_OPS
             && kept_bytes.is_some_and(|bytes| bytes <= item.ty.bytes())
             && self.groups.outside(index).all(|reader| {
                 let reader = &self.items[reader];

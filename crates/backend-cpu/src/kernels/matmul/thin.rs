@@ -46,14 +46,25 @@ impl ThinKernel {
         ThinKernel { operands, tile, parts }
     }
 
+    /// Elements of the result.
     fn sums(&self) -> usize {
         self.operands.m * self.operands.n
+    }
+
+    /// The sums of a part: with one part, the result itself.
+    fn part(&self, context: &Context<'_>, index: usize) -> *mut f32 {
+        match self.parts {
+            1 => context.floats(self.operands.c),
+            // SAFETY: the shared scratch memory has a place for each part.
+            _ => unsafe { context.shared_scratch().cast::<f32>().add(index * self.sums()) },
+        }
     }
 }
 
 impl Native for ThinKernel {
     fn scratch(&self) -> ScratchNeed {
-        let shared = (self.parts * self.sums() * size_of::<f32>()).next_multiple_of(ALIGNMENT);
+        let parts = if self.parts > 1 { self.parts } else { 0 };
+        let shared = (parts * self.sums() * size_of::<f32>()).next_multiple_of(ALIGNMENT);
         ScratchNeed { shared, worker: 0 }
     }
 
@@ -62,6 +73,9 @@ impl Native for ThinKernel {
             // SAFETY: the caller vouches for the context; each part's sums belong to one task.
             unsafe { context.level.run(Part { kernel: self, context, task: turn.task }) };
         })?;
+        if self.parts == 1 {
+            return Ok(());
+        }
         let adders = tasks_for(self.parts * self.sums(), pool.threads());
         pool.run(adders, &|turn: Turn| {
             let (from, to) = part(self.sums(), adders, turn.task, self.tile.lanes);
@@ -91,7 +105,7 @@ impl Task for Part<'_> {
         // SAFETY: there are sums for each part; the tiles lie within the matrices, whose rows are
         // whole vectors.
         unsafe {
-            let sums = self.context.shared_scratch().cast::<f32>().add(self.task * m * n);
+            let sums = kernel.part(self.context, self.task);
             for first in (from..to).step_by(BLOCK) {
                 let inner = BLOCK.min(to - first);
                 for column in (0..n).step_by(width) {
@@ -132,15 +146,14 @@ impl Task for AddUp<'_> {
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        let (kernel, sums) = (self.kernel, self.kernel.sums());
+        let kernel = self.kernel;
         // SAFETY: the sums and the result have that many elements, whole vectors of them.
         unsafe {
-            let parts = self.context.shared_scratch().cast::<f32>();
             let out = self.context.floats(kernel.operands.c);
             for at in (self.from..self.to).step_by(S::LANES) {
-                let mut total = S::load(parts.add(at));
+                let mut total = S::load(kernel.part(self.context, 0).add(at));
                 for index in 1..kernel.parts {
-                    total = S::add(total, S::load(parts.add(index * sums + at)));
+                    total = S::add(total, S::load(kernel.part(self.context, index).add(at)));
                 }
                 S::store(out.add(at), total);
             }
