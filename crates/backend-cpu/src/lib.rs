@@ -16,6 +16,7 @@ mod kernels;
 mod native;
 mod pool;
 mod simd;
+mod stage;
 mod step;
 mod subnormal;
 #[cfg(test)]

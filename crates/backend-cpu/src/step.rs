@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use onestep_engine::ops::ConstantData;
-use onestep_engine::plan::{Kernel, NamedPlace, Place, Region, Work};
+use onestep_engine::plan::{NamedPlace, Place, Region};
 use onestep_engine::{
     DType, EngineError, Feeds, Footprint, KernelTime, MAX_REPORTS, Plan, Reports, Scalars,
     StateTable, Step, Ticket,
@@ -13,10 +13,9 @@ use onestep_engine::{
 use onestep_memory::{Tensor, format_bytes};
 
 use crate::executor::{Runtime, Shared};
-use crate::fused::FusedKernel;
-use crate::kernels;
-use crate::native::{Context, Native, Regions, ScratchNeed, broken, unsupported};
+use crate::native::{Context, Regions, ScratchNeed, broken, unsupported};
 use crate::simd::{Level, RandomKey};
+use crate::stage::Stage;
 use crate::subnormal::FlushSubnormals;
 
 /// The addresses of a plan's regions.
@@ -31,7 +30,7 @@ unsafe impl Send for Bases {}
 pub(crate) struct CpuStep {
     id: u64,
     plan: Plan,
-    kernels: Vec<Box<dyn Native>>,
+    stages: Vec<Stage>,
     regions: Regions,
     bases: Bases,
     scalars: Vec<f32>,
@@ -58,12 +57,8 @@ impl CpuStep {
         runtime: Arc<Runtime>,
     ) -> Result<CpuStep, EngineError> {
         let regions = Regions::of(&plan);
-        let kernels = plan
-            .kernels
-            .iter()
-            .map(|kernel| lower(kernel, regions, threads, level))
-            .collect::<Result<Vec<_>, _>>()?;
-        let need = kernels.iter().fold(ScratchNeed::default(), |n, k| n.max(k.scratch()));
+        let stages = Stage::all(&plan, regions, (threads, level))?;
+        let need = stages.iter().fold(ScratchNeed::default(), |n, s| n.max(s.native.scratch()));
         let mut footprint = plan.footprint;
         footprint.arena += need.bytes(threads);
         if plan.reports.len() > MAX_REPORTS {
@@ -76,7 +71,7 @@ impl CpuStep {
         let in_feed = |o: &NamedPlace| matches!(o.place.region, Region::Feed(_));
         let mut step = CpuStep {
             id,
-            kernels,
+            stages,
             regions,
             bases: Bases(vec![std::ptr::null_mut(); regions.count()]),
             scalars: vec![0.0; plan.scalars.len()],
@@ -173,12 +168,12 @@ impl CpuStep {
         let key = RandomKey { seed: scalars.seed, step: scalars.step };
         let need = shared.need();
         let context = Context { bases: &self.bases.0, key, level: self.level, scratch, need };
-        for (kernel, planned) in self.kernels.iter().zip(&self.plan.kernels) {
+        for stage in &self.stages {
             // SAFETY: the bases are those of the plan, whose feeds were checked and whose state
             // and arena are as large as it asked for; the lock keeps other steps away.
-            let done = unsafe { kernel.run(&context, &mut shared.pool) };
+            let done = unsafe { stage.native.run(&context, &mut shared.pool) };
             if done.is_err() {
-                let reason = format!("kernel `{}` panicked", planned.label);
+                let reason = format!("kernel `{}` panicked", stage.label(&self.plan));
                 self.poisoned = Some(reason.clone());
                 return Err(EngineError::Poisoned { reason });
             }
@@ -231,21 +226,6 @@ impl CpuStep {
     }
 }
 
-/// Lowers a kernel of the plan.
-fn lower(
-    kernel: &Kernel,
-    regions: Regions,
-    threads: usize,
-    level: Level,
-) -> Result<Box<dyn Native>, EngineError> {
-    match &kernel.work {
-        Work::Fused(fused) => Ok(Box::new(FusedKernel::new(fused, regions, threads)?)),
-        Work::Op { op, inputs, output } => {
-            kernels::lower(op, inputs, output, regions, threads, level)
-        }
-    }
-}
-
 /// The state table's buffers in the order of the plan.
 fn state_buffers(plan: &Plan, state: &StateTable) -> Result<Vec<Tensor>, EngineError> {
     let find = |name: &String| {
@@ -295,17 +275,17 @@ impl Step for CpuStep {
         feeds: Feeds<'_>,
         scalars: &Scalars,
     ) -> Result<Vec<KernelTime>, EngineError> {
-        let mut ends = Vec::with_capacity(self.kernels.len());
+        let mut ends = Vec::with_capacity(self.stages.len());
         let begin = Instant::now();
         self.call(&feeds, scalars, || ends.push(begin.elapsed()))?;
         let mut start = Duration::ZERO;
         let mut times = Vec::with_capacity(ends.len());
-        for (kernel, end) in self.plan.kernels.iter().zip(ends) {
+        for (stage, end) in self.stages.iter().zip(ends) {
             times.push(KernelTime {
-                label: kernel.label.clone(),
-                kind: kernel.kind(),
-                phase: kernel.phase,
-                cost: kernel.cost(),
+                label: stage.label(&self.plan),
+                kind: stage.kind(&self.plan),
+                phase: self.plan.kernels[stage.kernels.start].phase,
+                cost: stage.cost(&self.plan),
                 start,
                 duration: end - start,
             });
@@ -323,8 +303,12 @@ impl Step for CpuStep {
     }
 
     fn dump(&self) -> String {
-        let scratch = self.footprint.arena - self.plan.footprint.arena;
-        format!("{}scratch memory of the cpu's kernels: {}\n", self.plan, format_bytes(scratch))
+        let scratch = format_bytes(self.footprint.arena - self.plan.footprint.arena);
+        let pairs = self.stages.iter().filter(|stage| stage.kernels.len() == 2);
+        let pairs = pairs
+            .map(|s| format!("kernels {} and {} run as one\n", s.kernels.start, s.kernels.end - 1));
+        let pairs: String = pairs.collect();
+        format!("{}{pairs}scratch memory of the cpu's kernels: {scratch}\n", self.plan)
     }
 }
 

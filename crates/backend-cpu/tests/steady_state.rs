@@ -5,7 +5,7 @@ mod common;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use common::{Bench, Result, network};
+use common::{Bench, Result, network, perceptron};
 use onestep_backend_cpu::CpuOptions;
 use onestep_engine::{Executor, Feeds, Mode, StepCounters};
 
@@ -33,9 +33,10 @@ static COUNTING: Counting = Counting;
 /// One test only, so that no other allocates meanwhile.
 #[test]
 fn a_step_is_one_call_and_allocates_nothing() -> Result<()> {
-    for threads in [1, 2] {
+    let models = [network(16, 32, Mode::Train)?, perceptron(false)?];
+    for (threads, model) in [1, 2].into_iter().flat_map(|t| models.iter().map(move |m| (t, m))) {
         let options = CpuOptions { threads: Some(threads), ..CpuOptions::default() };
-        let mut bench = Bench::new(&network(16, 32, Mode::Train)?, options)?;
+        let mut bench = Bench::new(model, options)?;
         for _ in 0..3 {
             bench.submit()?;
         }

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Bench, Reference, Result, network};
+use common::{Bench, Reference, Result, network, perceptron};
 use onestep_backend_cpu::{CpuError, CpuExecutor, CpuOptions, Level};
 use onestep_engine::*;
 
@@ -66,6 +66,27 @@ fn the_same_run_gives_the_same_bits() -> Result<()> {
             bench.bits()
         };
         assert!(run()? == run()?, "{threads} threads");
+    }
+    Ok(())
+}
+
+/// A gradient that is kept is computed as a whole, one that is not in blocks.
+#[test]
+fn a_large_gradient_is_used_block_by_block_with_the_same_bits() -> Result<()> {
+    for threads in [1, 2, 3] {
+        let options = CpuOptions { threads: Some(threads), ..CpuOptions::default() };
+        let run = |keep_gradients| -> Result<(Option<f32>, Vec<u32>, String)> {
+            let mut bench = Bench::new(&perceptron(keep_gradients)?, options)?;
+            for _ in 0..4 {
+                bench.submit()?;
+            }
+            Ok((bench.submit()?.loss(), bench.bits()?, bench.step.dump()))
+        };
+        let (kept, blocks) = (run(true)?, run(false)?);
+        assert!(!kept.2.contains("run as one"), "{}", kept.2);
+        assert!(blocks.2.contains("run as one"), "{}", blocks.2);
+        assert_eq!(kept.0, blocks.0);
+        assert!(kept.1 == blocks.1, "{threads} threads");
     }
     Ok(())
 }

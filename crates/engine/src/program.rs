@@ -101,8 +101,11 @@ impl ParameterInfo {
 /// other in one buffer, and so do their gradients and each kind of optimizer state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParameterGroup {
-    /// The group's name, such as `decay`.
+    /// The group's name, such as `decay`. No other group has it.
     pub name: String,
+    /// The name of the options that it is updated with: its own, but for a group that was
+    /// [split off](ParameterGroup::split_large) another.
+    pub options: String,
     /// Its parameters in the order of the buffer.
     pub parameters: Vec<ParameterInfo>,
 }
@@ -110,7 +113,24 @@ pub struct ParameterGroup {
 impl ParameterGroup {
     /// A group of parameters.
     pub fn new(name: impl Into<String>, parameters: Vec<ParameterInfo>) -> Self {
-        ParameterGroup { name: name.into(), parameters }
+        let name = name.into();
+        ParameterGroup { options: name.clone(), name, parameters }
+    }
+
+    /// The group without its parameters of at least `large` elements, and behind it a group for
+    /// each of those: `decay/fc1.weight`. Empty groups are left out.
+    ///
+    /// A group is updated when the last of its gradients is known. Alone, a large parameter is
+    /// updated right behind its gradient, whose memory is then free for others.
+    pub fn split_large(self, large: usize) -> Vec<ParameterGroup> {
+        let ParameterGroup { name, options, parameters } = self;
+        let is_large = |p: &ParameterInfo| p.shape.elements() >= large;
+        let (apart, rest): (Vec<_>, Vec<_>) = parameters.into_iter().partition(is_large);
+        let apart = apart.into_iter().map(|p| (format!("{name}/{}", p.name), vec![p]));
+        let all = std::iter::once((name.clone(), rest)).chain(apart);
+        all.filter(|(_, parameters)| !parameters.is_empty())
+            .map(|(name, parameters)| ParameterGroup { name, options: options.clone(), parameters })
+            .collect()
     }
 
     /// Elements of the group's buffers.

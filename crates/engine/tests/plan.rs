@@ -5,7 +5,7 @@ mod common;
 
 use std::collections::HashMap;
 
-use common::models::{Model, Result, attention, conv_net, training};
+use common::models::{Model, Result, attention, conv_net, products, training};
 use common::{Machine, array};
 use onestep_engine::ops::{Binary, LeafKind, Op};
 use onestep_engine::plan::{Fused, Instruction, Kernel, Region, Work, compile};
@@ -114,6 +114,29 @@ fn the_update_is_one_pass_a_group_in_place() {
         assert_eq!(writers.len(), 2, "each buffer is written once");
         assert_eq!(writers[0], writers[1], "both by the same kernel");
     }
+}
+
+#[test]
+fn gradients_do_not_wait_in_memory_for_the_update() {
+    let (layers, size) = (6, 32);
+    let model = products(layers, size).unwrap();
+    check(&model);
+    let plan = model.plan();
+    let updates: Vec<usize> = plan
+        .kernels
+        .iter()
+        .enumerate()
+        .filter(|(_, k)| k.writes().iter().any(|p| matches!(p.region, Region::State(_))))
+        .map(|(i, _)| i)
+        .collect();
+    assert_eq!(updates.len(), layers);
+    for update in updates {
+        let gradient = plan.kernels[update - 1].writes()[0];
+        assert!(plan.kernels[update].reads().iter().any(|p| p.overlaps(gradient)), "{plan}");
+    }
+    // What each layer keeps for its gradient, and a few at a time of the rest.
+    let matrix = size * size * DType::F32.size();
+    assert!(plan.footprint.arena <= (layers + 4) * matrix, "{plan}");
 }
 
 #[test]

@@ -13,6 +13,10 @@ use crate::{
     Clip, GroupLeaves, GroupOptions, Grouping, OptimizerError, OptimizerSpec, UpdateRule, Updated,
 };
 
+/// Elements from which on a parameter has a group of its own: then its pass takes far longer than
+/// the call of a kernel.
+const LARGE: usize = 1 << 15;
+
 /// An update rule, how parameters are grouped, and how gradients are clipped.
 ///
 /// ```
@@ -120,7 +124,8 @@ impl Optimizer {
         self.clip
     }
 
-    /// Puts each parameter into exactly one group; groups without parameters are left out.
+    /// Puts each parameter into exactly one group; groups without parameters are left out. A large
+    /// parameter is [alone](ParameterGroup::split_large), with the options of its group.
     ///
     /// # Errors
     /// Those of [`Grouping::groups`].
@@ -128,7 +133,8 @@ impl Optimizer {
         &self,
         parameters: &[ParameterInfo],
     ) -> Result<Vec<ParameterGroup>, OptimizerError> {
-        self.grouping.groups(parameters)
+        let groups = self.grouping.groups(parameters)?.into_iter();
+        Ok(groups.flat_map(|group| group.split_large(LARGE)).collect())
     }
 
     /// The update of all groups as one graph: clipping over all of them together, then the rule
@@ -140,7 +146,7 @@ impl Optimizer {
     pub fn update_graph(&self, groups: &[ParameterGroup]) -> Result<UpdateGraph, OptimizerError> {
         let options = groups
             .iter()
-            .map(|group| self.grouping.group(&group.name))
+            .map(|group| self.grouping.group(&group.options))
             .collect::<Result<Vec<_>, _>>()?;
         let mut update = UpdateGraph::default();
         for group in groups {

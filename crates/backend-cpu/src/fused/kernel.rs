@@ -7,7 +7,7 @@ use super::TILE;
 use super::lower::lower;
 use super::program::{Compute, Program, Step};
 use super::reduce::{Accumulator, Keeping, combine_partials, identity};
-use super::tile::{Interpreter, Stretch, Workspace};
+use super::tile::{Interpreter, Workspace};
 use crate::native::{ALIGNMENT, Context, Native, Regions, ScratchNeed, part, tasks_for};
 use crate::pool::{Pool, TaskPanicked, Turn};
 use crate::simd::{Simd, Task};
@@ -225,21 +225,13 @@ impl Task for Chunk<'_> {
             while position < to {
                 let end = to.min(position.saturating_add(block));
                 self.windows((position, end), |reduction, a| a.reset(reduction.kind));
-                let mut at = position;
-                while at < end {
-                    let length = program.tile_from(&index).min(end - at);
-                    let stretch = Stretch { position: at, index: &index, length };
-                    interpreter.tile::<S>(stretch);
+                interpreter.range::<S>((position, end), &mut index, |stretch| {
                     for (i, reduction) in program.reductions.iter().enumerate() {
                         let from = interpreter.pointer(reduction.register);
                         let a = kernel.accumulator(context, turn, i, (position, end));
                         a.take::<S>(&program.domain, reduction, from, stretch);
                     }
-                    at += length;
-                    if program.walks {
-                        program.domain.advance(&mut index, length);
-                    }
-                }
+                });
                 self.windows((position, end), |r, a| a.finish(&program.domain, r, context));
                 position = end;
             }

@@ -161,6 +161,7 @@ functions! {
     MulAdd(a, b, c) = S::fma(a, b, c);
     MulSub(a, b, c) = S::fma(a, b, math::neg::<S>(c));
     NegMulAdd(a, b, c) = S::fma(math::neg::<S>(a), b, c);
+    RootMulAdd(a, b, c) = S::fma(S::sqrt(a), b, c);
 }
 
 /// The first operand itself.
@@ -309,6 +310,8 @@ pub(super) enum Ternary {
     MulSub,
     /// `c - a b`
     NegMulAdd,
+    /// `sqrt(a) b + c`
+    RootMulAdd,
 }
 
 #[inline(always)]
@@ -344,6 +347,7 @@ unsafe fn ternary_of<S: Simd>(
             Ternary::MulAdd => map::<S, MulAdd>(a, b, c, to),
             Ternary::MulSub => map::<S, MulSub>(a, b, c, to),
             Ternary::NegMulAdd => map::<S, NegMulAdd>(a, b, c, to),
+            Ternary::RootMulAdd => map::<S, RootMulAdd>(a, b, c, to),
         }
     }
 }

@@ -7,11 +7,13 @@
 
 mod convert;
 mod domain;
+mod follow;
 mod join;
 mod kernel;
 mod lower;
 mod maps;
 mod program;
+mod quads;
 mod reduce;
 mod slots;
 #[cfg(test)]
@@ -19,6 +21,7 @@ mod tests;
 mod tile;
 
 pub(crate) use convert::to_f32;
+pub(crate) use follow::Follower;
 pub(crate) use kernel::FusedKernel;
 
 /// Elements of a tile.

@@ -6,6 +6,7 @@ use onestep_engine::ops::{Binary, Compare, ReduceKind, Unary};
 use super::TILE;
 use super::domain::{Domain, Index, Strides};
 use super::maps::Ternary;
+use super::quads::Quaternary;
 use crate::native::Address;
 
 /// Where the elements of an operand lie as the merged axes are walked.
@@ -35,6 +36,7 @@ pub(super) enum Compute {
     Binary(Binary, Source, Source),
     Compare(Compare, Source, Source),
     Ternary(Ternary, [Source; 3]),
+    Quaternary(Quaternary, [Source; 4]),
     Round(DType, Source),
 }
 
@@ -42,9 +44,12 @@ impl Compute {
     /// The operands.
     pub(super) fn sources(&self) -> impl Iterator<Item = Source> + use<> {
         let all = match *self {
-            Compute::Fill(a) | Compute::Unary(_, a) | Compute::Round(_, a) => [Some(a), None, None],
-            Compute::Binary(_, a, b) | Compute::Compare(_, a, b) => [Some(a), Some(b), None],
-            Compute::Ternary(_, sources) => sources.map(Some),
+            Compute::Fill(a) | Compute::Unary(_, a) | Compute::Round(_, a) => {
+                [Some(a), None, None, None]
+            }
+            Compute::Binary(_, a, b) | Compute::Compare(_, a, b) => [Some(a), Some(b), None, None],
+            Compute::Ternary(_, [a, b, c]) => [Some(a), Some(b), Some(c), None],
+            Compute::Quaternary(_, sources) => sources.map(Some),
         };
         all.into_iter().flatten()
     }

@@ -138,6 +138,53 @@ fn every_function() {
     check(&fused(&[n], code, outputs), &memory);
 }
 
+/// Sums of two products, a root times a number, a quotient's multiple: with an operand that is
+/// elements or a number, in each place, and a result on an operand.
+#[test]
+fn joined_instructions() {
+    for numbers_at in 0..16 {
+        let mut memory = Memory::default();
+        let n = 1301;
+        let mut code = Vec::new();
+        let mut places = Vec::new();
+        for i in 0..4 {
+            let data: Vec<f32> = numbers(n, i + 1).iter().map(|x| x.abs() + 0.1).collect();
+            let place = memory.push_f32(&[n], &data);
+            let is_number = numbers_at >> i & 1 == 1;
+            code.push(match is_number {
+                true => Instruction::Splat(0.5 + i as f32),
+                false => Instruction::Load(place.clone()),
+            });
+            places.push(place);
+        }
+        let mut outputs = Vec::new();
+        let mut join = |code: &mut Vec<Instruction>, steps: &[Instruction], place: &Place| {
+            code.extend_from_slice(steps);
+            outputs.push(output(code.len() - 1, place, None));
+        };
+        let product = |a, b| Instruction::Binary(Binary::Mul, a, b);
+        for swapped in [false, true] {
+            let ordered = |a, b| if swapped { (b, a) } else { (a, b) };
+            let at = code.len();
+            let (x, y) = ordered(at, at + 1);
+            let sum = [product(0, 1), product(2, 3), Instruction::Binary(Binary::Add, x, y)];
+            join(&mut code, &sum, &memory.room(&[n], DType::F32));
+            let at = code.len();
+            let (x, y) = ordered(at, 1);
+            let root = Instruction::Unary(Unary::Sqrt, 0);
+            let sum = Instruction::Binary(Binary::Add, at + 1, 2);
+            join(&mut code, &[root, product(x, y), sum], &memory.room(&[n], DType::F32));
+            let at = code.len();
+            let (x, y) = ordered(at, 2);
+            let quotient = Instruction::Binary(Binary::Div, 0, 1);
+            let difference = Instruction::Binary(Binary::Sub, 3, at + 1);
+            let place = if swapped { memory.room(&[n], DType::F32) } else { places[3].clone() };
+            join(&mut code, &[quotient, product(x, y), difference], &place);
+        }
+        check(&fused(&[n], code, outputs), &memory);
+    }
+}
+
 #[test]
 fn integers_come_and_go() {
     let mut memory = Memory::default();

@@ -7,6 +7,7 @@ use super::convert::{load_one, load_run, round_run, store_run};
 use super::domain::Index;
 use super::maps::{self, Operand, Target};
 use super::program::{Compute, Home, Program, Reading, Source, Step, UniformStep, View};
+use super::quads;
 use crate::native::Context;
 use crate::simd::{MAX_LANES, Simd, fill_uniform};
 
@@ -89,7 +90,7 @@ impl Interpreter<'_> {
                         // In whole vectors, so that the bits are those of a tile's elements.
                         let mut lanes = [0.0f32; MAX_LANES];
                         let to = Target { out: lanes.as_mut_ptr(), length: S::LANES };
-                        self.compute::<S>(compute, to);
+                        self.compute::<S>(&compute, to);
                         *number = lanes[0];
                     }
                 }
@@ -101,6 +102,29 @@ impl Interpreter<'_> {
                 unsafe {
                     *workspace.pointers.add(register) = workspace.slots.add(slot * TILE);
                 }
+            }
+        }
+    }
+
+    /// Runs the program from a position and its multi-index to another position, and calls `each`
+    /// behind each tile.
+    #[inline(always)]
+    pub(super) unsafe fn range<S: Simd>(
+        &self,
+        (from, to): (usize, usize),
+        index: &mut Index,
+        mut each: impl FnMut(Stretch<'_>),
+    ) {
+        let mut position = from;
+        while position < to {
+            let length = self.program.tile_from(index).min(to - position);
+            let stretch = Stretch { position, index, length };
+            // SAFETY: the caller vouches for the context.
+            unsafe { self.tile::<S>(stretch) };
+            each(stretch);
+            position += length;
+            if self.program.walks {
+                self.program.domain.advance(index, length);
             }
         }
     }
@@ -147,7 +171,7 @@ impl Interpreter<'_> {
                     }
                     Step::Compute(compute) => {
                         let to = Target { out: self.pointer(*register), length: at.length };
-                        self.compute::<S>(*compute, to);
+                        self.compute::<S>(compute, to);
                     }
                 }
             }
@@ -158,10 +182,10 @@ impl Interpreter<'_> {
     }
 
     #[inline(always)]
-    unsafe fn compute<S: Simd>(&self, compute: Compute, to: Target) {
+    unsafe fn compute<S: Simd>(&self, compute: &Compute, to: Target) {
         // SAFETY: the operands have as many elements as the target.
         unsafe {
-            match compute {
+            match *compute {
                 Compute::Fill(a) => match self.operand(a) {
                     Operand::Number(x) => maps::fill::<S>(x, to),
                     Operand::Elements(a) => std::ptr::copy(a, to.out, to.length),
@@ -176,6 +200,9 @@ impl Interpreter<'_> {
                 Compute::Ternary(op, [a, b, c]) => {
                     let operands = [self.operand(a), self.operand(b), self.operand(c)];
                     maps::ternary::<S>(op, operands, to);
+                }
+                Compute::Quaternary(op, sources) => {
+                    quads::quaternary::<S>(op, sources.map(|s| self.operand(s)), to);
                 }
                 Compute::Round(dtype, a) => match self.operand(a) {
                     Operand::Elements(a) => round_run(dtype, a, to.out, to.length),
@@ -197,7 +224,8 @@ impl Interpreter<'_> {
             let size = view.dtype.size();
             let pointer = self.workspace.pointers.add(register);
             if view.contiguous {
-                let from = base.add(at.position * size);
+                // Wrapping, since a block stands for a place far in front of it: see `Follower`.
+                let from = base.wrapping_add(at.position * size);
                 if how != Reading::Copied {
                     *pointer = from.cast();
                 } else {

@@ -1,5 +1,6 @@
 //! Matrix products. Which way one goes is said once, in [`lower`].
 
+mod block;
 mod dot;
 mod packed;
 mod thin;
@@ -12,6 +13,7 @@ use self::dot::DotKernel;
 use self::packed::PackedKernel;
 use self::thin::ThinKernel;
 use super::pack::Matrix;
+use crate::fused::Follower;
 use crate::native::{Address, Context, Native, Regions, broken, expect, unsupported};
 use crate::simd::Level;
 
@@ -50,7 +52,28 @@ pub(super) fn lower(
     if ThinKernel::suits(&operands, level.tile()) {
         return Ok(Box::new(ThinKernel::new(operands, threads, level.tile())));
     }
-    Ok(Box::new(PackedKernel::new(operands, threads, level.tile())))
+    Ok(Box::new(PackedKernel::new(operands, None, threads, level.tile())))
+}
+
+/// Lowers the op with what takes its result block by block. `None` where the product has another
+/// way to go.
+pub(super) fn lower_followed(
+    op: &MatMul,
+    inputs: &[Place],
+    output: &Place,
+    follower: Follower,
+    regions: Regions,
+    (threads, level): (usize, Level),
+) -> Result<Option<Box<dyn Native>>, EngineError> {
+    let operands = Operands::new(op, inputs, output, regions)?;
+    let tile = level.tile();
+    if operands.batches.len() != 1
+        || DotKernel::suits(&operands)
+        || ThinKernel::suits(&operands, tile)
+    {
+        return Ok(None);
+    }
+    Ok(Some(Box::new(PackedKernel::new(operands, Some(follower), threads, tile))))
 }
 
 impl Operands {

@@ -18,8 +18,28 @@ use onestep_engine::ops::Op;
 use onestep_engine::plan::Place;
 
 use self::pooling::Pooling;
+use crate::fused::Follower;
 use crate::native::{Native, Regions, unsupported};
 use crate::simd::Level;
+
+/// Lowers a matrix product and the fused program that alone reads its result to one kernel; `None`
+/// where the op is another, or has a better way to go alone.
+///
+/// # Errors
+/// Those of [`lower`].
+pub(crate) fn lower_followed(
+    op: &Op,
+    inputs: &[Place],
+    output: &Place,
+    follower: Follower,
+    regions: Regions,
+    machine: (usize, Level),
+) -> Result<Option<Box<dyn Native>>, EngineError> {
+    match op {
+        Op::MatMul(op) => matmul::lower_followed(op, inputs, output, follower, regions, machine),
+        _ => Ok(None),
+    }
+}
 
 /// Lowers an op to a native kernel.
 ///

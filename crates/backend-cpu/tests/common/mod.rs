@@ -138,6 +138,45 @@ fn finish(mut g: Graph, y: Value, labels: Value, updates: Vec<Named>, mode: Mode
     Ok(Model { program, layout })
 }
 
+/// Two dense layers, of which the first is large enough for a group of its own, with plain
+/// gradient descent.
+pub(crate) fn perceptron(keep_gradients: bool) -> Result<Model> {
+    let mut g = Graph::new();
+    let x = g.input("input", &[48, 260], DType::F32)?;
+    let labels = g.input("target", &[48], DType::I32)?;
+    let w = g.parameter("fc1.weight", &[260, 150])?;
+    let y = g.matmul(x, w)?;
+    let y = g.tanh(y)?;
+    let w = g.parameter("fc2.weight", &[150, 5])?;
+    let logits = g.matmul(y, w)?;
+    let rows = g.cross_entropy(logits, labels, 0.0)?;
+    let loss = g.mean_all(rows)?;
+    let parameters =
+        g.leaves(LeafKind::Parameter).map(|(n, v)| ParameterInfo::new(n, g.shape(v).clone()));
+    let groups = ParameterGroup::new("all", parameters.collect()).split_large(1000);
+    let mut update = UpdateGraph::default();
+    for (i, group) in groups.iter().enumerate() {
+        update.group(group)?;
+        let (parameter, gradient) = (update.groups[i].parameter, update.groups[i].gradient);
+        let lr = update.graph.scalar("lr")?;
+        let change = update.graph.mul(gradient, lr)?;
+        update.groups[i].new_parameter = update.graph.sub(parameter, change)?;
+    }
+    let layout = StateLayout::new(&groups, &[], Some(&update))?;
+    let program = Program {
+        mode: Mode::Train,
+        graph: g,
+        loss: Some(loss),
+        outputs: vec![Named::new("logits", logits)],
+        reports: Vec::new(),
+        state_updates: Vec::new(),
+        groups: groups.into(),
+        update: Some(Arc::new(update)),
+        keep_gradients,
+    };
+    Ok(Model { program, layout })
+}
+
 /// A model on an executor, with one batch.
 pub(crate) struct Bench {
     pub(crate) executor: CpuExecutor,

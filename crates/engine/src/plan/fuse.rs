@@ -6,6 +6,7 @@ use std::collections::BinaryHeap;
 use super::items::{Item, ItemKind, Items};
 use super::view::View;
 use crate::error::EngineError;
+use crate::graph::Phase;
 
 /// More instructions than this would not gain from one kernel.
 const MAX_MEMBERS: usize = 128;
@@ -203,15 +204,19 @@ impl Groups {
     }
 
     /// The groups in an order that respects every dependency and otherwise keeps that of the
-    /// graph: forward, then backward, then update.
-    pub(super) fn schedule(&self) -> Result<Vec<usize>, EngineError> {
+    /// graph: forward, then backward. What belongs to the update runs as soon as it can, so that
+    /// gradients do not wait in memory for each other.
+    pub(super) fn schedule(&self, items: &Items) -> Result<Vec<usize>, EngineError> {
         let mut waiting = vec![0; self.members.len()];
         for group in 0..self.members.len() {
             for next in self.successors(group) {
                 waiting[next] += 1;
             }
         }
-        let position = |group: usize| self.members[group].last().copied().unwrap_or(0);
+        let position = |group: usize| {
+            let last = self.members[group].last().copied().unwrap_or(0);
+            (items.items[last].phase != Phase::Update, last)
+        };
         let live = (0..self.members.len()).filter(|&g| !self.members[g].is_empty());
         let mut ready: BinaryHeap<_> =
             live.clone().filter(|&g| waiting[g] == 0).map(|g| Reverse((position(g), g))).collect();

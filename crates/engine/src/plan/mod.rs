@@ -51,7 +51,7 @@ pub fn compile(
     let groups = Groups::new(&items);
     let (mut items, mut groups) = recompute::recompute(items, groups);
     let placed = storage::place_writes(&mut items, &mut groups)?;
-    let order = groups.schedule()?;
+    let order = groups.schedule(&items)?;
     let storages = Storages::new(&items, &groups, &order, &placed);
     let (offsets, arena) = arena::layout(&storages.all);
     let emitter =

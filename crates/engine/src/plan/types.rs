@@ -49,6 +49,22 @@ impl Place {
         &self.strides[..self.shape.rank()]
     }
 
+    /// The bytes of its region that it touches: from its first to behind its last element.
+    pub fn span(&self) -> (usize, usize) {
+        if self.shape.elements() == 0 {
+            return (self.offset, self.offset);
+        }
+        let axes = self.shape.dims().iter().zip(self.strides());
+        let last: usize = axes.map(|(&dim, &stride)| (dim - 1) * stride).sum();
+        (self.offset, self.offset + (last + 1) * self.dtype.size())
+    }
+
+    /// Whether two places touch the same bytes.
+    pub fn overlaps(&self, other: &Place) -> bool {
+        let (a, b) = (self.span(), other.span());
+        self.region == other.region && a.0 < b.1 && b.0 < a.1
+    }
+
     /// Whether the elements lie in row-major order without gaps. Axes of size 1 do not count.
     pub fn is_contiguous(&self) -> bool {
         let wanted = self.shape.strides();

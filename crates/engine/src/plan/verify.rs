@@ -17,7 +17,7 @@ pub fn verify(plan: &Plan) -> Result<(), EngineError> {
         };
         for place in kernel.reads() {
             check_bounds(plan, place).map_err(fail)?;
-            if place.region == Region::Arena && !covered(&written, span(place)) {
+            if place.region == Region::Arena && !covered(&written, place.span()) {
                 return Err(fail(format!("reads {place}, which nothing has written")));
             }
         }
@@ -25,28 +25,18 @@ pub fn verify(plan: &Plan) -> Result<(), EngineError> {
             check_bounds(plan, place).map_err(fail)?;
             check_overlap(kernel, place).map_err(fail)?;
             if place.region == Region::Arena {
-                written.push(span(place));
+                written.push(place.span());
             }
         }
         check_shapes(kernel).map_err(fail)?;
     }
     for named in plan.reports.iter().chain(&plan.outputs) {
-        if named.place.region == Region::Arena && !covered(&written, span(&named.place)) {
+        if named.place.region == Region::Arena && !covered(&written, named.place.span()) {
             let what = format!("output `{}` is never written", named.name);
             return Err(EngineError::Invariant { what });
         }
     }
     Ok(())
-}
-
-/// The bytes a place touches: from its first to behind its last element.
-fn span(place: &Place) -> (usize, usize) {
-    if place.shape.elements() == 0 {
-        return (place.offset, place.offset);
-    }
-    let axes = place.shape.dims().iter().zip(place.strides());
-    let last: usize = axes.map(|(&dim, &stride)| (dim - 1) * stride).sum();
-    (place.offset, place.offset + (last + 1) * place.dtype.size())
 }
 
 fn covered(written: &[(usize, usize)], (mut start, end): (usize, usize)) -> bool {
@@ -69,7 +59,7 @@ fn check_bounds(plan: &Plan, place: &Place) -> Result<(), String> {
     };
     match limit {
         None => Err(format!("{place} is in a region that is not there")),
-        Some(limit) if span(place).1 > limit => Err(format!("{place} ends behind {limit}")),
+        Some(limit) if place.span().1 > limit => Err(format!("{place} ends behind {limit}")),
         Some(_) => Ok(()),
     }
 }
@@ -77,14 +67,12 @@ fn check_bounds(plan: &Plan, place: &Place) -> Result<(), String> {
 /// A result may lie exactly on an operand of a fused kernel, and otherwise apart from all.
 fn check_overlap(kernel: &Kernel, write: &Place) -> Result<(), String> {
     for read in kernel.reads() {
-        let (w, r) = (span(write), span(read));
-        let apart = read.region != write.region || w.1 <= r.0 || r.1 <= w.0;
         let same = read.offset == write.offset
             && read.shape == write.shape
             && read.is_contiguous()
             && write.is_contiguous()
             && matches!(kernel.work, Work::Fused(_));
-        if !apart && !same {
+        if read.overlaps(write) && !same {
             return Err(format!("writes {write} over its operand {read}"));
         }
     }

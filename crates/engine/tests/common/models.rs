@@ -184,3 +184,32 @@ pub(crate) fn attention() -> Result<Model> {
     let updates = vec![Named::new("a", b), Named::new("b", doubled)];
     training(g, y, loss, updates)
 }
+
+/// A chain of square products, each with a group of its own and plain descent.
+pub(crate) fn products(layers: usize, size: usize) -> Result<Model> {
+    let mut g = Graph::new();
+    let mut x = g.input("input", &[size, size], DType::F32)?;
+    for layer in 0..layers {
+        let weight = g.parameter(&format!("fc{layer}.weight"), &[size, size])?;
+        let y = g.matmul(x, weight)?;
+        x = g.tanh(y)?;
+    }
+    let loss = g.mean_all(x)?;
+    let mut model = training(g, x, loss, Vec::new())?;
+    let groups: Vec<ParameterGroup> =
+        model.program.groups.iter().flat_map(|group| group.clone().split_large(2)).collect();
+    let mut update = UpdateGraph::default();
+    for (i, group) in groups.iter().enumerate() {
+        let (parameter, gradient) = {
+            let of = update.group(group)?;
+            (of.parameter, of.gradient)
+        };
+        let lr = update.graph.scalar("lr")?;
+        let change = update.graph.mul(gradient, lr)?;
+        update.groups[i].new_parameter = update.graph.sub(parameter, change)?;
+    }
+    model.program.groups = groups.into();
+    model.program.update = Some(Arc::new(update));
+    model.program.keep_gradients = false;
+    Ok(model)
+}

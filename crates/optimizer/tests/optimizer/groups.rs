@@ -100,6 +100,28 @@ fn empty_groups_are_left_out() {
 }
 
 #[test]
+fn a_large_parameter_is_alone_with_the_options_of_its_group() {
+    let decayed = GroupOptions::new("body").with_weight_decay(0.5);
+    let grouping = Grouping::single().with_rule(Selector::Prefix("body.".to_owned()), decayed);
+    let optimizer = Optimizer::from_spec(OptimizerSpec::Sgd(Sgd::default()))
+        .and_then(|o| o.with_grouping(grouping))
+        .unwrap();
+    let large = [256, 128];
+    let parameters =
+        [parameter("body.large", &large), parameter("body.small", &[1]), parameter("head", &large)];
+    let groups = optimizer.groups(&parameters).unwrap();
+    let named: Vec<(&str, &str)> =
+        groups.iter().map(|g| (g.name.as_str(), g.options.as_str())).collect();
+    assert_eq!(named, [("body", "body"), ("body/body.large", "body"), ("all/head", "all")]);
+
+    let mut simulation = Simulation::new(&optimizer, &parameters, &vec![1.0; 2 * 256 * 128 + 1]);
+    simulation.step(0.5, &vec![0.0; 2 * 256 * 128 + 1]);
+    assert_eq!(simulation.values("body", "parameter"), [0.75]);
+    assert!(simulation.values("body/body.large", "parameter").iter().all(|&x| x == 0.75));
+    assert!(simulation.values("all/head", "parameter").iter().all(|&x| x == 1.0));
+}
+
+#[test]
 fn bad_groups_are_refused() {
     let message = |grouping: Grouping| grouping.validate().unwrap_err().to_string();
     let twice = Grouping::single().with_rule(Selector::MaxRank(1), GroupOptions::new("all"));

@@ -1,12 +1,12 @@
 //! Products by packed panels (Goto and van de Geijn, "Anatomy of high-performance matrix
 //! multiplication", 2008). The smaller operand is packed once by all workers; each task packs a
 //! strip of the other and multiplies it with all of the first. A left-hand side that is used little
-//! is not packed.
-
-use std::mem::MaybeUninit;
+//! is not packed. Where a [`Follower`] takes the product, a strip's results stay in the cache.
 
 use super::Operands;
-use crate::kernels::micro::{Destination, Left, Rows, TileBuffer, product};
+use super::block::Block;
+use crate::fused::Follower;
+use crate::kernels::micro::Left;
 use crate::kernels::pack::{Matrix, pack};
 use crate::native::{ALIGNMENT, Context, Native, ScratchNeed, part, tasks_for};
 use crate::pool::{Pool, TaskPanicked, Turn};
@@ -16,6 +16,9 @@ use crate::simd::{Simd, Task, Tile, VECTORS};
 const INNER: usize = 384;
 /// Elements of a strip: half of a second-level cache.
 const STRIP: usize = 1 << 16;
+
+/// Elements of a strip's results that a follower takes: a quarter of a second-level cache.
+const FOLLOWED: usize = if cfg!(test) { 1 << 8 } else { 1 << 15 };
 
 /// The left-hand side is packed if more panels of the other than these are multiplied with it.
 const FEW_PANELS: usize = 8;
@@ -44,10 +47,17 @@ pub(super) struct PackedKernel {
     inner: usize,
     /// Tasks for packing.
     packers: usize,
+    /// What takes the result, which then is not in memory.
+    follower: Option<Follower>,
 }
 
 impl PackedKernel {
-    pub(super) fn new(operands: Operands, threads: usize, tile: Tile) -> Self {
+    pub(super) fn new(
+        operands: Operands,
+        follower: Option<Follower>,
+        threads: usize,
+        tile: Tile,
+    ) -> Self {
         let k = operands.k;
         let mut kernel = PackedKernel {
             tile,
@@ -59,6 +69,7 @@ impl PackedKernel {
             inner: k.div_ceil(k.div_ceil(INNER).max(1)).max(1),
             packers: 1,
             operands,
+            follower,
         };
         kernel.cut(threads);
         kernel
@@ -80,6 +91,10 @@ impl PackedKernel {
         let width = if self.shared == Shared::Left { self.columns } else { self.tile.rows };
         let widest = (STRIP / self.inner / width).max(1) * width;
         self.strip = widest.min(share.next_multiple_of(width));
+        if self.follower.is_some() {
+            let across = if self.shared == Shared::Left { m } else { n };
+            self.strip = self.strip.min((FOLLOWED / across.max(1) / width).max(1) * width);
+        }
         let packed = batches.len() * self.shared_elements();
         self.packers = if tasks == 1 { 1 } else { tasks_for(packed * 4, threads) };
     }
@@ -109,14 +124,26 @@ impl PackedKernel {
         let (_, width, count) = self.panels();
         count * width * self.operands.k
     }
+
+    /// Bytes of a worker's packed strip, and of its results where they are followed.
+    fn strip_bytes(&self) -> [usize; 2] {
+        let across = match (&self.follower, self.shared) {
+            (None, _) => 0,
+            (Some(_), Shared::Left) => self.operands.m,
+            (Some(_), Shared::Right) => self.operands.n,
+        };
+        [self.inner, across]
+            .map(|row| (self.strip * row * size_of::<f32>()).next_multiple_of(ALIGNMENT))
+    }
 }
 
 impl Native for PackedKernel {
     fn scratch(&self) -> ScratchNeed {
         let shared = self.operands.batches.len() * self.shared_elements() * size_of::<f32>();
+        let follower = self.follower.as_ref().map_or(0, Follower::scratch);
         ScratchNeed {
             shared: shared.next_multiple_of(ALIGNMENT),
-            worker: (self.strip * self.inner * size_of::<f32>()).next_multiple_of(ALIGNMENT),
+            worker: self.strip_bytes().iter().sum::<usize>() + follower,
         }
     }
 
@@ -195,6 +222,7 @@ impl Task for Multiply<'_> {
         let mut first = from;
         while first < to {
             let count = kernel.strip.min(to - first);
+            let results = self.results(batch, (first, count));
             let mut k = 0;
             while k < kernel.operands.k || (kernel.operands.k == 0 && k == 0) {
                 let inner = kernel.inner.min(kernel.operands.k - k);
@@ -211,16 +239,79 @@ impl Task for Multiply<'_> {
                         }
                         Shared::Right => {}
                     }
-                    self.strip::<S>((batch, a), (first, count), (k, inner), strip_memory);
+                    self.strip::<S>((batch, a), (first, count), (k, inner), strip_memory, results);
                 }
                 k += kernel.inner;
+            }
+            if let Some(follower) = &kernel.follower {
+                // SAFETY: the strip's results are computed, and belong to this task.
+                unsafe { self.follow::<S>(follower, (first, count), results) };
             }
             first += count;
         }
     }
 }
 
+/// Where a product's element `[row, column]` goes: to `at + row * step + column`.
+#[derive(Clone, Copy)]
+struct Results {
+    at: *mut f32,
+    step: usize,
+}
+
+impl Results {
+    fn element(&self, row: usize, column: usize) -> *mut f32 {
+        self.at.wrapping_add(row * self.step + column)
+    }
+}
+
 impl Multiply<'_> {
+    /// Where the results of a strip go: to their place in memory, or to the worker's.
+    fn results(&self, batch: usize, (first, count): (usize, usize)) -> Results {
+        let kernel = self.kernel;
+        let (m, n) = (kernel.operands.m, kernel.operands.n);
+        if kernel.follower.is_none() {
+            let at = self.context.floats(kernel.operands.c).wrapping_add(batch * m * n);
+            return Results { at, step: n };
+        }
+        let memory = self.context.worker_scratch(self.turn.worker);
+        let block = memory.wrapping_add(kernel.strip_bytes()[0]).cast::<f32>();
+        match kernel.shared {
+            Shared::Left => Results { at: block.wrapping_sub(first), step: count },
+            Shared::Right => Results { at: block.wrapping_sub(first * n), step: n },
+        }
+    }
+
+    /// Hands a strip's results to the follower.
+    #[inline(always)]
+    unsafe fn follow<S: Simd>(
+        &self,
+        follower: &Follower,
+        (first, count): (usize, usize),
+        results: Results,
+    ) {
+        let kernel = self.kernel;
+        let (m, n) = (kernel.operands.m, kernel.operands.n);
+        let memory = self.context.worker_scratch(self.turn.worker);
+        let memory = memory.wrapping_add(kernel.strip_bytes().iter().sum());
+        // SAFETY: the worker's memory has room for the follower; the caller vouches for the rest.
+        unsafe {
+            match kernel.shared {
+                Shared::Right => {
+                    let range = (first * n, (first + count) * n);
+                    follower.run::<S>(self.context, memory, range, results.element(first, 0));
+                }
+                Shared::Left => {
+                    for row in 0..m {
+                        let range = (row * n + first, row * n + first + count);
+                        let block = results.element(row, first);
+                        follower.run::<S>(self.context, memory, range, block);
+                    }
+                }
+            }
+        }
+    }
+
     /// Multiplies a packed strip with all panels of the shared operand.
     #[inline(always)]
     unsafe fn strip<S: Simd>(
@@ -229,6 +320,7 @@ impl Multiply<'_> {
         (first, count): (usize, usize),
         (k, inner): (usize, usize),
         strip: *const f32,
+        results: Results,
     ) {
         let kernel = self.kernel;
         let (rows, width, panels) = kernel.panels();
@@ -240,10 +332,6 @@ impl Multiply<'_> {
         unsafe {
             let shared = self.context.shared_scratch().cast::<f32>();
             let shared = shared.add(batch * kernel.shared_elements());
-            let c = self
-                .context
-                .floats(kernel.operands.c)
-                .add(batch * kernel.operands.m * kernel.operands.n);
             for panel in 0..panels {
                 let packed = shared.add((panel * kernel.operands.k + k) * width);
                 let mut at = 0;
@@ -264,65 +352,10 @@ impl Multiply<'_> {
                     } else {
                         Left::packed(left, S::ROWS)
                     };
-                    let to = c.add(row * kernel.operands.n + column);
                     let right = (right, kernel.columns);
                     let block = Block { left, right, inner, height, columns, accumulate: k > 0 };
-                    block.multiply::<S>(to, kernel.operands.n);
+                    block.multiply::<S>(results.element(row, column), results.step);
                     at += strip_width;
-                }
-            }
-        }
-    }
-}
-
-/// One tile of a product of packed panels.
-#[derive(Clone, Copy)]
-struct Block {
-    left: Left,
-    /// A packed panel and its width.
-    right: (*const f32, usize),
-    inner: usize,
-    height: usize,
-    columns: usize,
-    accumulate: bool,
-}
-
-impl Block {
-    /// Writes the tile to a matrix whose rows are `row` elements apart.
-    ///
-    /// # Safety
-    /// The panels are packed for `S`, and the matrix has `height` rows and `columns` columns.
-    #[inline(always)]
-    unsafe fn multiply<S: Simd>(self, to: *mut f32, row: usize) {
-        let lanes = S::LANES;
-        let vectors = self.columns.div_ceil(lanes);
-        let columns = [0, lanes, 2 * lanes];
-        let right = Rows {
-            vectors: columns.map(|c| self.right.0.wrapping_add(c)),
-            channels: self.inner,
-            plane: self.right.1,
-            taps: &[0],
-        };
-        // A tile that ends within a vector goes to the matrix by way of a buffer.
-        let mut buffer = MaybeUninit::<TileBuffer>::uninit();
-        let direct = self.columns == vectors * lanes;
-        let (from, width) = (buffer.as_mut_ptr().cast::<f32>(), VECTORS * lanes);
-        let out = if direct {
-            Destination { to, row, columns, accumulate: self.accumulate }
-        } else {
-            Destination { to: from, row: width, columns, accumulate: false }
-        };
-        // SAFETY: the caller vouches for the panels and the matrix; the product has written the
-        // tile to the buffer when it is read.
-        unsafe {
-            product::<S>((self.height, vectors), self.left, right, out);
-            if direct {
-                return;
-            }
-            for r in 0..self.height {
-                for c in 0..self.columns {
-                    let (to, x) = (to.add(r * row + c), *from.add(r * width + c));
-                    *to = if self.accumulate { *to + x } else { x };
                 }
             }
         }
