@@ -4,6 +4,7 @@ mod block;
 mod dot;
 mod packed;
 mod thin;
+mod turned;
 
 use onestep_engine::ops::MatMul;
 use onestep_engine::plan::Place;
@@ -12,6 +13,7 @@ use onestep_engine::{DType, EngineError};
 use self::dot::DotKernel;
 use self::packed::PackedKernel;
 use self::thin::ThinKernel;
+use self::turned::TurnedKernel;
 use super::pack::Matrix;
 use crate::fused::Follower;
 use crate::native::{Address, Context, Native, Regions, broken, expect, unsupported};
@@ -46,6 +48,9 @@ pub(super) fn lower(
     (threads, level): (usize, Level),
 ) -> Result<Box<dyn Native>, EngineError> {
     let operands = Operands::new(op, inputs, output, regions)?;
+    if TurnedKernel::suits(&operands, level.tile()) {
+        return Ok(Box::new(TurnedKernel::new(operands, threads, level.tile())));
+    }
     if DotKernel::suits(&operands) {
         return Ok(Box::new(DotKernel::new(operands, threads, level.tile().lanes)));
     }

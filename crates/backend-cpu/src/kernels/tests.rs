@@ -67,6 +67,17 @@ fn few_rows() {
     }
 }
 
+/// Few rows times a large matrix that lies column by column, on all sides of what takes that way.
+#[test]
+fn few_rows_turned_over() {
+    let sizes =
+        [(3, 40, 39), (4, 8, 31), (16, 300, 32), (17, 35, 40), (50, 128, 37), (64, 129, 512)];
+    for size in sizes.into_iter().chain([(65, 130, 35), (10, 20, 513)]) {
+        check_products(1, size, false, true);
+        check_products(1, size, true, true);
+    }
+}
+
 /// More columns, and more rows, than are packed in one run.
 #[test]
 fn wide_products() {

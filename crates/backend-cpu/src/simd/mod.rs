@@ -251,3 +251,20 @@ pub(crate) unsafe trait Simd: Copy + Send + Sync + 'static {
     /// Adds the lanes to `LANES` f64 elements at `to`.
     unsafe fn accumulate(to: *mut f64, v: Self::V);
 }
+
+/// Has the cache lines of `count` elements brought to the second-level cache, where the hardware
+/// would not see what is read next. They may lie anywhere.
+#[inline(always)]
+pub(crate) fn prefetch(at: *const f32, count: usize) {
+    const LINE: usize = 64 / size_of::<f32>();
+    for element in (0..count).step_by(LINE) {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: a hint, which no address makes fault.
+        unsafe {
+            use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+            _mm_prefetch::<_MM_HINT_T1>(at.wrapping_add(element).cast());
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = at.wrapping_add(element);
+    }
+}
