@@ -1,5 +1,6 @@
 //! The inner loops of matrix products: a tile of results in registers.
 
+use crate::native::part;
 use crate::simd::{MAX_LANES, Simd, Task, VECTORS};
 
 /// Rows of the largest tile of any instruction set.
@@ -7,6 +8,34 @@ pub(super) const MAX_ROWS: usize = 8;
 
 /// A buffer for a whole tile.
 pub(super) type TileBuffer = [f32; MAX_ROWS * VECTORS * MAX_LANES];
+
+/// Vectors in blocks for tiles, as few and as equal as can be: a tile of a single vector has too few
+/// sums to keep the units for arithmetic busy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Blocks {
+    pub(super) vectors: usize,
+}
+
+impl Blocks {
+    pub(super) fn count(self) -> usize {
+        self.vectors.div_ceil(VECTORS)
+    }
+
+    /// The first vector of the block that a vector is in, and the block's vectors.
+    #[inline(always)]
+    pub(super) fn around(self, vector: usize) -> (usize, usize) {
+        let index = ((vector + 1) * self.count()).div_ceil(self.vectors) - 1;
+        let (from, to) = part(self.vectors, self.count(), index, 1);
+        (from, to - from)
+    }
+
+    /// Part `index` of `parts` in whole blocks: from which vector to which.
+    pub(super) fn part(self, parts: usize, index: usize) -> (usize, usize) {
+        let (from, to) = part(self.count(), parts, index, 1);
+        let bound = |block: usize| part(self.vectors, self.count(), block, 1).0;
+        (bound(from), bound(to))
+    }
+}
 
 /// The left-hand numbers of a tile: that of row `r` for the `i`-th right-hand row is at
 /// `at + r * row + i * step`.
@@ -218,4 +247,33 @@ pub(super) unsafe fn dots<S: Simd>(
     }
     // SAFETY: the caller vouches for the operands.
     unsafe { tiles!(1 2 3 4) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_are_almost_equal_and_hold_each_vector_once() {
+        for vectors in 1..50 {
+            let blocks = Blocks { vectors };
+            let (mut next, mut sizes) = (0, Vec::new());
+            while next < vectors {
+                let (first, size) = blocks.around(next);
+                assert_eq!(first, next);
+                assert!((first..first + size).all(|v| blocks.around(v) == (first, size)));
+                sizes.push(size);
+                next += size;
+            }
+            assert_eq!((next, sizes.len()), (vectors, blocks.count()));
+            let (least, most) = (sizes.iter().min().unwrap(), sizes.iter().max().unwrap());
+            assert!(*most <= VECTORS && most - least <= 1, "{vectors}: {sizes:?}");
+            for parts in 1..=blocks.count() {
+                let bounds: Vec<_> = (0..parts).map(|i| blocks.part(parts, i)).collect();
+                assert_eq!((bounds[0].0, bounds[parts - 1].1), (0, vectors));
+                assert!(bounds.windows(2).all(|pair| pair[0].1 == pair[1].0));
+                assert!(bounds.iter().all(|&(from, _)| blocks.around(from).0 == from));
+            }
+        }
+    }
 }

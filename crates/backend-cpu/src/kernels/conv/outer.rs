@@ -10,10 +10,10 @@ use super::geometry::{Unit, Units};
 use super::passes::Passes;
 use super::planes::{Pictures, PlaneLayout};
 use super::sums::Operands;
-use crate::kernels::micro::{Destination, Left, Rows, product};
+use crate::kernels::micro::{Blocks, Destination, Left, Rows, product};
 use crate::native::{ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, part, tasks_for};
 use crate::pool::{Pool, TaskPanicked, Turn};
-use crate::simd::{Level, Simd, Task, Tile, VECTORS, transpose};
+use crate::simd::{Level, Simd, Task, Tile, transpose};
 
 /// Positions that are summed up before they are added to what there is: few enough for the
 /// first-level cache, and for sums of sums to keep their digits.
@@ -310,8 +310,9 @@ impl AddUnits<'_> {
     ) {
         let (k, lanes) = (self.kernel, S::LANES);
         for (tap, &distance) in k.taps.iter().enumerate() {
-            for column in (0..k.row()).step_by(VECTORS * lanes) {
-                let vectors = VECTORS.min((k.row() - column) / lanes);
+            let mut column = 0;
+            while column < k.row() {
+                let vectors = Blocks { vectors: k.row() / lanes }.around(column / lanes).1;
                 let columns = [0, lanes, 2 * lanes];
                 let first = x.wrapping_add(distance * k.position() + column);
                 let right = Rows {
@@ -332,6 +333,7 @@ impl AddUnits<'_> {
                         product::<S>(shape, Left::packed(left, k.panel()), right, out);
                     }
                 }
+                column += vectors * lanes;
             }
         }
     }

@@ -9,10 +9,10 @@ use super::classes::Sums;
 use super::geometry::{Unit, Units};
 use super::grid::{Channels, Grid, OUTSIDE};
 use super::sums::Operands;
-use crate::kernels::micro::{Destination, Left, Rows, product};
+use crate::kernels::micro::{Blocks, Destination, Left, Rows, product};
 use crate::native::{ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, part, tasks_for};
 use crate::pool::{Pool, TaskPanicked, Turn};
-use crate::simd::{Level, MAX_LANES, Simd, Task, VECTORS, transpose};
+use crate::simd::{Level, MAX_LANES, Simd, Task, transpose};
 
 /// Elements of a unit's pixels: half of a second-level cache.
 const UNIT: usize = 1 << 17;
@@ -86,7 +86,7 @@ impl PixelsKernel {
             out: regions.address(operands.out)?,
             parts: tasks
                 .div_ceil((units.count() * problem.groups).max(1))
-                .clamp(1, vectors.div_ceil(VECTORS)),
+                .clamp(1, Blocks { vectors }.count().max(1)),
             packers: tasks_for(4 * weights, threads).min(vectors * problem.groups),
             units,
             sums,
@@ -97,9 +97,15 @@ impl PixelsKernel {
         channels.next_multiple_of(self.lanes)
     }
 
+    /// The vectors of result channels.
+    fn blocks(&self) -> Blocks {
+        Blocks { vectors: self.sums.rows.div_ceil(self.lanes) }
+    }
+
     /// The result channels of a part: whole blocks of vectors.
     fn rows(&self, part_index: usize) -> (usize, usize) {
-        part(self.sums.rows, self.parts, part_index, VECTORS * self.lanes)
+        let (from, to) = self.blocks().part(self.parts, part_index);
+        (from * self.lanes, (to * self.lanes).min(self.sums.rows))
     }
 
     /// Elements of a row of windows: an odd number of vectors, so that rows spread over the sets
@@ -116,8 +122,7 @@ impl PixelsKernel {
     /// Where a class's weights for a vector of result channels begin, and how far apart its rows
     /// are: blocks of up to three vectors, in each a row for each element and channel.
     fn vector(&self, group: usize, class: usize, vector: usize) -> (usize, usize) {
-        let first = vector / VECTORS * VECTORS;
-        let block = VECTORS.min(self.sums.rows.div_ceil(self.lanes) - first);
+        let (first, block) = self.blocks().around(vector);
         let inner = self.sums.classes[class].elements.len() * self.sums.channels;
         let at = (first * inner + vector - first) * self.lanes;
         (group * self.weights() + self.packed[class] + at, block * self.lanes)
@@ -323,7 +328,8 @@ impl SumUnit<'_> {
         let (width, out_pixel) = (k.window(elements), k.pixel(to - from));
         let columns = [0, lanes, 2 * lanes];
         let weights = self.context.shared_scratch().cast::<f32>().cast_const();
-        for row in (from..to).step_by(VECTORS * lanes) {
+        let mut row = from;
+        while row < to {
             let (at, step) = k.vector(group, class, row / lanes);
             let right = Rows {
                 vectors: columns.map(|column| weights.wrapping_add(at + column)),
@@ -342,6 +348,7 @@ impl SumUnit<'_> {
                     product::<S>(shape, left, right, out);
                 }
             }
+            row += step;
         }
     }
 }

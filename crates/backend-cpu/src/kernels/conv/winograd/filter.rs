@@ -11,10 +11,10 @@ use super::super::grid::{Channels, Grid, load_square, store_square, units};
 use super::super::sums::{Operands, WeightLayout};
 use super::TileLayout;
 use super::transform::{self, Transform, WINDOW};
-use crate::kernels::micro::{Destination, Left, Rows, product};
+use crate::kernels::micro::{Blocks, Destination, Left, Rows, product};
 use crate::native::{ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, part, tasks_for};
 use crate::pool::{Pool, TaskPanicked, Turn};
-use crate::simd::{Level, MAX_LANES, Simd, Task, VECTORS, transpose};
+use crate::simd::{Level, MAX_LANES, Simd, Task, transpose};
 
 /// What is summed: the convolution, or the gradient in its input, which is a convolution of the
 /// result's gradient with the turned window.
@@ -108,7 +108,7 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> FilterKernel<W, M, N> {
             source: regions.address(operands.source)?,
             weight: regions.address(operands.weight)?,
             out: regions.address(operands.out)?,
-            parts: tasks.div_ceil(units.count().max(1)).clamp(1, vectors.div_ceil(VECTORS)),
+            parts: tasks.div_ceil(units.count().max(1)).clamp(1, Blocks { vectors }.count().max(1)),
             packers: tasks_for(N * N * channels * rows, threads).min(vectors),
             transform: PhantomData,
         })
@@ -123,15 +123,20 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> FilterKernel<W, M, N> {
     /// Where a vector of result channels begins among the transformed weights of a frequency, and
     /// how far apart its rows are.
     fn vector(&self, vector: usize) -> (usize, usize) {
-        let first = vector / VECTORS * VECTORS;
-        let block = VECTORS.min(self.filter.rows.div_ceil(self.layout.lanes) - first);
+        let (first, block) = self.blocks().around(vector);
         let at = first * self.filter.channels + vector - first;
         (at * self.layout.lanes, block * self.layout.lanes)
     }
 
+    /// The vectors of result channels.
+    fn blocks(&self) -> Blocks {
+        Blocks { vectors: self.filter.rows.div_ceil(self.layout.lanes) }
+    }
+
     /// The result channels of a part: whole blocks.
     fn rows(&self, part_index: usize) -> (usize, usize) {
-        part(self.filter.rows, self.parts, part_index, VECTORS * self.layout.lanes)
+        let (from, to) = self.blocks().part(self.parts, part_index);
+        (from * self.layout.lanes, (to * self.layout.lanes).min(self.filter.rows))
     }
 
     fn buffers(&self) -> Buffers<usize> {
@@ -270,7 +275,8 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> FilterUnit<'_, W, M, N>
         let weights = self.context.shared_scratch().cast::<f32>().cast_const();
         let columns = [0, lanes, 2 * lanes];
         for frequency in 0..N * N {
-            for row in (from..to).step_by(VECTORS * lanes) {
+            let mut row = from;
+            while row < to {
                 let (at, step) = k.vector(row / lanes);
                 let weights = weights.wrapping_add(frequency * k.frequency() + at);
                 let right = Rows {
@@ -296,6 +302,7 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> FilterUnit<'_, W, M, N>
                         product::<S>(shape, left, right, out);
                     }
                 }
+                row += step;
             }
         }
     }

@@ -11,10 +11,10 @@ use super::super::grid::{Channels, Grid, load_square, store_square, units};
 use super::super::sums::Operands;
 use super::TileLayout;
 use super::transform::{self, Transform, WINDOW};
-use crate::kernels::micro::{Destination, Left, Rows, product};
+use crate::kernels::micro::{Blocks, Destination, Left, Rows, product};
 use crate::native::{ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, part, tasks_for};
 use crate::pool::{Pool, TaskPanicked, Turn};
-use crate::simd::{Level, MAX_LANES, Simd, Task, VECTORS, transpose};
+use crate::simd::{Level, MAX_LANES, Simd, Task, transpose};
 
 /// Sums of more elements than this are not kept once for each task.
 const FEW_SUMS: usize = 1 << 18;
@@ -239,7 +239,9 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> AddUnits<'_, W, M, N> {
         let (k, lanes) = (self.kernel, S::LANES);
         let (width, vectors) = (k.layout.tile(k.channels), k.channels.div_ceil(lanes));
         let (height, columns) = (k.layout.tile(to - from), [0, lanes, 2 * lanes]);
-        for vector in (0..vectors).step_by(VECTORS) {
+        let mut vector = 0;
+        while vector < vectors {
+            let block = Blocks { vectors }.around(vector).1;
             let v = v.wrapping_add(first * width + vector * lanes);
             let right = Rows {
                 vectors: columns.map(|column| v.wrapping_add(column)),
@@ -248,7 +250,7 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> AddUnits<'_, W, M, N> {
                 taps: &[0],
             };
             for row in (from..to).step_by(S::ROWS) {
-                let shape = (S::ROWS.min(to - row), VECTORS.min(vectors - vector));
+                let shape = (S::ROWS.min(to - row), block);
                 // SAFETY: the buffers have these tiles, whole vectors each, and the sums these
                 // rows.
                 unsafe {
@@ -258,6 +260,7 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> AddUnits<'_, W, M, N> {
                     product::<S>(shape, left, right, out);
                 }
             }
+            vector += block;
         }
     }
 }
