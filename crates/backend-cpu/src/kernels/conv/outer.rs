@@ -15,6 +15,9 @@ use crate::native::{ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, p
 use crate::pool::{Pool, TaskPanicked, Turn};
 use crate::simd::{Level, Simd, Task, Tile, transpose};
 
+/// Sums, in elements, that stay in a second-level cache beside a unit.
+const FEW_SUMS: usize = 1 << 17;
+
 /// Positions that are summed up before they are added to what there is: few enough for the
 /// first-level cache, and for sums of sums to keep their digits.
 const BLOCK: usize = 256;
@@ -85,9 +88,17 @@ impl OuterKernel {
         };
         let width = kernel.position();
         kernel.positions.iter_mut().for_each(|position| *position *= width);
-        // Each part lays out the input anew, so it must have enough rows to make up for that.
-        kernel.parts = tasks.min(rows / (2 * kernel.panel())).max(1);
-        kernel.chunks = tasks.div_ceil(kernel.parts).min(units.count() * problem.groups).max(1);
+        // A chunk has sums of its own. A part lays out the input anew, so it must have enough rows
+        // to make up for that.
+        let most_parts = (rows / (2 * kernel.panel())).max(1);
+        let most_chunks = (units.count() * problem.groups).max(1);
+        if kernel.sums() <= FEW_SUMS {
+            kernel.chunks = tasks.min(most_chunks);
+            kernel.parts = tasks.div_ceil(kernel.chunks).min(most_parts);
+        } else {
+            kernel.parts = tasks.min(most_parts);
+            kernel.chunks = tasks.div_ceil(kernel.parts).min(most_chunks);
+        }
         kernel.finishers = tasks_for(4 * kernel.chunks * kernel.sums(), threads);
         Ok(kernel)
     }
