@@ -49,8 +49,7 @@ impl TurnedKernel {
     }
 
     pub(super) fn new(operands: Operands, threads: usize, tile: Tile) -> Self {
-        let vectors = operands.m.div_ceil(tile.lanes).max(1);
-        let width = vectors.div_ceil(vectors.div_ceil(VECTORS)) * tile.lanes;
+        let width = panel(operands.m, tile.lanes);
         let cost = operands.m * operands.n * operands.k / tile.lanes;
         let parts = tasks_for(cost, threads).min(operands.n.div_ceil(COLUMNS)).max(1);
         TurnedKernel { operands, width, parts }
@@ -60,6 +59,12 @@ impl TurnedKernel {
     fn packed(&self) -> usize {
         self.operands.m.next_multiple_of(self.width)
     }
+}
+
+/// Elements of a row of the panels that some rows are packed into: panels of equal width.
+fn panel(rows: usize, lanes: usize) -> usize {
+    let vectors = rows.div_ceil(lanes).max(1);
+    vectors.div_ceil(vectors.div_ceil(VECTORS)) * lanes
 }
 
 impl Native for TurnedKernel {
@@ -165,12 +170,10 @@ mod tests {
 
     #[test]
     fn a_block_fits_its_memory_for_any_number_of_rows() {
-        for tile in Level::available().map(|level| level.tile()) {
-            for m in 1..=FEW {
-                let vectors = m.div_ceil(tile.lanes);
-                let width = vectors.div_ceil(vectors.div_ceil(VECTORS)) * tile.lanes;
-                let packed = m.next_multiple_of(width);
-                assert!(packed * COLUMNS <= BLOCK, "{m} rows take {packed} lanes");
+        for lanes in Level::available().map(|level| level.tile().lanes) {
+            for rows in 1..=FEW {
+                let packed = rows.next_multiple_of(panel(rows, lanes));
+                assert!(packed * COLUMNS <= BLOCK, "{rows} rows take {packed} lanes");
             }
         }
     }
