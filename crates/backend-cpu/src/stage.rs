@@ -276,6 +276,8 @@ mod tests {
         let again = overwritten.kernels.clone();
         overwritten.kernels.extend(again);
         assert_eq!(stages(&overwritten), 2, "a second product in the same place");
+        let large = example([40, 2000, 200], false);
+        assert_eq!(stages(&large.plan), 2, "a right-hand side that would be packed beyond a cache");
     }
 
     #[test]

@@ -72,10 +72,8 @@ pub(super) fn lower_followed(
 ) -> Result<Option<Box<dyn Native>>, EngineError> {
     let operands = Operands::new(op, inputs, output, regions)?;
     let tile = level.tile();
-    if operands.batches.len() != 1
-        || DotKernel::suits(&operands)
-        || ThinKernel::suits(&operands, tile)
-    {
+    let elsewhere = DotKernel::suits(&operands) || ThinKernel::suits(&operands, tile);
+    if elsewhere || !PackedKernel::can_be_followed(&operands) {
         return Ok(None);
     }
     Ok(Some(Box::new(PackedKernel::new(operands, Some(follower), threads, tile))))

@@ -20,6 +20,10 @@ const STRIP: usize = 1 << 16;
 /// Elements of a strip's results that a follower takes: a quarter of a second-level cache.
 const FOLLOWED: usize = if cfg!(test) { 1 << 8 } else { 1 << 15 };
 
+/// Elements of the right-hand side of a product that is followed: all of it is packed, for rows of
+/// any length.
+const MOST_RIGHT: usize = 1 << 18;
+
 /// The left-hand side is packed if more panels of the other than these are multiplied with it.
 const FEW_PANELS: usize = 8;
 
@@ -61,7 +65,11 @@ impl PackedKernel {
         let k = operands.k;
         let mut kernel = PackedKernel {
             tile,
-            shared: if operands.n >= operands.m { Shared::Left } else { Shared::Right },
+            // What is followed must come in whole rows.
+            shared: match operands.n >= operands.m && follower.is_none() {
+                true => Shared::Left,
+                false => Shared::Right,
+            },
             columns: tile.columns(),
             direct: false,
             parts: 1,
@@ -73,6 +81,11 @@ impl PackedKernel {
         };
         kernel.cut(threads);
         kernel
+    }
+
+    /// Whether a follower can take the product of these operands.
+    pub(super) fn can_be_followed(operands: &Operands) -> bool {
+        operands.batches.len() == 1 && operands.n * operands.k <= MOST_RIGHT
     }
 
     /// Chooses strips and tasks.
@@ -92,8 +105,7 @@ impl PackedKernel {
         let widest = (STRIP / self.inner / width).max(1) * width;
         self.strip = widest.min(share.next_multiple_of(width));
         if self.follower.is_some() {
-            let across = if self.shared == Shared::Left { m } else { n };
-            self.strip = self.strip.min((FOLLOWED / across.max(1) / width).max(1) * width);
+            self.strip = self.strip.min((FOLLOWED / n.max(1) / width).max(1) * width);
         }
         let packed = batches.len() * self.shared_elements();
         self.packers = if tasks == 1 { 1 } else { tasks_for(packed * 4, threads) };
@@ -127,11 +139,7 @@ impl PackedKernel {
 
     /// Bytes of a worker's packed strip, and of its results where they are followed.
     fn strip_bytes(&self) -> [usize; 2] {
-        let across = match (&self.follower, self.shared) {
-            (None, _) => 0,
-            (Some(_), Shared::Left) => self.operands.m,
-            (Some(_), Shared::Right) => self.operands.n,
-        };
+        let across = if self.follower.is_some() { self.operands.n } else { 0 };
         [self.inner, across]
             .map(|row| (self.strip * row * size_of::<f32>()).next_multiple_of(ALIGNMENT))
     }
@@ -222,7 +230,7 @@ impl Task for Multiply<'_> {
         let mut first = from;
         while first < to {
             let count = kernel.strip.min(to - first);
-            let results = self.results(batch, (first, count));
+            let results = self.results(batch, first);
             let mut k = 0;
             while k < kernel.operands.k || (kernel.operands.k == 0 && k == 0) {
                 let inner = kernel.inner.min(kernel.operands.k - k);
@@ -267,7 +275,7 @@ impl Results {
 
 impl Multiply<'_> {
     /// Where the results of a strip go: to their place in memory, or to the worker's.
-    fn results(&self, batch: usize, (first, count): (usize, usize)) -> Results {
+    fn results(&self, batch: usize, first: usize) -> Results {
         let kernel = self.kernel;
         let (m, n) = (kernel.operands.m, kernel.operands.n);
         if kernel.follower.is_none() {
@@ -276,10 +284,7 @@ impl Multiply<'_> {
         }
         let memory = self.context.worker_scratch(self.turn.worker);
         let block = memory.wrapping_add(kernel.strip_bytes()[0]).cast::<f32>();
-        match kernel.shared {
-            Shared::Left => Results { at: block.wrapping_sub(first), step: count },
-            Shared::Right => Results { at: block.wrapping_sub(first * n), step: n },
-        }
+        Results { at: block.wrapping_sub(first * n), step: n }
     }
 
     /// Hands a strip's results to the follower.
@@ -290,26 +295,12 @@ impl Multiply<'_> {
         (first, count): (usize, usize),
         results: Results,
     ) {
-        let kernel = self.kernel;
-        let (m, n) = (kernel.operands.m, kernel.operands.n);
+        let (kernel, n) = (self.kernel, self.kernel.operands.n);
         let memory = self.context.worker_scratch(self.turn.worker);
         let memory = memory.wrapping_add(kernel.strip_bytes().iter().sum());
+        let range = (first * n, (first + count) * n);
         // SAFETY: the worker's memory has room for the follower; the caller vouches for the rest.
-        unsafe {
-            match kernel.shared {
-                Shared::Right => {
-                    let range = (first * n, (first + count) * n);
-                    follower.run::<S>(self.context, memory, range, results.element(first, 0));
-                }
-                Shared::Left => {
-                    for row in 0..m {
-                        let range = (row * n + first, row * n + first + count);
-                        let block = results.element(row, first);
-                        follower.run::<S>(self.context, memory, range, block);
-                    }
-                }
-            }
-        }
+        unsafe { follower.run::<S>(self.context, memory, range, results.element(first, 0)) };
     }
 
     /// Multiplies a packed strip with all panels of the shared operand.
