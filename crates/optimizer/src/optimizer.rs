@@ -1,5 +1,6 @@
 //! An optimizer: an update rule with groups and clipping, and the graph that they make.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use onestep_engine::{
@@ -128,13 +129,19 @@ impl Optimizer {
     /// parameter is [alone](ParameterGroup::split_large), with the options of its group.
     ///
     /// # Errors
-    /// Those of [`Grouping::groups`].
+    /// Those of [`Grouping::groups`], and [`OptimizerError::DuplicateGroup`] when a group has the
+    /// name that a large parameter's own group gets, such as `all/fc1.weight`.
     pub fn groups(
         &self,
         parameters: &[ParameterInfo],
     ) -> Result<Vec<ParameterGroup>, OptimizerError> {
         let groups = self.grouping.groups(parameters)?.into_iter();
-        Ok(groups.flat_map(|group| group.split_large(LARGE)).collect())
+        let groups: Vec<_> = groups.flat_map(|group| group.split_large(LARGE)).collect();
+        let mut names = HashSet::new();
+        match groups.iter().find(|group| !names.insert(group.name.as_str())) {
+            Some(twice) => Err(OptimizerError::DuplicateGroup { name: twice.name.clone() }),
+            None => Ok(groups),
+        }
     }
 
     /// The update of all groups as one graph: clipping over all of them together, then the rule
@@ -197,7 +204,7 @@ impl Optimizer {
             scale => g.scale(lr, scale as f32)?,
         };
         let leaves = GroupLeaves {
-            group: &group.group,
+            group: &options.name,
             parameter: group.parameter,
             gradient,
             states: &group.states,

@@ -35,7 +35,8 @@ impl StateKind {
 /// and so do their gradients and each kind of state.
 #[derive(Clone, Copy, Debug)]
 pub struct GroupLeaves<'a> {
-    /// The group's name.
+    /// The name of the group's options, such as `decay`. A large parameter is updated in a call of
+    /// its own, with the name of the group that it was put into.
     pub group: &'a str,
     /// The parameters before the step.
     pub parameter: Value,

@@ -119,6 +119,51 @@ fn a_large_parameter_is_alone_with_the_options_of_its_group() {
     assert_eq!(simulation.values("body", "parameter"), [0.75]);
     assert!(simulation.values("body/body.large", "parameter").iter().all(|&x| x == 0.75));
     assert!(simulation.values("all/head", "parameter").iter().all(|&x| x == 1.0));
+
+    // No other group may have the name.
+    let clash = GroupOptions::new("body/body.large");
+    let grouping = optimizer.grouping().clone();
+    let grouping = grouping.with_rule(Selector::Prefix("head".to_owned()), clash);
+    let optimizer = optimizer.clone().with_grouping(grouping).unwrap();
+    let small_head = [parameters[0].clone(), parameter("head", &[1])];
+    let error = optimizer.groups(&small_head).unwrap_err().to_string();
+    assert!(error.contains("`body/body.large`"), "{error}");
+}
+
+/// Keeps the parameters of `frozen` as they are.
+#[derive(Debug)]
+struct Freezing;
+
+impl UpdateRule for Freezing {
+    fn name(&self) -> &str {
+        "freezing"
+    }
+
+    fn states(&self) -> Vec<StateKind> {
+        Vec::new()
+    }
+
+    fn update(&self, g: &mut Graph, leaves: GroupLeaves<'_>) -> Result<Updated, GraphError> {
+        let parameter = match leaves.group {
+            "frozen" => leaves.parameter,
+            _ => g.sub(leaves.parameter, leaves.gradient)?,
+        };
+        Ok(Updated { parameter, states: Vec::new() })
+    }
+}
+
+#[test]
+fn a_rule_sees_the_name_that_was_given_for_large_parameters_too() {
+    let frozen = GroupOptions::new("frozen");
+    let grouping = Grouping::single().with_rule(Selector::Prefix("frozen.".to_owned()), frozen);
+    let optimizer = Optimizer::new(Freezing, 0.5).and_then(|o| o.with_grouping(grouping)).unwrap();
+    let parameters = [parameter("frozen.large", &[256, 128]), parameter("w", &[1])];
+    let count = 256 * 128 + 1;
+    let mut simulation = Simulation::new(&optimizer, &parameters, &vec![1.0; count]);
+    simulation.step(0.5, &vec![1.0; count]);
+    let frozen = simulation.values("frozen/frozen.large", "parameter");
+    assert!(frozen.iter().all(|&x| x == 1.0));
+    assert_eq!(simulation.values("all", "parameter"), [0.0]);
 }
 
 #[test]
