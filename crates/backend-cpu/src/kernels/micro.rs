@@ -21,6 +21,11 @@ impl Blocks {
         self.vectors.div_ceil(VECTORS)
     }
 
+    /// Vectors of the largest block.
+    pub(super) fn widest(self) -> usize {
+        self.vectors.div_ceil(self.count())
+    }
+
     /// The first vector of the block that a vector is in, and the block's vectors.
     #[inline(always)]
     pub(super) fn around(self, vector: usize) -> (usize, usize) {
@@ -267,6 +272,7 @@ mod tests {
             }
             assert_eq!((next, sizes.len()), (vectors, blocks.count()));
             let (least, most) = (sizes.iter().min().unwrap(), sizes.iter().max().unwrap());
+            assert_eq!(*most, blocks.widest());
             assert!(*most <= VECTORS && most - least <= 1, "{vectors}: {sizes:?}");
             for parts in 1..=blocks.count() {
                 let bounds: Vec<_> = (0..parts).map(|i| blocks.part(parts, i)).collect();

@@ -86,7 +86,7 @@ impl PixelsKernel {
             out: regions.address(operands.out)?,
             parts: tasks
                 .div_ceil((units.count() * problem.groups).max(1))
-                .clamp(1, Blocks { vectors }.count().max(1)),
+                .clamp(1, Blocks { vectors }.count()),
             packers: tasks_for(4 * weights, threads).min(vectors * problem.groups),
             units,
             sums,

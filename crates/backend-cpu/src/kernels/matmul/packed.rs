@@ -6,11 +6,11 @@
 use super::Operands;
 use super::block::Block;
 use crate::fused::Follower;
-use crate::kernels::micro::Left;
+use crate::kernels::micro::{Blocks, Left};
 use crate::kernels::pack::{Matrix, pack};
 use crate::native::{ALIGNMENT, Context, Native, ScratchNeed, part, tasks_for};
 use crate::pool::{Pool, TaskPanicked, Turn};
-use crate::simd::{Simd, Task, Tile, VECTORS};
+use crate::simd::{Simd, Task, Tile};
 
 /// Inner indices that are multiplied before the sums go back to memory.
 const INNER: usize = 384;
@@ -97,10 +97,9 @@ impl PackedKernel {
         let share = total.div_ceil(unit).div_ceil(self.parts) * unit;
         // Panels of about the same width, as a narrow one takes longer for each of its columns.
         let columns = if self.shared == Shared::Left { share } else { n };
-        let vectors = columns.div_ceil(self.tile.lanes).max(1);
-        let panels = vectors.div_ceil(VECTORS);
-        self.columns = vectors.div_ceil(panels) * self.tile.lanes;
-        self.direct = a.column == 1 && panels <= FEW_PANELS;
+        let panels = Blocks { vectors: columns.div_ceil(self.tile.lanes).max(1) };
+        self.columns = panels.widest() * self.tile.lanes;
+        self.direct = a.column == 1 && panels.count() <= FEW_PANELS;
         let width = if self.shared == Shared::Left { self.columns } else { self.tile.rows };
         let widest = (STRIP / self.inner / width).max(1) * width;
         self.strip = widest.min(share.next_multiple_of(width));

@@ -6,11 +6,11 @@
 use std::mem::MaybeUninit;
 
 use super::Operands;
-use crate::kernels::micro::{Destination, Left, Rows, product};
+use crate::kernels::micro::{Blocks, Destination, Left, Rows, product};
 use crate::kernels::pack::pack;
 use crate::native::{ALIGNMENT, Context, Native, ScratchNeed, part, tasks_for};
 use crate::pool::{Pool, TaskPanicked, Turn};
-use crate::simd::{MAX_LANES, Simd, Task, Tile, VECTORS, prefetch, transpose};
+use crate::simd::{MAX_LANES, Simd, Task, Tile, prefetch, transpose};
 
 /// The most rows of the result.
 const FEW: usize = 64;
@@ -63,8 +63,7 @@ impl TurnedKernel {
 
 /// Elements of a row of the panels that some rows are packed into: panels of equal width.
 fn panel(rows: usize, lanes: usize) -> usize {
-    let vectors = rows.div_ceil(lanes).max(1);
-    vectors.div_ceil(vectors.div_ceil(VECTORS)) * lanes
+    Blocks { vectors: rows.div_ceil(lanes).max(1) }.widest() * lanes
 }
 
 impl Native for TurnedKernel {

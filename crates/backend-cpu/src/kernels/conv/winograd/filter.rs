@@ -108,7 +108,7 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> FilterKernel<W, M, N> {
             source: regions.address(operands.source)?,
             weight: regions.address(operands.weight)?,
             out: regions.address(operands.out)?,
-            parts: tasks.div_ceil(units.count().max(1)).clamp(1, Blocks { vectors }.count().max(1)),
+            parts: tasks.div_ceil(units.count().max(1)).clamp(1, Blocks { vectors }.count()),
             packers: tasks_for(N * N * channels * rows, threads).min(vectors),
             transform: PhantomData,
         })
