@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 
 use onestep_engine::ops::{Binary, Compare, Unary};
 
-use crate::simd::{Simd, Task, load_tail, math, store_tail};
+use crate::simd::{Simd, Task, math};
 
 /// Where a loop takes its operand from.
 pub(super) trait Source: Copy {
@@ -40,7 +40,7 @@ impl Source for Elements {
     #[inline(always)]
     unsafe fn tail<S: Simd>(self, i: usize, count: usize) -> S::V {
         // SAFETY: the caller vouches for the elements.
-        unsafe { load_tail::<S>(self.0.add(i), count, 0.0) }
+        unsafe { S::load_lanes(self.0.add(i), count, S::splat(0.0)) }
     }
 }
 
@@ -92,7 +92,7 @@ impl<F: Function, A: Source, B: Source, C: Source> Task for Map<F, A, B, C> {
             if i < length {
                 let n = length - i;
                 let (a, b, c) = (a.tail::<S>(i, n), b.tail::<S>(i, n), c.tail::<S>(i, n));
-                store_tail::<S>(out.add(i), F::apply::<S>(a, b, c), n);
+                S::store_lanes(out.add(i), F::apply::<S>(a, b, c), 0, n);
             }
         }
     }

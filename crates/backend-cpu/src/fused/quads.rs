@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 
 use super::maps::{Operand, Target};
-use crate::simd::{MAX_LANES, Simd, Task, load_tail, math, store_tail};
+use crate::simd::{MAX_LANES, Simd, Task, math};
 
 /// A function of four operands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,9 +82,10 @@ impl<F: Function> Task for Map<F> {
                 i += S::LANES;
             }
             if i < length {
-                let load = |x: &Strided| load_tail::<S>(x.at.add(i & x.mask), length - i, 0.0);
+                let load =
+                    |x: &Strided| S::load_lanes(x.at.add(i & x.mask), length - i, S::splat(0.0));
                 let result = F::apply::<S>([load(a), load(b), load(c), load(d)]);
-                store_tail::<S>(out.add(i), result, length - i);
+                S::store_lanes(out.add(i), result, 0, length - i);
             }
         }
     }

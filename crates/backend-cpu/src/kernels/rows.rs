@@ -4,7 +4,7 @@ use onestep_engine::ops::ReduceKind;
 
 use crate::native::{Context, Native, ScratchNeed, part, tasks_for};
 use crate::pool::{Pool, TaskPanicked, Turn};
-use crate::simd::{Simd, Task, fold, load_tail, math, store_tail};
+use crate::simd::{Simd, Task, fold, math};
 
 /// What is done to each row.
 pub(super) trait RowWork: Send + Sync {
@@ -88,11 +88,11 @@ pub(super) unsafe fn exponentials<S: Simd>(
         if i < width {
             // What is behind the row adds nothing: e^-inf = 0.
             let count = width - i;
-            let x = load_tail::<S>(row.add(i), count, f32::NEG_INFINITY);
+            let x = S::load_lanes(row.add(i), count, S::splat(f32::NEG_INFINITY));
             let term = math::exp::<S>(S::sub(x, shift));
             sums = S::add(sums, term);
             if let Some(terms) = terms {
-                store_tail::<S>(terms.add(i), term, count);
+                S::store_lanes(terms.add(i), term, 0, count);
             }
         }
         (max, S::sum(sums))
@@ -119,8 +119,8 @@ pub(super) unsafe fn affine<S: Simd>(
             i += S::LANES;
         }
         if i < width {
-            let x = load_tail::<S>(row.add(i), width - i, 0.0);
-            store_tail::<S>(out.add(i), S::fma(x, f, t), width - i);
+            let x = S::load_lanes(row.add(i), width - i, S::splat(0.0));
+            S::store_lanes(out.add(i), S::fma(x, f, t), 0, width - i);
         }
     }
 }

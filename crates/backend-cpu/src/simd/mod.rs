@@ -122,34 +122,6 @@ pub(crate) struct Tile {
     pub(crate) rows: usize,
 }
 
-/// The vector of the `count` elements at `from`, fewer than there are lanes, and `rest` behind.
-///
-/// # Safety
-/// The machine has `S`, and the elements are there.
-#[inline(always)]
-pub(crate) unsafe fn load_tail<S: Simd>(from: *const f32, count: usize, rest: f32) -> S::V {
-    let mut lanes = [rest; MAX_LANES];
-    // SAFETY: a vector has at most `MAX_LANES` lanes; the caller vouches for the elements.
-    unsafe {
-        std::ptr::copy_nonoverlapping(from, lanes.as_mut_ptr(), count);
-        S::load(lanes.as_ptr())
-    }
-}
-
-/// Writes the first `count` lanes.
-///
-/// # Safety
-/// The machine has `S`, and there is room for `count` elements, fewer than there are lanes.
-#[inline(always)]
-pub(crate) unsafe fn store_tail<S: Simd>(to: *mut f32, v: S::V, count: usize) {
-    let mut lanes = [0.0f32; MAX_LANES];
-    // SAFETY: as for `load_tail`.
-    unsafe {
-        S::store(lanes.as_mut_ptr(), v);
-        std::ptr::copy_nonoverlapping(lanes.as_ptr(), to, count);
-    }
-}
-
 /// The most vectors side by side in a matrix product's tile.
 pub(crate) const VECTORS: usize = 3;
 
@@ -194,6 +166,18 @@ pub(crate) unsafe trait Simd: Copy + Send + Sync + 'static {
     unsafe fn splat(x: f32) -> Self::V;
     unsafe fn load(from: *const f32) -> Self::V;
     unsafe fn store(to: *mut f32, v: Self::V);
+    /// The `count` elements at `from`, fewer than there are lanes, and behind them what `rest` has
+    /// there.
+    #[inline(always)]
+    unsafe fn load_lanes(from: *const f32, count: usize, rest: Self::V) -> Self::V {
+        let mut lanes = [0.0f32; MAX_LANES];
+        // SAFETY: a vector has at most `MAX_LANES` lanes; the caller vouches for the elements.
+        unsafe {
+            Self::store(lanes.as_mut_ptr(), rest);
+            std::ptr::copy_nonoverlapping(from, lanes.as_mut_ptr(), count);
+            Self::load(lanes.as_ptr())
+        }
+    }
     /// Writes lanes `from..end` to where a whole store to `to` would put them.
     unsafe fn store_lanes(to: *mut f32, v: Self::V, from: usize, end: usize);
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V;

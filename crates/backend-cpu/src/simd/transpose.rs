@@ -1,6 +1,6 @@
 //! Transposition in registers.
 
-use super::{MAX_LANES, Simd, load_tail};
+use super::{MAX_LANES, Simd};
 
 /// `to[c * to_row + r] = from[r * from_row + c]`
 ///
@@ -18,25 +18,43 @@ pub(crate) unsafe fn transpose<S: Simd>(
             let width = S::LANES.min(columns - column);
             // SAFETY: the caller vouches for the elements.
             unsafe {
-                let mut block = [S::splat(0.0); MAX_LANES];
-                let corner = from.add(first * from_row + column);
-                for (r, vector) in block.iter_mut().enumerate().take(height) {
-                    let row = corner.add(r * from_row);
-                    *vector = if width == S::LANES {
-                        S::load(row)
-                    } else {
-                        load_tail::<S>(row, width, 0.0)
-                    };
+                let from = (from.add(first * from_row + column), from_row);
+                let to = (to.add(column * to_row + first), to_row);
+                match (height, width) {
+                    (1, _) => (0..width).for_each(|c| *to.0.add(c * to_row) = *from.0.add(c)),
+                    (_, 1) => (0..height).for_each(|r| *to.0.add(r) = *from.0.add(r * from_row)),
+                    size => transpose_block::<S>(from, size, to),
                 }
-                let block = transposed::<S>(block);
-                for (c, vector) in block.into_iter().enumerate().take(width) {
-                    let to = to.add((column + c) * to_row + first);
-                    if height == S::LANES {
-                        S::store(to, vector);
-                    } else {
-                        S::store_lanes(to, vector, 0, height);
-                    }
-                }
+            }
+        }
+    }
+}
+
+/// At most a vector of rows and of columns.
+#[inline(always)]
+unsafe fn transpose_block<S: Simd>(
+    (from, from_row): (*const f32, usize),
+    (height, width): (usize, usize),
+    (to, to_row): (*mut f32, usize),
+) {
+    // SAFETY: the caller vouches for the elements.
+    unsafe {
+        let mut block = [S::splat(0.0); MAX_LANES];
+        for (r, vector) in block.iter_mut().enumerate().take(height) {
+            let row = from.add(r * from_row);
+            *vector = if width == S::LANES {
+                S::load(row)
+            } else {
+                S::load_lanes(row, width, S::splat(0.0))
+            };
+        }
+        let block = transposed::<S>(block);
+        for (c, vector) in block.into_iter().enumerate().take(width) {
+            let to = to.add(c * to_row);
+            if height == S::LANES {
+                S::store(to, vector);
+            } else {
+                S::store_lanes(to, vector, 0, height);
             }
         }
     }

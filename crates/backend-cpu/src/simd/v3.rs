@@ -75,6 +75,14 @@ unsafe impl Simd for V3 {
         unsafe { _mm256_storeu_ps(to, v) }
     }
     #[inline(always)]
+    unsafe fn load_lanes(from: *const f32, count: usize, rest: __m256) -> __m256 {
+        unsafe {
+            let lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+            let mask = _mm256_cmpgt_epi32(_mm256_set1_epi32(count as i32), lane);
+            _mm256_blendv_ps(rest, _mm256_maskload_ps(from, mask), _mm256_castsi256_ps(mask))
+        }
+    }
+    #[inline(always)]
     unsafe fn store_lanes(to: *mut f32, v: __m256, from: usize, end: usize) {
         unsafe {
             let lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);

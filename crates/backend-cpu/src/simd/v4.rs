@@ -49,6 +49,11 @@ unsafe impl Simd for V4 {
         unsafe { _mm512_storeu_ps(to, v) }
     }
     #[inline(always)]
+    unsafe fn load_lanes(from: *const f32, count: usize, rest: __m512) -> __m512 {
+        let mask = ((1u32 << count) - 1) as __mmask16;
+        unsafe { _mm512_mask_loadu_ps(rest, mask, from) }
+    }
+    #[inline(always)]
     unsafe fn store_lanes(to: *mut f32, v: __m512, from: usize, end: usize) {
         let mask = ((1u32 << end) - (1 << from)) as __mmask16;
         unsafe { _mm512_mask_storeu_ps(to, mask, v) }
