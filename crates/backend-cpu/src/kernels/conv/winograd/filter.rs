@@ -7,28 +7,29 @@ use onestep_engine::ops::ConvWindow;
 
 use super::super::Problem;
 use super::super::geometry::{Unit, Units};
-use super::super::grid::{Channels, Grid, load_square, store_square, units};
+use super::super::grid::{Channels, Grid, units};
 use super::super::sums::{Operands, WeightLayout};
 use super::TileLayout;
 use super::transform::{self, Transform, WINDOW};
+use super::weights::{Transformed, transform_weights};
 use crate::kernels::micro::{Blocks, Destination, Left, Rows, product};
 use crate::native::{ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, part, tasks_for};
 use crate::pool::{Pool, TaskPanicked, Turn};
-use crate::simd::{Level, MAX_LANES, Simd, Task, transpose};
+use crate::simd::{Level, Simd, Task};
 
 /// What is summed: the convolution, or the gradient in its input, which is a convolution of the
 /// result's gradient with the turned window.
 #[derive(Clone, Copy, Debug)]
 pub(in super::super) struct Filter {
-    weights: WeightLayout,
+    pub(super) weights: WeightLayout,
     /// Whether the window's elements are taken from the last to the first.
-    turned: bool,
+    pub(super) turned: bool,
     /// Summed channels and result channels.
-    channels: usize,
-    rows: usize,
+    pub(super) channels: usize,
+    pub(super) rows: usize,
     /// Height and width of what is summed, and zeros before it.
-    source: [usize; 2],
-    pad: [usize; 2],
+    pub(super) source: [usize; 2],
+    pub(super) pad: [usize; 2],
     /// Height and width of the result.
     pub(super) out: [usize; 2],
 }
@@ -114,10 +115,12 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> FilterKernel<W, M, N> {
         })
     }
 
-    /// Transformed weights of one frequency: blocks of up to three vectors of result channels, and
-    /// in each, a row for each summed channel.
+    /// From one frequency's transformed weights to the next's: blocks of up to three vectors of result
+    /// channels, and in each, a row for each summed channel; and a vector, so that the frequencies
+    /// spread over the sets of a cache.
     fn frequency(&self) -> usize {
-        self.filter.rows.next_multiple_of(self.layout.lanes) * self.filter.channels
+        let rows = self.filter.rows.next_multiple_of(self.layout.lanes);
+        rows * self.filter.channels + self.layout.lanes
     }
 
     /// Where a vector of result channels begins among the transformed weights of a frequency, and
@@ -186,31 +189,18 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> Task for TransformWeigh
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        const ELEMENTS: usize = WINDOW * WINDOW;
         let k = self.kernel;
-        let Filter { weights, turned, channels, rows, .. } = k.filter;
-        // SAFETY: the weight has the rows, channels and elements; the scratch memory has a place
-        // for each vector of each frequency.
-        unsafe {
-            let weight = self.context.floats(k.weight).cast_const();
-            let scratch = self.context.shared_scratch().cast::<f32>();
-            for vector in self.from..self.to {
-                let first = vector * S::LANES;
-                let (at, step) = k.vector(vector);
-                for channel in 0..channels {
-                    let mut window = [0.0f32; ELEMENTS * MAX_LANES];
-                    let from = weight.add(first * weights.row + channel * weights.channel);
-                    let size = (S::LANES.min(rows - first), ELEMENTS);
-                    transpose::<S>((from, weights.row), size, (window.as_mut_ptr(), S::LANES));
-                    let g = load_square::<S, WINDOW>(|i, j| {
-                        let e = i * WINDOW + j;
-                        let e = if turned { ELEMENTS - 1 - e } else { e };
-                        window.as_ptr().wrapping_add(e * S::LANES)
-                    });
-                    let u = transform::weight::<S, W, M, N>(g);
-                    let to = scratch.add(at + channel * step);
-                    store_square::<S, N>(u, |i, j| to.add((i * N + j) * k.frequency()));
-                }
+        let weight = self.context.floats(k.weight).cast_const();
+        let scratch = self.context.shared_scratch().cast::<f32>();
+        for vector in self.from..self.to {
+            let (at, channel) = k.vector(vector);
+            let (first, frequency) = (vector * S::LANES, k.frequency());
+            let to = Transformed { at: scratch.wrapping_add(at), channel, frequency };
+            // SAFETY: the weight has the rows, channels and elements; the scratch memory has a place
+            // for each vector of each frequency.
+            unsafe {
+                let channels = 0..k.filter.channels;
+                transform_weights::<S, W, M, N>(&k.filter, weight, first, channels, to);
             }
         }
     }
@@ -285,24 +275,52 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> FilterUnit<'_, W, M, N>
                     plane: step,
                     taps: &[0],
                 };
-                let width = k.layout.tile(to - from);
-                for tile in (0..tiles).step_by(S::ROWS) {
-                    let shape = (S::ROWS.min(tiles - tile), step / lanes);
-                    // SAFETY: the buffers have these tiles of all frequencies, whole vectors each.
-                    unsafe {
-                        let at = v.add(
-                            frequency * k.layout.frequency(channels)
-                                + tile * k.layout.tile(channels),
-                        );
-                        let left = Left { at, row: k.layout.tile(channels), step: 1 };
-                        let at =
-                            frequency * k.layout.frequency(to - from) + tile * width + row - from;
-                        let out =
-                            Destination { to: m.add(at), row: width, columns, accumulate: false };
-                        product::<S>(shape, left, right, out);
-                    }
-                }
+                let v = v.wrapping_add(frequency * k.layout.frequency(channels));
+                let m = m.wrapping_add(frequency * k.layout.frequency(to - from) + row - from);
+                let (v, m) = ((v, k.layout.tile(channels)), (m, k.layout.tile(to - from)));
+                // SAFETY: the buffers have these tiles of all frequencies, whole vectors each.
+                unsafe { multiply::<S>(tiles, v, (right, step / lanes), m, false) };
                 row += step;
+            }
+        }
+    }
+}
+
+/// The most channels that are summed up before they are added to what there is, so that sums of sums
+/// keep their digits.
+const BLOCK: usize = 48;
+
+/// Multiplies `tiles` transformed tiles with the transformed weights of one frequency and of a block
+/// of so many vectors of result channels. Tiles lie apart as given beside their addresses.
+///
+/// # Safety
+/// The machine has `S`, and all operands have that many tiles.
+#[inline(always)]
+pub(super) unsafe fn multiply<S: Simd>(
+    tiles: usize,
+    (v, v_tile): (*const f32, usize),
+    (weights, vectors): (Rows<'_>, usize),
+    (m, m_tile): (*mut f32, usize),
+    accumulate: bool,
+) {
+    let columns = [0, S::LANES, 2 * S::LANES];
+    let blocks = weights.channels.div_ceil(BLOCK);
+    for block in 0..blocks {
+        let (first, end) = part(weights.channels, blocks, block, 1);
+        let right = Rows {
+            vectors: weights.vectors.map(|vector| vector.wrapping_add(first * weights.plane)),
+            channels: end - first,
+            ..weights
+        };
+        let accumulate = accumulate || first > 0;
+        for tile in (0..tiles).step_by(S::ROWS) {
+            let shape = (S::ROWS.min(tiles - tile), vectors);
+            // SAFETY: the caller vouches for the operands.
+            unsafe {
+                let left = Left { at: v.add(tile * v_tile + first), row: v_tile, step: 1 };
+                let to = m.add(tile * m_tile);
+                let out = Destination { to, row: m_tile, columns, accumulate };
+                product::<S>(shape, left, right, out);
             }
         }
     }

@@ -212,51 +212,48 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> AddUnits<'_, W, M, N> {
     ) {
         let k = self.kernel;
         let tiles = unit.images * unit.rows * k.layout.columns;
+        let (v_tile, d_tile) = (k.layout.tile(k.channels), k.layout.tile(to - from));
         for frequency in 0..N * N {
             let v = v.wrapping_add(frequency * k.layout.frequency(k.channels));
             let d = d.wrapping_add(frequency * k.layout.frequency(to - from));
-            let sums = sums.wrapping_add(frequency * k.frequency());
-            for first in (0..tiles).step_by(BLOCK) {
-                let block = (first, BLOCK.min(tiles - first));
-                // SAFETY: the caller vouches for the buffers.
-                unsafe {
-                    self.add_block::<S>(block, (from, to), (v, d), sums, accumulate || first > 0);
-                }
-            }
+            let sums = sums.wrapping_add(frequency * k.frequency() + from * v_tile);
+            let size = (tiles, to - from, k.channels);
+            // SAFETY: the caller vouches for the buffers.
+            unsafe { add_products::<S>(size, (d, d_tile), (v, v_tile), sums, accumulate) };
         }
     }
+}
 
-    /// The same for some of its tiles and one frequency.
-    #[inline(always)]
-    unsafe fn add_block<S: Simd>(
-        &self,
-        (first, tiles): (usize, usize),
-        (from, to): (usize, usize),
-        (v, d): (*const f32, *const f32),
-        sums: *mut f32,
-        accumulate: bool,
-    ) {
-        let (k, lanes) = (self.kernel, S::LANES);
-        let (width, vectors) = (k.layout.tile(k.channels), k.channels.div_ceil(lanes));
-        let (height, columns) = (k.layout.tile(to - from), [0, lanes, 2 * lanes]);
+/// The products of one frequency, summed over `tiles`: `sums[row][channel] (+)= sum over tiles of
+/// d[tile][row] * v[tile][channel]`. Tiles lie apart as given beside their addresses, and rows of
+/// sums as tiles of `v`.
+///
+/// # Safety
+/// The machine has `S`, and all operands have these tiles, rows and channels in whole vectors.
+#[inline(always)]
+pub(super) unsafe fn add_products<S: Simd>(
+    (tiles, rows, channels): (usize, usize, usize),
+    (d, d_tile): (*const f32, usize),
+    (v, v_tile): (*const f32, usize),
+    sums: *mut f32,
+    accumulate: bool,
+) {
+    let (vectors, columns) = (channels.div_ceil(S::LANES), [0, S::LANES, 2 * S::LANES]);
+    for first in (0..tiles).step_by(BLOCK) {
+        let (tiles, accumulate) = (BLOCK.min(tiles - first), accumulate || first > 0);
         let mut vector = 0;
         while vector < vectors {
             let block = Blocks { vectors }.around(vector).1;
-            let v = v.wrapping_add(first * width + vector * lanes);
-            let right = Rows {
-                vectors: columns.map(|column| v.wrapping_add(column)),
-                channels: tiles,
-                plane: width,
-                taps: &[0],
-            };
-            for row in (from..to).step_by(S::ROWS) {
-                let shape = (S::ROWS.min(to - row), block);
-                // SAFETY: the buffers have these tiles, whole vectors each, and the sums these
-                // rows.
+            let v = v.wrapping_add(first * v_tile + vector * S::LANES);
+            let vectors = columns.map(|column| v.wrapping_add(column));
+            let right = Rows { vectors, channels: tiles, plane: v_tile, taps: &[0] };
+            for row in (0..rows).step_by(S::ROWS) {
+                let shape = (S::ROWS.min(rows - row), block);
+                // SAFETY: the caller vouches for the operands.
                 unsafe {
-                    let left = Left::packed(d.add(first * height + row - from), height);
-                    let to = sums.add(row * width + vector * lanes);
-                    let out = Destination { to, row: width, columns, accumulate };
+                    let left = Left::packed(d.add(first * d_tile + row), d_tile);
+                    let to = sums.add(row * v_tile + vector * S::LANES);
+                    let out = Destination { to, row: v_tile, columns, accumulate };
                     product::<S>(shape, left, right, out);
                 }
             }
@@ -278,36 +275,66 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> Task for Finish<'_, W, 
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        const ELEMENTS: usize = WINDOW * WINDOW;
         let k = self.kernel;
         // SAFETY: the result and the sums have the elements, and nobody writes the sums of these
         // rows meanwhile.
         unsafe {
-            let sums = self.context.shared_scratch().cast::<f32>();
+            let all = self.context.shared_scratch().cast::<f32>();
+            let out = self.context.floats(k.out);
             for row in self.from..self.to {
-                for channel in (0..k.channels).step_by(S::LANES) {
-                    let first = sums.add(row * k.layout.tile(k.channels) + channel);
-                    let mut m = load_square::<S, N>(|i, j| first.add((i * N + j) * k.frequency()));
-                    for chunk in 1..k.chunks {
-                        let first = first.add(chunk * k.sums());
-                        let more =
-                            load_square::<S, N>(|i, j| first.add((i * N + j) * k.frequency()));
-                        for (sum, more) in m.iter_mut().flatten().zip(more.into_iter().flatten()) {
-                            *sum = S::add(*sum, more);
-                        }
-                    }
-                    let mut window = [0.0f32; ELEMENTS * MAX_LANES];
-                    let to = window.as_mut_ptr();
-                    let gradient = transform::weight_grad::<S, W, M, N>(m);
-                    store_square::<S, WINDOW>(gradient, |i, j| {
-                        to.wrapping_add((i * WINDOW + j) * S::LANES)
-                    });
-                    let count = S::LANES.min(k.channels - channel);
-                    let out = self.context.floats(k.out);
-                    let out = out.add((row * k.channels + channel) * ELEMENTS);
-                    transpose::<S>((to, S::LANES), (ELEMENTS, count), (out, ELEMENTS));
+                let at = all.add(row * k.layout.tile(k.channels)).cast_const();
+                let sums = Sums { at, frequency: k.frequency(), chunks: k.chunks, chunk: k.sums() };
+                finish::<S, W, M, N>(sums, k.channels, out.add(row * k.channels * ELEMENTS));
+            }
+        }
+    }
+}
+
+/// Elements of a window.
+pub(super) const ELEMENTS: usize = WINDOW * WINDOW;
+
+/// The sums of an output channel: for each input channel, those of a frequency and chunk.
+#[derive(Clone, Copy)]
+pub(super) struct Sums {
+    pub(super) at: *const f32,
+    /// From one frequency to the next.
+    pub(super) frequency: usize,
+    /// Chunks to be added up, and from one to the next.
+    pub(super) chunks: usize,
+    pub(super) chunk: usize,
+}
+
+/// Adds up the chunks' sums in order and transforms them back, for one output channel.
+///
+/// # Safety
+/// The machine has `S`; the sums and the result have that many input channels.
+#[inline(always)]
+pub(super) unsafe fn finish<S: Simd, W: Transform<M, N>, const M: usize, const N: usize>(
+    sums: Sums,
+    channels: usize,
+    out: *mut f32,
+) {
+    for channel in (0..channels).step_by(S::LANES) {
+        // SAFETY: the caller vouches for the memory.
+        unsafe {
+            let load = |chunk: usize| {
+                let first = sums.at.add(chunk * sums.chunk + channel);
+                load_square::<S, N>(|i, j| first.add((i * N + j) * sums.frequency))
+            };
+            let mut m = load(0);
+            for chunk in 1..sums.chunks {
+                for (sum, more) in m.iter_mut().flatten().zip(load(chunk).into_iter().flatten()) {
+                    *sum = S::add(*sum, more);
                 }
             }
+            let mut window = [0.0f32; ELEMENTS * MAX_LANES];
+            let to = window.as_mut_ptr();
+            let gradient = transform::weight_grad::<S, W, M, N>(m);
+            store_square::<S, WINDOW>(gradient, |i, j| {
+                to.wrapping_add((i * WINDOW + j) * S::LANES)
+            });
+            let size = (ELEMENTS, S::LANES.min(channels - channel));
+            transpose::<S>((to, S::LANES), size, (out.add(channel * ELEMENTS), ELEMENTS));
         }
     }
 }
