@@ -261,6 +261,15 @@ proptest! {
 }
 
 #[test]
+fn convolutions_of_no_pictures() {
+    let strided = ConvWindow { stride: [2; 2], ..ConvWindow::default() };
+    for window in [ConvWindow::default(), strided] {
+        check_convolution(window, [0, 16, 8, 8], [16, 16, 3, 3]);
+        check_convolution(window, [0, 3, 8, 8], [16, 3, 3, 3]);
+    }
+}
+
+#[test]
 fn large_pictures_are_cut_into_strips() {
     let window = ConvWindow { pad_low: [1; 2], pad_high: [1; 2], ..ConvWindow::default() };
     check_convolution(window, [1, 9, 61, 300], [2, 9, 3, 3]);

@@ -30,25 +30,29 @@ pub(super) struct Unit {
 }
 
 impl Units {
-    /// Cuts a batch: `spread` rows and `columns` are what a plane has beyond the rows of outputs.
+    /// Cuts a batch: `spread` rows and `columns` are what a plane has beyond the rows of outputs. A
+    /// unit has at least so many outputs of a channel, where the batch has, whatever its planes take.
     pub(super) fn new(
         batch: usize,
         grid: [usize; 2],
         (spread, columns, planes): (usize, usize, usize),
+        least: usize,
         threads: usize,
     ) -> Units {
         let height = grid[0].max(1);
         let row = (columns * planes).max(1);
         let image = (height + spread) * row;
-        if image > UNIT {
+        let outputs = (height * grid[1]).max(1);
+        if image > UNIT && outputs >= least {
             let rows = (UNIT / row).saturating_sub(spread).clamp(1, height);
             // Strips of almost equal height.
             let rows = height.div_ceil(height.div_ceil(rows));
             return Units { batch, images: 1, rows, height };
         }
         let share = batch.div_ceil(threads.max(1));
-        let enough = ENOUGH.div_ceil((height * grid[1]).max(1));
-        let images = (UNIT / image.max(1)).min(enough).min(share).max(1);
+        let enough = ENOUGH.div_ceil(outputs);
+        let fit = (UNIT / image.max(1)).max(least.div_ceil(outputs));
+        let images = fit.min(enough).min(share).max(1);
         Units { batch, images, rows: height, height }
     }
 

@@ -18,6 +18,9 @@ use crate::simd::{Level, Simd, Task, Tile, transpose};
 /// Sums, in elements, that stay in a second-level cache beside a unit.
 const FEW_SUMS: usize = 1 << 17;
 
+/// Positions of a unit at least where there are more sums: each unit reads and writes all of them.
+const LEAST: usize = 128;
+
 /// Positions that are summed up before they are added to what there is: few enough for the
 /// first-level cache, and for sums of sums to keep their digits.
 const BLOCK: usize = 256;
@@ -66,7 +69,9 @@ impl OuterKernel {
         let outputs = problem.batch * passes.grid[0] * passes.grid[1];
         let cost = outputs * problem.groups * rows * channels * taps / tile.lanes;
         let tasks = tasks_for(cost, threads);
-        let units = passes.cut(problem.batch, channels + rows, tasks, tile.lanes);
+        let sums = problem.groups * taps * rows * channels.next_multiple_of(tile.lanes);
+        let least = if sums <= FEW_SUMS { 1 } else { LEAST };
+        let units = passes.cut(problem.batch, channels + rows, least, tasks, tile.lanes);
         let positions = positions(&passes.layout, &units, problem.output[1]);
         let mut kernel = OuterKernel {
             span: positions.last().map_or(0, |last| last + passes.layout.reach + 1),
@@ -364,21 +369,36 @@ impl Task for Finish<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
         let (k, taps) = (self.kernel, self.kernel.taps.len());
-        // SAFETY: the result and the sums have the elements, and nobody writes the sums.
+        // SAFETY: the result and the sums have the elements, and nobody else uses the sums of these
+        // output channels.
         unsafe {
             let sums = self.context.shared_scratch().cast::<f32>();
             for index in self.from..self.to {
                 let (group, row) = (index / k.rows, index % k.rows);
-                let out = self.context.floats(k.out).add(index * k.channels * taps);
+                let first = sums.add((group * taps * k.rows + row) * k.row());
                 for tap in 0..taps {
-                    let at = ((group * taps + tap) * k.rows + row) * k.row();
-                    for channel in 0..k.channels {
-                        let mut sum = *sums.add(at + channel);
-                        for chunk in 1..k.chunks {
-                            sum += *sums.add(chunk * k.sums() + at + channel);
-                        }
-                        *out.add(channel * taps + tap) = sum;
-                    }
+                    self.add_up::<S>(first.add(tap * k.rows * k.row()));
+                }
+                let from = (first.cast_const(), k.rows * k.row());
+                let out = self.context.floats(k.out).add(index * k.channels * taps);
+                transpose::<S>(from, (taps, k.channels), (out, taps));
+            }
+        }
+    }
+}
+
+impl Finish<'_> {
+    /// Adds the other chunks' sums of an output channel and window element to those of the first.
+    #[inline(always)]
+    unsafe fn add_up<S: Simd>(&self, first: *mut f32) {
+        let k = self.kernel;
+        for chunk in 1..k.chunks {
+            for channel in (0..k.row()).step_by(S::LANES) {
+                // SAFETY: the sums of each chunk have a row of whole vectors.
+                unsafe {
+                    let to = first.add(channel);
+                    let more = S::load(to.add(chunk * k.sums()));
+                    S::store(to, S::add(S::load(to), more));
                 }
             }
         }

@@ -65,7 +65,7 @@ impl PixelsKernel {
         let pixels = |size: [usize; 2], channels: usize| size[0] * size[1] * channels;
         let picture = pixels(sums.source, channels) + pixels(sums.out, rows);
         let wanted = (UNIT / picture.max(1)).clamp(1, batch.div_ceil(tasks).max(1));
-        let groups = batch.div_ceil(wanted).next_multiple_of(tasks);
+        let groups = batch.div_ceil(wanted).max(1).next_multiple_of(tasks);
         let images = batch.div_ceil(groups).max(1);
         let units = Units { batch, images, rows: 1, height: 1 };
         let mut packed = vec![0];

@@ -56,7 +56,7 @@ impl WeightGradKernel {
             * passes.grid[1]
             / level.tile().lanes;
         let tasks = tasks_for(cost, threads);
-        let units = passes.cut(problem.batch, channels + rows, tasks, level.tile().lanes);
+        let units = passes.cut(problem.batch, channels + rows, 1, tasks, level.tile().lanes);
         let layout = passes.layout;
         let dy_layout = PlaneLayout {
             source: problem.output,
