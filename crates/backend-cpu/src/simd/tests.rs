@@ -1,4 +1,4 @@
-//! The elementary functions against f64, on each level of this machine.
+//! The elementary functions against f64, and parts of vectors, on each level of this machine.
 
 use onestep_engine::ops::Unary;
 
@@ -116,5 +116,44 @@ fn the_sign_of_zero_is_kept() {
             unsafe { level.run(Apply { op, x: &[-0.0], y: &mut y }) };
             assert!(y[0] == 0.0 && y[0].is_sign_negative(), "{level} {op:?}");
         }
+    }
+}
+
+/// Part of a vector from the end of a slice, and the same part written behind another.
+struct Part<'a> {
+    from: &'a [f32],
+    to: &'a mut [f32],
+}
+
+impl Task for Part<'_> {
+    type Output = ();
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let mut lanes = [0.0f32; MAX_LANES];
+        for count in 0..S::LANES {
+            let from = &self.from[self.from.len() - count..];
+            // SAFETY: the level is available; there are `count` elements to read, and `to` has room
+            // for as many.
+            unsafe {
+                let v = S::load_lanes(from.as_ptr(), count, S::splat(-1.0));
+                S::store(lanes.as_mut_ptr(), v);
+                self.to.fill(-2.0);
+                S::store_lanes(self.to.as_mut_ptr(), v, 0, count);
+            }
+            assert_eq!(lanes[..count], *from);
+            assert!(lanes[count..S::LANES].iter().all(|x| *x == -1.0), "{count} {lanes:?}");
+            assert_eq!(self.to[..count], *from);
+            assert!(self.to[count..].iter().all(|x| *x == -2.0), "{count} {:?}", self.to);
+        }
+    }
+}
+
+#[test]
+fn parts_of_vectors_are_read_and_written() {
+    let from: Vec<f32> = (0..MAX_LANES).map(|i| i as f32).collect();
+    for level in Level::available() {
+        let mut to = [0.0; MAX_LANES];
+        // SAFETY: the level is available.
+        unsafe { level.run(Part { from: &from, to: &mut to }) };
     }
 }
