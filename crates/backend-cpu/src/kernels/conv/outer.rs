@@ -39,6 +39,10 @@ pub(super) struct OuterKernel {
     /// Input channels and output channels of a group.
     channels: usize,
     rows: usize,
+    /// Elements of the sums of one output channel and window element, and of all sums, by group,
+    /// window element, output channel and input channel.
+    row: usize,
+    sums: usize,
     /// The result's height and width.
     out_size: [usize; 2],
     x: Address,
@@ -69,7 +73,8 @@ impl OuterKernel {
         let outputs = problem.batch * passes.grid[0] * passes.grid[1];
         let cost = outputs * problem.groups * rows * channels * taps / tile.lanes;
         let tasks = tasks_for(cost, threads);
-        let sums = problem.groups * taps * rows * channels.next_multiple_of(tile.lanes);
+        let row = channels.next_multiple_of(tile.lanes);
+        let sums = problem.groups * taps * rows * row;
         let least = if sums <= FEW_SUMS { 1 } else { LEAST };
         let units = passes.cut(problem.batch, channels + rows, least, tasks, tile.lanes);
         let positions = positions(&passes.layout, &units, problem.output[1]);
@@ -82,6 +87,8 @@ impl OuterKernel {
             groups: problem.groups,
             channels,
             rows,
+            row,
+            sums,
             out_size: problem.output,
             x: regions.address(operands.source)?,
             dy: regions.address(operands.weight)?,
@@ -97,14 +104,14 @@ impl OuterKernel {
         // to make up for that.
         let most_parts = (rows / (2 * kernel.panel())).max(1);
         let most_chunks = (units.count() * problem.groups).max(1);
-        if kernel.sums() <= FEW_SUMS {
+        if sums <= FEW_SUMS {
             kernel.chunks = tasks.min(most_chunks);
             kernel.parts = tasks.div_ceil(kernel.chunks).min(most_parts);
         } else {
             kernel.parts = tasks.min(most_parts);
             kernel.chunks = tasks.div_ceil(kernel.parts).min(most_chunks);
         }
-        kernel.finishers = tasks_for(4 * kernel.chunks * kernel.sums(), threads);
+        kernel.finishers = tasks_for(4 * kernel.chunks * sums, threads);
         Ok(kernel)
     }
 
@@ -117,16 +124,6 @@ impl OuterKernel {
     /// positions spread over the sets of a cache.
     fn position(&self) -> usize {
         (self.channels.div_ceil(self.tile.lanes) | 1) * self.tile.lanes
-    }
-
-    /// Elements of the sums of one output channel and window element.
-    fn row(&self) -> usize {
-        self.channels.next_multiple_of(self.tile.lanes)
-    }
-
-    /// Elements of all sums, by group, window element, output channel and input channel.
-    fn sums(&self) -> usize {
-        self.groups * self.taps.len() * self.rows * self.row()
     }
 
     /// Elements of a worker's planes, of the input and of the gradient.
@@ -157,7 +154,7 @@ impl Native for OuterKernel {
     fn scratch(&self) -> ScratchNeed {
         let bytes = |elements: usize| (elements * size_of::<f32>()).next_multiple_of(ALIGNMENT);
         ScratchNeed {
-            shared: bytes(self.chunks * self.sums()),
+            shared: bytes(self.chunks * self.sums),
             worker: bytes(self.worker_parts().iter().sum()),
         }
     }
@@ -208,10 +205,10 @@ impl Task for AddUnits<'_> {
             let memory = self.context.worker_scratch(self.turn.worker).cast::<f32>();
             let buffers =
                 Buffers { planes: memory, x: memory.add(planes), dy: memory.add(planes + x) };
-            let sums = self.context.shared_scratch().cast::<f32>().add(chunk * k.sums());
+            let sums = self.context.shared_scratch().cast::<f32>().add(chunk * k.sums);
             for group in 0..k.groups {
                 let mine = from.max(group * count)..to.min((group + 1) * count);
-                let to = sums.add(group * k.taps.len() * k.rows * k.row());
+                let to = sums.add(group * k.taps.len() * k.rows * k.row);
                 if mine.is_empty() {
                     self.clear(rows, to);
                 }
@@ -233,8 +230,8 @@ impl AddUnits<'_> {
         for tap in 0..k.taps.len() {
             // SAFETY: the caller vouches for the sums.
             unsafe {
-                let first = sums.add((tap * k.rows + rows.0) * k.row());
-                std::ptr::write_bytes(first, 0, (rows.1 - rows.0) * k.row());
+                let first = sums.add((tap * k.rows + rows.0) * k.row);
+                std::ptr::write_bytes(first, 0, (rows.1 - rows.0) * k.row);
             }
         }
     }
@@ -327,8 +324,8 @@ impl AddUnits<'_> {
         let (k, lanes) = (self.kernel, S::LANES);
         for (tap, &distance) in k.taps.iter().enumerate() {
             let mut column = 0;
-            while column < k.row() {
-                let vectors = Blocks { vectors: k.row() / lanes }.around(column / lanes).1;
+            while column < k.row {
+                let vectors = Blocks { vectors: k.row / lanes }.around(column / lanes).1;
                 let columns = [0, lanes, 2 * lanes];
                 let first = x.wrapping_add(distance * k.position() + column);
                 let right = Rows {
@@ -344,8 +341,8 @@ impl AddUnits<'_> {
                     // each row of the sums has whole vectors.
                     unsafe {
                         let left = dy.add(panel * k.panel() * k.positions.len() + within);
-                        let to = sums.add((tap * k.rows + row) * k.row() + column);
-                        let out = Destination { to, row: k.row(), columns, accumulate };
+                        let to = sums.add((tap * k.rows + row) * k.row + column);
+                        let out = Destination { to, row: k.row, columns, accumulate };
                         product::<S>(shape, Left::packed(left, k.panel()), right, out);
                     }
                 }
@@ -375,11 +372,11 @@ impl Task for Finish<'_> {
             let sums = self.context.shared_scratch().cast::<f32>();
             for index in self.from..self.to {
                 let (group, row) = (index / k.rows, index % k.rows);
-                let first = sums.add((group * taps * k.rows + row) * k.row());
+                let first = sums.add((group * taps * k.rows + row) * k.row);
                 for tap in 0..taps {
-                    self.add_up::<S>(first.add(tap * k.rows * k.row()));
+                    self.add_up::<S>(first.add(tap * k.rows * k.row));
                 }
-                let from = (first.cast_const(), k.rows * k.row());
+                let from = (first.cast_const(), k.rows * k.row);
                 let out = self.context.floats(k.out).add(index * k.channels * taps);
                 transpose::<S>(from, (taps, k.channels), (out, taps));
             }
@@ -393,11 +390,11 @@ impl Finish<'_> {
     unsafe fn add_up<S: Simd>(&self, first: *mut f32) {
         let k = self.kernel;
         for chunk in 1..k.chunks {
-            for channel in (0..k.row()).step_by(S::LANES) {
+            for channel in (0..k.row).step_by(S::LANES) {
                 // SAFETY: the sums of each chunk have a row of whole vectors.
                 unsafe {
                     let to = first.add(channel);
-                    let more = S::load(to.add(chunk * k.sums()));
+                    let more = S::load(to.add(chunk * k.sums));
                     S::store(to, S::add(S::load(to), more));
                 }
             }

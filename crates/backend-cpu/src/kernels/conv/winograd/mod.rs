@@ -30,6 +30,7 @@ const FEW: usize = 16;
 const MANY: usize = 64;
 /// Pictures of fewer rows or columns are small.
 const SMALL: usize = 7;
+
 /// How transformed tiles lie in memory: by frequency, tile and channel. Distances are odd numbers
 /// of vectors, so that tiles and frequencies spread over the sets of a cache.
 #[derive(Clone, Copy, Debug)]
