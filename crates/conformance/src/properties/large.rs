@@ -72,7 +72,7 @@ fn windows() -> Vec<Draw> {
         // Many more channels than tiles: of one unit and of several, of one piece and of several.
         Draw::Conv([1, 40, 70, 5, 5], [3, 3], same),
         Draw::Conv([5, 160, 83, 4, 3], [3, 3], same),
-        Draw::Conv([1, 170, 150, 24, 21], [3, 3], uneven),
+        Draw::Conv([1, 170, 172, 24, 21], [3, 3], uneven),
         Draw::Conv([4, 16, 33, 21, 20], [3, 3], strided),
         Draw::Conv([2, 17, 16, 12, 9], [3, 2], ConvWindow { stride: [2, 3], groups: 2, ..uneven }),
         Draw::Conv([5, 3, 8, 32, 32], [3, 3], same),
