@@ -164,12 +164,29 @@ pub(super) unsafe fn product<S: Simd>(
     unsafe { tiles!(1 2 3 4 5 6 7 8) }
 }
 
+/// The elements that dot products run over: runs of whole vectors, one of which lies `left` and
+/// `right` elements behind the other.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Runs {
+    pub(super) count: usize,
+    pub(super) length: usize,
+    pub(super) left: usize,
+    pub(super) right: usize,
+}
+
+impl Runs {
+    /// A single run.
+    pub(super) fn one(length: usize) -> Runs {
+        Runs { count: 1, length, left: 0, right: 0 }
+    }
+}
+
 /// The dot products of `R` left-hand and `N` right-hand rows.
 struct Dots<const R: usize, const N: usize> {
     left: *const f32,
     left_row: usize,
     right: [*const f32; MAX_DOTS],
-    length: usize,
+    runs: Runs,
     out: Destination,
 }
 
@@ -186,29 +203,33 @@ impl<const R: usize, const N: usize> Task for Dots<R, N> {
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        let Dots { left, left_row, right, length, out } = self;
+        let Dots { left, left_row, right, runs, out } = self;
         // SAFETY: the caller of `dots` vouches for all operands.
         unsafe {
             let mut sums = [[S::splat(0.0); N]; R];
-            let mut i = 0;
-            while i < length {
-                let mut rows = [S::splat(0.0); R];
-                let mut r = 0;
-                while r < R {
-                    rows[r] = S::load(left.add(r * left_row + i));
-                    r += 1;
-                }
-                let mut n = 0;
-                while n < N {
-                    let x = S::load(right[n].add(i));
+            for run in 0..runs.count {
+                let (mut i, mut j) = (run * runs.left, run * runs.right);
+                let end = i + runs.length;
+                while i < end {
+                    let mut rows = [S::splat(0.0); R];
                     let mut r = 0;
                     while r < R {
-                        sums[r][n] = S::fma(rows[r], x, sums[r][n]);
+                        rows[r] = S::load(left.add(r * left_row + i));
                         r += 1;
                     }
-                    n += 1;
+                    let mut n = 0;
+                    while n < N {
+                        let x = S::load(right[n].add(j));
+                        let mut r = 0;
+                        while r < R {
+                            sums[r][n] = S::fma(rows[r], x, sums[r][n]);
+                            r += 1;
+                        }
+                        n += 1;
+                    }
+                    i += S::LANES;
+                    j += S::LANES;
                 }
-                i += S::LANES;
             }
             let mut r = 0;
             while r < R {
@@ -223,28 +244,29 @@ impl<const R: usize, const N: usize> Task for Dots<R, N> {
     }
 }
 
-/// `out.to[r][n] += sum over i of left[r * left_row + i] * right[n][i]`
+/// `out.to[r][n] += sum over i, j of left[r * left_row + i] * right[n][j]`, where `i` and `j` go along
+/// the runs.
 ///
 /// # Safety
-/// The machine has `S`. `length` is a multiple of its lanes, and all rows are that long.
+/// The machine has `S`. The runs' length is a multiple of its lanes, and all rows have them.
 #[inline(always)]
 pub(super) unsafe fn dots<S: Simd>(
     (rows, count): (usize, usize),
     (left, left_row): (*const f32, usize),
     right: [*const f32; MAX_DOTS],
-    length: usize,
+    runs: Runs,
     out: Destination,
 ) {
     macro_rules! tiles {
         ($($r:literal)*) => {
             match (rows, count) {
                 $(
-                    ($r, 1) => S::call(Dots::<$r, 1> { left, left_row, right, length, out }),
-                    ($r, 2) => S::call(Dots::<$r, 2> { left, left_row, right, length, out }),
-                    ($r, 3) => S::call(Dots::<$r, 3> { left, left_row, right, length, out }),
-                    ($r, 4) => S::call(Dots::<$r, 4> { left, left_row, right, length, out }),
-                    ($r, 5) => S::call(Dots::<$r, 5> { left, left_row, right, length, out }),
-                    ($r, 6) => S::call(Dots::<$r, 6> { left, left_row, right, length, out }),
+                    ($r, 1) => S::call(Dots::<$r, 1> { left, left_row, right, runs, out }),
+                    ($r, 2) => S::call(Dots::<$r, 2> { left, left_row, right, runs, out }),
+                    ($r, 3) => S::call(Dots::<$r, 3> { left, left_row, right, runs, out }),
+                    ($r, 4) => S::call(Dots::<$r, 4> { left, left_row, right, runs, out }),
+                    ($r, 5) => S::call(Dots::<$r, 5> { left, left_row, right, runs, out }),
+                    ($r, 6) => S::call(Dots::<$r, 6> { left, left_row, right, runs, out }),
                 )*
                 _ => debug_assert!(false, "no tile of {rows} times {count} products"),
             }

@@ -275,6 +275,16 @@ fn large_pictures_are_cut_into_strips() {
     check_convolution(window, [1, 9, 61, 300], [2, 9, 3, 3]);
     let window = ConvWindow { stride: [2; 2], ..window };
     check_convolution(window, [2, 9, 61, 300], [2, 9, 3, 3]);
+    // Rows of the result that are whole vectors, then more channels than a vector has lanes.
+    let window = ConvWindow { stride: [1; 2], ..window };
+    check_convolution(window, [1, 3, 100, 512], [2, 3, 3, 3]);
+    let window = ConvWindow { stride: [3, 2], dilation: [2; 2], ..window };
+    check_convolution(window, [2, 17, 61, 150], [2, 17, 3, 3]);
+    check_convolution(
+        ConvWindow { stride: [3, 2], ..ConvWindow::default() },
+        [1, 17, 97, 150],
+        [2, 17, 1, 1],
+    );
 }
 
 /// Two by two, side by side.

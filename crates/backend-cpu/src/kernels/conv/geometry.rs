@@ -30,21 +30,22 @@ pub(super) struct Unit {
 }
 
 impl Units {
-    /// Cuts a batch: `spread` rows and `columns` are what a plane has beyond the rows of outputs. A
-    /// unit has at least so many outputs of a channel, where the batch has, whatever its planes take.
+    /// Cuts a batch into units of which a row of outputs takes `line` elements, and a picture those of
+    /// `spread` rows more. A unit has at least so many outputs of a channel, where the batch has,
+    /// whatever it takes.
     pub(super) fn new(
         batch: usize,
         grid: [usize; 2],
-        (spread, columns, planes): (usize, usize, usize),
+        (spread, line): (usize, usize),
         least: usize,
         threads: usize,
     ) -> Units {
         let height = grid[0].max(1);
-        let row = (columns * planes).max(1);
-        let image = (height + spread) * row;
+        let line = line.max(1);
+        let image = (height + spread) * line;
         let outputs = (height * grid[1]).max(1);
         if image > UNIT && outputs >= least {
-            let rows = (UNIT / row).saturating_sub(spread).clamp(1, height);
+            let rows = (UNIT / line).saturating_sub(spread).clamp(1, height);
             // Strips of almost equal height.
             let rows = height.div_ceil(height.div_ceil(rows));
             return Units { batch, images: 1, rows, height };

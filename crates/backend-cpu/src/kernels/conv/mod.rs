@@ -15,6 +15,7 @@ mod pixels;
 mod planes;
 mod sums;
 mod weight_grad;
+mod window_pixels;
 mod winograd;
 
 use onestep_engine::ops::ConvWindow;
@@ -147,9 +148,9 @@ pub(super) fn lower_weight_grad(
     if winograd::suits(window, &p) {
         return winograd::lower_weight_grad(&p, window.pad_low, &o, regions, machine);
     }
-    let passes = passes::forward(window, p.kernel, p.input, p.output);
     if OuterKernel::suits(&p, machine.1) {
-        return Ok(Box::new(OuterKernel::new(&p, passes, &o, regions, machine)?));
+        return Ok(Box::new(OuterKernel::new(&p, window, &o, regions, machine)?));
     }
+    let passes = passes::forward(window, p.kernel, p.input, p.output);
     Ok(Box::new(WeightGradKernel::new(&p, passes, &o, regions, machine)?))
 }

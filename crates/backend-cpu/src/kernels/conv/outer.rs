@@ -1,15 +1,15 @@
 //! The gradient of a convolution in its weight, channels last: for each window element, the sum
-//! over all positions of the outer product of the result's gradient with the input. Both are
+//! over all outputs of the outer product of the result's gradient with the input. Both are
 //! transposed, so that vectors run along channels and no lane falls on a border, whatever the
-//! stride and however small the pictures are.
+//! stride and however small the pictures are: a table has the pixel under each window element.
 
 use onestep_engine::EngineError;
+use onestep_engine::ops::ConvWindow;
 
 use super::Problem;
 use super::geometry::{Unit, Units};
-use super::passes::Passes;
-use super::planes::{Pictures, PlaneLayout};
 use super::sums::Operands;
+use super::window_pixels::Pixels;
 use crate::kernels::micro::{Blocks, Destination, Left, Rows, product};
 use crate::native::{ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, part, tasks_for};
 use crate::pool::{Pool, TaskPanicked, Turn};
@@ -18,22 +18,20 @@ use crate::simd::{Level, Simd, Task, Tile, transpose};
 /// Sums, in elements, that stay in a second-level cache beside a unit.
 const FEW_SUMS: usize = 1 << 17;
 
-/// Positions of a unit at least where there are more sums: each unit reads and writes all of them.
+/// Outputs of a unit at least where there are more sums: each unit reads and writes all of them.
 const LEAST: usize = 128;
 
-/// Positions that are summed up before they are added to what there is: few enough for the
+/// Outputs that are summed up before they are added to what there is: few enough for the
 /// first-level cache, and for sums of sums to keep their digits.
 const BLOCK: usize = 256;
 
 /// Sums of outer products, for each window element.
 #[derive(Debug)]
 pub(super) struct OuterKernel {
-    layout: PlaneLayout,
-    taps: Vec<usize>,
-    /// Where the outputs of a whole unit lie in its transposed planes.
-    positions: Vec<usize>,
-    /// Positions of the planes that windows reach.
-    span: usize,
+    pixels: Pixels,
+    /// For each window element and each output of a unit, where its pixel lies.
+    places: Vec<usize>,
+    taps: usize,
     units: Units,
     groups: usize,
     /// Input channels and output channels of a group.
@@ -63,26 +61,28 @@ impl OuterKernel {
 
     pub(super) fn new(
         problem: &Problem,
-        mut passes: Passes,
+        window: &ConvWindow,
         operands: &Operands<'_>,
         regions: Regions,
         (threads, level): (usize, Level),
     ) -> Result<Self, EngineError> {
         let (channels, rows, tile) = (problem.in_channels, problem.out_channels, level.tile());
         let taps = problem.kernel[0] * problem.kernel[1];
-        let outputs = problem.batch * passes.grid[0] * passes.grid[1];
+        let outputs = problem.batch * problem.output[0] * problem.output[1];
         let cost = outputs * problem.groups * rows * channels * taps / tile.lanes;
         let tasks = tasks_for(cost, threads);
         let row = channels.next_multiple_of(tile.lanes);
         let sums = problem.groups * taps * rows * row;
         let least = if sums <= FEW_SUMS { 1 } else { LEAST };
-        let units = passes.cut(problem.batch, channels + rows, least, tasks, tile.lanes);
-        let positions = positions(&passes.layout, &units, problem.output[1]);
+        let mut pixels = Pixels::new(problem, window, tile.lanes);
+        let line = pixels.step * pixels.size[1] * channels + problem.output[1] * rows;
+        let spread = (pixels.reach - pixels.step).div_ceil(pixels.step);
+        let units = Units::new(problem.batch, problem.output, (spread, line), least, tasks);
+        pixels.rows = (units.rows - 1) * pixels.step + pixels.reach;
         let mut kernel = OuterKernel {
-            span: positions.last().map_or(0, |last| last + passes.layout.reach + 1),
-            positions,
-            layout: passes.layout,
-            taps: passes.passes.swap_remove(0).taps,
+            places: pixels.places(problem, window, &units),
+            pixels,
+            taps,
             units,
             groups: problem.groups,
             channels,
@@ -98,8 +98,6 @@ impl OuterKernel {
             parts: 1,
             finishers: 1,
         };
-        let width = kernel.position();
-        kernel.positions.iter_mut().for_each(|position| *position *= width);
         // A chunk has sums of its own. A part lays out the input anew, so it must have enough rows
         // to make up for that.
         let most_parts = (rows / (2 * kernel.panel())).max(1);
@@ -120,34 +118,17 @@ impl OuterKernel {
         self.tile.lanes.max(self.tile.rows)
     }
 
-    /// Elements from one position to the next: whole vectors, and an odd number of them, so that
-    /// positions spread over the sets of a cache.
-    fn position(&self) -> usize {
-        (self.channels.div_ceil(self.tile.lanes) | 1) * self.tile.lanes
+    /// Outputs of a whole unit.
+    fn outputs(&self) -> usize {
+        self.units.images * self.units.rows * self.out_size[1]
     }
 
-    /// Elements of a worker's planes, of the input and of the gradient.
-    fn worker_parts(&self) -> [usize; 3] {
+    /// Elements of a worker's transposed input and gradient.
+    fn worker_parts(&self) -> [usize; 2] {
         let share = self.rows.div_ceil(self.panel()).div_ceil(self.parts) * self.panel();
-        [
-            self.layout.elements(self.tile.lanes),
-            self.span * self.position(),
-            self.positions.len() * share,
-        ]
-        .map(|elements| elements.next_multiple_of(ALIGNMENT / size_of::<f32>()))
+        [self.pixels.elements(&self.units), self.outputs() * share]
+            .map(|elements| elements.next_multiple_of(ALIGNMENT / size_of::<f32>()))
     }
-}
-
-/// Where the outputs of a whole unit lie in its planes: pictures, rows, columns.
-fn positions(layout: &PlaneLayout, units: &Units, columns: usize) -> Vec<usize> {
-    let mut positions = Vec::with_capacity(units.images * units.rows * columns);
-    for image in 0..units.images {
-        for row in 0..units.rows {
-            let first = image * layout.image() + row * layout.columns;
-            positions.extend(first..first + columns);
-        }
-    }
-    positions
 }
 
 impl Native for OuterKernel {
@@ -179,14 +160,6 @@ struct AddUnits<'a> {
     turn: Turn,
 }
 
-/// A worker's memory.
-#[derive(Clone, Copy)]
-struct Buffers {
-    planes: *mut f32,
-    x: *mut f32,
-    dy: *mut f32,
-}
-
 impl Task for AddUnits<'_> {
     type Output = ();
 
@@ -198,25 +171,24 @@ impl Task for AddUnits<'_> {
         let count = k.units.count();
         // A group's units follow each other, so its first sets the sums.
         let (from, to) = part(count * k.groups, k.chunks, chunk, 1);
-        let [planes, x, _] = k.worker_parts();
+        let [x_size, _] = k.worker_parts();
         // SAFETY: each task has its own rows of its chunk's sums; the scratch memory fits all
         // buffers and the sums.
         unsafe {
-            let memory = self.context.worker_scratch(self.turn.worker).cast::<f32>();
-            let buffers =
-                Buffers { planes: memory, x: memory.add(planes), dy: memory.add(planes + x) };
+            let x = self.context.worker_scratch(self.turn.worker).cast::<f32>();
+            let dy = x.add(x_size);
             let sums = self.context.shared_scratch().cast::<f32>().add(chunk * k.sums);
             for group in 0..k.groups {
                 let mine = from.max(group * count)..to.min((group + 1) * count);
-                let to = sums.add(group * k.taps.len() * k.rows * k.row);
+                let to = sums.add(group * k.taps * k.rows * k.row);
                 if mine.is_empty() {
                     self.clear(rows, to);
                 }
                 for item in mine.clone() {
                     let unit = k.units.unit(item % count);
-                    self.fill_x::<S>(&unit, group, buffers);
-                    self.fill_dy::<S>(&unit, group, rows, buffers.dy);
-                    self.add::<S>(&unit, rows, buffers, to, item > mine.start);
+                    self.fill_x::<S>(&unit, group, x);
+                    self.fill_dy::<S>(&unit, group, rows, dy);
+                    self.add::<S>(&unit, rows, (x, dy), to, item > mine.start);
                 }
             }
         }
@@ -227,7 +199,7 @@ impl AddUnits<'_> {
     /// The sums of a group of which this chunk has no unit.
     unsafe fn clear(&self, rows: (usize, usize), sums: *mut f32) {
         let k = self.kernel;
-        for tap in 0..k.taps.len() {
+        for tap in 0..k.taps {
             // SAFETY: the caller vouches for the sums.
             unsafe {
                 let first = sums.add((tap * k.rows + rows.0) * k.row);
@@ -238,26 +210,16 @@ impl AddUnits<'_> {
 
     /// Lays out a unit's pictures, channels last.
     #[inline(always)]
-    unsafe fn fill_x<S: Simd>(&self, unit: &Unit, group: usize, buffers: Buffers) {
+    unsafe fn fill_x<S: Simd>(&self, unit: &Unit, group: usize, x: *mut f32) {
         let k = self.kernel;
-        let size = k.layout.source[0] * k.layout.source[1];
-        let image = k.groups * k.channels * size;
-        for first in (0..k.channels).step_by(S::LANES) {
-            let channels = S::LANES.min(k.channels - first);
-            // SAFETY: the input has these pictures; the buffers fit them.
+        let size = k.pixels.size[0] * k.pixels.size[1];
+        for image in 0..unit.images {
+            let channel = ((unit.first_image + image) * k.groups + group) * k.channels;
+            // SAFETY: the input has these pictures; the buffer fits them.
             unsafe {
-                let before = unit.first_image * image + (group * k.channels + first) * size;
-                let pictures = Pictures {
-                    data: self.context.floats(k.x).add(before),
-                    image,
-                    channels,
-                    count: unit.images,
-                    first: unit.first_row,
-                };
-                k.layout.fill::<S>(pictures, buffers.planes);
-                let from = (buffers.planes.cast_const(), k.layout.channel());
-                let to = (buffers.x.add(first), k.position());
-                transpose::<S>(from, (channels, k.span), to);
+                let picture =
+                    (self.context.floats(k.x).add(channel * size).cast_const(), k.channels);
+                k.pixels.fill::<S>(picture, unit, image, x);
             }
         }
     }
@@ -273,7 +235,7 @@ impl AddUnits<'_> {
     ) {
         let k = self.kernel;
         let size = k.out_size[0] * k.out_size[1];
-        let (outputs, all) = (unit.rows * k.out_size[1], k.positions.len());
+        let (outputs, all) = (unit.rows * k.out_size[1], k.outputs());
         for first in (rows.0..rows.1).step_by(k.panel()) {
             let count = k.panel().min(rows.1 - first);
             for image in 0..unit.images {
@@ -295,52 +257,51 @@ impl AddUnits<'_> {
         &self,
         unit: &Unit,
         rows: (usize, usize),
-        buffers: Buffers,
+        (x, dy): (*const f32, *const f32),
         sums: *mut f32,
         accumulate: bool,
     ) {
         let k = self.kernel;
         let outputs = unit.images * unit.rows * k.out_size[1];
-        for (block, positions) in k.positions[..outputs].chunks(BLOCK).enumerate() {
-            let accumulate = accumulate || block > 0;
-            // SAFETY: the buffers hold all positions of the unit, and the sums these rows.
+        for from in (0..outputs).step_by(BLOCK) {
+            let block = (from, outputs.min(from + BLOCK));
+            // SAFETY: the buffers hold all outputs of the unit, and the sums these rows.
             unsafe {
-                let dy = buffers.dy.add(block * BLOCK * k.panel());
-                self.add_block::<S>(positions, rows, (buffers.x, dy), sums, accumulate);
+                let dy = dy.add(from * k.panel());
+                self.add_block::<S>(block, rows, (x, dy), sums, accumulate || from > 0);
             }
         }
     }
 
-    /// The same for some of its positions, for all window elements.
+    /// The same for some of its outputs, for all window elements.
     #[inline(always)]
     unsafe fn add_block<S: Simd>(
         &self,
-        positions: &[usize],
+        (from, to): (usize, usize),
         rows: (usize, usize),
         (x, dy): (*const f32, *const f32),
         sums: *mut f32,
         accumulate: bool,
     ) {
         let (k, lanes) = (self.kernel, S::LANES);
-        for (tap, &distance) in k.taps.iter().enumerate() {
+        for (tap, places) in k.places.chunks(k.outputs().max(1)).enumerate() {
             let mut column = 0;
             while column < k.row {
                 let vectors = Blocks { vectors: k.row / lanes }.around(column / lanes).1;
                 let columns = [0, lanes, 2 * lanes];
-                let first = x.wrapping_add(distance * k.position() + column);
                 let right = Rows {
-                    vectors: columns.map(|column| first.wrapping_add(column)),
+                    vectors: columns.map(|next| x.wrapping_add(column + next)),
                     channels: 1,
                     plane: 0,
-                    taps: positions,
+                    taps: &places[from..to],
                 };
                 for row in (rows.0..rows.1).step_by(S::ROWS) {
                     let (panel, within) = ((row - rows.0) / k.panel(), (row - rows.0) % k.panel());
                     let shape = (S::ROWS.min(rows.1 - row), vectors);
-                    // SAFETY: the caller vouches for positions, rows and sums; each position and
+                    // SAFETY: the caller vouches for outputs, rows and sums; each pixel and
                     // each row of the sums has whole vectors.
                     unsafe {
-                        let left = dy.add(panel * k.panel() * k.positions.len() + within);
+                        let left = dy.add(panel * k.panel() * k.outputs() + within);
                         let to = sums.add((tap * k.rows + row) * k.row + column);
                         let out = Destination { to, row: k.row, columns, accumulate };
                         product::<S>(shape, Left::packed(left, k.panel()), right, out);
@@ -365,7 +326,7 @@ impl Task for Finish<'_> {
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        let (k, taps) = (self.kernel, self.kernel.taps.len());
+        let (k, taps) = (self.kernel, self.kernel.taps);
         // SAFETY: the result and the sums have the elements, and nobody else uses the sums of these
         // output channels.
         unsafe {

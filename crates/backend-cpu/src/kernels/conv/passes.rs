@@ -18,19 +18,16 @@ pub(super) struct Passes {
 }
 
 impl Passes {
-    /// Cuts a batch into units of at least so many outputs of a channel, and lays out planes and
-    /// vectors for them.
+    /// Cuts a batch into units, and lays out planes and vectors for them.
     pub(super) fn cut(
         &mut self,
         batch: usize,
         channels: usize,
-        least: usize,
         threads: usize,
         lanes: usize,
     ) -> Units {
-        let planes = channels * self.layout.used.len();
-        let sizes = (self.spread, self.layout.columns, planes);
-        let units = Units::new(batch, self.grid, sizes, least, threads);
+        let line = self.layout.columns * channels * self.layout.used.len();
+        let units = Units::new(batch, self.grid, (self.spread, line), 1, threads);
         self.layout.images = units.images;
         self.layout.rows = match units.strips() {
             1 => self.grid[0] + self.spread - self.shared,

@@ -141,28 +141,28 @@ impl PlaneLayout {
         let (from, to) = (ceil(-shift), ceil(width - shift).max(ceil(-shift)));
         for j in 0..self.rows {
             let row = ((j + first) * self.phases[0] + phase[0]) as isize - self.pad[0];
-            // SAFETY: the picture has the row and columns, as checked; the plane has this row.
+            // SAFETY: the picture has the row and columns, as checked. Whole vectors are written: what
+            // they reach beyond the row is written after it.
             unsafe {
                 let out = out.add(j * self.columns);
                 if row < 0 || row >= height || j >= rows {
                     std::ptr::write_bytes(out, 0, self.columns);
                     continue;
                 }
-                let source = source.offset(row * width);
-                zero(out, from as usize);
-                let first = source.offset(from * stride + shift);
+                let first = source.offset(row * width + from * stride + shift);
+                zero::<S>(out, from as usize);
                 copy::<S>(first, stride as usize, out.offset(from), (to - from) as usize);
-                zero(out.offset(to), self.columns - to as usize);
+                zero::<S>(out.offset(to), self.columns - to as usize);
             }
         }
     }
 }
 
-/// Copies elements that lie `stride` apart. Rows are so short that a call to the C library takes
-/// longer than the copy.
+/// Copies elements that lie `stride` apart, in whole vectors. Rows are so short that a call to the C
+/// library takes longer than the copy.
 #[inline(always)]
 unsafe fn copy<S: Simd>(from: *const f32, stride: usize, to: *mut f32, count: usize) {
-    // SAFETY: the caller vouches for the elements.
+    // SAFETY: the caller vouches for the elements, and for a vector's more to write to.
     unsafe {
         match stride {
             1 => {
@@ -170,7 +170,10 @@ unsafe fn copy<S: Simd>(from: *const f32, stride: usize, to: *mut f32, count: us
                 for i in (0..whole).step_by(S::LANES) {
                     S::store(to.add(i), S::load(from.add(i)));
                 }
-                (whole..count).for_each(|i| *to.add(i) = *from.add(i));
+                if whole < count {
+                    let rest = S::load_lanes(from.add(whole), count - whole, S::splat(0.0));
+                    S::store(to.add(whole), rest);
+                }
             }
             // By itself, as compilers know how to take every second element of a vector.
             2 => (0..count).for_each(|i| *to.add(i) = *from.add(2 * i)),
@@ -179,10 +182,11 @@ unsafe fn copy<S: Simd>(from: *const f32, stride: usize, to: *mut f32, count: us
     }
 }
 
+/// Zeros in whole vectors.
 #[inline(always)]
-unsafe fn zero(to: *mut f32, count: usize) {
-    for i in 0..count {
-        // SAFETY: the caller vouches for the elements.
-        unsafe { *to.add(i) = 0.0 };
+unsafe fn zero<S: Simd>(to: *mut f32, count: usize) {
+    for i in (0..count).step_by(S::LANES) {
+        // SAFETY: the caller vouches for the elements, and for a vector's more.
+        unsafe { S::store(to.add(i), S::splat(0.0)) };
     }
 }

@@ -73,7 +73,7 @@ impl SumsKernel {
             * operands.source.shape[3].max(out_size[1])
             / tile.lanes;
         let tasks = tasks_for(cost, threads);
-        let units = passes.cut(problem.batch, channels, 1, tasks, tile.lanes);
+        let units = passes.cut(problem.batch, channels, tasks, tile.lanes);
         let panels = rows.div_ceil(tile.rows);
         let most = units.count() * problem.groups;
         let parts = tasks.div_ceil(most.max(1)).clamp(1, panels.max(1));

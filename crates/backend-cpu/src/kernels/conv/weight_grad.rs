@@ -1,14 +1,15 @@
 //! The gradient of a convolution in its weight: dot products of the planes with those of the
-//! result's gradient. Each chunk of the batch adds up its own; they are summed in order.
+//! result's gradient, which are read where they lie if their rows are whole vectors. Each chunk of
+//! the batch adds up its own; they are summed in order.
 
 use onestep_engine::EngineError;
 
 use super::Problem;
-use super::geometry::Units;
+use super::geometry::{Unit, Units};
 use super::passes::Passes;
 use super::planes::{Pictures, PlaneLayout};
 use super::sums::Operands;
-use crate::kernels::micro::{Destination, MAX_DOTS, dot_tile, dots};
+use crate::kernels::micro::{Destination, MAX_DOTS, Runs, dot_tile, dots};
 use crate::native::{ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, part, tasks_for};
 use crate::pool::{Pool, TaskPanicked, Turn};
 use crate::simd::{Level, Simd, Task};
@@ -18,10 +19,12 @@ const SPAN: usize = 2048;
 
 #[derive(Debug)]
 pub(super) struct WeightGradKernel {
-    /// The planes of the input and of the result's gradient, which has zeros where the input's
-    /// planes have no output.
     layout: PlaneLayout,
-    dy_layout: PlaneLayout,
+    /// The planes of the result's gradient, with zeros where the input's planes have no output;
+    /// none where it is read in place.
+    dy_layout: Option<PlaneLayout>,
+    /// The result's height and width.
+    out_size: [usize; 2],
     taps: Vec<usize>,
     units: Units,
     groups: usize,
@@ -56,20 +59,22 @@ impl WeightGradKernel {
             * passes.grid[1]
             / level.tile().lanes;
         let tasks = tasks_for(cost, threads);
-        let units = passes.cut(problem.batch, channels + rows, 1, tasks, level.tile().lanes);
+        let units = passes.cut(problem.batch, channels + rows, tasks, level.tile().lanes);
         let layout = passes.layout;
-        let dy_layout = PlaneLayout {
+        let in_place = problem.output[1].is_multiple_of(level.tile().lanes);
+        let dy_layout = (!in_place).then(|| PlaneLayout {
             source: problem.output,
             phases: [1, 1],
             used: vec![0],
             pad: [0, 0],
             ..layout.clone()
-        };
+        });
         let chunks = tasks.min(units.count() * problem.groups).max(1);
         let parts = tasks.div_ceil(chunks).min(rows.max(1)).max(1);
         let mut kernel = WeightGradKernel {
             layout,
             dy_layout,
+            out_size: problem.output,
             taps: passes.passes.swap_remove(0).taps,
             units,
             groups: problem.groups,
@@ -109,7 +114,8 @@ impl WeightGradKernel {
 impl Native for WeightGradKernel {
     fn scratch(&self) -> ScratchNeed {
         let bytes = |elements: usize| (elements * size_of::<f32>()).next_multiple_of(ALIGNMENT);
-        let planes = self.layout.elements(self.channels) + self.dy_layout.elements(self.rows);
+        let dy = self.dy_layout.as_ref().map_or(0, |layout| layout.elements(self.rows));
+        let planes = self.layout.elements(self.channels) + dy;
         ScratchNeed {
             shared: if self.chunks > 1 { bytes(self.chunks * self.elements()) } else { 0 },
             worker: bytes(planes),
@@ -158,19 +164,14 @@ impl Task for GradUnits<'_> {
                 std::ptr::write_bytes(first, 0, (rows.1 - rows.0) * columns);
             }
             let x = self.context.worker_scratch(self.turn.worker).cast::<f32>();
-            let dy = x.add(k.layout.elements(k.channels));
             for item in from..to {
-                let (index, group) = (item / k.groups, item % k.groups);
-                self.fill::<S>(index, group, rows, (x, dy));
-                let images = k.units.unit(index).images;
-                let length = (images * k.layout.image()).next_multiple_of(S::LANES);
-                let mut start = 0;
-                while start < length {
-                    let span = SPAN.min(length - start);
-                    let (x, dy) = (x.add(start), dy.add(start));
-                    let out = sums.add((group * k.rows + rows.0) * columns);
-                    self.add::<S>((x, dy), span, rows.1 - rows.0, out);
-                    start += span;
+                let (unit, group) = (k.units.unit(item / k.groups), item % k.groups);
+                let out = sums.add((group * k.rows + rows.0) * columns);
+                self.fill_x::<S>(&unit, group, x);
+                let dy = self.gradient(&unit, group, rows.0);
+                match &k.dy_layout {
+                    Some(layout) => self.add_planes::<S>(layout, &unit, (x, dy), rows, out),
+                    None => self.add_in_place::<S>(&unit, (x, dy), rows, out),
                 }
             }
         }
@@ -178,60 +179,109 @@ impl Task for GradUnits<'_> {
 }
 
 impl GradUnits<'_> {
-    /// Lays out a unit's pictures and their gradients.
+    /// Lays out a unit's pictures.
     #[inline(always)]
-    unsafe fn fill<S: Simd>(
-        &self,
-        index: usize,
-        group: usize,
-        rows: (usize, usize),
-        (x, dy): (*mut f32, *mut f32),
-    ) {
+    unsafe fn fill_x<S: Simd>(&self, unit: &Unit, group: usize, x: *mut f32) {
         let k = self.kernel;
-        let unit = k.units.unit(index);
-        let size = |layout: &PlaneLayout| layout.source[0] * layout.source[1];
-        let (x_size, dy_size) = (size(&k.layout), size(&k.dy_layout));
-        let (x_image, dy_image) = (k.groups * k.channels * x_size, k.groups * k.rows * dy_size);
-        // SAFETY: the operands have these pictures.
+        let size = k.layout.source[0] * k.layout.source[1];
+        let image = k.groups * k.channels * size;
+        // SAFETY: the input has these pictures; the buffer fits the planes.
         unsafe {
+            let before = unit.first_image * image + group * k.channels * size;
             let pictures = Pictures {
-                data: self
-                    .context
-                    .floats(k.x)
-                    .add(unit.first_image * x_image + group * k.channels * x_size),
-                image: x_image,
+                data: self.context.floats(k.x).add(before),
+                image,
                 channels: k.channels,
                 count: unit.images,
                 first: unit.first_row,
             };
             k.layout.fill::<S>(pictures, x);
-            let pictures = Pictures {
-                data: self
-                    .context
-                    .floats(k.dy)
-                    .add(unit.first_image * dy_image + (group * k.rows + rows.0) * dy_size),
-                image: dy_image,
-                channels: rows.1 - rows.0,
-                count: unit.images,
-                first: unit.first_row,
-            };
-            k.dy_layout.fill_rows::<S>(pictures, unit.rows, dy);
         }
     }
 
-    /// Adds the products of a span of the planes to the sums of `rows` output channels.
+    /// The gradient of a unit's first picture in an output channel.
+    #[inline(always)]
+    unsafe fn gradient(&self, unit: &Unit, group: usize, row: usize) -> *const f32 {
+        let k = self.kernel;
+        let channel = (unit.first_image * k.groups + group) * k.rows + row;
+        // SAFETY: the gradient has the picture and the channel.
+        unsafe { self.context.floats(k.dy).add(channel * k.out_size[0] * k.out_size[1]) }
+    }
+
+    /// Adds the products of a unit whose gradient is read where it lies.
+    #[inline(always)]
+    unsafe fn add_in_place<S: Simd>(
+        &self,
+        unit: &Unit,
+        (x, dy): (*const f32, *const f32),
+        rows: (usize, usize),
+        out: *mut f32,
+    ) {
+        let k = self.kernel;
+        let [height, width] = k.out_size;
+        let most = (SPAN / width.max(1)).max(1);
+        for image in 0..unit.images {
+            for row in (0..unit.rows).step_by(most) {
+                let count = most.min(unit.rows - row);
+                let runs = Runs { count, length: width, left: width, right: k.layout.columns };
+                // SAFETY: the gradient has the picture's rows, and the planes have them.
+                unsafe {
+                    let x = x.add(image * k.layout.image() + row * k.layout.columns);
+                    let image = image * k.groups * k.rows * height;
+                    let dy = dy.add((image + unit.first_row + row) * width);
+                    self.add::<S>(x, (dy, height * width), runs, rows.1 - rows.0, out);
+                }
+            }
+        }
+    }
+
+    /// Lays out a unit's gradient, and adds its products.
+    #[inline(always)]
+    unsafe fn add_planes<S: Simd>(
+        &self,
+        layout: &PlaneLayout,
+        unit: &Unit,
+        (x, dy): (*const f32, *const f32),
+        rows: (usize, usize),
+        out: *mut f32,
+    ) {
+        let k = self.kernel;
+        let pictures = Pictures {
+            data: dy,
+            image: k.groups * k.rows * k.out_size[0] * k.out_size[1],
+            channels: rows.1 - rows.0,
+            count: unit.images,
+            first: unit.first_row,
+        };
+        // SAFETY: the gradient has these pictures; the scratch memory has room for both kinds of
+        // planes, one behind the other.
+        unsafe {
+            let dy = x.cast_mut().add(k.layout.elements(k.channels));
+            layout.fill_rows::<S>(pictures, unit.rows, dy);
+            let length = (unit.images * layout.image()).next_multiple_of(S::LANES);
+            for start in (0..length).step_by(SPAN) {
+                let span = SPAN.min(length - start);
+                let runs = Runs::one(span);
+                let dy = (dy.add(start).cast_const(), layout.plane());
+                self.add::<S>(x.add(start), dy, runs, rows.1 - rows.0, out);
+            }
+        }
+    }
+
+    /// Adds the products of some runs to the sums of `rows` output channels, whose gradients lie
+    /// `plane` elements apart.
     #[inline(always)]
     unsafe fn add<S: Simd>(
         &self,
-        (x, dy): (*const f32, *const f32),
-        span: usize,
+        x: *const f32,
+        (dy, plane): (*const f32, usize),
+        runs: Runs,
         rows: usize,
         out: *mut f32,
     ) {
         let k = self.kernel;
         let (height, width) = dot_tile::<S>();
         let (columns, taps) = (k.columns(), k.taps.len());
-        let plane = k.dy_layout.plane();
         for first in (0..rows).step_by(height) {
             let count = height.min(rows - first);
             for column in (0..columns).step_by(width) {
@@ -241,7 +291,7 @@ impl GradUnits<'_> {
                     let (channel, tap) = ((column + n) / taps, (column + n) % taps);
                     *right = x.wrapping_add(channel * k.layout.channel() + k.taps[tap]);
                 }
-                // SAFETY: the planes are as long as the span, and zeros follow the last.
+                // SAFETY: the caller vouches for the runs; the sums have these rows and columns.
                 unsafe {
                     let to = Destination {
                         to: out.add(first * columns + column),
@@ -249,8 +299,8 @@ impl GradUnits<'_> {
                         columns: [0; 3],
                         accumulate: true,
                     };
-                    let left = dy.add(first * plane);
-                    dots::<S>((count, wide), (left, plane), right, span, to);
+                    let left = (dy.add(first * plane), plane);
+                    dots::<S>((count, wide), left, right, runs, to);
                 }
             }
         }

@@ -3,7 +3,7 @@
 //! packing it would take as long as the product.
 
 use super::Operands;
-use crate::kernels::micro::{Destination, MAX_DOTS, dot_tile, dots};
+use crate::kernels::micro::{Destination, MAX_DOTS, Runs, dot_tile, dots};
 use crate::kernels::pack::Matrix;
 use crate::native::{Context, Native, ScratchNeed, part, tasks_for};
 use crate::pool::{Pool, TaskPanicked, Turn};
@@ -140,7 +140,7 @@ impl Tiles {
             for (i, at) in rows.iter_mut().enumerate() {
                 *at = right.data.wrapping_add(i * right.column);
             }
-            dots::<S>(size, (left.data, left.row), rows, whole, out);
+            dots::<S>(size, (left.data, left.row), rows, Runs::one(whole), out);
             if whole < length {
                 add_rest::<S>(
                     size,
@@ -178,6 +178,6 @@ unsafe fn add_rest<S: Simd>(
         for (to, row) in right.iter_mut().zip(right_rows) {
             *to = row.as_ptr();
         }
-        dots::<S>(size, (left_rows.as_ptr().cast(), MAX_LANES), right, S::LANES, out);
+        dots::<S>(size, (left_rows.as_ptr().cast(), MAX_LANES), right, Runs::one(S::LANES), out);
     }
 }
