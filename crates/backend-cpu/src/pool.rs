@@ -1,8 +1,10 @@
 //! A fork-join pool: the caller and its workers share the tasks of one job at a time.
 //!
-//! Tasks are numbered; who runs which is decided as they go, so results must depend on a task's
-//! number alone and not on its worker. Starting a job allocates nothing and takes no lock; a
-//! worker that is late to wake finds the job closed and is not waited for.
+//! Tasks are numbered. Each thread begins with a share of neighbours, the same one in every job of
+//! as many tasks: what a kernel writes is then read by the same core in the next. Who is done with
+//! its share takes tasks of others, so results must depend on a task's number alone and not on its
+//! worker. Starting a job allocates nothing and takes no lock; a worker that is late to wake finds
+//! the job closed and is not waited for.
 
 use std::cell::UnsafeCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,6 +14,21 @@ use std::thread::{JoinHandle, Thread};
 
 use crate::error::CpuError;
 use crate::subnormal::FlushSubnormals;
+
+/// The tasks of a thread's share that nobody has claimed: from the next to the end. On a cache line
+/// of its own.
+#[repr(align(64))]
+struct Share {
+    next: AtomicUsize,
+    end: AtomicUsize,
+}
+
+impl Share {
+    fn claim(&self) -> Option<usize> {
+        let task = self.next.fetch_add(1, Ordering::Relaxed);
+        (task < self.end.load(Ordering::Relaxed)).then_some(task)
+    }
+}
 
 /// How often an idle worker looks for a job before it sleeps: some tens of microseconds.
 const SPINS: u32 = 10_000;
@@ -35,7 +52,6 @@ pub(crate) struct Turn {
 struct Job {
     closure: *const (),
     run: unsafe fn(*const (), Turn),
-    tasks: usize,
 }
 
 unsafe fn nothing(_: *const (), _: Turn) {}
@@ -43,8 +59,8 @@ unsafe fn nothing(_: *const (), _: Turn) {}
 struct Shared {
     state: AtomicU64,
     job: UnsafeCell<Job>,
-    /// The next task to claim.
-    next: AtomicUsize,
+    /// One for each thread.
+    shares: Box<[Share]>,
     panicked: AtomicBool,
     stop: AtomicBool,
     asleep: Box<[AtomicBool]>,
@@ -57,22 +73,32 @@ unsafe impl Sync for Shared {}
 unsafe impl Send for Shared {}
 
 impl Shared {
-    /// Claims and runs tasks until none is left.
+    /// Deals out the tasks of a job that nobody has entered yet: to no more threads than there are
+    /// tasks.
+    fn deal(&self, tasks: usize) {
+        let sharers = tasks.clamp(1, self.shares.len());
+        for (index, share) in self.shares.iter().enumerate() {
+            let bound = |i: usize| tasks * i.min(sharers) / sharers;
+            share.next.store(bound(index), Ordering::Relaxed);
+            share.end.store(bound(index + 1), Ordering::Relaxed);
+        }
+    }
+
+    /// Claims and runs tasks until none is left: its own first, then those of the threads behind it.
     fn work(&self, job: Job, worker: usize) {
         let result = catch_unwind(AssertUnwindSafe(|| {
-            loop {
-                let task = self.next.fetch_add(1, Ordering::Relaxed);
-                if task >= job.tasks {
-                    break;
+            let (before, from_own) = self.shares.split_at(worker);
+            for share in from_own.iter().chain(before) {
+                while let Some(task) = share.claim() {
+                    // SAFETY: the job is not over while a worker is inside, so the closure lives.
+                    unsafe { (job.run)(job.closure, Turn { task, worker }) };
                 }
-                // SAFETY: the job is not over while a worker is inside, so the closure lives.
-                unsafe { (job.run)(job.closure, Turn { task, worker }) };
             }
         }));
         if result.is_err() {
             self.panicked.store(true, Ordering::Relaxed);
             // What is left of a failed job need not be done.
-            self.next.store(job.tasks, Ordering::Relaxed);
+            self.shares.iter().for_each(|share| share.end.store(0, Ordering::Relaxed));
         }
     }
 
@@ -140,8 +166,10 @@ impl Pool {
         let workers = threads.saturating_sub(1);
         let shared = Arc::new(Shared {
             state: AtomicU64::new(0),
-            job: UnsafeCell::new(Job { closure: std::ptr::null(), run: nothing, tasks: 0 }),
-            next: AtomicUsize::new(0),
+            job: UnsafeCell::new(Job { closure: std::ptr::null(), run: nothing }),
+            shares: (0..workers + 1)
+                .map(|_| Share { next: AtomicUsize::new(0), end: AtomicUsize::new(0) })
+                .collect(),
             panicked: AtomicBool::new(false),
             stop: AtomicBool::new(false),
             asleep: (0..workers).map(|_| AtomicBool::new(false)).collect(),
@@ -174,8 +202,8 @@ impl Pool {
             // SAFETY: `closure` is the `f` of the job, which outlives it.
             unsafe { (*closure.cast::<F>())(turn) }
         }
-        let job = Job { closure: std::ptr::from_ref(f).cast(), run: call::<F>, tasks };
-        self.shared.next.store(0, Ordering::Relaxed);
+        let job = Job { closure: std::ptr::from_ref(f).cast(), run: call::<F> };
+        self.shared.deal(tasks);
         if tasks > 1 && !self.handles.is_empty() {
             self.share(job, tasks);
         } else {
