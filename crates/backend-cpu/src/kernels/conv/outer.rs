@@ -31,6 +31,7 @@ pub(super) struct OuterKernel {
     pixels: Pixels,
     /// For each window element and each output of a unit, where its pixel lies.
     places: Vec<usize>,
+    /// Window elements.
     taps: usize,
     units: Units,
     groups: usize,

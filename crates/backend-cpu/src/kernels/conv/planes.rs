@@ -149,7 +149,7 @@ impl PlaneLayout {
                     std::ptr::write_bytes(out, 0, self.columns);
                     continue;
                 }
-                let first = source.offset(row * width + from * stride + shift);
+                let first = source.wrapping_offset(row * width + from * stride + shift);
                 zero::<S>(out, from as usize);
                 copy::<S>(first, stride as usize, out.offset(from), (to - from) as usize);
                 zero::<S>(out.offset(to), self.columns - to as usize);
