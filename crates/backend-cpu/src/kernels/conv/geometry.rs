@@ -117,9 +117,21 @@ pub(super) struct Segment {
     pub(super) row: usize,
     /// The column of the grid of lane `from`.
     pub(super) column: usize,
+    /// Where that lane goes, from the unit's first result on: see [`Pass::place`].
+    pub(super) to: usize,
 }
 
 impl Pass {
+    /// Says where segments go in results of so many columns, whose pictures lie `picture` elements
+    /// apart.
+    pub(super) fn place(&mut self, picture: usize, columns: usize) {
+        let ([y0, x0], [dy, dx]) = (self.origin, self.step);
+        for segment in &mut self.segments {
+            let (y, x) = (segment.row * dy + y0, segment.column * dx + x0);
+            segment.to = segment.image * picture + y * columns + x;
+        }
+    }
+
     /// Puts the outputs of `images` pictures and `rows` rows into vectors of `lanes`.
     pub(super) fn make_vectors(&mut self, layout: &PlaneLayout, rows: usize, lanes: usize) {
         let (width, rows) = (self.grid[1], rows.min(self.grid[0]));
@@ -141,7 +153,7 @@ impl Pass {
             let column = start.min(width - lanes);
             let at = image * layout.image() + row * layout.columns + column;
             let first = self.segments.len();
-            self.segments.push(Segment { from: 0, end: lanes, image, row, column });
+            self.segments.push(Segment { from: 0, end: lanes, image, row, column, to: 0 });
             self.vectors.push(Vector { at, segments: (first, first + 1), whole: true });
         }
     }
@@ -165,7 +177,8 @@ impl Pass {
                 match self.segments[first..].last_mut() {
                     Some(s) if s.end == lane && s.row == row && s.image == image => s.end += 1,
                     _ => {
-                        let segment = Segment { from: lane, end: lane + 1, image, row, column };
+                        let (from, end) = (lane, lane + 1);
+                        let segment = Segment { from, end, image, row, column, to: 0 };
                         self.segments.push(segment);
                     }
                 }

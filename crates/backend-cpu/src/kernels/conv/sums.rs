@@ -74,6 +74,8 @@ impl SumsKernel {
             / tile.lanes;
         let tasks = tasks_for(cost, threads);
         let units = passes.cut(problem.batch, channels, tasks, tile.lanes);
+        let picture = problem.groups * rows * out_size[0] * out_size[1];
+        passes.passes.iter_mut().for_each(|pass| pass.place(picture, out_size[1]));
         let panels = rows.div_ceil(tile.rows);
         let most = units.count() * problem.groups;
         let parts = tasks.div_ceil(most.max(1)).clamp(1, panels.max(1));
@@ -217,8 +219,10 @@ impl Task for SumUnit<'_> {
             for (index, pass) in k.passes.iter().enumerate() {
                 let weights = self.context.shared_scratch().cast::<f32>();
                 let weights = weights.add(k.packed_before(group, index));
-                let place = Results { kernel: k, pass, unit: &unit, group };
-                let out = self.context.floats(k.out);
+                let first = (unit.first_image * k.groups + group) * k.rows * k.out_size[0];
+                let first = (first + unit.first_row * pass.step[0]) * k.out_size[1];
+                let place = Results { kernel: k, pass, unit: &unit };
+                let out = self.context.floats(k.out).add(first);
                 for vectors in pass.vectors_of(&unit).chunks(VECTORS) {
                     for panel in panels.0..panels.1 {
                         let left = weights.add(panel * k.panel(pass));
@@ -235,22 +239,10 @@ struct Results<'a> {
     kernel: &'a SumsKernel,
     pass: &'a Pass,
     unit: &'a Unit,
-    group: usize,
 }
 
 impl Results<'_> {
-    /// The result's element for a segment's first lane, in row `row` of the group.
-    #[inline(always)]
-    fn element(&self, segment: &Segment, row: usize) -> usize {
-        let (k, pass) = (self.kernel, self.pass);
-        let image = self.unit.first_image + segment.image;
-        let y = (self.unit.first_row + segment.row) * pass.step[0] + pass.origin[0];
-        let x = segment.column * pass.step[1] + pass.origin[1];
-        let channel = (image * k.groups + self.group) * k.rows + row;
-        (channel * k.out_size[0] + y) * k.out_size[1] + x
-    }
-
-    /// Computes up to three vectors of a panel's rows.
+    /// Computes up to three vectors of a panel's rows; `out` is the unit's first result.
     #[inline(always)]
     unsafe fn tile<S: Simd>(
         &self,
@@ -276,10 +268,10 @@ impl Results<'_> {
         // the result all rows and columns of the unit.
         unsafe {
             if pass.step[1] == 1 && vectors.iter().all(|v| v.whole) {
-                let column = |v: usize| {
-                    vectors.get(v).map_or(0, |v| self.element(&pass.segments[v.segments.0], first))
-                };
+                let column =
+                    |v: usize| vectors.get(v).map_or(0, |v| pass.segments[v.segments.0].to);
                 let columns = [column(0), column(1), column(2)];
+                let out = out.add(first * size);
                 let to = Destination { to: out, row: size, columns, accumulate: false };
                 product::<S>(shape, Left::packed(left, S::ROWS), right, to);
                 return;
@@ -295,7 +287,7 @@ impl Results<'_> {
                     if segment.image >= self.unit.images {
                         continue;
                     }
-                    let to = out.add(self.element(segment, first));
+                    let to = out.add(first * size + segment.to);
                     for r in 0..rows {
                         let from = from.add(r * row + v * S::LANES);
                         scatter::<S>(from, segment, to.add(r * size), pass.step[1]);
