@@ -304,6 +304,31 @@ mod tests {
     }
 
     #[test]
+    fn a_thread_begins_with_its_share_and_goes_on_with_those_behind() {
+        unsafe fn note(tasks: *const (), turn: Turn) {
+            // SAFETY: the vector of the test, which nobody else uses meanwhile.
+            unsafe {
+                (*tasks.cast::<std::cell::RefCell<Vec<usize>>>()).borrow_mut().push(turn.task)
+            }
+        }
+        let pool = Pool::new(3).unwrap();
+        for (tasks, worker, expected) in [
+            (10, 0, vec![0, 1, 2, 3, 4, 5, 6, 7, 8, 9]),
+            (10, 1, vec![3, 4, 5, 6, 7, 8, 9, 0, 1, 2]),
+            (10, 2, vec![6, 7, 8, 9, 0, 1, 2, 3, 4, 5]),
+            // No more shares than tasks.
+            (2, 1, vec![1, 0]),
+            (2, 2, vec![0, 1]),
+            (0, 1, vec![]),
+        ] {
+            let done: std::cell::RefCell<Vec<usize>> = std::cell::RefCell::default();
+            pool.shared.deal(tasks);
+            pool.shared.work(Job { closure: (&raw const done).cast(), run: note }, worker);
+            assert_eq!(done.into_inner(), expected, "{tasks} tasks, worker {worker}");
+        }
+    }
+
+    #[test]
     fn a_panic_is_reported_and_the_pool_goes_on() {
         within_a_minute(|| {
             let mut pool = Pool::new(3).unwrap();

@@ -79,7 +79,7 @@ impl OuterKernel {
         let line = pixels.step * pixels.size[1] * channels + problem.output[1] * rows;
         let spread = (pixels.reach - pixels.step).div_ceil(pixels.step);
         let units = Units::new(problem.batch, problem.output, (spread, line), least, tasks);
-        pixels.rows = (units.rows - 1) * pixels.step + pixels.reach;
+        pixels.rows = pixels.under(units.rows);
         let mut kernel = OuterKernel {
             places: pixels.places(problem, window, &units),
             pixels,

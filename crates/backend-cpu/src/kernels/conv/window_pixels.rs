@@ -7,7 +7,8 @@ use super::geometry::{Unit, Units};
 use crate::simd::{Simd, transpose};
 
 /// A unit's rows of pictures, with those beyond the border, behind one pixel of zeros, which stands
-/// for all that lies beside a picture.
+/// for all that lies beside a picture. As border rows are kept, one table of places serves strips of
+/// all heights within a picture, other than in a [`Grid`](super::grid::Grid).
 #[derive(Debug)]
 pub(super) struct Pixels {
     /// Height and width of a picture.
@@ -38,6 +39,11 @@ impl Pixels {
             pad: window.pad_low[0],
             pixel: (problem.in_channels.div_ceil(lanes) | 1) * lanes,
         }
+    }
+
+    /// Rows that are kept for so many rows of outputs.
+    pub(super) fn under(&self, rows: usize) -> usize {
+        (rows - 1) * self.step + self.reach
     }
 
     /// Elements of the pixels of a whole unit.
@@ -89,7 +95,7 @@ impl Pixels {
         // Rows between those under windows are left out.
         let (runs, length) = match self.step < self.stride {
             true => (unit.rows, self.reach),
-            false => (1, (unit.rows - 1) * self.step + self.reach),
+            false => (1, self.under(unit.rows)),
         };
         // SAFETY: the caller vouches for the memory; rows are those of the picture, or zeros.
         unsafe {
