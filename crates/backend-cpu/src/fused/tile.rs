@@ -9,7 +9,7 @@ use super::maps::{self, Operand, Target};
 use super::program::{Compute, Home, Program, Reading, Source, Step, UniformStep, View};
 use super::quads;
 use crate::native::Context;
-use crate::simd::{MAX_LANES, Simd, fill_uniform};
+use crate::simd::{MAX_LANES, Simd, fill_uniform, prefetch};
 
 /// The memory that one worker interprets in.
 #[derive(Clone, Copy)]
@@ -163,7 +163,7 @@ impl Interpreter<'_> {
                     *self.workspace.pointers.add(*register) = to;
                 }
                 match step {
-                    Step::Load { view, how } => self.load(*register, view, *how, at),
+                    Step::Load { view, how } => self.load::<S>(*register, view, *how, at),
                     Step::Random { stream } => {
                         let to = self.pointer(*register);
                         let out = std::slice::from_raw_parts_mut(to, at.length);
@@ -215,9 +215,10 @@ impl Interpreter<'_> {
         }
     }
 
-    /// Finds the elements of a view where they lie side by side, or copies them to the tile.
+    /// Finds the elements of a view where they lie side by side, or copies them to the tile. Of
+    /// those side by side a tile more is asked for: the hardware does not follow them beyond a page.
     #[inline(always)]
-    unsafe fn load(&self, register: usize, view: &View, how: Reading, at: Stretch<'_>) {
+    unsafe fn load<S: Simd>(&self, register: usize, view: &View, how: Reading, at: Stretch<'_>) {
         // SAFETY: the plan keeps the view within its region.
         unsafe {
             let base = self.context.at(view.address);
@@ -226,6 +227,7 @@ impl Interpreter<'_> {
             if view.contiguous {
                 // Wrapping, since a block stands for a place far in front of it: see `Follower`.
                 let from = base.wrapping_add(at.position * size);
+                ask_for_next::<S>(from, at.length * size);
                 if how != Reading::Copied {
                     *pointer = from.cast();
                 } else {
@@ -237,8 +239,9 @@ impl Interpreter<'_> {
             let stride = view.strides[domain.rank() - 1];
             let one_run = at.index[domain.rank() - 1] + at.length <= domain.inner();
             if one_run && stride == 1 && how != Reading::Copied {
-                let offset = domain.offset(at.index, &view.strides);
-                *pointer = base.add(offset * size).cast();
+                let from = base.add(domain.offset(at.index, &view.strides) * size);
+                ask_for_next::<S>(from, at.length * size);
+                *pointer = from.cast();
                 return;
             }
             if one_run && stride == 0 && how == Reading::AsNumber {
@@ -280,6 +283,12 @@ impl Interpreter<'_> {
             });
         }
     }
+}
+
+/// Has as many bytes prefetched as are read from an address, from a tile behind it on.
+#[inline(always)]
+fn ask_for_next<S: Simd>(from: *const u8, bytes: usize) {
+    prefetch::<S>(from.cast::<f32>().wrapping_add(TILE), bytes.div_ceil(size_of::<f32>()));
 }
 
 /// Fills a tile with a row that repeats: the row once, then what is there again and again.

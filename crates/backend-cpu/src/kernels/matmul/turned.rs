@@ -138,12 +138,11 @@ impl Task for Part<'_> {
                         let left = b.from(0, first + row);
                         let left = Left { at: left.data, row: left.column, step: 1 };
                         let size = (S::ROWS.min(count - row), kernel.width / S::LANES);
-                        // Columns side by side are no stream that the hardware would follow. Those
-                        // that have wide vectors wait for it; on a Zen 1 it took longer.
-                        if panel == 0 && S::LANES == MAX_LANES {
+                        // Columns side by side are no stream that the hardware would follow.
+                        if panel == 0 {
                             for ahead in COLUMNS..(COLUMNS + size.0).min(to - first - row) {
                                 let column = left.at.wrapping_add(ahead * left.row);
-                                prefetch(column, k);
+                                prefetch::<S>(column, k);
                             }
                         }
                         let columns = [0, S::LANES, 2 * S::LANES];
