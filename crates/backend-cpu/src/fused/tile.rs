@@ -285,7 +285,7 @@ impl Interpreter<'_> {
     }
 }
 
-/// Has as many bytes prefetched as are read from an address, from a tile behind it on.
+/// Has as many bytes prefetched as are read from an address, a tile of f32 further on.
 #[inline(always)]
 fn ask_for_next<S: Simd>(from: *const u8, bytes: usize) {
     prefetch::<S>(from.cast::<f32>().wrapping_add(TILE), bytes.div_ceil(size_of::<f32>()));

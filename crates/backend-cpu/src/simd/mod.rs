@@ -237,8 +237,8 @@ pub(crate) unsafe trait Simd: Copy + Send + Sync + 'static {
 }
 
 /// Has the cache lines of `count` elements brought to the second-level cache, where the hardware
-/// does not follow what is read next. They may lie anywhere. Only machines with the widest vectors
-/// wait for memory so long that it pays: on a Zen 1 the instructions took longer.
+/// does not follow what is read next. They may lie anywhere. Only with the widest vectors: it paid on
+/// a Sapphire Rapids, and took longer than it saved on a Zen 1 (see `docs/performance.md`).
 #[inline(always)]
 pub(crate) fn prefetch<S: Simd>(at: *const f32, count: usize) {
     const LINE: usize = 64 / size_of::<f32>();
