@@ -230,6 +230,11 @@ pub(crate) unsafe trait Simd: Copy + Send + Sync + 'static {
     unsafe fn zip(a: Self::V, b: Self::V) -> (Self::V, Self::V);
     /// Of `a` followed by `b`, the lanes at even and those at odd places.
     unsafe fn unzip(a: Self::V, b: Self::V) -> (Self::V, Self::V);
+    /// Four elements from each of `LANES / 4` places, `step` elements apart, one after the other.
+    unsafe fn load_quads(from: *const f32, step: usize) -> Self::V;
+    /// Transposes squares of four: result `i` has, of each of the four vectors in turn, element `i`
+    /// of the first four lanes, then of the next four, and so on.
+    unsafe fn transpose_quads(v: [Self::V; 4]) -> [Self::V; 4];
     /// The sum of the lanes, in a fixed order.
     unsafe fn sum(v: Self::V) -> f32;
     /// Adds the lanes to `LANES` f64 elements at `to`.

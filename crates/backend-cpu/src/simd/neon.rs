@@ -172,6 +172,19 @@ unsafe impl Simd for Neon {
         unsafe { (vuzp1q_f32(a, b), vuzp2q_f32(a, b)) }
     }
     #[inline(always)]
+    unsafe fn load_quads(from: *const f32, _step: usize) -> float32x4_t {
+        unsafe { vld1q_f32(from) }
+    }
+    #[inline(always)]
+    unsafe fn transpose_quads([a, b, c, d]: [float32x4_t; 4]) -> [float32x4_t; 4] {
+        unsafe {
+            // a0 c0 a1 c1, then with b and d in between.
+            let (ac, bd) = (Self::zip(a, c), Self::zip(b, d));
+            let (first, second) = (Self::zip(ac.0, bd.0), Self::zip(ac.1, bd.1));
+            [first.0, first.1, second.0, second.1]
+        }
+    }
+    #[inline(always)]
     unsafe fn sum(v: float32x4_t) -> f32 {
         unsafe { vaddvq_f32(v) }
     }

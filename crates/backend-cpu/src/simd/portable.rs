@@ -164,6 +164,15 @@ unsafe impl Simd for Portable {
         ([a[0], a[2], b[0], b[2]], [a[1], a[3], b[1], b[3]])
     }
     #[inline(always)]
+    unsafe fn load_quads(from: *const f32, _step: usize) -> [f32; 4] {
+        // SAFETY: the caller vouches for four elements.
+        unsafe { Self::load(from) }
+    }
+    #[inline(always)]
+    unsafe fn transpose_quads(v: [[f32; 4]; 4]) -> [[f32; 4]; 4] {
+        from_fn(|i| from_fn(|j| v[j][i]))
+    }
+    #[inline(always)]
     unsafe fn sum(v: [f32; 4]) -> f32 {
         (v[0] + v[2]) + (v[1] + v[3])
     }

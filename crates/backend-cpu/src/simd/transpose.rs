@@ -23,8 +23,33 @@ pub(crate) unsafe fn transpose<S: Simd>(
                 match (height, width) {
                     (1, _) => (0..width).for_each(|c| *to.0.add(c * to_row) = *from.0.add(c)),
                     (_, 1) => (0..height).for_each(|r| *to.0.add(r) = *from.0.add(r * from_row)),
+                    (_, width) if height == S::LANES && width >= 4 => {
+                        transpose_quads::<S>(from, width, to)
+                    }
                     size => transpose_block::<S>(from, size, to),
                 }
+            }
+        }
+    }
+}
+
+/// A vector of rows, of at least four columns, four columns at a time: the squares of four are put
+/// side by side as they are loaded, so that two rounds within them are enough.
+#[inline(always)]
+unsafe fn transpose_quads<S: Simd>(
+    (from, from_row): (*const f32, usize),
+    width: usize,
+    (to, to_row): (*mut f32, usize),
+) {
+    for column in (0..width).step_by(4) {
+        // The last four may have been there in part.
+        let column = column.min(width - 4);
+        // SAFETY: the caller vouches for the elements.
+        unsafe {
+            let row = |r: usize| S::load_quads(from.add(r * from_row + column), 4 * from_row);
+            let columns = S::transpose_quads([row(0), row(1), row(2), row(3)]);
+            for (c, vector) in columns.into_iter().enumerate() {
+                S::store(to.add((column + c) * to_row), vector);
             }
         }
     }

@@ -240,6 +240,30 @@ unsafe impl Simd for V3 {
         }
     }
     #[inline(always)]
+    unsafe fn load_quads(from: *const f32, step: usize) -> __m256 {
+        unsafe {
+            let low = _mm256_castps128_ps256(_mm_loadu_ps(from));
+            _mm256_insertf128_ps::<1>(low, _mm_loadu_ps(from.add(step)))
+        }
+    }
+    #[inline(always)]
+    unsafe fn transpose_quads([a, b, c, d]: [__m256; 4]) -> [__m256; 4] {
+        unsafe {
+            let pair = |a, b| {
+                let (low, high) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+                (_mm256_castps_pd(low), _mm256_castps_pd(high))
+            };
+            // a0 b0 a1 b1 and a2 b2 a3 b3 of each four lanes, and likewise c and d.
+            let (ab, cd) = (pair(a, b), pair(c, d));
+            [
+                _mm256_castpd_ps(_mm256_unpacklo_pd(ab.0, cd.0)),
+                _mm256_castpd_ps(_mm256_unpackhi_pd(ab.0, cd.0)),
+                _mm256_castpd_ps(_mm256_unpacklo_pd(ab.1, cd.1)),
+                _mm256_castpd_ps(_mm256_unpackhi_pd(ab.1, cd.1)),
+            ]
+        }
+    }
+    #[inline(always)]
     unsafe fn sum(v: __m256) -> f32 {
         unsafe {
             let four = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v));

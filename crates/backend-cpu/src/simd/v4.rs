@@ -182,6 +182,32 @@ unsafe impl Simd for V4 {
         }
     }
     #[inline(always)]
+    unsafe fn load_quads(from: *const f32, step: usize) -> __m512 {
+        unsafe {
+            let v = _mm512_castps128_ps512(_mm_loadu_ps(from));
+            let v = _mm512_insertf32x4::<1>(v, _mm_loadu_ps(from.add(step)));
+            let v = _mm512_insertf32x4::<2>(v, _mm_loadu_ps(from.add(2 * step)));
+            _mm512_insertf32x4::<3>(v, _mm_loadu_ps(from.add(3 * step)))
+        }
+    }
+    #[inline(always)]
+    unsafe fn transpose_quads([a, b, c, d]: [__m512; 4]) -> [__m512; 4] {
+        unsafe {
+            let pair = |a, b| {
+                let (low, high) = (_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+                (_mm512_castps_pd(low), _mm512_castps_pd(high))
+            };
+            // a0 b0 a1 b1 and a2 b2 a3 b3 of each four lanes, and likewise c and d.
+            let (ab, cd) = (pair(a, b), pair(c, d));
+            [
+                _mm512_castpd_ps(_mm512_unpacklo_pd(ab.0, cd.0)),
+                _mm512_castpd_ps(_mm512_unpackhi_pd(ab.0, cd.0)),
+                _mm512_castpd_ps(_mm512_unpacklo_pd(ab.1, cd.1)),
+                _mm512_castpd_ps(_mm512_unpackhi_pd(ab.1, cd.1)),
+            ]
+        }
+    }
+    #[inline(always)]
     unsafe fn sum(v: __m512) -> f32 {
         unsafe { _mm512_reduce_add_ps(v) }
     }
