@@ -187,8 +187,9 @@ impl Task for PackWeights<'_> {
                 let (group, vector) = (index / vectors, index % vectors);
                 let first = vector * S::LANES;
                 let size = (S::LANES.min(sums.rows - first), sums.elements);
+                // The lanes behind the last row stay zero.
+                let mut window = [0.0f32; MOST_ELEMENTS * MAX_LANES];
                 for channel in 0..sums.channels {
-                    let mut window = [0.0f32; MOST_ELEMENTS * MAX_LANES];
                     let at = group * layout.group + first * layout.row + channel * layout.channel;
                     let from = (weight.add(at), layout.row);
                     transpose::<S>(from, size, (window.as_mut_ptr(), S::LANES));
