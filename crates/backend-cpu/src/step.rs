@@ -304,11 +304,11 @@ impl Step for CpuStep {
 
     fn dump(&self) -> String {
         let scratch = format_bytes(self.footprint.arena - self.plan.footprint.arena);
-        let pairs = self.stages.iter().filter(|stage| stage.kernels.len() == 2);
-        let pairs = pairs
-            .map(|s| format!("kernels {} and {} run as one\n", s.kernels.start, s.kernels.end - 1));
-        let pairs: String = pairs.collect();
-        format!("{}{pairs}scratch memory of the cpu's kernels: {scratch}\n", self.plan)
+        let joined = self.stages.iter().filter(|stage| stage.kernels.len() > 1);
+        let joined = joined
+            .map(|s| format!("kernels {} to {} run as one\n", s.kernels.start, s.kernels.end - 1));
+        let joined: String = joined.collect();
+        format!("{}{joined}scratch memory of the cpu's kernels: {scratch}\n", self.plan)
     }
 }
 

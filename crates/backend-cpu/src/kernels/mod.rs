@@ -41,6 +41,28 @@ pub(crate) fn lower_followed(
     }
 }
 
+/// Lowers a convolution with the moments of its result: where the mean of each channel goes, and the
+/// sum of its squared deviations from it. `None` where the op is another, or has a better way to go
+/// alone.
+///
+/// # Errors
+/// Those of [`lower`].
+pub(crate) fn lower_with_moments(
+    op: &Op,
+    inputs: &[Place],
+    output: &Place,
+    moments: [&Place; 2],
+    regions: Regions,
+    machine: (usize, Level),
+) -> Result<Option<Box<dyn Native>>, EngineError> {
+    match op {
+        Op::Conv(op) => {
+            conv::lower_with_moments(&op.window, inputs, output, moments, regions, machine)
+        }
+        _ => Ok(None),
+    }
+}
+
 /// Lowers an op to a native kernel.
 ///
 /// # Errors

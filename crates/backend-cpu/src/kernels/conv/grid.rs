@@ -2,6 +2,7 @@
 //! falls on a border however small the pictures are. And tiles of such pictures.
 
 use super::geometry::{Unit, Units};
+use super::moments::Pixels;
 use crate::simd::{Simd, transpose};
 
 /// Elements of a unit's transformed tiles: most of a second-level cache.
@@ -191,6 +192,13 @@ impl<const E: usize> Grid<E> {
                 }
             }
         });
+    }
+
+    /// A unit's pixels, without that of zeros.
+    pub(super) fn pixels(&self, unit: &Unit, pixels: *const f32, pixel: usize) -> Pixels {
+        let (from, to) = self.rows(unit);
+        let count = unit.images * (to - from) * self.size[1];
+        Pixels { at: pixels.wrapping_add(pixel), pixel, count }
     }
 
     /// Transposes a unit's pixels back to its pictures.

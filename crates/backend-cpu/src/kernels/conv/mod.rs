@@ -9,6 +9,7 @@
 mod classes;
 mod geometry;
 mod grid;
+mod moments;
 mod outer;
 mod passes;
 mod pixels;
@@ -82,7 +83,7 @@ fn operands<'a>(
     for place in [source, weight, out] {
         expect(op, place, DType::F32)?;
     }
-    Ok(Operands { source, weight, out })
+    Ok(Operands { source, weight, out, moments: None })
 }
 
 /// Lowers `(x, weight) -> y`.
@@ -95,19 +96,62 @@ pub(super) fn lower(
 ) -> Result<Box<dyn Native>, EngineError> {
     let o = operands("conv", inputs, output)?;
     let p = Problem::new(window, &o.source.shape, &o.weight.shape, &o.out.shape)?;
-    let (group, row) = p.weights();
-    let layout = WeightLayout { group, row, channel: p.kernel[0] * p.kernel[1] };
-    if winograd::suits(window, &p) {
-        let filter = Filter::forward(window, &p, layout);
-        return winograd::lower(filter, p.batch, &o, regions, machine);
+    if let Some(kernel) = lower_channels_last(window, &p, &o, regions, machine)? {
+        return Ok(kernel);
     }
-    if pixels::suits(&p, machine.1) {
-        let sums = Sums::forward(window, &p, layout);
-        return Ok(Box::new(PixelsKernel::new(sums, &p, &o, regions, machine)?));
-    }
+    let layout = forward_weights(&p);
     let passes = passes::forward(window, p.kernel, p.input, p.output);
     let sizes = (p.in_channels, p.out_channels);
     Ok(Box::new(SumsKernel::new(&p, passes, layout, sizes, &o, regions, machine)?))
+}
+
+/// Lowers `(x, weight) -> y` with the moments of `y`: the mean of each channel, and the sum of its
+/// squared deviations from it. `None` where the convolution has another way to go.
+pub(super) fn lower_with_moments(
+    window: &ConvWindow,
+    inputs: &[Place],
+    output: &Place,
+    moments: [&Place; 2],
+    regions: Regions,
+    machine: (usize, Level),
+) -> Result<Option<Box<dyn Native>>, EngineError> {
+    for place in moments {
+        expect("conv", place, DType::F32)?;
+    }
+    let o = Operands { moments: Some(moments), ..operands("conv", inputs, output)? };
+    let p = Problem::new(window, &o.source.shape, &o.weight.shape, &o.out.shape)?;
+    match p.groups {
+        1 => lower_channels_last(window, &p, &o, regions, machine),
+        // Vectors of channels would reach into the next group's.
+        _ => Ok(None),
+    }
+}
+
+/// Lowers the convolution to a kernel that has the result's channels side by side before it stores
+/// them, if one suits.
+fn lower_channels_last(
+    window: &ConvWindow,
+    p: &Problem,
+    o: &Operands<'_>,
+    regions: Regions,
+    machine: (usize, Level),
+) -> Result<Option<Box<dyn Native>>, EngineError> {
+    let layout = forward_weights(p);
+    if winograd::suits(window, p) {
+        let filter = Filter::forward(window, p, layout);
+        return winograd::lower(filter, p.batch, o, regions, machine).map(Some);
+    }
+    if pixels::suits(p, machine.1) {
+        let sums = Sums::forward(window, p, layout);
+        return Ok(Some(Box::new(PixelsKernel::new(sums, p, o, regions, machine)?)));
+    }
+    Ok(None)
+}
+
+/// How the convolution takes its weights.
+fn forward_weights(p: &Problem) -> WeightLayout {
+    let (group, row) = p.weights();
+    WeightLayout { group, row, channel: p.kernel[0] * p.kernel[1] }
 }
 
 /// Lowers `(dy, weight) -> dx`.

@@ -8,6 +8,7 @@ use super::Problem;
 use super::classes::Sums;
 use super::geometry::{Unit, Units};
 use super::grid::{Channels, Grid, OUTSIDE};
+use super::moments::Moments;
 use super::sums::Operands;
 use crate::kernels::micro::{Blocks, Destination, Left, Rows, product};
 use crate::native::{ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, part, tasks_for};
@@ -48,6 +49,7 @@ pub(super) struct PixelsKernel {
     /// Parts of the result's channels, and tasks that pack weights.
     parts: usize,
     packers: usize,
+    moments: Option<Moments>,
 }
 
 impl PixelsKernel {
@@ -75,7 +77,9 @@ impl PixelsKernel {
         }
         let weights = packed.last().copied().unwrap_or(0) * problem.groups;
         let vectors = rows.div_ceil(lanes);
+        let bytes = weights * size_of::<f32>();
         Ok(PixelsKernel {
+            moments: Moments::new(operands, &units, bytes, regions, (threads, lanes))?,
             input: Grid::whole(sums.source),
             output: Grid::whole(sums.out),
             groups: problem.groups,
@@ -146,6 +150,7 @@ impl PixelsKernel {
 impl Native for PixelsKernel {
     fn scratch(&self) -> ScratchNeed {
         let shared = (self.groups * self.weights() * size_of::<f32>()).next_multiple_of(ALIGNMENT);
+        let shared = self.moments.as_ref().map_or(shared, Moments::shared);
         ScratchNeed { shared, worker: self.buffers().iter().sum::<usize>() * size_of::<f32>() }
     }
 
@@ -159,7 +164,12 @@ impl Native for PixelsKernel {
         pool.run(self.units.count() * self.groups * self.parts, &|turn: Turn| {
             // SAFETY: as above; each unit's rows of the result belong to one task.
             unsafe { context.level.run(SumUnit { kernel: self, context, turn }) };
-        })
+        })?;
+        match &self.moments {
+            // SAFETY: as above; all units are done.
+            Some(moments) => unsafe { moments.finish(context, pool) },
+            None => Ok(()),
+        }
     }
 }
 
@@ -229,7 +239,8 @@ impl Task for SumUnit<'_> {
     unsafe fn run<S: Simd>(self) {
         let (k, sums) = (self.kernel, &self.kernel.sums);
         let (rest, part_index) = (self.turn.task / k.parts, self.turn.task % k.parts);
-        let (unit, group) = (k.units.unit(rest / k.groups), rest % k.groups);
+        let (index, group) = (rest / k.groups, rest % k.groups);
+        let unit = k.units.unit(index);
         let rows = k.rows(part_index);
         let [x, y, windows, _] = k.buffers();
         // SAFETY: the operands have these pictures and rows; the scratch memory fits all buffers.
@@ -249,6 +260,10 @@ impl Task for SumUnit<'_> {
             let (count, image) = (rows.1 - rows.0, k.groups * sums.rows * size);
             let to = Channels { data, count, image };
             k.output.store::<S>((y_at, k.pixel(count)), &unit, to);
+            if let Some(moments) = &k.moments {
+                let pixels = k.output.pixels(&unit, y_at, k.pixel(count));
+                moments.take::<S>(self.context, index, (rows.0, count), pixels);
+            }
         }
     }
 }

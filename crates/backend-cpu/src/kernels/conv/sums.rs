@@ -49,6 +49,9 @@ pub(super) struct Operands<'a> {
     pub(super) source: &'a Place,
     pub(super) weight: &'a Place,
     pub(super) out: &'a Place,
+    /// Where the mean of each channel of the result goes, and the sum of its squared deviations
+    /// from it, if they are asked for.
+    pub(super) moments: Option<[&'a Place; 2]>,
 }
 
 impl SumsKernel {

@@ -9,7 +9,7 @@ use super::TileLayout;
 use super::transform::{self, Transform};
 use crate::kernels::conv::geometry::{Unit, Units};
 use crate::kernels::conv::grid::{Channels, Grid, units};
-use crate::native::{Address, Context, Regions, tasks_for};
+use crate::native::{ALIGNMENT, Address, Context, Regions, tasks_for};
 use crate::pool::{Pool, TaskPanicked, Turn};
 use crate::simd::{Simd, Task};
 
@@ -54,6 +54,11 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> BatchTiles<W, M, N> {
     pub(super) fn elements(&self) -> (usize, usize) {
         let pixels = self.grid.elements(&self.units, self.layout.pixel(self.channels));
         (N * N * self.layout.frequency(self.channels), pixels)
+    }
+
+    /// Bytes of all transformed tiles.
+    pub(super) fn shared(&self) -> usize {
+        (self.elements().0 * size_of::<f32>()).next_multiple_of(ALIGNMENT)
     }
 
     /// The number of a unit's first tile.

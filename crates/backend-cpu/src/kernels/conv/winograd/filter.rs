@@ -8,6 +8,7 @@ use onestep_engine::ops::ConvWindow;
 use super::super::Problem;
 use super::super::geometry::{Unit, Units};
 use super::super::grid::{Channels, Grid, units};
+use super::super::moments::Moments;
 use super::super::sums::{Operands, WeightLayout};
 use super::TileLayout;
 use super::transform::{self, Transform, WINDOW};
@@ -70,6 +71,7 @@ pub(super) struct FilterKernel<W, const M: usize, const N: usize> {
     /// Parts of the result's channels, and tasks that transform weights.
     parts: usize,
     packers: usize,
+    moments: Option<Moments>,
     transform: PhantomData<fn() -> W>,
 }
 
@@ -96,7 +98,7 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> FilterKernel<W, M, N> {
         let grid = out.map(|size| size.div_ceil(M));
         let units = units(batch, grid, N * N * (channels + rows), tasks);
         let vectors = rows.div_ceil(lanes);
-        Ok(FilterKernel {
+        let mut kernel = FilterKernel {
             filter,
             input: Grid::new(filter.source, filter.pad, grid, M),
             output: Grid::new(out, [0; 2], grid, M),
@@ -111,8 +113,17 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> FilterKernel<W, M, N> {
             out: regions.address(operands.out)?,
             parts: tasks.div_ceil(units.count().max(1)).clamp(1, Blocks { vectors }.count()),
             packers: tasks_for(N * N * channels * rows, threads).min(vectors),
+            moments: None,
             transform: PhantomData,
-        })
+        };
+        let (weights, machine) = (kernel.weights(), (threads, lanes));
+        kernel.moments = Moments::new(operands, &kernel.units, weights, regions, machine)?;
+        Ok(kernel)
+    }
+
+    /// Bytes of all transformed weights.
+    fn weights(&self) -> usize {
+        (N * N * self.frequency() * size_of::<f32>()).next_multiple_of(ALIGNMENT)
     }
 
     /// From one frequency's transformed weights to the next's: blocks of up to three vectors of result
@@ -158,7 +169,7 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> FilterKernel<W, M, N> {
 impl<W: Transform<M, N>, const M: usize, const N: usize> Native for FilterKernel<W, M, N> {
     fn scratch(&self) -> ScratchNeed {
         let Buffers { x, y, v, m } = self.buffers();
-        let shared = (N * N * self.frequency() * size_of::<f32>()).next_multiple_of(ALIGNMENT);
+        let shared = self.moments.as_ref().map_or_else(|| self.weights(), Moments::shared);
         ScratchNeed { shared, worker: (x.max(y) + v + m) * size_of::<f32>() }
     }
 
@@ -172,7 +183,12 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> Native for FilterKernel
         pool.run(self.units.count() * self.parts, &|turn: Turn| {
             // SAFETY: as above; each unit's rows of the result belong to one task.
             unsafe { context.level.run(FilterUnit { kernel: self, context, turn }) };
-        })
+        })?;
+        match &self.moments {
+            // SAFETY: as above; all units are done.
+            Some(moments) => unsafe { moments.finish(context, pool) },
+            None => Ok(()),
+        }
     }
 }
 
@@ -219,8 +235,8 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> Task for FilterUnit<'_,
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
         let (k, Filter { channels, rows, source, out, .. }) = (self.kernel, self.kernel.filter);
-        let (unit, part_index) = (self.turn.task / k.parts, self.turn.task % k.parts);
-        let (unit, mine) = (k.units.unit(unit), k.rows(part_index));
+        let (index, part_index) = (self.turn.task / k.parts, self.turn.task % k.parts);
+        let (unit, mine) = (k.units.unit(index), k.rows(part_index));
         let count = mine.1 - mine.0;
         let Buffers { x, y, v, .. } = k.buffers();
         // SAFETY: the operands have these pictures and rows; the scratch memory fits all buffers,
@@ -245,7 +261,12 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> Task for FilterUnit<'_,
             let size = out[0] * out[1];
             let data = self.context.floats(k.out).add(mine.0 * size);
             let to = Channels { data, count, image: rows * size };
-            k.output.store::<S>((pixels, k.layout.pixel(count)), &unit, to);
+            let pixel = k.layout.pixel(count);
+            k.output.store::<S>((pixels, pixel), &unit, to);
+            if let Some(moments) = &k.moments {
+                let pixels = k.output.pixels(&unit, pixels, pixel);
+                moments.take::<S>(self.context, index, (mine.0, count), pixels);
+            }
         }
     }
 }

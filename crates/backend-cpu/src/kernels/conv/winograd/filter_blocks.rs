@@ -11,6 +11,7 @@ use super::filter::{Filter, multiply};
 use super::transform::{self, Transform};
 use super::weights::{Transformed, transform_weights};
 use crate::kernels::conv::grid::{Channels, Grid};
+use crate::kernels::conv::moments::Moments;
 use crate::kernels::conv::sums::Operands;
 use crate::kernels::micro::Rows;
 use crate::native::{ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, part};
@@ -30,6 +31,7 @@ pub(super) struct FilterBlocksKernel<W, const M: usize, const N: usize> {
     /// Blocks of result channels, each a task, and the summed channels of a piece.
     blocks: usize,
     piece: usize,
+    moments: Option<Moments>,
 }
 
 /// A worker's memory: pixels, transformed weights of a piece, and products.
@@ -60,9 +62,13 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> FilterBlocksKernel<W, M
         let blocks = vectors.div_ceil(VECTORS).next_multiple_of(threads.max(1)).min(vectors);
         let widest = vectors.div_ceil(blocks) * lanes;
         let most = (PIECE / (N * N * widest)).clamp(1, channels);
+        let input =
+            BatchTiles::<W, M, N>::new(operands.source, pad, out, regions, (threads, lanes))?;
+        let (tiles, machine) = (input.shared(), (threads, lanes));
         Ok(FilterBlocksKernel {
             filter,
-            input: BatchTiles::new(operands.source, pad, out, regions, (threads, lanes))?,
+            moments: Moments::new(operands, &input.units, tiles, regions, machine)?,
+            input,
             output: Grid::new(out, [0; 2], out.map(|size| size.div_ceil(M)), M),
             weight: regions.address(operands.weight)?,
             out: regions.address(operands.out)?,
@@ -99,7 +105,7 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> Native for FilterBlocks
     fn scratch(&self) -> ScratchNeed {
         let Buffers { pixels, weights, products } = self.buffers();
         ScratchNeed {
-            shared: (self.input.elements().0 * size_of::<f32>()).next_multiple_of(ALIGNMENT),
+            shared: self.moments.as_ref().map_or_else(|| self.input.shared(), Moments::shared),
             worker: (pixels + weights + products) * size_of::<f32>(),
         }
     }
@@ -110,7 +116,12 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> Native for FilterBlocks
         pool.run(self.blocks, &|turn: Turn| {
             // SAFETY: each block's rows of the result belong to one task, and all tiles are there.
             unsafe { context.level.run(FilterBlock { kernel: self, context, turn }) };
-        })
+        })?;
+        match &self.moments {
+            // SAFETY: as above; all units are done.
+            Some(moments) => unsafe { moments.finish(context, pool) },
+            None => Ok(()),
+        }
     }
 }
 
@@ -194,6 +205,10 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> FilterBlock<'_, W, M, N
                 let data = self.context.floats(k.out).add(first * size);
                 let to = Channels { data, count, image: rows * size };
                 k.output.store::<S>((pixels, width), &unit, to);
+                if let Some(moments) = &k.moments {
+                    let pixels = k.output.pixels(&unit, pixels, width);
+                    moments.take::<S>(self.context, index, (first, count), pixels);
+                }
             }
         }
     }

@@ -2,7 +2,9 @@
 //!
 //! A matrix product whose result only the next kernel reads, element by element, hands it over in
 //! blocks that stay in a cache: so a dense layer's gradient is never in memory, where it would be
-//! written, read, and kept.
+//! written, read, and kept. And a convolution takes the moments of its result (`moments`).
+
+mod moments;
 
 use std::ops::Range;
 
@@ -18,7 +20,7 @@ use crate::simd::Level;
 /// least two, since a fused program reads a single one outside its loop.
 const LARGE: usize = if cfg!(test) { 2 } else { 1 << 15 };
 
-/// One or two kernels of the plan as one native kernel.
+/// One kernel of the plan, or several, as one native kernel.
 pub(crate) struct Stage {
     pub(crate) native: Box<dyn Native>,
     /// The plan's kernels.
@@ -35,9 +37,12 @@ impl Stage {
         let mut stages: Vec<Stage> = Vec::with_capacity(plan.kernels.len());
         let mut next = 0;
         while next < plan.kernels.len() {
-            let (native, count) = match pair(plan, next, regions, machine)? {
-                Some(native) => (native, 2),
-                None => (lower(&plan.kernels[next], regions, machine)?, 1),
+            let (native, count) = if let Some(native) = pair(plan, next, regions, machine)? {
+                (native, 2)
+            } else if let Some(native) = moments::lower(plan, next, regions, machine)? {
+                (native, moments::KERNELS)
+            } else {
+                (lower(&plan.kernels[next], regions, machine)?, 1)
             };
             stages.push(Stage { native, kernels: next..next + count });
             next += count;
@@ -51,7 +56,7 @@ impl Stage {
         labels.collect::<Vec<_>>().join(" + ")
     }
 
-    /// What its kernels have to do; what is handed over does not pass through memory.
+    /// What its kernels have to do; what is handed over does not pass through memory, or not again.
     pub(crate) fn cost(&self, plan: &Plan) -> Cost {
         let kernels = &plan.kernels[self.kernels.clone()];
         let mut cost = Cost::default();
@@ -59,7 +64,8 @@ impl Stage {
             let of = kernel.cost();
             cost = Cost { flops: cost.flops + of.flops, bytes: cost.bytes + of.bytes };
         }
-        if let [first, _] = kernels {
+        if let [first, _, ..] = kernels {
+            // A product is not written and read, a convolution's result not read twice.
             let of = |place: &&Place| (place.shape.elements() * place.dtype.size()) as u64;
             cost.bytes -= 2 * first.writes().iter().map(of).sum::<u64>();
         }
@@ -70,6 +76,7 @@ impl Stage {
     pub(crate) fn kind(&self, plan: &Plan) -> &'static str {
         match self.kernels.len() {
             1 => plan.kernels[self.kernels.start].kind(),
+            moments::KERNELS => "conv + reduction",
             _ => "matmul + elementwise",
         }
     }
@@ -168,8 +175,21 @@ mod tests {
         plan: Plan,
     }
 
-    fn kernel(work: Work) -> Kernel {
+    pub(super) fn kernel(work: Work) -> Kernel {
         Kernel { work, label: "kernel".to_owned(), phase: Phase::Backward }
+    }
+
+    pub(super) fn plan_of(kernels: Vec<Kernel>) -> Plan {
+        Plan {
+            kernels,
+            feeds: Vec::new(),
+            scalars: Vec::new(),
+            states: Vec::new(),
+            constants: Vec::new(),
+            reports: Vec::new(),
+            outputs: Vec::new(),
+            footprint: Footprint::default(),
+        }
     }
 
     /// The places under another shape.
@@ -202,24 +222,14 @@ mod tests {
             outputs.push(store(5, &flat(&c)));
         }
         let fused = Work::Fused(Fused { domain: Shape::from([m * n]), code, outputs });
-        let plan = Plan {
-            kernels: vec![kernel(product), kernel(fused)],
-            feeds: Vec::new(),
-            scalars: Vec::new(),
-            states: Vec::new(),
-            constants: Vec::new(),
-            reports: Vec::new(),
-            outputs: Vec::new(),
-            footprint: Footprint::default(),
-        };
+        let plan = plan_of(vec![kernel(product), kernel(fused)]);
         Example { memory, c, p, plan }
     }
 
-    const REGIONS: fn() -> Regions = || Regions::new(0, 0, 0);
+    pub(super) const REGIONS: fn() -> Regions = || Regions::new(0, 0, 0);
 
-    fn run(example: &Example, stages: &[Stage], level: Level, threads: usize) -> Memory {
-        let memory = example.memory.clone();
-        stages.iter().fold(memory, |m, stage| m.run(stage.native.as_ref(), level, threads))
+    pub(super) fn run(memory: &Memory, stages: &[Stage], level: Level, threads: usize) -> Memory {
+        stages.iter().fold(memory.clone(), |m, stage| m.run(stage.native.as_ref(), level, threads))
     }
 
     #[test]
@@ -239,8 +249,8 @@ mod tests {
                         });
                         let two: Vec<Stage> = two.collect();
                         let (got, want) = (
-                            run(&example, &one, level, threads),
-                            run(&example, &two, level, threads),
+                            run(&example.memory, &one, level, threads),
+                            run(&example.memory, &two, level, threads),
                         );
                         let way = format!("{sizes:?} on {level} with {threads} threads");
                         assert_eq!(got.f32s(&example.p), want.f32s(&example.p), "{way}");
