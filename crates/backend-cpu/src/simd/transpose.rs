@@ -8,27 +8,41 @@ use super::{MAX_LANES, Simd};
 /// The machine has `S`. `from` has the rows and columns, and `to` has room for them.
 #[inline(always)]
 pub(crate) unsafe fn transpose<S: Simd>(
-    (from, from_row): (*const f32, usize),
+    from: (*const f32, usize),
     (rows, columns): (usize, usize),
-    (to, to_row): (*mut f32, usize),
+    to: (*mut f32, usize),
 ) {
-    for first in (0..rows).step_by(S::LANES) {
-        let height = S::LANES.min(rows - first);
-        for column in (0..columns).step_by(S::LANES) {
-            let width = S::LANES.min(columns - column);
+    // Along the rows of the side where they lie further apart, so that it is walked along few at a
+    // time: the hardware follows some, and their pages are at hand.
+    let down = to.1 > from.1;
+    let (outer, inner) = if down { (columns, rows) } else { (rows, columns) };
+    for i in (0..outer).step_by(S::LANES) {
+        for j in (0..inner).step_by(S::LANES) {
+            let (row, column) = if down { (j, i) } else { (i, j) };
+            let size = (S::LANES.min(rows - row), S::LANES.min(columns - column));
             // SAFETY: the caller vouches for the elements.
             unsafe {
-                let from = (from.add(first * from_row + column), from_row);
-                let to = (to.add(column * to_row + first), to_row);
-                match (height, width) {
-                    (1, _) => (0..width).for_each(|c| *to.0.add(c * to_row) = *from.0.add(c)),
-                    (_, 1) => (0..height).for_each(|r| *to.0.add(r) = *from.0.add(r * from_row)),
-                    (_, width) if height == S::LANES && width >= 4 => {
-                        transpose_quads::<S>(from, width, to)
-                    }
-                    size => transpose_block::<S>(from, size, to),
-                }
+                let from = (from.0.add(row * from.1 + column), from.1);
+                transpose_block::<S>(from, size, (to.0.add(column * to.1 + row), to.1));
             }
+        }
+    }
+}
+
+/// At most a vector of rows and of columns.
+#[inline(always)]
+unsafe fn transpose_block<S: Simd>(
+    from: (*const f32, usize),
+    (height, width): (usize, usize),
+    to: (*mut f32, usize),
+) {
+    // SAFETY: the caller vouches for the elements.
+    unsafe {
+        match (height, width) {
+            (1, _) => (0..width).for_each(|c| *to.0.add(c * to.1) = *from.0.add(c)),
+            (_, 1) => (0..height).for_each(|r| *to.0.add(r) = *from.0.add(r * from.1)),
+            (_, 4..) if height == S::LANES => transpose_quads::<S>(from, width, to),
+            size => transpose_part::<S>(from, size, to),
         }
     }
 }
@@ -55,9 +69,9 @@ unsafe fn transpose_quads<S: Simd>(
     }
 }
 
-/// At most a vector of rows and of columns.
+/// Less than a vector of rows, or few columns.
 #[inline(always)]
-unsafe fn transpose_block<S: Simd>(
+unsafe fn transpose_part<S: Simd>(
     (from, from_row): (*const f32, usize),
     (height, width): (usize, usize),
     (to, to_row): (*mut f32, usize),
