@@ -3,6 +3,23 @@
 use crate::native::part;
 use crate::simd::{MAX_LANES, Simd, Task, VECTORS};
 
+/// The most vectors side by side in a tile: with AVX-512, tiles of [`WIDE_ROWS`] rows may have one
+/// more than [`VECTORS`], which suits channels that come in powers of two.
+pub(super) const WIDEST: usize = VECTORS + 1;
+const WIDE_ROWS: usize = 6;
+
+/// Where the vectors of a tile begin that lie side by side.
+#[inline(always)]
+pub(super) fn side_by_side(lanes: usize) -> [usize; WIDEST] {
+    std::array::from_fn(|v| v * lanes)
+}
+
+/// The rows of a tile of so many vectors.
+#[inline(always)]
+pub(super) fn tile_rows<S: Simd>(vectors: usize) -> usize {
+    if vectors > VECTORS { WIDE_ROWS } else { S::ROWS }
+}
+
 /// Rows of the largest tile of any instruction set.
 pub(super) const MAX_ROWS: usize = 8;
 
@@ -13,12 +30,23 @@ pub(super) type TileBuffer = [f32; MAX_ROWS * VECTORS * MAX_LANES];
 /// sums to keep the units for arithmetic busy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Blocks {
-    pub(super) vectors: usize,
+    vectors: usize,
+    most: usize,
 }
 
 impl Blocks {
+    /// For tiles of all rows.
+    pub(super) fn new(vectors: usize) -> Blocks {
+        Blocks { vectors, most: VECTORS }
+    }
+
+    /// For tiles of [`tile_rows`].
+    pub(super) fn wide(vectors: usize, lanes: usize) -> Blocks {
+        Blocks { vectors, most: if lanes == MAX_LANES { WIDEST } else { VECTORS } }
+    }
+
     pub(super) fn count(self) -> usize {
-        self.vectors.div_ceil(VECTORS)
+        self.vectors.div_ceil(self.most)
     }
 
     /// Vectors of the largest block.
@@ -63,7 +91,7 @@ impl Left {
 /// convolution are all of this form.
 #[derive(Clone, Copy)]
 pub(super) struct Rows<'a> {
-    pub(super) vectors: [*const f32; VECTORS],
+    pub(super) vectors: [*const f32; WIDEST],
     pub(super) channels: usize,
     /// Elements from one channel to the next.
     pub(super) plane: usize,
@@ -76,7 +104,7 @@ pub(super) struct Destination {
     pub(super) to: *mut f32,
     /// Elements from one row to the next.
     pub(super) row: usize,
-    pub(super) columns: [usize; VECTORS],
+    pub(super) columns: [usize; WIDEST],
     /// Adds to what is there.
     pub(super) accumulate: bool,
 }
@@ -148,6 +176,14 @@ pub(super) unsafe fn product<S: Simd>(
     right: Rows<'_>,
     out: Destination,
 ) {
+    macro_rules! wide_tiles {
+        ($($r:literal)*) => {
+            match (rows, vectors) {
+                $(($r, 4) => S::call(Product::<$r, 4> { left, right, out }),)*
+                _ => debug_assert!(false, "no tile of {rows} rows and {vectors} vectors"),
+            }
+        };
+    }
     macro_rules! tiles {
         ($($r:literal)*) => {
             match (rows, vectors) {
@@ -156,6 +192,7 @@ pub(super) unsafe fn product<S: Simd>(
                     ($r, 2) => S::call(Product::<$r, 2> { left, right, out }),
                     ($r, 3) => S::call(Product::<$r, 3> { left, right, out }),
                 )*
+                _ if S::LANES == MAX_LANES => wide_tiles!(1 2 3 4 5 6),
                 _ => debug_assert!(false, "no tile of {rows} rows and {vectors} vectors"),
             }
         };
@@ -283,24 +320,25 @@ mod tests {
     #[test]
     fn blocks_are_almost_equal_and_hold_each_vector_once() {
         for vectors in 1..50 {
-            let blocks = Blocks { vectors };
-            let (mut next, mut sizes) = (0, Vec::new());
-            while next < vectors {
-                let (first, size) = blocks.around(next);
-                assert_eq!(first, next);
-                assert!((first..first + size).all(|v| blocks.around(v) == (first, size)));
-                sizes.push(size);
-                next += size;
-            }
-            assert_eq!((next, sizes.len()), (vectors, blocks.count()));
-            let (least, most) = (sizes.iter().min().unwrap(), sizes.iter().max().unwrap());
-            assert_eq!(*most, blocks.widest());
-            assert!(*most <= VECTORS && most - least <= 1, "{vectors}: {sizes:?}");
-            for parts in 1..=blocks.count() {
-                let bounds: Vec<_> = (0..parts).map(|i| blocks.part(parts, i)).collect();
-                assert_eq!((bounds[0].0, bounds[parts - 1].1), (0, vectors));
-                assert!(bounds.windows(2).all(|pair| pair[0].1 == pair[1].0));
-                assert!(bounds.iter().all(|&(from, _)| blocks.around(from).0 == from));
+            for blocks in [Blocks::new(vectors), Blocks::wide(vectors, MAX_LANES)] {
+                let (mut next, mut sizes) = (0, Vec::new());
+                while next < vectors {
+                    let (first, size) = blocks.around(next);
+                    assert_eq!(first, next);
+                    assert!((first..first + size).all(|v| blocks.around(v) == (first, size)));
+                    sizes.push(size);
+                    next += size;
+                }
+                assert_eq!((next, sizes.len()), (vectors, blocks.count()));
+                let (least, most) = (sizes.iter().min().unwrap(), sizes.iter().max().unwrap());
+                assert_eq!(*most, blocks.widest());
+                assert!(*most <= blocks.most && most - least <= 1, "{vectors}: {sizes:?}");
+                for parts in 1..=blocks.count() {
+                    let bounds: Vec<_> = (0..parts).map(|i| blocks.part(parts, i)).collect();
+                    assert_eq!((bounds[0].0, bounds[parts - 1].1), (0, vectors));
+                    assert!(bounds.windows(2).all(|pair| pair[0].1 == pair[1].0));
+                    assert!(bounds.iter().all(|&(from, _)| blocks.around(from).0 == from));
+                }
             }
         }
     }

@@ -114,7 +114,7 @@ unsafe impl Simd for V3 {
     #[inline(always)]
     unsafe fn fma_row<const N: usize>(a: *const f32, row: &[__m256; N], sums: &mut [__m256; N]) {
         unsafe {
-            if N < VECTORS {
+            if N != VECTORS {
                 let a = _mm256_broadcast_ss(&*a);
                 for v in 0..N {
                     sums[v] = _mm256_fmadd_ps(a, row[v], sums[v]);

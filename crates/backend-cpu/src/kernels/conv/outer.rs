@@ -10,7 +10,7 @@ use super::Problem;
 use super::geometry::{Unit, Units};
 use super::sums::Operands;
 use super::window_pixels::Pixels;
-use crate::kernels::micro::{Blocks, Destination, Left, Rows, product};
+use crate::kernels::micro::{Blocks, Destination, Left, Rows, product, side_by_side};
 use crate::native::{ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, part, tasks_for};
 use crate::pool::{Pool, TaskPanicked, Turn};
 use crate::simd::{Level, Simd, Task, Tile, transpose};
@@ -288,8 +288,8 @@ impl AddUnits<'_> {
         for (tap, places) in k.places.chunks(k.outputs().max(1)).enumerate() {
             let mut column = 0;
             while column < k.row {
-                let vectors = Blocks { vectors: k.row / lanes }.around(column / lanes).1;
-                let columns = [0, lanes, 2 * lanes];
+                let vectors = Blocks::new(k.row / lanes).around(column / lanes).1;
+                let columns = side_by_side(lanes);
                 let right = Rows {
                     vectors: columns.map(|next| x.wrapping_add(column + next)),
                     channels: 1,

@@ -10,7 +10,7 @@ use super::geometry::{Unit, Units};
 use super::grid::{Channels, Grid, OUTSIDE};
 use super::moments::Moments;
 use super::sums::Operands;
-use crate::kernels::micro::{Blocks, Destination, Left, Rows, product};
+use crate::kernels::micro::{Blocks, Destination, Left, Rows, product, side_by_side};
 use crate::native::{ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, part, tasks_for};
 use crate::pool::{Pool, TaskPanicked, Turn};
 use crate::simd::{Level, MAX_LANES, Simd, Task, transpose};
@@ -90,7 +90,7 @@ impl PixelsKernel {
             out: regions.address(operands.out)?,
             parts: tasks
                 .div_ceil((units.count() * problem.groups).max(1))
-                .clamp(1, Blocks { vectors }.count()),
+                .clamp(1, Blocks::new(vectors).count()),
             packers: tasks_for(4 * weights, threads).min(vectors * problem.groups),
             units,
             sums,
@@ -103,7 +103,7 @@ impl PixelsKernel {
 
     /// The vectors of result channels.
     fn blocks(&self) -> Blocks {
-        Blocks { vectors: self.sums.rows.div_ceil(self.lanes) }
+        Blocks::new(self.sums.rows.div_ceil(self.lanes))
     }
 
     /// The result channels of a part: whole blocks of vectors.
@@ -342,7 +342,7 @@ impl SumUnit<'_> {
         let (k, lanes) = (self.kernel, S::LANES);
         let elements = k.sums.classes[class].elements.len();
         let (width, out_pixel) = (k.window(elements), k.pixel(to - from));
-        let columns = [0, lanes, 2 * lanes];
+        let columns = side_by_side(lanes);
         let weights = self.context.shared_scratch().cast::<f32>().cast_const();
         let mut row = from;
         while row < to {

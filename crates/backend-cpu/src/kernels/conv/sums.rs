@@ -8,7 +8,7 @@ use super::Problem;
 use super::geometry::{Pass, Segment, Unit, Units, Vector};
 use super::passes::Passes;
 use super::planes::{Pictures, PlaneLayout};
-use crate::kernels::micro::{Destination, Left, MAX_ROWS, Rows, TileBuffer, product};
+use crate::kernels::micro::{Destination, Left, MAX_ROWS, Rows, TileBuffer, product, side_by_side};
 use crate::native::{ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, part, tasks_for};
 use crate::pool::{Pool, TaskPanicked, Turn};
 use crate::simd::{Level, MAX_LANES, Simd, Task, Tile, VECTORS};
@@ -261,7 +261,7 @@ impl Results<'_> {
         let size = k.out_size[0] * k.out_size[1];
         let at = |v: usize| vectors.get(v).map_or(planes, |v| planes.wrapping_add(v.at));
         let right = Rows {
-            vectors: [at(0), at(1), at(2)],
+            vectors: std::array::from_fn(at),
             channels: k.channels,
             plane: k.layout.channel(),
             taps: &pass.taps,
@@ -273,7 +273,7 @@ impl Results<'_> {
             if pass.step[1] == 1 && vectors.iter().all(|v| v.whole) {
                 let column =
                     |v: usize| vectors.get(v).map_or(0, |v| pass.segments[v.segments.0].to);
-                let columns = [column(0), column(1), column(2)];
+                let columns = std::array::from_fn(column);
                 let out = out.add(first * size);
                 let to = Destination { to: out, row: size, columns, accumulate: false };
                 product::<S>(shape, Left::packed(left, S::ROWS), right, to);
@@ -281,7 +281,7 @@ impl Results<'_> {
             }
             let mut buffer: TileBuffer = [0.0; MAX_ROWS * VECTORS * MAX_LANES];
             let row = VECTORS * S::LANES;
-            let columns = [0, S::LANES, 2 * S::LANES];
+            let columns = side_by_side(S::LANES);
             let from = buffer.as_mut_ptr();
             let to = Destination { to: from, row, columns, accumulate: false };
             product::<S>(shape, Left::packed(left, S::ROWS), right, to);

@@ -9,7 +9,7 @@ use super::geometry::{Unit, Units};
 use super::passes::Passes;
 use super::planes::{Pictures, PlaneLayout};
 use super::sums::Operands;
-use crate::kernels::micro::{Destination, MAX_DOTS, Runs, dot_tile, dots};
+use crate::kernels::micro::{Destination, MAX_DOTS, Runs, WIDEST, dot_tile, dots};
 use crate::native::{ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, part, tasks_for};
 use crate::pool::{Pool, TaskPanicked, Turn};
 use crate::simd::{Level, Simd, Task};
@@ -296,7 +296,7 @@ impl GradUnits<'_> {
                     let to = Destination {
                         to: out.add(first * columns + column),
                         row: columns,
-                        columns: [0; 3],
+                        columns: [0; WIDEST],
                         accumulate: true,
                     };
                     let left = (dy.add(first * plane), plane);

@@ -2,7 +2,7 @@
 
 use std::mem::MaybeUninit;
 
-use crate::kernels::micro::{Destination, Left, Rows, TileBuffer, product};
+use crate::kernels::micro::{Destination, Left, Rows, TileBuffer, product, side_by_side};
 use crate::simd::{Simd, VECTORS};
 
 /// One tile of a product of packed panels.
@@ -26,7 +26,7 @@ impl Block {
     pub(super) unsafe fn multiply<S: Simd>(self, to: *mut f32, row: usize) {
         let lanes = S::LANES;
         let vectors = self.columns.div_ceil(lanes);
-        let columns = [0, lanes, 2 * lanes];
+        let columns = side_by_side(lanes);
         let right = Rows {
             vectors: columns.map(|c| self.right.0.wrapping_add(c)),
             channels: self.inner,

@@ -3,11 +3,11 @@
 //! packing it would take as long as the product.
 
 use super::Operands;
-use crate::kernels::micro::{Destination, MAX_DOTS, Runs, dot_tile, dots};
+use crate::kernels::micro::{Destination, MAX_DOTS, Runs, WIDEST, dot_tile, dots};
 use crate::kernels::pack::Matrix;
 use crate::native::{Context, Native, ScratchNeed, part, tasks_for};
 use crate::pool::{Pool, TaskPanicked, Turn};
-use crate::simd::{MAX_LANES, Simd, Task, VECTORS};
+use crate::simd::{MAX_LANES, Simd, Task};
 
 /// The most rows of the smaller operand.
 const THIN: usize = 64;
@@ -135,7 +135,7 @@ impl Tiles {
             let left = self.a.from(row, first);
             let right = self.b.from(first, column);
             let to = self.c.add(row * self.row + column);
-            let out = Destination { to, row: self.row, columns: [0; VECTORS], accumulate: true };
+            let out = Destination { to, row: self.row, columns: [0; WIDEST], accumulate: true };
             let mut rows = [right.data; MAX_DOTS];
             for (i, at) in rows.iter_mut().enumerate() {
                 *at = right.data.wrapping_add(i * right.column);

@@ -97,7 +97,7 @@ impl PackedKernel {
         let share = total.div_ceil(unit).div_ceil(self.parts) * unit;
         // Panels of about the same width, as a narrow one takes longer for each of its columns.
         let columns = if self.shared == Shared::Left { share } else { n };
-        let panels = Blocks { vectors: columns.div_ceil(self.tile.lanes).max(1) };
+        let panels = Blocks::new(columns.div_ceil(self.tile.lanes).max(1));
         self.columns = panels.widest() * self.tile.lanes;
         self.direct = a.column == 1 && panels.count() <= FEW_PANELS;
         let width = if self.shared == Shared::Left { self.columns } else { self.tile.rows };

@@ -4,7 +4,7 @@
 //! sums are added up at the end.
 
 use super::Operands;
-use crate::kernels::micro::{Destination, Left, Rows, product};
+use crate::kernels::micro::{Destination, Left, Rows, product, side_by_side};
 use crate::native::{ALIGNMENT, Context, Native, ScratchNeed, part, tasks_for};
 use crate::pool::{Pool, TaskPanicked, Turn};
 use crate::simd::{Simd, Task, Tile, VECTORS};
@@ -110,7 +110,7 @@ impl Task for Part<'_> {
                 let inner = BLOCK.min(to - first);
                 for column in (0..n).step_by(width) {
                     let vectors = (n - column).div_ceil(S::LANES).min(VECTORS);
-                    let columns = [0, S::LANES, 2 * S::LANES];
+                    let columns = side_by_side(S::LANES);
                     let right = b.from(first, column);
                     let right = Rows {
                         vectors: columns.map(|c| right.data.wrapping_add(c)),

@@ -6,7 +6,7 @@
 use std::mem::MaybeUninit;
 
 use super::Operands;
-use crate::kernels::micro::{Blocks, Destination, Left, Rows, product};
+use crate::kernels::micro::{Blocks, Destination, Left, Rows, product, side_by_side};
 use crate::kernels::pack::pack;
 use crate::native::{ALIGNMENT, Context, Native, ScratchNeed, part, tasks_for};
 use crate::pool::{Pool, TaskPanicked, Turn};
@@ -63,7 +63,7 @@ impl TurnedKernel {
 
 /// Elements of a row of the panels that some rows are packed into: panels of equal width.
 fn panel(rows: usize, lanes: usize) -> usize {
-    Blocks { vectors: rows.div_ceil(lanes).max(1) }.widest() * lanes
+    Blocks::new(rows.div_ceil(lanes).max(1)).widest() * lanes
 }
 
 impl Native for TurnedKernel {
@@ -129,7 +129,7 @@ impl Task for Part<'_> {
                 for panel in (0..width).step_by(kernel.width) {
                     let rows = packed.add(panel * k);
                     let right = Rows {
-                        vectors: [0, 1, 2].map(|v| rows.wrapping_add(v * S::LANES)),
+                        vectors: side_by_side(S::LANES).map(|v| rows.wrapping_add(v)),
                         channels: k,
                         plane: kernel.width,
                         taps: &[0],
@@ -145,7 +145,7 @@ impl Task for Part<'_> {
                                 prefetch::<S>(column, k);
                             }
                         }
-                        let columns = [0, S::LANES, 2 * S::LANES];
+                        let columns = side_by_side(S::LANES);
                         let to = block.add(row * width + panel);
                         let out = Destination { to, row: width, columns, accumulate: false };
                         product::<S>(size, left, right, out);

@@ -13,7 +13,7 @@ use super::super::sums::{Operands, WeightLayout};
 use super::TileLayout;
 use super::transform::{self, Transform, WINDOW};
 use super::weights::{Transformed, transform_weights};
-use crate::kernels::micro::{Blocks, Destination, Left, Rows, product};
+use crate::kernels::micro::{Blocks, Destination, Left, Rows, product, side_by_side, tile_rows};
 use crate::native::{ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, part, tasks_for};
 use crate::pool::{Pool, TaskPanicked, Turn};
 use crate::simd::{Level, Simd, Task};
@@ -111,7 +111,9 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> FilterKernel<W, M, N> {
             source: regions.address(operands.source)?,
             weight: regions.address(operands.weight)?,
             out: regions.address(operands.out)?,
-            parts: tasks.div_ceil(units.count().max(1)).clamp(1, Blocks { vectors }.count()),
+            parts: tasks
+                .div_ceil(units.count().max(1))
+                .clamp(1, Blocks::wide(vectors, lanes).count()),
             packers: tasks_for(N * N * channels * rows, threads).min(vectors),
             moments: None,
             transform: PhantomData,
@@ -126,7 +128,7 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> FilterKernel<W, M, N> {
         (N * N * self.frequency() * size_of::<f32>()).next_multiple_of(ALIGNMENT)
     }
 
-    /// From one frequency's transformed weights to the next's: blocks of up to three vectors of result
+    /// From one frequency's transformed weights to the next's: blocks of a few vectors of result
     /// channels, and in each, a row for each summed channel; and a vector, so that the frequencies
     /// spread over the sets of a cache.
     fn frequency(&self) -> usize {
@@ -144,7 +146,7 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> FilterKernel<W, M, N> {
 
     /// The vectors of result channels.
     fn blocks(&self) -> Blocks {
-        Blocks { vectors: self.filter.rows.div_ceil(self.layout.lanes) }
+        Blocks::wide(self.filter.rows.div_ceil(self.layout.lanes), self.layout.lanes)
     }
 
     /// The result channels of a part: whole blocks.
@@ -284,7 +286,7 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> FilterUnit<'_, W, M, N>
         let (k, lanes, channels) = (self.kernel, S::LANES, self.kernel.filter.channels);
         let tiles = unit.images * unit.rows * k.layout.columns;
         let weights = self.context.shared_scratch().cast::<f32>().cast_const();
-        let columns = [0, lanes, 2 * lanes];
+        let columns = side_by_side(lanes);
         for frequency in 0..N * N {
             let mut row = from;
             while row < to {
@@ -324,7 +326,7 @@ pub(super) unsafe fn multiply<S: Simd>(
     (m, m_tile): (*mut f32, usize),
     accumulate: bool,
 ) {
-    let columns = [0, S::LANES, 2 * S::LANES];
+    let (columns, rows) = (side_by_side(S::LANES), tile_rows::<S>(vectors));
     let blocks = weights.channels.div_ceil(BLOCK);
     for block in 0..blocks {
         let (first, end) = part(weights.channels, blocks, block, 1);
@@ -334,8 +336,8 @@ pub(super) unsafe fn multiply<S: Simd>(
             ..weights
         };
         let accumulate = accumulate || first > 0;
-        for tile in (0..tiles).step_by(S::ROWS) {
-            let shape = (S::ROWS.min(tiles - tile), vectors);
+        for tile in (0..tiles).step_by(rows) {
+            let shape = (rows.min(tiles - tile), vectors);
             // SAFETY: the caller vouches for the operands.
             unsafe {
                 let left = Left { at: v.add(tile * v_tile + first), row: v_tile, step: 1 };

@@ -13,7 +13,7 @@ use super::weights::{Transformed, transform_weights};
 use crate::kernels::conv::grid::{Channels, Grid};
 use crate::kernels::conv::moments::Moments;
 use crate::kernels::conv::sums::Operands;
-use crate::kernels::micro::Rows;
+use crate::kernels::micro::{Rows, side_by_side};
 use crate::native::{ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, part};
 use crate::pool::{Pool, TaskPanicked, Turn};
 use crate::simd::{Level, Simd, Task, VECTORS};
@@ -176,7 +176,7 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> FilterBlock<'_, W, M, N
             }
             for index in 0..N * N {
                 let u = u.add(index * frequency).cast_const();
-                let vectors_at = [0, lanes, 2 * lanes].map(|column| u.wrapping_add(column));
+                let vectors_at = side_by_side(lanes).map(|column| u.wrapping_add(column));
                 let right = Rows { vectors: vectors_at, channels, plane: width, taps: &[0] };
                 let (v, tile) = k.input.frequency(self.context, index);
                 let m = m.add(index * k.input.layout.frequency(width));

@@ -11,7 +11,7 @@ use super::super::grid::{Channels, Grid, load_square, store_square, units};
 use super::super::sums::Operands;
 use super::TileLayout;
 use super::transform::{self, Transform, WINDOW};
-use crate::kernels::micro::{Blocks, Destination, Left, Rows, product};
+use crate::kernels::micro::{Blocks, Destination, Left, Rows, product, side_by_side, tile_rows};
 use crate::native::{ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, part, tasks_for};
 use crate::pool::{Pool, TaskPanicked, Turn};
 use crate::simd::{Level, MAX_LANES, Simd, Task, transpose};
@@ -238,17 +238,18 @@ pub(super) unsafe fn add_products<S: Simd>(
     sums: *mut f32,
     accumulate: bool,
 ) {
-    let (vectors, columns) = (channels.div_ceil(S::LANES), [0, S::LANES, 2 * S::LANES]);
+    let (vectors, columns) = (channels.div_ceil(S::LANES), side_by_side(S::LANES));
     for first in (0..tiles).step_by(BLOCK) {
         let (tiles, accumulate) = (BLOCK.min(tiles - first), accumulate || first > 0);
         let mut vector = 0;
         while vector < vectors {
-            let block = Blocks { vectors }.around(vector).1;
+            let block = Blocks::wide(vectors, S::LANES).around(vector).1;
+            let most = tile_rows::<S>(block);
             let v = v.wrapping_add(first * v_tile + vector * S::LANES);
             let vectors = columns.map(|column| v.wrapping_add(column));
             let right = Rows { vectors, channels: tiles, plane: v_tile, taps: &[0] };
-            for row in (0..rows).step_by(S::ROWS) {
-                let shape = (S::ROWS.min(rows - row), block);
+            for row in (0..rows).step_by(most) {
+                let shape = (most.min(rows - row), block);
                 // SAFETY: the caller vouches for the operands.
                 unsafe {
                     let left = Left::packed(d.add(first * d_tile + row), d_tile);
