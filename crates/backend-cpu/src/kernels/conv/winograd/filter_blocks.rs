@@ -16,7 +16,7 @@ use crate::kernels::conv::sums::Operands;
 use crate::kernels::micro::{Rows, side_by_side};
 use crate::native::{ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, part};
 use crate::pool::{Pool, TaskPanicked, Turn};
-use crate::simd::{Level, Simd, Task, VECTORS};
+use crate::simd::{Level, MAX_LANES, Simd, Task, VECTORS};
 
 /// Elements of transformed weights at a time: half of a second-level cache.
 const PIECE: usize = 1 << 17;
@@ -46,8 +46,10 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> FilterBlocksKernel<W, M
     /// once for each block costs little.
     pub(super) fn suits(filter: &Filter, batch: usize, (threads, level): (usize, Level)) -> bool {
         let tiles: usize = filter.out.iter().map(|size| size.div_ceil(M)).product();
-        let vectors = filter.rows.div_ceil(level.tile().lanes);
-        4 * batch * tiles <= filter.rows && vectors >= VECTORS.max(threads)
+        let lanes = level.tile().lanes;
+        // The processors with the widest vectors have caches that hold more of them.
+        let times = if lanes == MAX_LANES { 2 } else { 4 };
+        times * batch * tiles <= filter.rows && filter.rows.div_ceil(lanes) >= VECTORS.max(threads)
     }
 
     pub(super) fn new(
