@@ -50,10 +50,12 @@ impl Stage {
         Ok(stages)
     }
 
-    /// What its kernels are called together.
+    /// What its kernels are called together; neighbours of the same name are called once.
     pub(crate) fn label(&self, plan: &Plan) -> String {
         let labels = plan.kernels[self.kernels.clone()].iter().map(|k| k.label.as_str());
-        labels.collect::<Vec<_>>().join(" + ")
+        let mut labels: Vec<&str> = labels.collect();
+        labels.dedup();
+        labels.join(" + ")
     }
 
     /// What its kernels have to do; what is handed over does not pass through memory, or not again.

@@ -180,6 +180,7 @@ mod tests {
                 let one = Stage::all(&e.plan, REGIONS(), machine).unwrap();
                 let way = format!("{} on {level}, {threads} threads", e.y.shape);
                 assert_eq!((one.len(), one[0].kind(&e.plan)), (1, "conv + reduction"), "{way}");
+                assert_eq!(one[0].label(&e.plan), "kernel", "{way}");
                 let alone = e.plan.kernels.iter().map(|kernel| Stage {
                     native: lower_alone(kernel, REGIONS(), machine).unwrap(),
                     kernels: 0..1,
