@@ -6,6 +6,7 @@
 //!
 //! - `simd`: instruction sets behind one trait, elementary functions, random numbers;
 //! - `fused`: the interpreter of elementwise programs and reductions;
+//! - `stage`: which kernels of a plan run as one;
 //! - `kernels`: matrix products, convolutions, pooling, softmax, losses, tables;
 //! - `pool`: the fork-join threads, which take subnormal numbers for zero (`subnormal`).
 
