@@ -110,23 +110,24 @@ impl Moments {
             }
         }
     }
+}
 
-    /// Adds up all units in order, and writes the moments.
-    ///
-    /// # Safety
-    /// All units were taken, and nothing else uses the moments meanwhile.
-    pub(super) unsafe fn finish(
-        &self,
-        context: &Context<'_>,
-        pool: &mut Pool,
-    ) -> Result<(), TaskPanicked> {
-        pool.run(self.finishers, &|turn: Turn| {
-            let lanes = context.level.tile().lanes;
-            let (from, to) = part(self.channels, self.finishers, turn.task, lanes);
-            // SAFETY: the caller vouches for the sums; each channel belongs to one task.
-            unsafe { context.level.run(Finish { moments: self, context, from, to }) };
-        })
-    }
+/// Adds up all units in order, and writes the moments, where some are asked for.
+///
+/// # Safety
+/// All units were taken, and nothing else uses the moments meanwhile.
+pub(super) unsafe fn finish(
+    moments: Option<&Moments>,
+    context: &Context<'_>,
+    pool: &mut Pool,
+) -> Result<(), TaskPanicked> {
+    let Some(moments) = moments else { return Ok(()) };
+    pool.run(moments.finishers, &|turn: Turn| {
+        let lanes = context.level.tile().lanes;
+        let (from, to) = part(moments.channels, moments.finishers, turn.task, lanes);
+        // SAFETY: the caller vouches for the sums; each channel belongs to one task.
+        unsafe { context.level.run(Finish { moments, context, from, to }) };
+    })
 }
 
 /// Adds a block of pixels to the sums of a vector of channels.

@@ -8,7 +8,7 @@ use super::Problem;
 use super::classes::Sums;
 use super::geometry::{Unit, Units};
 use super::grid::{Channels, Grid, OUTSIDE};
-use super::moments::Moments;
+use super::moments::{self, Moments};
 use super::sums::Operands;
 use crate::kernels::micro::{Blocks, Destination, Left, Rows, product, side_by_side};
 use crate::native::{ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, part, tasks_for};
@@ -165,11 +165,8 @@ impl Native for PixelsKernel {
             // SAFETY: as above; each unit's rows of the result belong to one task.
             unsafe { context.level.run(SumUnit { kernel: self, context, turn }) };
         })?;
-        match &self.moments {
-            // SAFETY: as above; all units are done.
-            Some(moments) => unsafe { moments.finish(context, pool) },
-            None => Ok(()),
-        }
+        // SAFETY: as above; all units are done.
+        unsafe { moments::finish(self.moments.as_ref(), context, pool) }
     }
 }
 

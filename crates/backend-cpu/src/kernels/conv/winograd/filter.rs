@@ -8,7 +8,7 @@ use onestep_engine::ops::ConvWindow;
 use super::super::Problem;
 use super::super::geometry::{Unit, Units};
 use super::super::grid::{Channels, Grid, units};
-use super::super::moments::Moments;
+use super::super::moments::{self, Moments};
 use super::super::sums::{Operands, WeightLayout};
 use super::TileLayout;
 use super::transform::{self, Transform, WINDOW};
@@ -186,11 +186,8 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> Native for FilterKernel
             // SAFETY: as above; each unit's rows of the result belong to one task.
             unsafe { context.level.run(FilterUnit { kernel: self, context, turn }) };
         })?;
-        match &self.moments {
-            // SAFETY: as above; all units are done.
-            Some(moments) => unsafe { moments.finish(context, pool) },
-            None => Ok(()),
-        }
+        // SAFETY: as above; all units are done.
+        unsafe { moments::finish(self.moments.as_ref(), context, pool) }
     }
 }
 

@@ -11,12 +11,12 @@ use super::filter::{Filter, multiply};
 use super::transform::{self, Transform};
 use super::weights::{Transformed, transform_weights};
 use crate::kernels::conv::grid::{Channels, Grid};
-use crate::kernels::conv::moments::Moments;
+use crate::kernels::conv::moments::{self, Moments};
 use crate::kernels::conv::sums::Operands;
 use crate::kernels::micro::{Rows, side_by_side};
 use crate::native::{ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, part};
 use crate::pool::{Pool, TaskPanicked, Turn};
-use crate::simd::{Level, MAX_LANES, Simd, Task, VECTORS};
+use crate::simd::{Level, Simd, Task, VECTORS};
 
 /// Elements of transformed weights at a time: half of a second-level cache.
 const PIECE: usize = 1 << 17;
@@ -46,10 +46,8 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> FilterBlocksKernel<W, M
     /// once for each block costs little.
     pub(super) fn suits(filter: &Filter, batch: usize, (threads, level): (usize, Level)) -> bool {
         let tiles: usize = filter.out.iter().map(|size| size.div_ceil(M)).product();
-        let lanes = level.tile().lanes;
-        // The processors with the widest vectors have caches that hold more of them.
-        let times = if lanes == MAX_LANES { 2 } else { 4 };
-        times * batch * tiles <= filter.rows && filter.rows.div_ceil(lanes) >= VECTORS.max(threads)
+        let vectors = filter.rows.div_ceil(level.tile().lanes);
+        4 * batch * tiles <= filter.rows && vectors >= VECTORS.max(threads)
     }
 
     pub(super) fn new(
@@ -119,11 +117,8 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> Native for FilterBlocks
             // SAFETY: each block's rows of the result belong to one task, and all tiles are there.
             unsafe { context.level.run(FilterBlock { kernel: self, context, turn }) };
         })?;
-        match &self.moments {
-            // SAFETY: as above; all units are done.
-            Some(moments) => unsafe { moments.finish(context, pool) },
-            None => Ok(()),
-        }
+        // SAFETY: as above; all units are done.
+        unsafe { moments::finish(self.moments.as_ref(), context, pool) }
     }
 }
 
