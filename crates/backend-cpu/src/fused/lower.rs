@@ -219,7 +219,7 @@ impl Lowering<'_> {
             let register = self.materialise(program, output.register);
             match output.reduce {
                 None if view.contiguous || output.place.shape == self.fused.domain => {
-                    program.stores.push(Store { register, view, in_place: false });
+                    program.stores.push(Store { register, view, in_place: false, fresh: false });
                 }
                 None => {
                     let what = format!("a store {} over {}", output.place.shape, self.fused.domain);

@@ -101,6 +101,8 @@ pub(super) struct Store {
     pub(super) view: View,
     /// The register has its home there, so nothing is left to do.
     pub(super) in_place: bool,
+    /// In place, and no load reads any of what is overwritten.
+    pub(super) fresh: bool,
 }
 
 /// A register that is reduced.

@@ -92,6 +92,9 @@ fn settle_stores(program: &mut Program, last_use: &[Option<usize>], defined_at: 
         if computed && plain && safe && homes[store.register].is_none() {
             homes[store.register] = Some(Home::Store(index));
             store.in_place = true;
+            store.fresh = !steps.iter().any(|(_, step)| {
+                matches!(step, Step::Load { view, .. } if overlap(domain, view, &store.view))
+            });
         }
     }
 }
@@ -160,7 +163,7 @@ mod tests {
             vec![(4, place(0))],
         );
         assert_eq!(p.slots, 0, "the product joins the difference, which is stored at once");
-        assert!(p.stores[0].in_place);
+        assert!(p.stores[0].in_place && !p.stores[0].fresh);
     }
 
     #[test]
@@ -174,7 +177,7 @@ mod tests {
             vec![(1, place(0)), (2, place(4000))],
         );
         assert!(!p.stores[0].in_place, "register 0 is read after register 1 is computed");
-        assert!(p.stores[1].in_place);
+        assert!(p.stores[1].in_place && p.stores[1].fresh);
     }
 
     #[test]

@@ -158,8 +158,12 @@ impl Interpreter<'_> {
         unsafe {
             for (register, step) in &self.program.steps {
                 if let Some(Home::Store(index)) = self.program.homes[*register] {
-                    let view = &self.program.stores[index].view;
-                    let to = self.context.floats(view.address).add(at.position);
+                    let store = &self.program.stores[index];
+                    let to = self.context.floats(store.view.address).add(at.position);
+                    // What a load reads was asked for by the load.
+                    if store.fresh {
+                        ask_for_next::<S>(to.cast(), at.length * size_of::<f32>());
+                    }
                     *self.workspace.pointers.add(*register) = to;
                 }
                 match step {
@@ -285,7 +289,7 @@ impl Interpreter<'_> {
     }
 }
 
-/// Has as many bytes prefetched as are read from an address, a tile of f32 further on.
+/// Has as many bytes prefetched as are used at an address, a tile of f32 further on.
 #[inline(always)]
 fn ask_for_next<S: Simd>(from: *const u8, bytes: usize) {
     prefetch::<S>(from.cast::<f32>().wrapping_add(TILE), bytes.div_ceil(size_of::<f32>()));
