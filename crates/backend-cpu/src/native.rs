@@ -3,23 +3,47 @@
 use onestep_engine::plan::{Place, Plan, Region};
 use onestep_engine::{DType, EngineError};
 
-use crate::pool::{Pool, TaskPanicked};
+use crate::pool::{Pool, TaskPanicked, Turn};
 use crate::simd::{Level, RandomKey};
 
 /// Scratch memory is handed out in multiples of this: a cache line, the widest vector.
 pub(crate) const ALIGNMENT: usize = 64;
 
-/// A kernel with everything computed that does not depend on addresses.
-pub(crate) trait Native: Send {
+/// A kernel with everything computed that does not depend on addresses: jobs one after the other,
+/// each of tasks that may run at the same time, in any order.
+pub(crate) trait Native: Send + Sync {
     /// The scratch memory it needs.
     fn scratch(&self) -> ScratchNeed;
 
-    /// Runs it.
+    /// How many tasks a job has; `None` behind the last job.
+    fn tasks(&self, job: usize) -> Option<usize>;
+
+    /// Runs a task of a job.
     ///
     /// # Safety
     /// `context` has the addresses of the plan that the kernel was lowered from, and at least the
-    /// scratch memory that it asked for; nothing else uses them meanwhile.
-    unsafe fn run(&self, context: &Context<'_>, pool: &mut Pool) -> Result<(), TaskPanicked>;
+    /// scratch memory that it asked for; nothing else uses them meanwhile. All jobs before this one
+    /// are done, and each task runs once.
+    unsafe fn task(&self, job: usize, context: &Context<'_>, turn: Turn);
+}
+
+/// Runs a kernel.
+///
+/// # Safety
+/// `context` has the addresses of the plan that the kernel was lowered from, and at least the
+/// scratch memory that it asked for; nothing else uses them meanwhile.
+pub(crate) unsafe fn run(
+    kernel: &dyn Native,
+    context: &Context<'_>,
+    pool: &mut Pool,
+) -> Result<(), TaskPanicked> {
+    let mut job = 0;
+    while let Some(tasks) = kernel.tasks(job) {
+        // SAFETY: the caller vouches for the context; jobs and tasks are taken in turns.
+        pool.run(tasks, &|turn| unsafe { kernel.task(job, context, turn) })?;
+        job += 1;
+    }
+    Ok(())
 }
 
 /// Bytes of scratch memory.
@@ -75,6 +99,12 @@ impl Context<'_> {
     /// The scratch memory of all.
     pub(crate) fn shared_scratch(&self) -> *mut u8 {
         self.scratch
+    }
+
+    /// The same without the first bytes of the shared scratch memory, which are another kernel's.
+    pub(crate) fn behind(&self, bytes: usize) -> Self {
+        let need = ScratchNeed { shared: self.need.shared - bytes, ..self.need };
+        Context { scratch: self.scratch.wrapping_add(bytes), need, ..*self }
     }
 
     /// The scratch memory of one worker.

@@ -13,7 +13,7 @@ use onestep_engine::{
 use onestep_memory::{Tensor, format_bytes};
 
 use crate::executor::{Runtime, Shared};
-use crate::native::{Context, Regions, ScratchNeed, broken, unsupported};
+use crate::native::{Context, Regions, ScratchNeed, broken, run, unsupported};
 use crate::simd::{Level, RandomKey};
 use crate::stage::Stage;
 use crate::subnormal::FlushSubnormals;
@@ -171,7 +171,7 @@ impl CpuStep {
         for stage in &self.stages {
             // SAFETY: the bases are those of the plan, whose feeds were checked and whose state
             // and arena are as large as it asked for; the lock keeps other steps away.
-            let done = unsafe { stage.native.run(&context, &mut shared.pool) };
+            let done = unsafe { run(&*stage.native, &context, &mut shared.pool) };
             if done.is_err() {
                 let reason = format!("kernel `{}` panicked", stage.label(&self.plan));
                 self.poisoned = Some(reason.clone());
@@ -283,7 +283,7 @@ impl Step for CpuStep {
         for (stage, end) in self.stages.iter().zip(ends) {
             times.push(KernelTime {
                 label: stage.label(&self.plan),
-                kind: stage.kind(&self.plan),
+                kind: stage.kind,
                 phase: self.plan.kernels[stage.kernels.start].phase,
                 cost: stage.cost(&self.plan),
                 start,

@@ -5,7 +5,7 @@ use onestep_engine::ops::Op;
 use onestep_engine::plan::{Place, Region};
 use onestep_engine::{DType, Shape, Type};
 
-use crate::native::{Context, Native, Regions, ScratchNeed};
+use crate::native::{Context, Native, Regions, ScratchNeed, run};
 use crate::pool::Pool;
 use crate::simd::{Level, RandomKey};
 
@@ -74,7 +74,7 @@ impl Memory {
         let context = Context { bases: &bases, key: KEY, level, scratch, need };
         let mut pool = Pool::new(threads).unwrap();
         // SAFETY: the arena and the scratch memory are as large as the kernel was told.
-        unsafe { kernel.run(&context, &mut pool) }.unwrap();
+        unsafe { run(kernel, &context, &mut pool) }.unwrap();
         after
     }
 }

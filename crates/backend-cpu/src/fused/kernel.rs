@@ -9,13 +9,14 @@ use super::program::{Compute, Program, Step};
 use super::reduce::{Accumulator, Keeping, combine_partials, identity};
 use super::tile::{Interpreter, Workspace};
 use crate::native::{ALIGNMENT, Context, Native, Regions, ScratchNeed, part, tasks_for};
-use crate::pool::{Pool, TaskPanicked, Turn};
+use crate::pool::Turn;
 use crate::simd::{Simd, Task};
 
 /// A fused program, cut for a number of threads.
 #[derive(Debug)]
 pub(crate) struct FusedKernel {
     program: Program,
+    threads: usize,
     /// Chunks for the workers. Where there are reductions they are ranges of units.
     chunks: usize,
     /// Elements of a unit: what lies below the outermost axes.
@@ -41,6 +42,7 @@ impl FusedKernel {
         let chunks = tasks_for(cost(&program), threads);
         let mut kernel = FusedKernel {
             program,
+            threads,
             chunks,
             unit: 1,
             block: usize::MAX,
@@ -157,23 +159,27 @@ impl FusedKernel {
         }
     }
 
-    /// Combines the partial results, a few threads at a time where there are many.
-    unsafe fn combine(&self, context: &Context<'_>, pool: &mut Pool) -> Result<(), TaskPanicked> {
-        for (index, reduction) in self.program.reductions.iter().enumerate() {
-            let Keeping::Partial { offset } = self.keeping[index] else { continue };
-            let tasks = tasks_for(reduction.count * self.chunks, pool.threads());
-            let each = &|turn: Turn| {
-                let range = part(reduction.count, tasks, turn.task, 1);
-                // SAFETY: see `lay_out`; the chunks are done.
-                unsafe {
-                    let data = context.shared_scratch().add(offset).cast::<f64>();
-                    let partials = (data, self.chunks);
-                    combine_partials(&self.program, reduction, context, partials, range);
-                }
-            };
-            pool.run(tasks, each)?;
+    /// How many tasks combine the partial results of a reduction.
+    fn combiners(&self, index: usize) -> usize {
+        match self.keeping[index] {
+            Keeping::Partial { .. } if self.program.domain.elements() > 0 => {
+                tasks_for(self.program.reductions[index].count * self.chunks, self.threads)
+            }
+            _ => 0,
         }
-        Ok(())
+    }
+
+    /// Combines some of the partial results of a reduction.
+    unsafe fn combine(&self, index: usize, context: &Context<'_>, turn: Turn) {
+        let Keeping::Partial { offset } = self.keeping[index] else { return };
+        let reduction = &self.program.reductions[index];
+        let range = part(reduction.count, self.combiners(index), turn.task, 1);
+        // SAFETY: see `lay_out`; the chunks are done.
+        unsafe {
+            let data = context.shared_scratch().add(offset).cast::<f64>();
+            let partials = (data, self.chunks);
+            combine_partials(&self.program, reduction, context, partials, range);
+        }
     }
 }
 
@@ -182,19 +188,23 @@ impl Native for FusedKernel {
         self.need
     }
 
-    unsafe fn run(&self, context: &Context<'_>, pool: &mut Pool) -> Result<(), TaskPanicked> {
-        if self.program.domain.elements() == 0 {
-            // SAFETY: the caller vouches for the context.
-            unsafe { self.reduce_nothing(context) };
-            return Ok(());
+    /// The chunks, then the partial results of each reduction.
+    fn tasks(&self, job: usize) -> Option<usize> {
+        match job {
+            0 => Some(self.chunks),
+            _ => (job <= self.keeping.len()).then(|| self.combiners(job - 1)),
         }
-        pool.run(self.chunks, &|turn: Turn| {
-            let chunk = Chunk { kernel: self, context, turn };
-            // SAFETY: the executor made sure of the level; the caller vouches for the context.
-            unsafe { context.level.run(chunk) };
-        })?;
-        // SAFETY: the caller vouches for the context.
-        unsafe { self.combine(context, pool) }
+    }
+
+    unsafe fn task(&self, job: usize, context: &Context<'_>, turn: Turn) {
+        // SAFETY: the executor made sure of the level; the caller vouches for the context.
+        unsafe {
+            match job {
+                0 if self.program.domain.elements() == 0 => self.reduce_nothing(context),
+                0 => context.level.run(Chunk { kernel: self, context, turn }),
+                _ => self.combine(job - 1, context, turn),
+            }
+        }
     }
 }
 

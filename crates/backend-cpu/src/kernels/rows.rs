@@ -3,7 +3,7 @@
 use onestep_engine::ops::ReduceKind;
 
 use crate::native::{Context, Native, ScratchNeed, part, tasks_for};
-use crate::pool::{Pool, TaskPanicked, Turn};
+use crate::pool::Turn;
 use crate::simd::{Simd, Task, fold, math};
 
 /// What is done to each row.
@@ -53,12 +53,14 @@ impl<W: RowWork> Native for RowKernel<W> {
         ScratchNeed::default()
     }
 
-    unsafe fn run(&self, context: &Context<'_>, pool: &mut Pool) -> Result<(), TaskPanicked> {
-        pool.run(self.tasks, &|turn: Turn| {
-            let range = part(self.rows, self.tasks, turn.task, 1);
-            // SAFETY: each row belongs to one task; the caller vouches for the context.
-            unsafe { context.level.run(Range { work: &self.work, context, range }) };
-        })
+    fn tasks(&self, job: usize) -> Option<usize> {
+        (job == 0).then_some(self.tasks)
+    }
+
+    unsafe fn task(&self, _: usize, context: &Context<'_>, turn: Turn) {
+        let range = part(self.rows, self.tasks, turn.task, 1);
+        // SAFETY: each row belongs to one task; the caller vouches for the context.
+        unsafe { context.level.run(Range { work: &self.work, context, range }) };
     }
 }
 

@@ -2,8 +2,10 @@
 //!
 //! A matrix product whose result only the next kernel reads, element by element, hands it over in
 //! blocks that stay in a cache: so a dense layer's gradient is never in memory, where it would be
-//! written, read, and kept. And a convolution takes the moments of its result (`moments`).
+//! written, read, and kept. A convolution takes the moments of its result (`moments`). And both
+//! gradients of a convolution are computed side by side (`gradients`).
 
+mod gradients;
 mod moments;
 
 use std::ops::Range;
@@ -25,6 +27,10 @@ pub(crate) struct Stage {
     pub(crate) native: Box<dyn Native>,
     /// The plan's kernels.
     pub(crate) kernels: Range<usize>,
+    /// What kind of kernel it is.
+    pub(crate) kind: &'static str,
+    /// Whether the first kernel hands its result over in a cache.
+    hands_over: bool,
 }
 
 impl Stage {
@@ -37,17 +43,51 @@ impl Stage {
         let mut stages: Vec<Stage> = Vec::with_capacity(plan.kernels.len());
         let mut next = 0;
         while next < plan.kernels.len() {
-            let (native, count) = if let Some(native) = pair(plan, next, regions, machine)? {
-                (native, 2)
-            } else if let Some(native) = moments::lower(plan, next, regions, machine)? {
-                (native, moments::KERNELS)
-            } else {
-                (lower(&plan.kernels[next], regions, machine)?, 1)
+            let stage = Stage::joined(plan, next, regions, machine)?;
+            let stage = match stage {
+                Some(stage) => stage,
+                None => Stage::alone(plan, next, regions, machine)?,
             };
-            stages.push(Stage { native, kernels: next..next + count });
-            next += count;
+            next = stage.kernels.end;
+            stages.push(stage);
         }
         Ok(stages)
+    }
+
+    /// A kernel of the plan by itself.
+    fn alone(
+        plan: &Plan,
+        index: usize,
+        regions: Regions,
+        machine: (usize, Level),
+    ) -> Result<Stage, EngineError> {
+        let kernel = &plan.kernels[index];
+        let native = lower(kernel, regions, machine)?;
+        let kernels = index..index + 1;
+        Ok(Stage { native, kernels, kind: kernel.kind(), hands_over: false })
+    }
+
+    /// The kernels from `first` on that run as one, if some do.
+    fn joined(
+        plan: &Plan,
+        first: usize,
+        regions: Regions,
+        machine: (usize, Level),
+    ) -> Result<Option<Stage>, EngineError> {
+        let stage = |native, count, kind, hands_over| Stage {
+            native,
+            kernels: first..first + count,
+            kind,
+            hands_over,
+        };
+        if let Some(native) = pair(plan, first, regions, machine)? {
+            return Ok(Some(stage(native, 2, "matmul + elementwise", true)));
+        }
+        if let Some(native) = moments::lower(plan, first, regions, machine)? {
+            return Ok(Some(stage(native, moments::KERNELS, "conv + reduction", true)));
+        }
+        let both = gradients::lower(plan, first, regions, machine)?;
+        Ok(both.map(|native| stage(native, 2, "conv_input_grad + conv_weight_grad", false)))
     }
 
     /// What its kernels are called together; neighbours of the same name are called once.
@@ -66,21 +106,12 @@ impl Stage {
             let of = kernel.cost();
             cost = Cost { flops: cost.flops + of.flops, bytes: cost.bytes + of.bytes };
         }
-        if let [first, _, ..] = kernels {
+        if self.hands_over {
             // A product is not written and read, a convolution's result not read twice.
             let of = |place: &&Place| (place.shape.elements() * place.dtype.size()) as u64;
-            cost.bytes -= 2 * first.writes().iter().map(of).sum::<u64>();
+            cost.bytes -= 2 * kernels[0].writes().iter().map(of).sum::<u64>();
         }
         cost
-    }
-
-    /// What kind of kernel it is.
-    pub(crate) fn kind(&self, plan: &Plan) -> &'static str {
-        match self.kernels.len() {
-            1 => plan.kernels[self.kernels.start].kind(),
-            moments::KERNELS => "conv + reduction",
-            _ => "matmul + elementwise",
-        }
     }
 }
 
@@ -234,6 +265,12 @@ mod tests {
         stages.iter().fold(memory.clone(), |m, stage| m.run(stage.native.as_ref(), level, threads))
     }
 
+    /// Each kernel by itself.
+    pub(super) fn all_alone(plan: &Plan, machine: (usize, Level)) -> Vec<Stage> {
+        let alone = |index| Stage::alone(plan, index, REGIONS(), machine).unwrap();
+        (0..plan.kernels.len()).map(alone).collect()
+    }
+
     #[test]
     fn a_product_and_its_reader_are_one_kernel_with_the_same_bits() {
         // Tall, wide, ragged, and with more inner indices than are multiplied at a time.
@@ -245,11 +282,7 @@ mod tests {
                         let machine = (threads, level);
                         let one = Stage::all(&example.plan, REGIONS(), machine).unwrap();
                         assert_eq!(one.len(), 1, "{sizes:?}");
-                        let two = example.plan.kernels.iter().map(|kernel| Stage {
-                            native: lower(kernel, REGIONS(), machine).unwrap(),
-                            kernels: 0..1,
-                        });
-                        let two: Vec<Stage> = two.collect();
+                        let two = all_alone(&example.plan, machine);
                         let (got, want) = (
                             run(&example.memory, &one, level, threads),
                             run(&example.memory, &two, level, threads),

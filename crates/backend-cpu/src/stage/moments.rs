@@ -96,8 +96,8 @@ mod tests {
     use onestep_engine::ops::{Conv, ConvWindow, Op};
     use onestep_engine::plan::{FusedOutput, Kernel, NamedPlace};
 
-    use super::super::tests::{REGIONS, kernel, plan_of, run};
-    use super::super::{Stage, lower as lower_alone};
+    use super::super::Stage;
+    use super::super::tests::{REGIONS, all_alone, kernel, plan_of, run};
     use super::*;
     use crate::testing::{Memory, numbers};
 
@@ -179,13 +179,9 @@ mod tests {
                 let machine = (threads, level);
                 let one = Stage::all(&e.plan, REGIONS(), machine).unwrap();
                 let way = format!("{} on {level}, {threads} threads", e.y.shape);
-                assert_eq!((one.len(), one[0].kind(&e.plan)), (1, "conv + reduction"), "{way}");
+                assert_eq!((one.len(), one[0].kind), (1, "conv + reduction"), "{way}");
                 assert_eq!(one[0].label(&e.plan), "kernel", "{way}");
-                let alone = e.plan.kernels.iter().map(|kernel| Stage {
-                    native: lower_alone(kernel, REGIONS(), machine).unwrap(),
-                    kernels: 0..1,
-                });
-                let alone: Vec<Stage> = alone.collect();
+                let alone = all_alone(&e.plan, machine);
                 let got = run(&e.memory, &one, level, threads);
                 let again = run(&e.memory, &one, level, threads);
                 assert_eq!(got.words, again.words, "{way}: two runs differ");

@@ -12,7 +12,7 @@ use onestep_engine::EngineError;
 use super::geometry::Units;
 use super::sums::Operands;
 use crate::native::{ALIGNMENT, Address, Context, Regions, part, tasks_for};
-use crate::pool::{Pool, TaskPanicked, Turn};
+use crate::pool::Turn;
 use crate::simd::{MAX_LANES, Simd, Task};
 
 /// Pixels of a block.
@@ -79,6 +79,24 @@ impl Moments {
         all.wrapping_add(unit * 2 * self.padded)
     }
 
+    /// The tasks of the job that writes the moments, where some are asked for, counted from the job
+    /// behind that of the units.
+    pub(super) fn tasks(moments: Option<&Moments>, job: usize) -> Option<usize> {
+        moments.filter(|_| job == 0).map(|moments| moments.finishers)
+    }
+
+    /// Adds up all units in order, and writes the moments of some channels.
+    ///
+    /// # Safety
+    /// All units were taken, and nothing else uses these moments meanwhile.
+    pub(super) unsafe fn finish(moments: Option<&Moments>, context: &Context<'_>, turn: Turn) {
+        let Some(moments) = moments else { return };
+        let lanes = context.level.tile().lanes;
+        let (from, to) = part(moments.channels, moments.finishers, turn.task, lanes);
+        // SAFETY: the caller vouches for the sums; each channel belongs to one task.
+        unsafe { context.level.run(Finish { moments, context, from, to }) };
+    }
+
     /// Adds up the pixels of a unit, which hold `count` channels from `first` on, whole vectors
     /// before it.
     ///
@@ -110,24 +128,6 @@ impl Moments {
             }
         }
     }
-}
-
-/// Adds up all units in order, and writes the moments, where some are asked for.
-///
-/// # Safety
-/// All units were taken, and nothing else uses the moments meanwhile.
-pub(super) unsafe fn finish(
-    moments: Option<&Moments>,
-    context: &Context<'_>,
-    pool: &mut Pool,
-) -> Result<(), TaskPanicked> {
-    let Some(moments) = moments else { return Ok(()) };
-    pool.run(moments.finishers, &|turn: Turn| {
-        let lanes = context.level.tile().lanes;
-        let (from, to) = part(moments.channels, moments.finishers, turn.task, lanes);
-        // SAFETY: the caller vouches for the sums; each channel belongs to one task.
-        unsafe { context.level.run(Finish { moments, context, from, to }) };
-    })
 }
 
 /// Adds a block of pixels to the sums of a vector of channels.

@@ -12,7 +12,7 @@ use super::sums::Operands;
 use super::window_pixels::Pixels;
 use crate::kernels::micro::{Blocks, Destination, Left, Rows, product, side_by_side};
 use crate::native::{ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, part, tasks_for};
-use crate::pool::{Pool, TaskPanicked, Turn};
+use crate::pool::Turn;
 use crate::simd::{Level, Simd, Task, Tile, transpose};
 
 /// Sums, in elements, that stay in a second-level cache beside a unit.
@@ -141,16 +141,23 @@ impl Native for OuterKernel {
         }
     }
 
-    unsafe fn run(&self, context: &Context<'_>, pool: &mut Pool) -> Result<(), TaskPanicked> {
-        pool.run(self.chunks * self.parts, &|turn: Turn| {
-            // SAFETY: the caller vouches for the context; the parts' rows are disjoint.
-            unsafe { context.level.run(AddUnits { kernel: self, context, turn }) };
-        })?;
-        pool.run(self.finishers, &|turn: Turn| {
-            let (from, to) = part(self.groups * self.rows, self.finishers, turn.task, 1);
-            // SAFETY: each output channel belongs to one task; all sums are done.
-            unsafe { context.level.run(Finish { kernel: self, context, from, to }) };
-        })
+    fn tasks(&self, job: usize) -> Option<usize> {
+        [self.chunks * self.parts, self.finishers].get(job).copied()
+    }
+
+    unsafe fn task(&self, job: usize, context: &Context<'_>, turn: Turn) {
+        // SAFETY: the caller vouches for the context; the parts' rows are disjoint, and then each
+        // output channel belongs to one task.
+        unsafe {
+            match job {
+                0 => context.level.run(AddUnits { kernel: self, context, turn }),
+                _ => {
+                    let rows = self.groups * self.rows;
+                    let (from, to) = part(rows, self.finishers, turn.task, 1);
+                    context.level.run(Finish { kernel: self, context, from, to });
+                }
+            }
+        }
     }
 }
 

@@ -8,11 +8,11 @@ use super::Problem;
 use super::classes::Sums;
 use super::geometry::{Unit, Units};
 use super::grid::{Channels, Grid, OUTSIDE};
-use super::moments::{self, Moments};
+use super::moments::Moments;
 use super::sums::Operands;
 use crate::kernels::micro::{Blocks, Destination, Left, Rows, product, side_by_side};
 use crate::native::{ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, part, tasks_for};
-use crate::pool::{Pool, TaskPanicked, Turn};
+use crate::pool::Turn;
 use crate::simd::{Level, MAX_LANES, Simd, Task, transpose};
 
 /// Elements of a unit's pixels: half of a second-level cache.
@@ -154,19 +154,28 @@ impl Native for PixelsKernel {
         ScratchNeed { shared, worker: self.buffers().iter().sum::<usize>() * size_of::<f32>() }
     }
 
-    unsafe fn run(&self, context: &Context<'_>, pool: &mut Pool) -> Result<(), TaskPanicked> {
-        let vectors = self.groups * self.sums.rows.div_ceil(self.lanes);
-        pool.run(self.packers, &|turn: Turn| {
-            let (from, to) = part(vectors, self.packers, turn.task, 1);
-            // SAFETY: the caller vouches for the context; each vector belongs to one task.
-            unsafe { context.level.run(PackWeights { kernel: self, context, from, to }) };
-        })?;
-        pool.run(self.units.count() * self.groups * self.parts, &|turn: Turn| {
-            // SAFETY: as above; each unit's rows of the result belong to one task.
-            unsafe { context.level.run(SumUnit { kernel: self, context, turn }) };
-        })?;
-        // SAFETY: as above; all units are done.
-        unsafe { moments::finish(self.moments.as_ref(), context, pool) }
+    fn tasks(&self, job: usize) -> Option<usize> {
+        match job {
+            0 => Some(self.packers),
+            1 => Some(self.units.count() * self.groups * self.parts),
+            _ => Moments::tasks(self.moments.as_ref(), job - 2),
+        }
+    }
+
+    unsafe fn task(&self, job: usize, context: &Context<'_>, turn: Turn) {
+        // SAFETY: the caller vouches for the context; each vector, each unit's rows of the result
+        // and each moment belong to one task.
+        unsafe {
+            match job {
+                0 => {
+                    let vectors = self.groups * self.sums.rows.div_ceil(self.lanes);
+                    let (from, to) = part(vectors, self.packers, turn.task, 1);
+                    context.level.run(PackWeights { kernel: self, context, from, to });
+                }
+                1 => context.level.run(SumUnit { kernel: self, context, turn }),
+                _ => Moments::finish(self.moments.as_ref(), context, turn),
+            }
+        }
     }
 }
 

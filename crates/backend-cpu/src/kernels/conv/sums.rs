@@ -10,7 +10,7 @@ use super::passes::Passes;
 use super::planes::{Pictures, PlaneLayout};
 use crate::kernels::micro::{Destination, Left, MAX_ROWS, Rows, TileBuffer, product, side_by_side};
 use crate::native::{ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, part, tasks_for};
-use crate::pool::{Pool, TaskPanicked, Turn};
+use crate::pool::Turn;
 use crate::simd::{Level, MAX_LANES, Simd, Task, Tile, VECTORS};
 
 /// Where the weight of (row, channel, kernel element) lies.
@@ -132,17 +132,19 @@ impl Native for SumsKernel {
         }
     }
 
-    unsafe fn run(&self, context: &Context<'_>, pool: &mut Pool) -> Result<(), TaskPanicked> {
-        let panels = self.groups * self.panels;
-        pool.run(self.packers, &|turn: Turn| {
-            let (from, to) = part(panels, self.packers, turn.task, 1);
+    fn tasks(&self, job: usize) -> Option<usize> {
+        [self.packers, self.units.count() * self.groups * self.parts].get(job).copied()
+    }
+
+    unsafe fn task(&self, job: usize, context: &Context<'_>, turn: Turn) {
+        if job == 0 {
+            let (from, to) = part(self.groups * self.panels, self.packers, turn.task, 1);
             // SAFETY: the caller vouches for the context; each panel belongs to one task.
             unsafe { context.level.run(PackWeights { kernel: self, context, from, to }) };
-        })?;
-        pool.run(self.units.count() * self.groups * self.parts, &|turn: Turn| {
+        } else {
             // SAFETY: as above; each unit's rows of the result belong to one task.
             unsafe { context.level.run(SumUnit { kernel: self, context, turn }) };
-        })
+        }
     }
 }
 

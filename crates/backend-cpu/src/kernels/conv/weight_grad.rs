@@ -11,7 +11,7 @@ use super::planes::{Pictures, PlaneLayout};
 use super::sums::Operands;
 use crate::kernels::micro::{Destination, MAX_DOTS, Runs, WIDEST, dot_tile, dots};
 use crate::native::{ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, part, tasks_for};
-use crate::pool::{Pool, TaskPanicked, Turn};
+use crate::pool::Turn;
 use crate::simd::{Level, Simd, Task};
 
 /// Elements of a dot product that are taken at a time, so that rows stay in the first-level cache.
@@ -122,19 +122,26 @@ impl Native for WeightGradKernel {
         }
     }
 
-    unsafe fn run(&self, context: &Context<'_>, pool: &mut Pool) -> Result<(), TaskPanicked> {
-        pool.run(self.chunks * self.parts, &|turn: Turn| {
-            // SAFETY: the caller vouches for the context; the parts' rows are disjoint.
-            unsafe { context.level.run(GradUnits { kernel: self, context, turn }) };
-        })?;
-        if self.chunks == 1 {
-            return Ok(());
+    fn tasks(&self, job: usize) -> Option<usize> {
+        match job {
+            0 => Some(self.chunks * self.parts),
+            1 if self.chunks > 1 => Some(self.summers),
+            _ => None,
         }
-        pool.run(self.summers, &|turn: Turn| {
-            let (from, to) = part(self.elements(), self.summers, turn.task, 64);
-            // SAFETY: each element belongs to one task; all chunks are done.
-            unsafe { context.level.run(SumChunks { kernel: self, context, from, to }) };
-        })
+    }
+
+    unsafe fn task(&self, job: usize, context: &Context<'_>, turn: Turn) {
+        // SAFETY: the caller vouches for the context; the parts' rows are disjoint, and then each
+        // element belongs to one task.
+        unsafe {
+            match job {
+                0 => context.level.run(GradUnits { kernel: self, context, turn }),
+                _ => {
+                    let (from, to) = part(self.elements(), self.summers, turn.task, 64);
+                    context.level.run(SumChunks { kernel: self, context, from, to });
+                }
+            }
+        }
     }
 }
 

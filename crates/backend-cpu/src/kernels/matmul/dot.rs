@@ -6,7 +6,7 @@ use super::Operands;
 use crate::kernels::micro::{Destination, MAX_DOTS, Runs, WIDEST, dot_tile, dots};
 use crate::kernels::pack::Matrix;
 use crate::native::{Context, Native, ScratchNeed, part, tasks_for};
-use crate::pool::{Pool, TaskPanicked, Turn};
+use crate::pool::Turn;
 use crate::simd::{MAX_LANES, Simd, Task};
 
 /// The most rows of the smaller operand.
@@ -52,11 +52,13 @@ impl Native for DotKernel {
         ScratchNeed::default()
     }
 
-    unsafe fn run(&self, context: &Context<'_>, pool: &mut Pool) -> Result<(), TaskPanicked> {
-        pool.run(self.operands.batches.len() * self.parts, &|turn: Turn| {
-            // SAFETY: the caller vouches for the context; each part of a result belongs to one task.
-            unsafe { context.level.run(Part { kernel: self, context, task: turn.task }) };
-        })
+    fn tasks(&self, job: usize) -> Option<usize> {
+        (job == 0).then_some(self.operands.batches.len() * self.parts)
+    }
+
+    unsafe fn task(&self, _: usize, context: &Context<'_>, turn: Turn) {
+        // SAFETY: the caller vouches for the context; each part of a result belongs to one task.
+        unsafe { context.level.run(Part { kernel: self, context, task: turn.task }) };
     }
 }
 

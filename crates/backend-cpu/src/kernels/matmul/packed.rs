@@ -9,7 +9,7 @@ use crate::fused::Follower;
 use crate::kernels::micro::{Blocks, Left};
 use crate::kernels::pack::{Matrix, pack};
 use crate::native::{ALIGNMENT, Context, Native, ScratchNeed, part, tasks_for};
-use crate::pool::{Pool, TaskPanicked, Turn};
+use crate::pool::Turn;
 use crate::simd::{Simd, Task, Tile};
 
 /// Inner indices that are multiplied before the sums go back to memory.
@@ -154,23 +154,24 @@ impl Native for PackedKernel {
         }
     }
 
-    unsafe fn run(&self, context: &Context<'_>, pool: &mut Pool) -> Result<(), TaskPanicked> {
-        let (_, _, panels) = self.panels();
-        let total = self.operands.batches.len() * panels;
-        if self.operands.m * self.operands.n * self.operands.batches.len() == 0 {
-            return Ok(());
-        }
-        if self.shared_elements() > 0 {
-            pool.run(self.packers, &|turn: Turn| {
-                let (from, to) = part(total, self.packers, turn.task, 1);
-                // SAFETY: the caller vouches for the context; each panel belongs to one task.
-                unsafe { context.level.run(PackShared { kernel: self, context, from, to }) };
-            })?;
-        }
-        pool.run(self.operands.batches.len() * self.parts, &|turn: Turn| {
+    fn tasks(&self, job: usize) -> Option<usize> {
+        let Operands { m, n, ref batches, .. } = self.operands;
+        let packers = if self.shared_elements() > 0 { self.packers } else { 0 };
+        let tasks = [packers, batches.len() * self.parts];
+        tasks.get(job).copied().filter(|_| m * n * batches.len() > 0)
+    }
+
+    unsafe fn task(&self, job: usize, context: &Context<'_>, turn: Turn) {
+        if job == 0 {
+            let (_, _, panels) = self.panels();
+            let total = self.operands.batches.len() * panels;
+            let (from, to) = part(total, self.packers, turn.task, 1);
+            // SAFETY: the caller vouches for the context; each panel belongs to one task.
+            unsafe { context.level.run(PackShared { kernel: self, context, from, to }) };
+        } else {
             // SAFETY: as above; each strip of the result belongs to one task.
             unsafe { context.level.run(Multiply { kernel: self, context, turn }) };
-        })
+        }
     }
 }
 

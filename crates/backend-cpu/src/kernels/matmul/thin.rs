@@ -6,7 +6,7 @@
 use super::Operands;
 use crate::kernels::micro::{Destination, Left, Rows, product, side_by_side};
 use crate::native::{ALIGNMENT, Context, Native, ScratchNeed, part, tasks_for};
-use crate::pool::{Pool, TaskPanicked, Turn};
+use crate::pool::Turn;
 use crate::simd::{Simd, Task, Tile, VECTORS};
 
 /// The most rows of the result.
@@ -26,6 +26,8 @@ pub(super) struct ThinKernel {
     tile: Tile,
     /// Tasks, each with sums of its own.
     parts: usize,
+    /// Tasks that add up the parts' sums.
+    adders: usize,
 }
 
 impl ThinKernel {
@@ -43,7 +45,8 @@ impl ThinKernel {
     pub(super) fn new(operands: Operands, threads: usize, tile: Tile) -> Self {
         let cost = operands.m * operands.n * operands.k / tile.lanes;
         let parts = tasks_for(cost, threads).min(operands.k.div_ceil(BLOCK));
-        ThinKernel { operands, tile, parts }
+        let adders = tasks_for(parts * operands.m * operands.n, threads);
+        ThinKernel { operands, tile, parts, adders }
     }
 
     /// Elements of the result.
@@ -68,20 +71,23 @@ impl Native for ThinKernel {
         ScratchNeed { shared, worker: 0 }
     }
 
-    unsafe fn run(&self, context: &Context<'_>, pool: &mut Pool) -> Result<(), TaskPanicked> {
-        pool.run(self.parts, &|turn: Turn| {
+    fn tasks(&self, job: usize) -> Option<usize> {
+        match job {
+            0 => Some(self.parts),
+            1 if self.parts > 1 => Some(self.adders),
+            _ => None,
+        }
+    }
+
+    unsafe fn task(&self, job: usize, context: &Context<'_>, turn: Turn) {
+        if job == 0 {
             // SAFETY: the caller vouches for the context; each part's sums belong to one task.
             unsafe { context.level.run(Part { kernel: self, context, task: turn.task }) };
-        })?;
-        if self.parts == 1 {
-            return Ok(());
-        }
-        let adders = tasks_for(self.parts * self.sums(), pool.threads());
-        pool.run(adders, &|turn: Turn| {
-            let (from, to) = part(self.sums(), adders, turn.task, self.tile.lanes);
+        } else {
+            let (from, to) = part(self.sums(), self.adders, turn.task, self.tile.lanes);
             // SAFETY: the parts are done; each stretch of the result belongs to one task.
             unsafe { context.level.run(AddUp { kernel: self, context, from, to }) };
-        })
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use super::Operands;
 use crate::kernels::micro::{Blocks, Destination, Left, Rows, product, side_by_side};
 use crate::kernels::pack::pack;
 use crate::native::{ALIGNMENT, Context, Native, ScratchNeed, part, tasks_for};
-use crate::pool::{Pool, TaskPanicked, Turn};
+use crate::pool::Turn;
 use crate::simd::{MAX_LANES, Simd, Task, Tile, prefetch, transpose};
 
 /// The most rows of the result.
@@ -72,13 +72,19 @@ impl Native for TurnedKernel {
         ScratchNeed { shared: bytes.next_multiple_of(ALIGNMENT), worker: 0 }
     }
 
-    unsafe fn run(&self, context: &Context<'_>, pool: &mut Pool) -> Result<(), TaskPanicked> {
-        // SAFETY: the caller vouches for the context; this thread alone packs.
-        unsafe { context.level.run(PackRows { kernel: self, context }) };
-        pool.run(self.parts, &|turn: Turn| {
-            // SAFETY: as above; each column of the result belongs to one task.
-            unsafe { context.level.run(Part { kernel: self, context, task: turn.task }) };
-        })
+    fn tasks(&self, job: usize) -> Option<usize> {
+        [1, self.parts].get(job).copied()
+    }
+
+    unsafe fn task(&self, job: usize, context: &Context<'_>, turn: Turn) {
+        // SAFETY: the caller vouches for the context; one task alone packs, and each column of the
+        // result belongs to one.
+        unsafe {
+            match job {
+                0 => context.level.run(PackRows { kernel: self, context }),
+                _ => context.level.run(Part { kernel: self, context, task: turn.task }),
+            }
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use super::transform::{self, Transform};
 use crate::kernels::conv::geometry::{Unit, Units};
 use crate::kernels::conv::grid::{Channels, Grid, units};
 use crate::native::{ALIGNMENT, Address, Context, Regions, tasks_for};
-use crate::pool::{Pool, TaskPanicked, Turn};
+use crate::pool::Turn;
 use crate::simd::{Simd, Task};
 
 /// The tiles of what is filtered.
@@ -77,15 +77,9 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> BatchTiles<W, M, N> {
     ///
     /// # Safety
     /// The context has the source, and scratch memory for [`BatchTiles::elements`].
-    pub(super) unsafe fn run(
-        &self,
-        context: &Context<'_>,
-        pool: &mut Pool,
-    ) -> Result<(), TaskPanicked> {
-        pool.run(self.units.count(), &|turn: Turn| {
-            // SAFETY: the caller vouches for the context; each unit's tiles belong to one task.
-            unsafe { context.level.run(TransformUnit { tiles: self, context, turn }) };
-        })
+    pub(super) unsafe fn transform(&self, context: &Context<'_>, turn: Turn) {
+        // SAFETY: the caller vouches for the context; each unit's tiles belong to one task.
+        unsafe { context.level.run(TransformUnit { tiles: self, context, turn }) };
     }
 }
 

@@ -8,14 +8,14 @@ use onestep_engine::ops::ConvWindow;
 use super::super::Problem;
 use super::super::geometry::{Unit, Units};
 use super::super::grid::{Channels, Grid, units};
-use super::super::moments::{self, Moments};
+use super::super::moments::Moments;
 use super::super::sums::{Operands, WeightLayout};
 use super::TileLayout;
 use super::transform::{self, Transform, WINDOW};
 use super::weights::{Transformed, transform_weights};
 use crate::kernels::micro::{Blocks, Destination, Left, Rows, product, side_by_side, tile_rows};
 use crate::native::{ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, part, tasks_for};
-use crate::pool::{Pool, TaskPanicked, Turn};
+use crate::pool::Turn;
 use crate::simd::{Level, Simd, Task};
 
 /// What is summed: the convolution, or the gradient in its input, which is a convolution of the
@@ -175,19 +175,28 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> Native for FilterKernel
         ScratchNeed { shared, worker: (x.max(y) + v + m) * size_of::<f32>() }
     }
 
-    unsafe fn run(&self, context: &Context<'_>, pool: &mut Pool) -> Result<(), TaskPanicked> {
-        let vectors = self.filter.rows.div_ceil(self.layout.lanes);
-        pool.run(self.packers, &|turn: Turn| {
-            let (from, to) = part(vectors, self.packers, turn.task, 1);
-            // SAFETY: the caller vouches for the context; each vector belongs to one task.
-            unsafe { context.level.run(TransformWeights { kernel: self, context, from, to }) };
-        })?;
-        pool.run(self.units.count() * self.parts, &|turn: Turn| {
-            // SAFETY: as above; each unit's rows of the result belong to one task.
-            unsafe { context.level.run(FilterUnit { kernel: self, context, turn }) };
-        })?;
-        // SAFETY: as above; all units are done.
-        unsafe { moments::finish(self.moments.as_ref(), context, pool) }
+    fn tasks(&self, job: usize) -> Option<usize> {
+        match job {
+            0 => Some(self.packers),
+            1 => Some(self.units.count() * self.parts),
+            _ => Moments::tasks(self.moments.as_ref(), job - 2),
+        }
+    }
+
+    unsafe fn task(&self, job: usize, context: &Context<'_>, turn: Turn) {
+        // SAFETY: the caller vouches for the context; each vector, each unit's rows of the result
+        // and each moment belong to one task.
+        unsafe {
+            match job {
+                0 => {
+                    let vectors = self.filter.rows.div_ceil(self.layout.lanes);
+                    let (from, to) = part(vectors, self.packers, turn.task, 1);
+                    context.level.run(TransformWeights { kernel: self, context, from, to });
+                }
+                1 => context.level.run(FilterUnit { kernel: self, context, turn }),
+                _ => Moments::finish(self.moments.as_ref(), context, turn),
+            }
+        }
     }
 }
 

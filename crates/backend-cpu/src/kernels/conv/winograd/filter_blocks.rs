@@ -11,11 +11,11 @@ use super::filter::{Filter, multiply};
 use super::transform::{self, Transform};
 use super::weights::{Transformed, transform_weights};
 use crate::kernels::conv::grid::{Channels, Grid};
-use crate::kernels::conv::moments::{self, Moments};
+use crate::kernels::conv::moments::Moments;
 use crate::kernels::conv::sums::Operands;
 use crate::kernels::micro::{Rows, side_by_side};
 use crate::native::{ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, part};
-use crate::pool::{Pool, TaskPanicked, Turn};
+use crate::pool::Turn;
 use crate::simd::{Level, Simd, Task, VECTORS};
 
 /// Elements of transformed weights at a time: half of a second-level cache.
@@ -110,15 +110,24 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> Native for FilterBlocks
         }
     }
 
-    unsafe fn run(&self, context: &Context<'_>, pool: &mut Pool) -> Result<(), TaskPanicked> {
-        // SAFETY: the caller vouches for the context.
-        unsafe { self.input.run(context, pool) }?;
-        pool.run(self.blocks, &|turn: Turn| {
-            // SAFETY: each block's rows of the result belong to one task, and all tiles are there.
-            unsafe { context.level.run(FilterBlock { kernel: self, context, turn }) };
-        })?;
-        // SAFETY: as above; all units are done.
-        unsafe { moments::finish(self.moments.as_ref(), context, pool) }
+    fn tasks(&self, job: usize) -> Option<usize> {
+        match job {
+            0 => Some(self.input.units.count()),
+            1 => Some(self.blocks),
+            _ => Moments::tasks(self.moments.as_ref(), job - 2),
+        }
+    }
+
+    unsafe fn task(&self, job: usize, context: &Context<'_>, turn: Turn) {
+        // SAFETY: the caller vouches for the context; each unit's tiles, each block's rows of the
+        // result and each moment belong to one task.
+        unsafe {
+            match job {
+                0 => self.input.transform(context, turn),
+                1 => context.level.run(FilterBlock { kernel: self, context, turn }),
+                _ => Moments::finish(self.moments.as_ref(), context, turn),
+            }
+        }
     }
 }
 

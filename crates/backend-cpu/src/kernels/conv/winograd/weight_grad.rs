@@ -13,7 +13,7 @@ use super::TileLayout;
 use super::transform::{self, Transform, WINDOW};
 use crate::kernels::micro::{Blocks, Destination, Left, Rows, product, side_by_side, tile_rows};
 use crate::native::{ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, part, tasks_for};
-use crate::pool::{Pool, TaskPanicked, Turn};
+use crate::pool::Turn;
 use crate::simd::{Level, MAX_LANES, Simd, Task, transpose};
 
 /// Sums of more elements than this are not kept once for each task.
@@ -123,16 +123,22 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> Native for GradKernel<W
         }
     }
 
-    unsafe fn run(&self, context: &Context<'_>, pool: &mut Pool) -> Result<(), TaskPanicked> {
-        pool.run(self.chunks * self.parts, &|turn: Turn| {
-            // SAFETY: the caller vouches for the context; the parts' rows are disjoint.
-            unsafe { context.level.run(AddUnits { kernel: self, context, turn }) };
-        })?;
-        pool.run(self.finishers, &|turn: Turn| {
-            let (from, to) = part(self.rows, self.finishers, turn.task, 1);
-            // SAFETY: each output channel belongs to one task; all sums are done.
-            unsafe { context.level.run(Finish { kernel: self, context, from, to }) };
-        })
+    fn tasks(&self, job: usize) -> Option<usize> {
+        [self.chunks * self.parts, self.finishers].get(job).copied()
+    }
+
+    unsafe fn task(&self, job: usize, context: &Context<'_>, turn: Turn) {
+        // SAFETY: the caller vouches for the context; the parts' rows are disjoint, and then each
+        // output channel belongs to one task.
+        unsafe {
+            match job {
+                0 => context.level.run(AddUnits { kernel: self, context, turn }),
+                _ => {
+                    let (from, to) = part(self.rows, self.finishers, turn.task, 1);
+                    context.level.run(Finish { kernel: self, context, from, to });
+                }
+            }
+        }
     }
 }
 

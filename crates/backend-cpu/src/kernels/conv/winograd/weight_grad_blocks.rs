@@ -11,7 +11,7 @@ use crate::kernels::conv::Problem;
 use crate::kernels::conv::grid::{Channels, Grid};
 use crate::kernels::conv::sums::Operands;
 use crate::native::{ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, part};
-use crate::pool::{Pool, TaskPanicked, Turn};
+use crate::pool::Turn;
 use crate::simd::{Level, Simd, Task};
 
 /// Elements of a block's sums: a second-level cache.
@@ -99,13 +99,19 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> Native for GradBlocksKe
         }
     }
 
-    unsafe fn run(&self, context: &Context<'_>, pool: &mut Pool) -> Result<(), TaskPanicked> {
-        // SAFETY: the caller vouches for the context.
-        unsafe { self.input.run(context, pool) }?;
-        pool.run(self.blocks, &|turn: Turn| {
-            // SAFETY: each block's rows of the result belong to one task, and all tiles are there.
-            unsafe { context.level.run(GradBlock { kernel: self, context, turn }) };
-        })
+    fn tasks(&self, job: usize) -> Option<usize> {
+        [self.input.units.count(), self.blocks].get(job).copied()
+    }
+
+    unsafe fn task(&self, job: usize, context: &Context<'_>, turn: Turn) {
+        // SAFETY: the caller vouches for the context; each unit's tiles and each block's rows of the
+        // result belong to one task.
+        unsafe {
+            match job {
+                0 => self.input.transform(context, turn),
+                _ => context.level.run(GradBlock { kernel: self, context, turn }),
+            }
+        }
     }
 }
 
