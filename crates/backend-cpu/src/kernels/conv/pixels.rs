@@ -22,13 +22,18 @@ const BLOCK: usize = 32;
 /// The most elements of a window.
 const MOST_ELEMENTS: usize = 49;
 
+/// Fewer channels make tiles of so few sums that planes are faster, if their rows are whole vectors.
+const FEW: usize = 16;
+
 /// Whether channels fill vectors well enough, and pictures fit a cache.
 pub(super) fn suits(problem: &Problem, level: Level) -> bool {
     let lanes = level.tile().lanes;
+    let ragged = !problem.output[1].is_multiple_of(lanes);
+    let least = if ragged { lanes } else { lanes.max(FEW) };
     let pixels = |size: [usize; 2], channels: usize| size[0] * size[1] * channels;
     let largest = pixels(problem.input, problem.in_channels)
         .max(pixels(problem.output, problem.out_channels));
-    problem.in_channels.min(problem.out_channels) >= lanes
+    problem.in_channels.min(problem.out_channels) >= least
         && problem.kernel[0] * problem.kernel[1] <= MOST_ELEMENTS
         && largest <= UNIT
 }
