@@ -43,8 +43,7 @@ impl Stage {
         let mut stages: Vec<Stage> = Vec::with_capacity(plan.kernels.len());
         let mut next = 0;
         while next < plan.kernels.len() {
-            let stage = Stage::joined(plan, next, regions, machine)?;
-            let stage = match stage {
+            let stage = match Stage::joined(plan, next, regions, machine)? {
                 Some(stage) => stage,
                 None => Stage::alone(plan, next, regions, machine)?,
             };

@@ -73,7 +73,7 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> BatchTiles<W, M, N> {
         (tiles.wrapping_add(at), self.layout.tile(self.channels))
     }
 
-    /// Transforms all tiles to the shared scratch memory.
+    /// Transforms the tiles of the task's unit to the shared scratch memory.
     ///
     /// # Safety
     /// The context has the source, and scratch memory for [`BatchTiles::elements`].
