@@ -115,18 +115,9 @@ mod tests {
     use onestep_engine::{DType, Shape};
 
     use super::super::Stage;
-    use super::super::tests::{REGIONS, all_alone, kernel, plan_of, run};
+    use super::super::tests::{PADDED, REGIONS, STRIDED, all_alone, kernel, plan_of, run};
     use super::*;
     use crate::testing::{Memory, numbers};
-
-    const PADDED: ConvWindow = ConvWindow {
-        stride: [1; 2],
-        pad_low: [1; 2],
-        pad_high: [1; 2],
-        dilation: [1; 2],
-        groups: 1,
-    };
-    const STRIDED: ConvWindow = ConvWindow { stride: [2; 2], ..PADDED };
 
     /// Both gradients of a convolution as a plan.
     struct Example {

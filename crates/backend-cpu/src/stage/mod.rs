@@ -192,7 +192,7 @@ fn is_within(span: (usize, usize), stretches: &[(usize, usize)]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use onestep_engine::ops::{Binary, MatMul, Op};
+    use onestep_engine::ops::{Binary, ConvWindow, MatMul, Op};
     use onestep_engine::plan::{Footprint, FusedOutput, Instruction, NamedPlace};
     use onestep_engine::{Phase, Shape};
 
@@ -257,6 +257,15 @@ mod tests {
         let plan = plan_of(vec![kernel(product), kernel(fused)]);
         Example { memory, c, p, plan }
     }
+
+    pub(super) const PADDED: ConvWindow = ConvWindow {
+        stride: [1; 2],
+        pad_low: [1; 2],
+        pad_high: [1; 2],
+        dilation: [1; 2],
+        groups: 1,
+    };
+    pub(super) const STRIDED: ConvWindow = ConvWindow { stride: [2; 2], ..PADDED };
 
     pub(super) const REGIONS: fn() -> Regions = || Regions::new(0, 0, 0);
 

@@ -97,7 +97,7 @@ mod tests {
     use onestep_engine::plan::{FusedOutput, Kernel, NamedPlace};
 
     use super::super::Stage;
-    use super::super::tests::{REGIONS, all_alone, kernel, plan_of, run};
+    use super::super::tests::{PADDED, REGIONS, STRIDED, all_alone, kernel, plan_of, run};
     use super::*;
     use crate::testing::{Memory, numbers};
 
@@ -110,15 +110,6 @@ mod tests {
         deviations: Place,
         plan: Plan,
     }
-
-    const PADDED: ConvWindow = ConvWindow {
-        stride: [1; 2],
-        pad_low: [1; 2],
-        pad_high: [1; 2],
-        dilation: [1; 2],
-        groups: 1,
-    };
-    const STRIDED: ConvWindow = ConvWindow { stride: [2; 2], ..PADDED };
 
     fn program(domain: &Place, code: Vec<Instruction>, output: FusedOutput) -> Work {
         Work::Fused(Fused { domain: domain.shape.clone(), code, outputs: vec![output] })
