@@ -20,14 +20,9 @@ pub(super) fn lower(
     machine: (usize, Level),
 ) -> Result<Option<Box<dyn Native>>, EngineError> {
     let Some([input, weight]) = plan.kernels.get(first..first + 2) else { return Ok(None) };
-    let op = |kernel: &Kernel| match &kernel.work {
-        Work::Op { op, .. } => Some(op.clone()),
-        Work::Fused(_) => None,
-    };
-    let (Some(Op::ConvInputGrad(_)), Some(Op::ConvWeightGrad(_))) = (op(input), op(weight)) else {
-        return Ok(None);
-    };
-    if touches(input, weight) || touches(weight, input) {
+    let gradients = matches!(&input.work, Work::Op { op: Op::ConvInputGrad(_), .. })
+        && matches!(&weight.work, Work::Op { op: Op::ConvWeightGrad(_), .. });
+    if !gradients || touches(input, weight) || touches(weight, input) {
         return Ok(None);
     }
     let small = lower_alone(input, regions, machine)?;
@@ -43,7 +38,7 @@ fn touches(kernel: &Kernel, other: &Kernel) -> bool {
 }
 
 /// Two kernels that do not need each other. The jobs of the one with large tasks run beside those of the
-/// other from its second one on: its first prepares the weights.
+/// other from its second one on: its first prepares what its small tasks share.
 struct Both {
     small: Box<dyn Native>,
     large: Box<dyn Native>,
@@ -104,7 +99,7 @@ fn pick((small, large): (usize, usize), threads: usize, task: usize) -> (bool, u
         }
         first += larges + small_end - small;
     }
-    // Only if there are no such tasks.
+    // Not reached: there are as many tasks as both kernels have.
     (false, task)
 }
 
