@@ -269,6 +269,19 @@ fn convolutions_of_no_pictures() {
     }
 }
 
+/// They go over planes where rows of the result are whole vectors, else channels last.
+#[test]
+fn convolutions_of_few_channels() {
+    let padded = ConvWindow { pad_low: [1; 2], pad_high: [1; 2], ..ConvWindow::default() };
+    let strided = ConvWindow { stride: [2; 2], ..padded };
+    for (window, width) in [(padded, 16), (padded, 13), (strided, 32), (strided, 14)] {
+        check_convolution(window, [3, 8, 6, width], [12, 8, 3, 3]);
+        let window = ConvWindow { groups: 2, ..window };
+        check_convolution(window, [2, 18, 5, width], [20, 9, 3, 3]);
+    }
+    check_convolution(ConvWindow::default(), [2, 8, 4, 16], [8, 8, 1, 1]);
+}
+
 #[test]
 fn large_pictures_are_cut_into_strips() {
     let window = ConvWindow { pad_low: [1; 2], pad_high: [1; 2], ..ConvWindow::default() };
