@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use onestep_memory::MemoryError;
 
+use crate::shown::{listed, shown, shown_path};
+
 /// An error of a dataset, a file format or the loader.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
     /// A file or folder that is needed is not there.
-    #[error("{}: not found; expected {wanted}", path.display())]
+    #[error("{}: not found; expected {wanted}", shown_path(path))]
     Missing {
         /// The path that was looked for.
         path: PathBuf,
@@ -19,7 +21,7 @@ pub enum DataError {
     },
 
     /// The operating system refused to read a file or folder.
-    #[error("{}: cannot {action}: {source}", path.display())]
+    #[error("{}: cannot {action}: {source}", shown_path(path))]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -30,7 +32,7 @@ pub enum DataError {
     },
 
     /// A file's content is not what its format asks for.
-    #[error("{}: {what}: expected {wanted}, got {got}", path.display())]
+    #[error("{}: {what}: expected {wanted}, got {got}", shown_path(path))]
     Format {
         /// The file.
         path: PathBuf,
@@ -43,7 +45,10 @@ pub enum DataError {
     },
 
     /// A picture cannot be decoded.
-    #[error("{}: cannot decode the image (expected a png, jpeg, gif, bmp or webp file): {source}", path.display())]
+    #[error(
+        "{}: cannot decode the image (expected a png, jpeg, gif, bmp or webp file): {source}",
+        shown_path(path)
+    )]
     Image {
         /// The picture.
         path: PathBuf,
@@ -52,7 +57,7 @@ pub enum DataError {
     },
 
     /// A field of a CSV file is unusable.
-    #[error("{}: line {line}, column {column}: expected {wanted}, got {got}", path.display())]
+    #[error("{}: line {line}, column {column}: expected {wanted}, got {got}", shown_path(path))]
     Csv {
         /// The file.
         path: PathBuf,
@@ -77,6 +82,17 @@ pub enum DataError {
         label: i64,
         /// The number of classes.
         classes: usize,
+    },
+
+    /// Data teaches something else than the model knows.
+    #[error("{dataset}: expected the model's classes ({}), got {got}", listed(known))]
+    Classes {
+        /// The data set.
+        dataset: String,
+        /// The names that the model knows.
+        known: Vec<String>,
+        /// What the data has.
+        got: String,
     },
 
     /// Lengths that belong together differ.
@@ -123,7 +139,8 @@ pub enum DataError {
 
     /// A data specification that cannot be read, such as `mnist` without its folder.
     #[error(
-        "data `{spec}`: {reason}; expected digits, mnist:DIR, cifar10:DIR, images:DIR or csv:FILE"
+        "data `{}`: {reason}; expected digits, mnist:DIR, cifar10:DIR, images:DIR or csv:FILE",
+        shown(spec)
     )]
     Spec {
         /// The specification.

@@ -10,7 +10,8 @@ use onestep_memory::Shape;
 use crate::DataError;
 
 /// How many channels a picture is read with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Colour {
     /// One channel: the luminance.
     Grey,

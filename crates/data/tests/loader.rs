@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use onestep_data::{DataError, DataLoader, Dataset, InMemory, Pipeline, digits};
+use onestep_data::{DataError, DataLoader, DataLoaderBuilder, Dataset, InMemory, Pipeline, digits};
 use onestep_memory::{MemoryManager, Shape};
 use proptest::prelude::*;
 use support::{Scripted, counting, samples_of, within_a_minute};
@@ -171,12 +171,23 @@ fn a_staged_handle_keeps_the_content() {
 #[test]
 fn settings_that_make_no_sense_are_refused() {
     let memory = MemoryManager::host();
-    let error =
-        |builder: onestep_data::DataLoaderBuilder| builder.build(&memory).unwrap_err().to_string();
+    let error = |builder: DataLoaderBuilder| builder.build(&memory).unwrap_err().to_string();
     let new = || DataLoader::builder(counting(10));
     assert_eq!(error(new().batch_size(0)), "batch size: expected at least 1, got 0");
     assert_eq!(error(new().prefetch(0)), "prefetch: expected at least 1, got 0");
     assert_eq!(error(new().in_flight(0)), "in_flight: expected at least 1, got 0");
+    // No thread is started and no slot taken for what no machine can serve.
+    assert_eq!(error(new().workers(100_000)), "workers: expected at most 256, got 100000");
+    assert_eq!(
+        error(new().prefetch(1 << 60)),
+        format!("prefetch: expected at most 4096, got {}", 1u64 << 60)
+    );
+    assert!(error(new().in_flight(usize::MAX)).starts_with("in_flight: expected at most 4096"));
+    assert!(error(new().workers(usize::MAX)).starts_with("workers: expected at most 256"));
+    // A batch is never larger than the data set, nor its slots.
+    assert_eq!(new().batch_size(1 << 60).build(&memory).unwrap().epoch(0).count(), 1);
+    assert!(DataLoaderBuilder::check_threads(256, Some(4096)).is_ok());
+    assert!(DataLoaderBuilder::check_threads(257, None).is_err());
     assert!(error(new().batch_size(11).drop_last(true)).contains("at most the 10 samples"));
     assert!(error(new().pipeline("flip".parse().unwrap())).starts_with("random horizontal flip"));
     let empty = Arc::new(Scripted { len: 0, script: |_| Ok(()) });

@@ -12,6 +12,20 @@ use super::workers::Workers;
 use super::{DataLoader, LoaderStatistics, Mode};
 use crate::{DataError, Dataset, Pipeline};
 
+/// The most worker threads that a loader starts.
+pub const MOST_WORKERS: usize = 256;
+
+/// The most batches that are prepared ahead, and the most that a caller keeps.
+pub const MOST_SLOTS: usize = 4096;
+
+fn check_slots(setting: &'static str, value: usize) -> Result<(), DataError> {
+    match value {
+        0 => Err(DataError::setting(setting, "at least 1", value)),
+        1..=MOST_SLOTS => Ok(()),
+        _ => Err(DataError::setting(setting, format!("at most {MOST_SLOTS}"), value)),
+    }
+}
+
 /// Makes a [`DataLoader`].
 #[derive(Clone)]
 pub struct DataLoaderBuilder {
@@ -125,8 +139,10 @@ impl DataLoaderBuilder {
     /// [`DataError::Empty`] for a data set without samples, [`DataError::Setting`] for a setting (or a
     /// pipeline) that does not suit, [`DataError::Memory`] where `memory` has no room for the slots,
     /// [`DataError::Thread`] where a thread cannot be started.
-    pub fn build(self, memory: &MemoryManager) -> Result<DataLoader, DataError> {
+    pub fn build(mut self, memory: &MemoryManager) -> Result<DataLoader, DataError> {
         self.check()?;
+        // No batch is larger than the data set, so no slot need be.
+        self.batch_size = self.batch_size.min(self.dataset.len());
         let input_shape = self.dataset.input_shape();
         let target = self.dataset.target();
         self.pipeline.check(&input_shape)?;
@@ -163,7 +179,24 @@ impl DataLoaderBuilder {
         })
     }
 
+    /// Refuses settings that no machine can serve, by their names: more threads or slots would only end
+    /// the run that asks for them.
+    ///
+    /// [`build`](Self::build) checks this too; it is for refusing a configuration before there is data.
+    ///
+    /// # Errors
+    /// [`DataError::Setting`] for more than [`MOST_WORKERS`] workers, for a prefetch that is 0 or above
+    /// [`MOST_SLOTS`].
+    pub fn check_threads(workers: usize, prefetch: Option<usize>) -> Result<(), DataError> {
+        if workers > MOST_WORKERS {
+            return Err(DataError::setting("workers", format!("at most {MOST_WORKERS}"), workers));
+        }
+        check_slots("prefetch", prefetch.unwrap_or(1))
+    }
+
     fn check(&self) -> Result<(), DataError> {
+        Self::check_threads(self.workers, self.prefetch)?;
+        check_slots("in_flight", self.in_flight)?;
         let name = self.dataset.name();
         if self.dataset.is_empty() {
             return Err(DataError::Empty { dataset: name.to_owned() });
@@ -172,14 +205,8 @@ impl DataLoaderBuilder {
             let (wanted, got) = ("at least one element", self.dataset.input_shape());
             return Err(DataError::setting("input shape", wanted, got));
         }
-        for (setting, value) in [
-            ("batch size", self.batch_size),
-            ("in_flight", self.in_flight),
-            ("prefetch", self.prefetch.unwrap_or(1)),
-        ] {
-            if value == 0 {
-                return Err(DataError::setting(setting, "at least 1", value));
-            }
+        if self.batch_size == 0 {
+            return Err(DataError::setting("batch size", "at least 1", self.batch_size));
         }
         let samples = self.dataset.len();
         if self.drop_last && self.batch_size > samples {

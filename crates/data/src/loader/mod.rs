@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use onestep_memory::{MemoryError, Shape, Staged, StagingPool};
 
 pub use batch::Batch;
-pub use builder::DataLoaderBuilder;
+pub use builder::{DataLoaderBuilder, MOST_SLOTS, MOST_WORKERS};
 
 use crate::{DataError, Dataset, TargetSpec};
 use fill::{Filler, Scratch};

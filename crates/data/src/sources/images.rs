@@ -7,7 +7,7 @@ use onestep_memory::Shape;
 
 use super::SPLIT_SEED;
 use crate::picture::{Colour, Picture, probe};
-use crate::{DataError, DataSplits, Dataset, TargetMut, TargetSpec, split};
+use crate::{DataError, DataSplits, Dataset, Pictures, TargetMut, TargetSpec, split};
 
 const EXTENSIONS: [&str; 6] = ["png", "jpg", "jpeg", "gif", "bmp", "webp"];
 const HELD_OUT: f64 = 0.2;
@@ -93,14 +93,18 @@ pub fn image_folder_splits(
         cache_bytes: options.cache_bytes,
     };
     let test = ImageFolder::scan(&test_dir, &same, Some(train.classes.clone()))?;
-    let name = train.name.clone();
-    DataSplits::new(name, Arc::new(train), Arc::new(test))
+    let (name, pictures) = (train.name.clone(), train.form());
+    let mut splits = DataSplits::new(name, Arc::new(train), Arc::new(test))?;
+    splits.record.pictures = Some(pictures);
+    Ok(splits)
 }
 
 fn hold_out(all: ImageFolder) -> Result<DataSplits, DataError> {
-    let name = all.name.clone();
+    let (name, pictures) = (all.name.clone(), all.form());
     let (train, validation) = split(Arc::new(all), HELD_OUT, SPLIT_SEED)?;
-    DataSplits::new(name, Arc::new(train), Arc::new(validation))
+    let mut splits = DataSplits::new(name, Arc::new(train), Arc::new(validation))?;
+    splits.record.pictures = Some(pictures);
+    Ok(splits)
 }
 
 impl ImageFolder {
@@ -136,6 +140,11 @@ impl ImageFolder {
         let bytes = samples.len().saturating_mul(picture.elements());
         let cached = bytes <= options.cache_bytes;
         Ok(Self { name: file_name(dir), samples, classes, picture, cached })
+    }
+
+    fn form(&self) -> Pictures {
+        let Picture { height, width, colour } = self.picture;
+        Pictures { height, width, colour }
     }
 
     fn named(mut self, dir: &Path) -> Self {

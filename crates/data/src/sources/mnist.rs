@@ -7,7 +7,7 @@ use onestep_memory::Shape;
 
 use super::idx::{IdxArray, read_idx};
 use super::{SPLIT_SEED, Split};
-use crate::{DataError, DataSplits, InMemory, TargetSpec, split};
+use crate::{DataError, DataSplits, Dataset, InMemory, TargetSpec, split};
 
 const CLASSES: usize = 10;
 
@@ -112,13 +112,15 @@ pub fn mnist_splits(dir: impl AsRef<Path>) -> Result<DataSplits, DataError> {
         }
     };
     let (train, validation) = split(Arc::new(mnist(dir, only)?), HELD_OUT, SPLIT_SEED)?;
-    log::info!(
-        "{}: only the {} files are there; {} samples are held out for validation",
+    let note = format!(
+        "{}: only the {} files are there, so the model learns from {} of their samples and is \
+         validated on the other {}",
         dir.display(),
         prefix(only),
-        validation.indices().len()
+        train.len(),
+        validation.len()
     );
-    DataSplits::new("mnist", Arc::new(train), Arc::new(validation))
+    Ok(DataSplits::new("mnist", Arc::new(train), Arc::new(validation))?.with_note(note))
 }
 
 /// Finds a file under the names that MNIST's mirrors use.

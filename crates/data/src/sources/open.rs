@@ -5,81 +5,13 @@ use std::sync::Arc;
 use super::SPLIT_SEED;
 use super::cifar::cifar10_splits;
 use super::digits::digits;
-use super::images::{ImageOptions, image_folder_splits};
+use super::images::image_folder_splits;
 use super::mnist::mnist_splits;
 use super::table::{Column, CsvOptions, CsvTarget, csv_file};
-use crate::{DataError, Dataset, Pipeline, split};
+use crate::{DataError, DataRecord, DataSplits, Dataset, ImageOptions, relabel, split};
 
 /// The share of the digits and of tables that is held out.
 const HELD_OUT: f64 = 0.2;
-
-/// A data set to learn from and one to validate on, with the same kind of samples.
-#[derive(Clone)]
-pub struct DataSplits {
-    /// What the data is called.
-    pub name: String,
-    /// The samples to learn from.
-    pub train: Arc<dyn Dataset>,
-    /// The samples that are never learned from.
-    pub validation: Arc<dyn Dataset>,
-    /// What suits the training pictures (empty where nothing is known to); its steps are for
-    /// training only, so that validation and predictions need none of it.
-    pub augmentation: Pipeline,
-}
-
-impl DataSplits {
-    /// Two sets that belong together.
-    ///
-    /// # Errors
-    /// [`DataError::Setting`] where their inputs or targets differ in shape, [`DataError::Empty`]
-    /// where one has no samples.
-    pub fn new(
-        name: impl Into<String>,
-        train: Arc<dyn Dataset>,
-        validation: Arc<dyn Dataset>,
-    ) -> Result<Self, DataError> {
-        let (wanted, got) = (train.input_shape(), validation.input_shape());
-        if wanted != got {
-            let wanted = format!("{wanted}, as in the training part");
-            return Err(DataError::setting("input shape of the validation part", wanted, got));
-        }
-        let (wanted, got) = (train.target(), validation.target());
-        if wanted != got {
-            let (wanted, got) = (format!("{wanted:?}"), format!("{got:?}"));
-            return Err(DataError::setting("target of the validation part", wanted, got));
-        }
-        for part in [&train, &validation] {
-            if part.is_empty() {
-                return Err(DataError::Empty { dataset: part.name().to_owned() });
-            }
-        }
-        Ok(Self { name: name.into(), train, validation, augmentation: Pipeline::new() })
-    }
-
-    /// The same sets with a suggestion of how to augment the training samples.
-    #[must_use]
-    pub fn with_augmentation(mut self, augmentation: Pipeline) -> Self {
-        self.augmentation = augmentation;
-        self
-    }
-
-    fn held_out(all: impl Dataset + 'static) -> Result<Self, DataError> {
-        let name = all.name().to_owned();
-        let (train, validation) = split(Arc::new(all), HELD_OUT, SPLIT_SEED)?;
-        Self::new(name, Arc::new(train), Arc::new(validation))
-    }
-}
-
-impl std::fmt::Debug for DataSplits {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("DataSplits")
-            .field("name", &self.name)
-            .field("train", &self.train.len())
-            .field("validation", &self.validation.len())
-            .field("augmentation", &self.augmentation)
-            .finish()
-    }
-}
 
 /// Opens the data that `spec` names:
 ///
@@ -108,10 +40,55 @@ impl std::fmt::Debug for DataSplits {
 /// # Ok::<(), onestep_data::DataError>(())
 /// ```
 pub fn open(spec: &str) -> Result<DataSplits, DataError> {
+    open_as(spec, &DataRecord::default())
+}
+
+/// Opens the data that `spec` names as a model knows it that learnt `record` from its own.
+///
+/// Classes are matched by name and numbered as the model numbers them, a table's columns are found by
+/// their names and put in the model's order, its values to predict are scaled as those that the model
+/// was trained on, and pictures are brought to the model's size and colour. The record of what is
+/// opened is `record`, but for its source.
+///
+/// # Errors
+/// Those of [`open`]; [`DataError::Classes`] and others where the data has what the model does not know
+/// (a class) or lacks what it needs (a column).
+pub fn open_as(spec: &str, record: &DataRecord) -> Result<DataSplits, DataError> {
+    let mut splits = read(spec, record)?;
+    if let Some(classes) = &record.classes {
+        for part in [Some(&mut splits.train), Some(&mut splits.validation), splits.test.as_mut()] {
+            if let Some(part) = part {
+                *part = relabel(part.clone(), classes)?;
+            }
+        }
+        splits.record.classes = Some(classes.clone());
+    }
+    splits.record.source = Some(absolute(spec));
+    Ok(splits)
+}
+
+/// A data text whose path holds wherever the program is started.
+fn absolute(spec: &str) -> String {
+    let Some((kind, rest)) = spec.split_once(':') else { return spec.to_owned() };
+    let (place, options) = rest.find('?').map_or((rest, ""), |mark| rest.split_at(mark));
+    let path = std::path::absolute(place).ok();
+    match path.as_deref().and_then(std::path::Path::to_str) {
+        Some(path) => format!("{kind}:{path}{options}"),
+        None => spec.to_owned(),
+    }
+}
+
+fn held_out(all: impl Dataset + 'static) -> Result<DataSplits, DataError> {
+    let name = all.name().to_owned();
+    let (train, validation) = split(Arc::new(all), HELD_OUT, SPLIT_SEED)?;
+    DataSplits::new(name, Arc::new(train), Arc::new(validation))
+}
+
+fn read(spec: &str, record: &DataRecord) -> Result<DataSplits, DataError> {
     let refuse = |reason: String| DataError::Spec { spec: spec.to_owned(), reason };
     let (kind, place) = spec.split_once(':').unwrap_or((spec, ""));
     match kind {
-        "digits" if place.is_empty() => return DataSplits::held_out(digits()?),
+        "digits" if place.is_empty() => return held_out(digits()?),
         "digits" => return Err(refuse("the digits are embedded and have no folder".to_owned())),
         "mnist" | "cifar10" | "images" | "csv" => {}
         _ => return Err(refuse(format!("unknown kind `{kind}`"))),
@@ -128,8 +105,15 @@ pub fn open(spec: &str) -> Result<DataSplits, DataError> {
     match kind {
         "mnist" => mnist_splits(place),
         "cifar10" => cifar10_splits(place),
-        "images" => image_folder_splits(place, &image_options(options).map_err(refuse)?),
-        _ => DataSplits::held_out(csv_file(place, &csv_options(options).map_err(refuse)?)?),
+        "images" => {
+            let mut options = image_options(options).map_err(refuse)?;
+            if let Some(known) = &record.pictures {
+                options.size.get_or_insert((known.height, known.width));
+                options.colour.get_or_insert(known.colour);
+            }
+            image_folder_splits(place, &options)
+        }
+        _ => held_out(csv_file(place, &csv_options(options).map_err(refuse)?)?),
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use csv::{ReaderBuilder, StringRecord, Trim};
 use onestep_memory::Shape;
 
-use crate::{DataError, InMemory, TargetSpec};
+use crate::{DataError, DataRecord, InMemory, TargetSpec};
 
 /// Which column of a table holds the target.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -84,6 +84,67 @@ pub fn csv_file(path: impl AsRef<Path>, options: &CsvOptions) -> Result<InMemory
         more = reader.read_record(&mut record).map_err(|error| unreadable(path, error))?;
     }
     table.finish(options.kind)
+}
+
+/// The samples of a table that is read for predictions.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TableRows {
+    /// The numbers of a sample.
+    pub width: usize,
+    /// The samples one after the other.
+    pub values: Vec<f32>,
+    /// The line of each in the file, counted from 1.
+    pub lines: Vec<u64>,
+}
+
+impl TableRows {
+    /// The samples.
+    pub fn rows(&self) -> std::slice::ChunksExact<'_, f32> {
+        self.values.chunks_exact(self.width)
+    }
+}
+
+impl DataRecord {
+    /// Reads a table for predictions, as the table was read that the model was trained on.
+    ///
+    /// Features are found by their names and put in the model's order where both tables have names, else
+    /// they are taken as they stand; the target's column may be there or not.
+    ///
+    /// # Errors
+    /// Those of [`csv_file`]; [`DataError::Format`] where a column is missing.
+    pub fn read_table(&self, path: impl AsRef<Path>) -> Result<TableRows, DataError> {
+        let path = path.as_ref();
+        let mut reader = ReaderBuilder::new()
+            .has_headers(false)
+            .trim(Trim::All)
+            .from_path(path)
+            .map_err(|error| unreadable(path, error))?;
+        let mut rows = TableRows { width: 0, values: Vec::new(), lines: Vec::new() };
+        for record in reader.records() {
+            let record = record.map_err(|error| unreadable(path, error))?;
+            if rows.lines.is_empty() && !record.iter().any(is_number) {
+                continue;
+            }
+            rows.width = record.len();
+            let line = record.position().map_or(0, |position| position.line());
+            for (column, field) in record.iter().enumerate() {
+                let value = field.parse::<f32>().ok().filter(|value| value.is_finite());
+                let value = value.ok_or_else(|| DataError::Csv {
+                    path: path.to_path_buf(),
+                    line,
+                    column: (column + 1).to_string(),
+                    wanted: "a finite number".to_owned(),
+                    got: format!("`{field}`"),
+                })?;
+                rows.values.push(value);
+            }
+            rows.lines.push(line);
+        }
+        if rows.lines.is_empty() {
+            return Err(DataError::Empty { dataset: path.display().to_string() });
+        }
+        Ok(rows)
+    }
 }
 
 fn is_number(field: &str) -> bool {

@@ -1,0 +1,114 @@
+//! What a model learnt from its data, besides its parameters.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Colour, DataError};
+
+/// What a model learnt from its data: what new data must be read by so that its answers mean what
+/// they meant in training.
+///
+/// [`open`](crate::open) makes one, a checkpoint keeps it, and [`open_as`](crate::open_as) reads other
+/// data by it: classes by their names, columns by theirs, pictures in the size that the model takes.
+/// What the model does to its inputs (a normalisation) is not here: those are steps of its
+/// [`Pipeline`](crate::Pipeline).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DataRecord {
+    /// The text that [`open`](crate::open) was given, its path made absolute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// The names of the classes, in the order of the labels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub classes: Option<Vec<String>>,
+    /// The columns of a table.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub columns: Option<Columns>,
+    /// How the values to predict were standardised.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub targets: Option<Scaling>,
+    /// The form that pictures were brought into.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pictures: Option<Pictures>,
+}
+
+/// The columns of the table that a model was trained on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Columns {
+    /// The features in the order of the model's inputs: names of the header, or numbers counted from 1
+    /// where the table had none.
+    pub features: Vec<String>,
+    /// The target's column, in the same way.
+    pub target: String,
+    /// Where the target stood among all columns, counted from 0.
+    pub target_index: usize,
+    /// Whether the names are those of a header.
+    pub header: bool,
+}
+
+/// The form that pictures were brought into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pictures {
+    /// In pixels.
+    pub height: usize,
+    /// In pixels.
+    pub width: usize,
+    /// One channel or three.
+    pub colour: Colour,
+}
+
+/// How values were standardised: `(value - mean) / deviation`.
+///
+/// With one mean and one deviation for all elements of a value, or one each.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scaling {
+    /// The means, in the values' own units.
+    pub mean: Vec<f32>,
+    /// The deviations, in the values' own units; finite and above 0.
+    pub deviation: Vec<f32>,
+}
+
+impl Scaling {
+    /// Refuses what cannot be a scaling of values with `elements` numbers each.
+    ///
+    /// # Errors
+    /// [`DataError::Setting`] where the lengths do not suit or where a number is not finite or a
+    /// deviation not above 0.
+    pub fn check(&self, elements: usize) -> Result<(), DataError> {
+        let (means, deviations) = (self.mean.len(), self.deviation.len());
+        if means != deviations || (means != 1 && means != elements) {
+            let wanted = format!("1 or {elements} means and as many deviations");
+            let got = format!("{means} and {deviations}");
+            return Err(DataError::setting("scaling of the targets", wanted, got));
+        }
+        let good = |(m, d): (&f32, &f32)| m.is_finite() && d.is_finite() && *d > 0.0;
+        if !self.mean.iter().zip(&self.deviation).all(good) {
+            let wanted = "finite means, and finite deviations above 0";
+            let got = format!("{:?} and {:?}", self.mean, self.deviation);
+            return Err(DataError::setting("scaling of the targets", wanted, got));
+        }
+        Ok(())
+    }
+
+    /// Standardises values in place: one sample's, or several one after the other.
+    pub fn scale(&self, values: &mut [f32]) {
+        self.each(values, |value, mean, deviation| (value - mean) / deviation);
+    }
+
+    /// Brings standardised values (a model's outputs) back to their own units, in place.
+    pub fn restore(&self, values: &mut [f32]) {
+        self.each(values, |value, mean, deviation| value * deviation + mean);
+    }
+
+    fn each(&self, values: &mut [f32], change: impl Fn(f32, f32, f32) -> f32) {
+        for sample in values.chunks_mut(self.mean.len().max(1)) {
+            for (value, (mean, deviation)) in
+                sample.iter_mut().zip(self.mean.iter().zip(&self.deviation))
+            {
+                *value = change(*value, *mean, *deviation);
+            }
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! What came from a file or a person, made fit to print.
+
+use std::path::Path;
+
+/// More characters than this are cut.
+const LONGEST: usize = 60;
+
+/// More names than this are counted, not listed.
+const LISTED: usize = 12;
+
+/// A text from data (a cell, a class, a file's name) as a message may show it: control characters and
+/// those that turn the direction of writing escaped, so that no data drives a terminal, and cut after
+/// some 60 characters.
+///
+/// ```
+/// use onestep_data::shown;
+///
+/// assert_eq!(shown("rose"), "rose");
+/// assert_eq!(shown("\u{1b}[31mrose"), "\\u{1b}[31mrose");
+/// assert_eq!(shown(&"rose".repeat(1_000_000)).chars().count(), 61);
+/// ```
+pub fn shown(text: &str) -> String {
+    let mut result = String::new();
+    let mut rest = text.chars();
+    for character in rest.by_ref().take(LONGEST) {
+        if character.is_control() || turns_direction(character) {
+            result.extend(character.escape_default());
+        } else {
+            result.push(character);
+        }
+    }
+    if rest.next().is_some() {
+        result.push('…');
+    }
+    result
+}
+
+fn turns_direction(character: char) -> bool {
+    matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// The first of some names, and how many there are.
+pub(crate) fn listed<S: AsRef<str>>(names: &[S]) -> String {
+    let first: Vec<String> = names.iter().take(LISTED).map(|name| shown(name.as_ref())).collect();
+    match names.len() - first.len() {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
+}
+
+/// A path as a message may show it, in full where nothing in it needs an escape.
+pub(crate) fn shown_path(path: &Path) -> String {
+    let text = path.display().to_string();
+    let escape = |c: char| match c.is_control() || turns_direction(c) {
+        true => c.escape_default().collect::<String>(),
+        false => c.to_string(),
+    };
+    text.chars().map(escape).collect()
+}

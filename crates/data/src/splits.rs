@@ -1,0 +1,116 @@
+//! A data set in its parts.
+
+use std::sync::Arc;
+
+use crate::{DataError, DataRecord, Dataset, Pipeline, TargetSpec};
+
+/// A data set to learn from and one to validate on, with the same kind of samples.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct DataSplits {
+    /// What the data is called.
+    pub name: String,
+    /// The samples to learn from.
+    pub train: Arc<dyn Dataset>,
+    /// The samples that are never learned from, to choose by while training.
+    pub validation: Arc<dyn Dataset>,
+    /// The samples that are not even chosen by, where the data has a third part.
+    pub test: Option<Arc<dyn Dataset>>,
+    /// What suits the inputs (empty where nothing is known to): augmentation for training alone, and
+    /// steps that are always applied, such as the normalisation of a table's columns.
+    pub augmentation: Pipeline,
+    /// What a model learns from this data beside its parameters, and must keep.
+    pub record: DataRecord,
+    /// What was decided about the data where nobody had said so, a sentence each, for people to read.
+    pub notes: Vec<String>,
+}
+
+impl DataSplits {
+    /// Two sets that belong together. The [`record`](Self::record) has the names of their classes.
+    ///
+    /// # Errors
+    /// [`DataError::Setting`] where their inputs or targets differ in shape, [`DataError::Empty`]
+    /// where one has no samples.
+    pub fn new(
+        name: impl Into<String>,
+        train: Arc<dyn Dataset>,
+        validation: Arc<dyn Dataset>,
+    ) -> Result<Self, DataError> {
+        for part in [&train, &validation] {
+            if part.is_empty() {
+                return Err(DataError::Empty { dataset: part.name().to_owned() });
+            }
+        }
+        fits(
+            &train,
+            &validation,
+            "input shape of the validation part",
+            "target of the validation part",
+        )?;
+        let classes = match train.target() {
+            TargetSpec::Classes { names } => Some(names.to_vec()),
+            TargetSpec::Values { .. } => None,
+        };
+        let record = DataRecord { classes, ..DataRecord::default() };
+        let (augmentation, notes) = (Pipeline::new(), Vec::new());
+        Ok(Self { name: name.into(), train, validation, test: None, augmentation, record, notes })
+    }
+
+    /// The same sets with a suggestion of what to do to their inputs.
+    #[must_use]
+    pub fn with_augmentation(mut self, augmentation: Pipeline) -> Self {
+        self.augmentation = augmentation;
+        self
+    }
+
+    /// The same sets with a third part.
+    ///
+    /// # Errors
+    /// [`DataError::Setting`] where its inputs or targets differ in shape.
+    pub fn with_test(mut self, test: Arc<dyn Dataset>) -> Result<Self, DataError> {
+        fits(&self.train, &test, "input shape of the test part", "target of the test part")?;
+        self.test = Some(test);
+        Ok(self)
+    }
+
+    /// The same sets with a sentence more on what was decided.
+    #[must_use]
+    pub(crate) fn with_note(mut self, note: impl Into<String>) -> Self {
+        let note = note.into();
+        log::info!("{}: {note}", self.name);
+        self.notes.push(note);
+        self
+    }
+}
+
+fn fits(
+    train: &Arc<dyn Dataset>,
+    other: &Arc<dyn Dataset>,
+    shape: &'static str,
+    target: &'static str,
+) -> Result<(), DataError> {
+    let (wanted, got) = (train.input_shape(), other.input_shape());
+    if wanted != got {
+        let wanted = format!("{wanted}, as in the training part");
+        return Err(DataError::setting(shape, wanted, got));
+    }
+    let (wanted, got) = (train.target(), other.target());
+    if wanted != got {
+        return Err(DataError::setting(target, format!("{wanted:?}"), format!("{got:?}")));
+    }
+    Ok(())
+}
+
+impl std::fmt::Debug for DataSplits {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DataSplits")
+            .field("name", &self.name)
+            .field("train", &self.train.len())
+            .field("validation", &self.validation.len())
+            .field("test", &self.test.as_ref().map(|test| test.len()))
+            .field("augmentation", &self.augmentation)
+            .field("record", &self.record)
+            .field("notes", &self.notes)
+            .finish()
+    }
+}
