@@ -9,11 +9,12 @@ mod shim;
 
 use std::env;
 use std::error::Error;
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let manifest = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
-    let shim = manifest.join("../../shim").canonicalize()?;
+    let shim = shim_folder(&manifest)?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
     println!("cargo::rerun-if-changed=build");
     for part in ["bridge.m", "include", "layout.def", "ops.def", "src"] {
@@ -35,4 +36,16 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("cargo::rustc-cfg=onestep_shim");
     }
     Ok(())
+}
+
+/// Where the shim lies: in a package it is a folder, in the repository a link to the one folder that
+/// programs without Rust use too. A checkout without links (git on Windows) has a file with its path.
+fn shim_folder(manifest: &Path) -> Result<PathBuf, Box<dyn Error>> {
+    let shim = manifest.join("shim");
+    let shim = if shim.is_file() {
+        manifest.join(fs::read_to_string(&shim)?.trim())
+    } else {
+        shim
+    };
+    shim.canonicalize().map_err(|error| format!("{}: {error}", shim.display()).into())
 }

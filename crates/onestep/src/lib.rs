@@ -37,6 +37,7 @@
 #![forbid(unsafe_code)]
 
 pub use onestep_backend_cpu as cpu;
+#[cfg(feature = "metal")]
 pub use onestep_backend_metal as metal;
 pub use onestep_data as data;
 pub use onestep_engine as engine;
@@ -47,7 +48,7 @@ pub use onestep_trainer as trainer;
 
 /// The README's program is compiled and run with the documentation's own.
 #[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
+#[doc = include_str!("../README.md")]
 struct Readme;
 
 pub mod prelude;

@@ -1,6 +1,7 @@
 //! The devices that can be asked for by name.
 
 use onestep_backend_cpu::{CpuExecutor, CpuOptions};
+#[cfg(feature = "metal")]
 use onestep_backend_metal::{MetalExecutor, MetalOptions};
 use onestep_engine::Executor;
 
@@ -28,10 +29,12 @@ struct Device {
 
 /// What Metal is called. The feature `metal-headless` puts a CPU implementation of Apple's
 /// frameworks in its place, which is for tests: nobody should get it unasked.
+#[cfg(feature = "metal")]
 const METAL: &str = if cfg!(feature = "metal-headless") { "metal-headless" } else { "metal" };
 
 /// Every device, the one that `auto` prefers first. A device is one line here.
-const DEVICES: [Device; 2] = [
+const DEVICES: &[Device] = &[
+    #[cfg(feature = "metal")]
     Device { name: METAL, make: metal, automatic: !cfg!(feature = "metal-headless") },
     Device { name: "cpu", make: cpu, automatic: true },
 ];
@@ -45,7 +48,8 @@ pub fn devices() -> impl Iterator<Item = &'static str> {
     DEVICES.iter().map(|device| device.name)
 }
 
-/// The executor of a device: `metal`, `cpu`, or `auto` for the best there is.
+/// The executor of a device: `metal` (with the feature of that name), `cpu`, or `auto` for the best
+/// there is.
 ///
 /// ```
 /// use onestep_trainer::{ExecutorOptions, executor};
@@ -68,9 +72,19 @@ pub fn executor(
     let found = DEVICES.iter().find(|known| known.name == device);
     let found = found.ok_or_else(|| TrainerError::UnknownDevice {
         got: device.to_owned(),
-        known: devices().collect::<Vec<_>>().join(", "),
+        known: known_devices(),
     })?;
     (found.make)(options)
+}
+
+/// What can be asked for, and what another build of this program could be asked for.
+fn known_devices() -> String {
+    let names = devices().collect::<Vec<_>>().join(", ");
+    if cfg!(feature = "metal") {
+        names
+    } else {
+        format!("{names}; metal is in builds with the feature `metal`")
+    }
 }
 
 /// The first device that works. The last one's error tells why none does.
@@ -87,6 +101,7 @@ fn automatic(options: &ExecutorOptions) -> Result<Box<dyn Executor>, TrainerErro
     Err(TrainerError::UnknownDevice { got: "auto".into(), known: String::new() })
 }
 
+#[cfg(feature = "metal")]
 fn metal(options: &ExecutorOptions) -> Result<Box<dyn Executor>, TrainerError> {
     let options = MetalOptions { memory_budget: options.memory_budget, ..MetalOptions::default() };
     let executor = MetalExecutor::new(&options)
