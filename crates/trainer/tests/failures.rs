@@ -201,6 +201,35 @@ fn callbacks_can_fail_but_not_fit() {
 }
 
 #[test]
+fn a_callback_that_panics_leaves_a_trainer_that_trains() {
+    struct Panicking(u64);
+    impl Callback for Panicking {
+        fn name(&self) -> &str {
+            "panicking"
+        }
+        fn on_step(&mut self, _: &mut Trainer, step: &StepEvent) -> Result<Flow, TrainerError> {
+            assert_ne!(step.step, self.0, "on purpose");
+            Ok(Flow::Continue)
+        }
+    }
+    let fresh = || trainer(factory::mlp([2], &[4], 2), small_config());
+    let (mut whole, mut trainer) = (fresh(), fresh());
+    let wanted = whole.fit(quadrants(40), None, &mut []).unwrap();
+    let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        trainer.fit(quadrants(40), None, &mut [&mut Panicking(3)])
+    }));
+    assert!(panic.is_err());
+    assert_eq!(trainer.progress().step, 3);
+    // It goes on where it was, as if nothing had happened.
+    let history = trainer.fit(quadrants(40), None, &mut []).unwrap();
+    assert_eq!(history.epochs.len(), wanted.epochs.len());
+    for (got, wanted) in history.epochs.iter().zip(&wanted.epochs) {
+        assert_eq!(got.train, wanted.train);
+    }
+    assert_eq!(trainer.snapshot().unwrap(), whole.snapshot().unwrap());
+}
+
+#[test]
 fn an_unwritable_place_is_named() {
     let root = tempfile::tempdir().unwrap();
     let blocker = root.path().join("blocker");

@@ -12,6 +12,32 @@ use crate::TrainerError;
 use crate::callback::{Callback, EarlyStopping};
 use crate::history::History;
 
+/// A trainer in the middle of a fit. However that ends, with an error or with a callback's panic,
+/// the trainer can train again.
+struct Fitting<'a> {
+    trainer: &'a mut Trainer,
+    complete: bool,
+}
+
+impl<'a> Fitting<'a> {
+    fn begin(trainer: &'a mut Trainer) -> Self {
+        trainer.fitting = true;
+        Fitting { trainer, complete: false }
+    }
+}
+
+impl Drop for Fitting<'_> {
+    fn drop(&mut self) {
+        self.trainer.fitting = false;
+        if !self.complete {
+            // The steps in flight are done, so their losses belong to the epoch; what is wrong
+            // with them is no news beside what ended the fit.
+            let _ = self.trainer.collect(true);
+            self.trainer.flight.clear();
+        }
+    }
+}
+
 impl Trainer {
     /// Trains until the configuration's epochs are done, from wherever the trainer stands: the
     /// beginning, the middle of an epoch of a checkpoint, or the end of an earlier `fit` whose
@@ -38,12 +64,9 @@ impl Trainer {
         if let Some(validation) = &validation {
             self.check_dataset(validation.as_ref())?;
         }
-        self.fitting = true;
-        let result = self.run_callbacks(train, validation, callbacks);
-        self.fitting = false;
-        if result.is_err() {
-            self.flight.clear();
-        }
+        let mut fitting = Fitting::begin(self);
+        let result = fitting.trainer.run_callbacks(train, validation, callbacks);
+        fitting.complete = result.is_ok();
         result
     }
 
