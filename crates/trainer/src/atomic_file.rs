@@ -1,11 +1,13 @@
 //! Files that are there as a whole or not at all.
 
-use std::ffi::OsString;
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::TrainerError;
+use crate::disk;
 
 /// Writes a file so that a reader, or a crash at any moment, finds the old content or the new one,
 /// never a part: the content goes to a temporary name in the same folder, reaches the disk, and is
@@ -28,28 +30,18 @@ pub fn write_atomically(
 ) -> Result<(), TrainerError> {
     let folder = folder_of(path);
     fs::create_dir_all(&folder).map_err(TrainerError::file(&folder, "make the folder"))?;
-    let temporary = sibling(path, "tmp");
-    let written = write_synced(&temporary, write)
+    let temporary = temporary(path);
+    let written = disk::write_synced(&temporary, write)
         .map_err(TrainerError::file(path, "write the file"))
         .and_then(|()| {
-            fs::rename(&temporary, path).map_err(TrainerError::file(path, "replace the file"))
+            disk::rename(&temporary, path).map_err(TrainerError::file(path, "replace the file"))
         });
     if written.is_err() {
         // The first error says more than one about the clean-up could.
         let _ = fs::remove_file(&temporary);
     }
     written?;
-    sync_folder(&folder)
-}
-
-/// Writes a file and waits until it has reached the disk.
-pub(crate) fn write_synced(
-    path: &Path,
-    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-) -> io::Result<()> {
-    let mut writer = BufWriter::new(File::create(path)?);
-    write(&mut writer)?;
-    writer.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
+    disk::sync_folder(&folder).map_err(TrainerError::file(&folder, "sync the folder"))
 }
 
 /// The folder that a path lies in.
@@ -60,26 +52,41 @@ pub(crate) fn folder_of(path: &Path) -> PathBuf {
     }
 }
 
-/// A hidden name beside `path` that this process alone uses.
-pub(crate) fn sibling(path: &Path, purpose: &str) -> PathBuf {
+/// A hidden name beside `path` that nothing else uses while this process lives.
+pub(crate) fn temporary(path: &Path) -> PathBuf {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    hidden(path, &format!("{}-{count}.tmp", std::process::id()))
+}
+
+/// The name beside `path` that is hidden and ends in `.end`.
+pub(crate) fn hidden(path: &Path, end: &str) -> PathBuf {
     let mut name = OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
-    name.push(format!(".{}.{purpose}", std::process::id()));
+    name.push(".");
+    name.push(end);
     path.with_file_name(name)
 }
 
-/// Waits until renames in a folder have reached the disk.
-#[cfg(unix)]
-pub(crate) fn sync_folder(folder: &Path) -> Result<(), TrainerError> {
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(TrainerError::file(folder, "sync the folder"))
+/// The name of what a temporary file or folder of this name was to become: `last` for
+/// `.last.4711-0.tmp`. None for all other names.
+pub(crate) fn purpose(name: &OsStr) -> Option<&OsStr> {
+    let inner = name.as_encoded_bytes().strip_suffix(b".tmp")?;
+    let dot = inner.iter().rposition(|&byte| byte == b'.')?;
+    let number = |part: &[u8]| !part.is_empty() && part.iter().all(u8::is_ascii_digit);
+    let (_, end) = name.as_encoded_bytes().split_at_checked(dot)?;
+    let process = inner.get(dot + 1..)?;
+    process.split(|&byte| byte == b'-').all(number).then(|| unhidden(name, end)).flatten()
 }
 
-/// Elsewhere a folder cannot be opened as a file; its entries are synced with the files.
-#[cfg(not(unix))]
-pub(crate) fn sync_folder(_folder: &Path) -> Result<(), TrainerError> {
-    Ok(())
+/// The name that a hidden one with this end was made from.
+pub(crate) fn unhidden<'a>(name: &'a OsStr, end: &[u8]) -> Option<&'a OsStr> {
+    let inner = name.as_encoded_bytes().strip_prefix(b".")?.strip_suffix(end)?;
+    let inner = Some(inner).filter(|inner| !inner.is_empty())?;
+    #[cfg(unix)]
+    return Some(std::os::unix::ffi::OsStrExt::from_bytes(inner));
+    #[cfg(not(unix))]
+    std::str::from_utf8(inner).ok().map(OsStr::new)
 }
 
 #[cfg(test)]
@@ -113,6 +120,20 @@ mod tests {
         fs::write(&blocker, "a file").unwrap();
         let error = write_atomically(&blocker.join("out/x"), |_| Ok(())).unwrap_err().to_string();
         assert!(error.contains("blocker") && error.contains("make the folder"), "{error}");
+    }
+
+    #[test]
+    fn temporary_names_are_known_again() {
+        let path = temporary(Path::new("runs/last"));
+        assert_eq!(path.parent(), Some(Path::new("runs")));
+        assert_eq!(purpose(path.file_name().unwrap()), Some(OsStr::new("last")));
+        assert_ne!(path, temporary(Path::new("runs/last")));
+        let known = |name: &str| purpose(OsStr::new(name)).map(|name| name.to_owned());
+        assert_eq!(known(".metrics.csv.12.tmp").unwrap(), "metrics.csv");
+        for other in [".last.tmp", ".last.1x.tmp", ".12.tmp", "last.12.tmp", ".last.12", ".a..tmp"]
+        {
+            assert_eq!(known(other), None, "{other}");
+        }
     }
 
     #[test]

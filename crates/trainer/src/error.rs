@@ -114,6 +114,17 @@ pub enum TrainerError {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// Another process writes to the folder.
+    #[error(
+        "{}: another run{} writes to this folder; wait for its end or choose another folder",
+        path.display(), process.map(|id| format!(" (process {id})")).unwrap_or_default()
+    )]
+    Locked {
+        /// The folder.
+        path: PathBuf,
+        /// The process, where it is known.
+        process: Option<u32>,
+    },
     /// A file of a checkpoint is not what it should be.
     #[error("{}: not a usable checkpoint: {reason}", path.display())]
     Checkpoint {

@@ -30,8 +30,10 @@ mod callback;
 pub mod checkpoint;
 mod config;
 mod device;
+mod disk;
 mod error;
 pub mod factory;
+mod folder_lock;
 mod history;
 mod metrics;
 mod phases;
@@ -46,6 +48,7 @@ pub use callback::{
 pub use config::{EarlyStoppingConfig, TrainerConfig};
 pub use device::{ExecutorOptions, devices, executor};
 pub use error::TrainerError;
+pub use folder_lock::FolderLock;
 pub use history::{EpochRecord, History, Metrics, Monitor, PerStep, Stop};
 pub use metrics::{ConfusionMatrix, TopK};
 pub use phases::{Phases, peak_resident_bytes};

@@ -9,8 +9,8 @@ use onestep_data::{DataError, Dataset, InMemory, TargetMut, TargetSpec};
 use onestep_memory::Shape;
 use onestep_optimizer::OptimizerSpec;
 use onestep_trainer::{
-    Callback, Checkpoints, Flow, MetricsCsv, StepEvent, Trainer, TrainerConfig, TrainerError,
-    checkpoint, factory,
+    Callback, Checkpoints, CurvePlot, Flow, MetricsCsv, MetricsJson, StepEvent, Trainer,
+    TrainerConfig, TrainerError, checkpoint, factory,
 };
 use support::{executor, halves, plane, quadrants, small_config, stateful_model, trainer};
 
@@ -234,12 +234,32 @@ fn an_unwritable_place_is_named() {
     let root = tempfile::tempdir().unwrap();
     let blocker = root.path().join("blocker");
     fs::write(&blocker, "a file, not a folder").unwrap();
-    let mut metrics = MetricsCsv::new(blocker.join("metrics.csv"));
+    let mut checkpoints = Checkpoints::new(blocker.join("last"));
     let mut trainer = trainer(factory::mlp([2], &[4], 2), small_config());
-    let error = trainer.fit(quadrants(8), None, &mut [&mut metrics]).unwrap_err().to_string();
+    let error = trainer.fit(quadrants(8), None, &mut [&mut checkpoints]).unwrap_err().to_string();
     assert!(error.contains("blocker") && error.contains("cannot"), "{error}");
     let missing = Trainer::load(root.path().join("no-such-run")).unwrap_err().to_string();
-    assert!(missing.contains("no-such-run") && missing.contains(checkpoint::MODEL), "{missing}");
+    assert!(missing.contains("no-such-run") && missing.contains(checkpoint::PROGRESS), "{missing}");
+}
+
+#[test]
+fn a_file_beside_the_checkpoint_is_not_worth_the_run() {
+    let root = tempfile::tempdir().unwrap();
+    let blocker = root.path().join("blocker");
+    fs::write(&blocker, "a file, not a folder").unwrap();
+    let mut csv = MetricsCsv::new(blocker.join("metrics.csv"));
+    let mut json = MetricsJson::new(blocker.join("metrics.json"));
+    let mut curves = CurvePlot::new(blocker.join("curves.svg"));
+    let mut checkpoints = Checkpoints::new(root.path().join("last"));
+    let mut trainer = trainer(factory::mlp([2], &[4], 2), small_config());
+    let callbacks: &mut [&mut dyn Callback] =
+        &mut [&mut csv, &mut json, &mut curves, &mut checkpoints];
+    let history = trainer.fit(quadrants(8), None, callbacks).unwrap();
+    assert_eq!(history.epochs.len(), 2);
+    for failure in [csv.failure(), json.failure(), curves.failure()] {
+        assert!(failure.is_some_and(|text| text.contains("blocker")), "{failure:?}");
+    }
+    assert_eq!(checkpoint::locate(root.path(), &["last"]), root.path().join("last"));
 }
 
 #[test]

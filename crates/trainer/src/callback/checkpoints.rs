@@ -4,12 +4,14 @@ use std::path::{Path, PathBuf};
 
 use crate::TrainerError;
 use crate::callback::{Callback, Flow, StepEvent};
+use crate::checkpoint::check_place;
 use crate::history::{EpochRecord, Monitor};
 use crate::trainer::Trainer;
 
 /// Writes the whole state to one folder at the end of every so many epochs and, where asked for,
 /// every so many steps. Each checkpoint replaces the one before when it is complete. Training that
-/// is resumed from it goes on exactly as if it had not been interrupted.
+/// is resumed from it goes on exactly as if it had not been interrupted. What somebody else has put
+/// into the folder of a checkpoint is carried over to the next.
 ///
 /// Give it behind the callbacks whose memory belongs into the checkpoint.
 #[derive(Clone, Debug)]
@@ -49,6 +51,11 @@ impl Checkpoints {
 impl Callback for Checkpoints {
     fn name(&self) -> &str {
         "checkpoints"
+    }
+
+    /// A folder that no checkpoint can be written to is refused here, not hours later.
+    fn on_fit_start(&mut self, _: &mut Trainer) -> Result<(), TrainerError> {
+        check_place(&self.folder)
     }
 
     fn on_step(&mut self, trainer: &mut Trainer, step: &StepEvent) -> Result<Flow, TrainerError> {
@@ -116,7 +123,7 @@ impl Callback for BestCheckpoint {
 
     fn on_fit_start(&mut self, trainer: &mut Trainer) -> Result<(), TrainerError> {
         self.best = trainer.recall(Self::NAME)?;
-        Ok(())
+        check_place(&self.folder)
     }
 
     fn on_epoch_end(

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::TrainerError;
 use crate::atomic_file::write_atomically;
-use crate::callback::{Callback, Flow};
+use crate::callback::{Callback, Flow, Mishap};
 use crate::history::EpochRecord;
 use crate::trainer::Trainer;
 
@@ -14,6 +14,7 @@ use crate::trainer::Trainer;
 #[derive(Clone, Debug)]
 pub struct MetricsCsv {
     path: PathBuf,
+    mishap: Mishap,
 }
 
 impl MetricsCsv {
@@ -37,7 +38,12 @@ impl MetricsCsv {
 
     /// A file at `path`.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        MetricsCsv { path: path.into() }
+        MetricsCsv { path: path.into(), mishap: Mishap::default() }
+    }
+
+    /// Why the file could not be written last, which ends no training; none where it was.
+    pub fn failure(&self) -> Option<&str> {
+        self.mishap.0.as_deref()
     }
 
     /// Writes the epochs to a file.
@@ -87,8 +93,7 @@ impl Callback for MetricsCsv {
         trainer: &mut Trainer,
         _: &EpochRecord,
     ) -> Result<Flow, TrainerError> {
-        Self::write(&self.path, trainer.epochs())?;
-        Ok(Flow::Continue)
+        self.mishap.note(Self::write(&self.path, trainer.epochs()))
     }
 }
 
@@ -96,12 +101,18 @@ impl Callback for MetricsCsv {
 #[derive(Clone, Debug)]
 pub struct MetricsJson {
     path: PathBuf,
+    mishap: Mishap,
 }
 
 impl MetricsJson {
     /// A file at `path`.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        MetricsJson { path: path.into() }
+        MetricsJson { path: path.into(), mishap: Mishap::default() }
+    }
+
+    /// Why the file could not be written last, which ends no training; none where it was.
+    pub fn failure(&self) -> Option<&str> {
+        self.mishap.0.as_deref()
     }
 
     /// Writes the epochs to a file.
@@ -126,8 +137,7 @@ impl Callback for MetricsJson {
         trainer: &mut Trainer,
         _: &EpochRecord,
     ) -> Result<Flow, TrainerError> {
-        Self::write(&self.path, trainer.epochs())?;
-        Ok(Flow::Continue)
+        self.mishap.note(Self::write(&self.path, trainer.epochs()))
     }
 }
 

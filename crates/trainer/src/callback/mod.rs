@@ -16,6 +16,22 @@ use crate::TrainerError;
 use crate::history::{EpochRecord, History, Metrics};
 use crate::trainer::Trainer;
 
+/// The files beside the checkpoint are worth a warning, not the run: they are written anew after the
+/// next epoch. Each failure is told once, in the log, and the last one is kept.
+#[derive(Clone, Debug, Default)]
+struct Mishap(Option<String>);
+
+impl Mishap {
+    fn note(&mut self, written: Result<(), TrainerError>) -> Result<Flow, TrainerError> {
+        let now = written.err().map(|error| error.to_string());
+        if let Some(error) = now.as_ref().filter(|_| now != self.0) {
+            log::warn!("training goes on without a file: {error}");
+        }
+        self.0 = now;
+        Ok(Flow::Continue)
+    }
+}
+
 /// Whether training goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flow {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::TrainerError;
-use crate::callback::{Callback, Flow};
+use crate::callback::{Callback, Flow, Mishap};
 use crate::history::EpochRecord;
 use crate::plot::draw_curves;
 use crate::trainer::Trainer;
@@ -12,12 +12,18 @@ use crate::trainer::Trainer;
 #[derive(Clone, Debug)]
 pub struct CurvePlot {
     path: PathBuf,
+    mishap: Mishap,
 }
 
 impl CurvePlot {
     /// A picture at `path`.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        CurvePlot { path: path.into() }
+        CurvePlot { path: path.into(), mishap: Mishap::default() }
+    }
+
+    /// Why the last picture could not be drawn, which ends no training; none where it was.
+    pub fn failure(&self) -> Option<&str> {
+        self.mishap.0.as_deref()
     }
 }
 
@@ -31,7 +37,6 @@ impl Callback for CurvePlot {
         trainer: &mut Trainer,
         _: &EpochRecord,
     ) -> Result<Flow, TrainerError> {
-        draw_curves(&self.path, trainer.epochs())?;
-        Ok(Flow::Continue)
+        self.mishap.note(draw_curves(&self.path, trainer.epochs()))
     }
 }

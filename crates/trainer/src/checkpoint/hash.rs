@@ -1,11 +1,18 @@
-//! Hashes that tell files and models apart. They find damage, not malice.
+//! Hashes that tell files and models apart. They find damage and careless edits, not malice.
 
 use onestep_layers::ModelSpec;
+use sha2::{Digest, Sha256};
 
 use crate::TrainerError;
 
+/// SHA-256 in hexadecimal, as `sha256sum` prints it.
+pub(super) fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// FNV-1a of 64 bits, in hexadecimal
-/// (<https://datatracker.ietf.org/doc/html/draft-eastlake-fnv>).
+/// (<https://datatracker.ietf.org/doc/html/draft-eastlake-fnv>): a short name for a model, and what
+/// the first version of the format had for files.
 pub(super) fn fnv1a(bytes: &[u8]) -> String {
     let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, &byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
@@ -24,8 +31,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hash_matches_published_values() {
+    fn hashes_match_published_values() {
         assert_eq!(fnv1a(b""), "cbf29ce484222325");
         assert_eq!(fnv1a(b"foobar"), "85944171f73967e8");
+        let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(sha256(b"abc"), abc);
     }
 }

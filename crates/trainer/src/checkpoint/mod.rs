@@ -7,34 +7,46 @@
 //! | `best.safetensors` | the best epoch's parameters and running statistics, where early stopping keeps them |
 //! | `model.json` | the model's specification |
 //! | `trainer.json` | the settings: loss, optimizer, schedule and all else |
-//! | `progress.json` | epoch, batch, step, seed, the schedule's state, the epochs so far, what callbacks remember, the version of the format, hashes of the model and of the files |
+//! | `progress.json` | epoch, batch, step, seed, the schedule's state, the epochs so far, what callbacks remember, the version of the format, size and SHA-256 of the other files and of itself |
 //!
-//! A checkpoint is written to a hidden folder beside its place and renamed when it is complete. The
-//! one that it replaces is removed last, so that at any moment a complete one is there.
+//! A checkpoint is written to a hidden folder beside its place, which then swaps places with the
+//! one before, and that is removed last. So at any moment a complete one is there, and what a reader
+//! opens is of one checkpoint. Where a system cannot swap folders, the one before has the name
+//! `.NAME.previous` between two renames, and readers look there too.
+//!
+//! Reading takes the plain files of these names and nothing else, and compares each with its hash
+//! before anything is made of it. The hashes find damage and careless edits; whoever changes a file
+//! and all hashes is believed.
 
 mod folder;
 mod hash;
+mod leftovers;
+mod opened;
 mod progress;
+mod reading;
+mod record;
 mod tensors;
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use onestep_engine::{StateKind, StateLayout, StateTable};
 use onestep_layers::ModelSpec;
 
-pub use folder::{existing, locate};
+pub(crate) use folder::check_place;
+pub use leftovers::remove_leftovers;
 pub use progress::{LoaderState, Progress};
+pub(crate) use reading::Checkpoint;
 
 use crate::TrainerError;
 use crate::atomic_file::write_atomically;
 use crate::config::TrainerConfig;
 use crate::trainer::Snapshot;
 use folder::Replacement;
-use hash::{fnv1a, model_hash};
-use progress::{FORMAT_VERSION, ProgressFile};
+use hash::model_hash;
+use record::{Fingerprint, Record};
 
 /// Parameters and running statistics by their plain names.
 pub const WEIGHTS: &str = "weights.safetensors";
@@ -48,6 +60,15 @@ pub const MODEL: &str = "model.json";
 pub const TRAINER: &str = "trainer.json";
 /// How far training has come, and the hashes that hold the files together.
 pub const PROGRESS: &str = "progress.json";
+
+/// All files but the record.
+const FILES: [&str; 5] = [WEIGHTS, STATE, BEST, MODEL, TRAINER];
+
+/// Those that not every checkpoint has.
+const OPTIONAL: [&str; 1] = [BEST];
+
+/// Why a file is refused.
+const CHANGED: &str = "its content is not what was written with the rest of the checkpoint";
 
 /// What a checkpoint is made of.
 pub(crate) struct Contents<'a> {
@@ -77,19 +98,16 @@ pub(crate) fn write(folder: &Path, contents: &Contents<'_>) -> Result<(), Traine
         let best = tensors::serialize_snapshot(contents.state.layout(), best)?;
         files.push((BEST, best.bytes));
     }
-    let progress = ProgressFile {
-        format_version: FORMAT_VERSION,
-        model_hash: model_hash(contents.model)?,
-        model_name: contents.model.name.clone(),
-        files: files.iter().map(|(name, bytes)| ((*name).to_owned(), fnv1a(bytes))).collect(),
-        progress: contents.progress.clone(),
-        callbacks: contents.callbacks.clone(),
-    };
+    let hashes = files.iter().map(|(name, bytes)| ((*name).to_owned(), Fingerprint::of(bytes)));
+    let model = (contents.model.name.clone(), model_hash(contents.model)?);
+    let (progress, callbacks) = (contents.progress.clone(), contents.callbacks.clone());
+    let record = Record::new(model, hashes.collect(), progress, callbacks);
+    let record = record.sealed().map_err(|error| TrainerError::checkpoint(folder, error))?;
     let replacement = Replacement::begin(folder)?;
     for (name, bytes) in &files {
         replacement.file(name, bytes)?;
     }
-    replacement.file(PROGRESS, &json(folder, &progress)?)?;
+    replacement.file(PROGRESS, &record)?;
     replacement.complete()
 }
 
@@ -97,74 +115,36 @@ fn json(folder: &Path, value: &impl serde::Serialize) -> Result<Vec<u8>, Trainer
     serde_json::to_vec_pretty(value).map_err(|error| TrainerError::checkpoint(folder, error))
 }
 
-/// The model of a checkpoint.
-pub(crate) fn read_model(folder: &Path) -> Result<ModelSpec, TrainerError> {
-    let path = folder.join(MODEL);
-    let text = String::from_utf8(read(&path)?);
-    let text = text.map_err(|error| TrainerError::checkpoint(&path, error))?;
-    ModelSpec::from_json(&text).map_err(|error| TrainerError::checkpoint(&path, error))
+/// The checkpoint that a folder is, or that it holds under the first of these names that there is:
+/// a run's folder may have its checkpoints in `last` and `best`.
+///
+/// ```
+/// use std::path::Path;
+/// let run = Path::new("runs/none-there");
+/// assert_eq!(onestep_trainer::checkpoint::locate(run, &["best", "last"]), run);
+/// ```
+pub fn locate(folder: &Path, names: &[&str]) -> PathBuf {
+    let candidates = names.iter().map(|name| folder.join(name));
+    let mut all = [folder.to_path_buf()].into_iter().chain(candidates);
+    all.find(|path| opened::is_checkpoint(path)).unwrap_or_else(|| folder.to_path_buf())
 }
 
-/// The settings of a checkpoint.
-pub(crate) fn read_config(folder: &Path) -> Result<TrainerConfig, TrainerError> {
-    read_json(&folder.join(TRAINER))
-}
-
-/// How far a checkpoint of `model` has come. The files must be those it was written with.
-pub(crate) fn read_progress(
-    folder: &Path,
-    model: &ModelSpec,
-) -> Result<ProgressFile, TrainerError> {
-    let path = folder.join(PROGRESS);
-    let file: ProgressFile = read_json(&path)?;
-    if file.format_version != FORMAT_VERSION {
-        let reason = format!(
-            "expected format version {FORMAT_VERSION}, got {}; load it with the version of \
-             onestep that wrote it",
-            file.format_version
-        );
-        return Err(TrainerError::checkpoint(&path, reason));
-    }
-    let wanted = model_hash(model)?;
-    if file.model_hash != wanted {
-        return Err(TrainerError::OtherModel {
-            path: folder.to_path_buf(),
-            wanted: format!("`{}` ({wanted})", model.name),
-            got: format!("`{}` ({})", file.model_name, file.model_hash),
-        });
-    }
-    for (name, hash) in &file.files {
-        let path = folder.join(name);
-        if fnv1a(&read(&path)?) != *hash {
-            let reason = "its content is not what was written with the rest of the checkpoint";
-            return Err(TrainerError::checkpoint(&path, reason));
-        }
-    }
-    Ok(file)
-}
-
-/// The state table of a checkpoint, complete and of the right shapes.
-pub(crate) fn read_state(folder: &Path, layout: &StateLayout) -> Result<NamedValues, TrainerError> {
-    let path = folder.join(STATE);
-    tensors::parse(&path, &read(&path)?, layout, |_| true)
-}
-
-/// The best epoch's parameters and states, where the checkpoint has them.
-pub(crate) fn read_best(
-    folder: &Path,
-    progress: &ProgressFile,
-    layout: &StateLayout,
-) -> Result<Option<Snapshot>, TrainerError> {
-    if !progress.files.contains_key(BEST) {
-        return Ok(None);
-    }
-    let tensors = read_weights(&folder.join(BEST), layout)?;
-    Ok(Some(Snapshot { tensors }))
+/// Removes the checkpoint in a folder, and the folder; nothing where there is none.
+///
+/// # Errors
+/// [`TrainerError::Checkpoint`] where the folder holds something that is not part of a checkpoint:
+/// then all stays. [`TrainerError::File`].
+pub fn remove(folder: &Path) -> Result<(), TrainerError> {
+    folder::remove(folder)
 }
 
 /// Parameters and model states of a safetensors file, complete and of the right shapes.
 pub(crate) fn read_weights(path: &Path, layout: &StateLayout) -> Result<NamedValues, TrainerError> {
-    tensors::parse(path, &read(path)?, layout, |kind| kind != StateKind::Optimizer)
+    let failed = |error| io_error(path, "read the file", error);
+    let mut file = File::open(path).map_err(failed)?;
+    let limit = tensors::largest_file(layout);
+    let bytes = opened::read_bounded(&mut file, limit).map_err(failed)?;
+    tensors::parse(path, &bytes, layout, |kind| kind != StateKind::Optimizer)
 }
 
 /// Writes parameters and model states.
@@ -173,15 +153,7 @@ pub(crate) fn write_weights(path: &Path, state: &StateTable) -> Result<(), Train
     write_atomically(path, |file| file.write_all(&weights.bytes))
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, TrainerError> {
-    fs::read(path).map_err(TrainerError::file(path, "read the file of a checkpoint"))
-}
-
-fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, TrainerError> {
-    serde_json::from_slice(&read(path)?).map_err(|error| TrainerError::checkpoint(path, error))
-}
-
 /// An I/O error with the path that it is about.
-fn io(path: &Path, action: &'static str, source: io::Error) -> TrainerError {
+fn io_error(path: &Path, action: &'static str, source: io::Error) -> TrainerError {
     TrainerError::File { path: PathBuf::from(path), action, source }
 }

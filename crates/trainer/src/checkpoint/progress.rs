@@ -1,6 +1,5 @@
 //! How far training has come.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use onestep_optimizer::ScheduleState;
@@ -8,9 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::history::EpochRecord;
 use crate::metrics::Meter;
-
-/// The version of the folder's format.
-pub(super) const FORMAT_VERSION: u32 = 1;
 
 /// How far a training run has come: all that is not in the state table.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -50,6 +46,11 @@ impl Progress {
         }
     }
 
+    /// Whether the counts can be true together.
+    pub(super) fn is_plausible(&self) -> bool {
+        self.epoch == self.epochs.len() && self.step >= self.batch as u64
+    }
+
     /// A step outside of an epoch is done.
     pub(crate) fn record_step(&mut self, loss: f32) {
         self.step += 1;
@@ -86,16 +87,4 @@ impl fmt::Display for LoaderState {
         write!(f, "{samples} samples of {dataset} in batches of {batch_size}")?;
         write!(f, " (shuffle {shuffle}, drop_last {drop_last})")
     }
-}
-
-/// The content of `progress.json`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct ProgressFile {
-    pub(crate) format_version: u32,
-    pub(crate) model_hash: String,
-    pub(crate) model_name: String,
-    /// The hash of each other file.
-    pub(crate) files: BTreeMap<String, String>,
-    pub(crate) progress: Progress,
-    pub(crate) callbacks: BTreeMap<String, serde_json::Value>,
 }

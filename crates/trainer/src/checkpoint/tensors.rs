@@ -58,6 +58,13 @@ fn serialize_values<'a>(
     Ok(Serialized { bytes, not_finite })
 }
 
+/// The most bytes that a file of some tensors of a state table can have: 4 for each number, and a
+/// header, which the format limits to 100 MB.
+pub(super) fn largest_file(layout: &StateLayout) -> u64 {
+    let elements = layout.entries().iter().map(|entry| entry.shape.elements() as u64);
+    elements.sum::<u64>().saturating_mul(4).saturating_add(100_000_000)
+}
+
 /// The tensors of some kinds from a file's content: each must be there, in its shape, and no
 /// others.
 pub(super) fn parse(

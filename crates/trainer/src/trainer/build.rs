@@ -13,7 +13,7 @@ use super::flight::Flight;
 use super::program::Programs;
 use super::{ModelSource, Trainer};
 use crate::TrainerError;
-use crate::checkpoint::{self, Progress};
+use crate::checkpoint::{Checkpoint, Progress};
 use crate::config::TrainerConfig;
 use crate::device::{ExecutorOptions, executor};
 
@@ -34,7 +34,15 @@ pub struct TrainerBuilder {
     executor: Option<Box<dyn Executor>>,
     optimizer: Option<Optimizer>,
     pipeline: Option<Pipeline>,
-    checkpoint: Option<PathBuf>,
+    checkpoint: Option<Source>,
+}
+
+/// Where the state comes from.
+enum Source {
+    /// A folder, to be read when the model is known.
+    Folder(PathBuf),
+    /// A checkpoint that model and settings were taken from: the state must be of the same.
+    Read(Box<Checkpoint>),
 }
 
 impl TrainerBuilder {
@@ -51,14 +59,15 @@ impl TrainerBuilder {
 
     /// The model and settings of a checkpoint, whose state the trainer will start from.
     ///
+    /// The files are read once, here, and compared with their hashes before anything is made of them.
+    ///
     /// # Errors
     /// A missing or broken file.
     pub fn load(folder: impl AsRef<Path>) -> Result<Self, TrainerError> {
-        let folder = checkpoint::existing(folder.as_ref());
-        let model = checkpoint::read_model(&folder)?;
-        let mut builder = Self::new(model.into());
-        builder.config = checkpoint::read_config(&folder)?;
-        builder.checkpoint = Some(folder);
+        let checkpoint = Checkpoint::read(folder.as_ref())?;
+        let mut builder = Self::new(checkpoint.model()?.into());
+        builder.config = checkpoint.config()?;
+        builder.checkpoint = Some(Source::Read(Box::new(checkpoint)));
         Ok(builder)
     }
 
@@ -100,7 +109,7 @@ impl TrainerBuilder {
     /// Starts from the state of a checkpoint of the same model.
     #[must_use]
     pub fn checkpoint(mut self, folder: impl AsRef<Path>) -> Self {
-        self.checkpoint = Some(checkpoint::existing(folder.as_ref()));
+        self.checkpoint = Some(Source::Folder(folder.as_ref().to_path_buf()));
         self
     }
 
@@ -156,8 +165,10 @@ impl TrainerBuilder {
             pipeline,
             engine,
         };
-        if let Some(folder) = self.checkpoint {
-            trainer.restore(folder)?;
+        match self.checkpoint {
+            Some(Source::Folder(folder)) => trainer.restore(folder)?,
+            Some(Source::Read(checkpoint)) => trainer.restore_from(*checkpoint)?,
+            None => {}
         }
         Ok(trainer)
     }

@@ -7,7 +7,7 @@ use onestep_engine::StateKind;
 use super::Trainer;
 use super::flight::Offence;
 use crate::TrainerError;
-use crate::checkpoint::{self, Contents};
+use crate::checkpoint::{self, Checkpoint, Contents};
 
 /// A copy on the host of a model's parameters and states, without the optimizer's.
 #[derive(Clone, Debug, PartialEq)]
@@ -115,12 +115,15 @@ impl Trainer {
     /// [`TrainerError::OtherModel`], [`TrainerError::Checkpoint`], [`TrainerError::File`]. Nothing
     /// has changed then.
     pub fn restore(&mut self, folder: impl AsRef<Path>) -> Result<(), TrainerError> {
-        let folder = checkpoint::existing(folder.as_ref());
-        let wanted = self.model.spec();
-        let progress = checkpoint::read_progress(&folder, wanted)?;
+        self.restore_from(Checkpoint::read(folder.as_ref())?)
+    }
+
+    /// As [`Trainer::restore`], from a checkpoint that was read.
+    pub(super) fn restore_from(&mut self, checkpoint: Checkpoint) -> Result<(), TrainerError> {
+        checkpoint.check_model(self.model.spec())?;
         let layout = self.engine.state().layout();
-        let state = checkpoint::read_state(&folder, layout)?;
-        let best = checkpoint::read_best(&folder, &progress, layout)?;
+        let state = checkpoint.state(layout)?;
+        let best = checkpoint.best(layout)?;
         // What is in flight belongs to the state that is given up.
         let _ = self.collect(true);
         self.flight.clear();
@@ -129,11 +132,11 @@ impl Trainer {
         }
         self.engine.recover();
         self.schedule = None;
-        self.scalars.seed = progress.progress.seed;
-        self.progress = progress.progress;
-        self.remembered = progress.callbacks;
+        self.scalars.seed = checkpoint.record.progress.seed;
+        self.last_checkpoint = Some(checkpoint.folder().to_path_buf());
+        self.progress = checkpoint.record.progress;
+        self.remembered = checkpoint.record.callbacks;
         self.best = best;
-        self.last_checkpoint = Some(folder);
         Ok(())
     }
 
