@@ -17,12 +17,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let shim = shim_folder(&manifest)?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
     println!("cargo::rerun-if-changed=build");
-    for part in ["bridge.m", "include", "layout.def", "ops.def", "src"] {
+    for part in ["bridge.m", "include", "layout.def", "src"] {
         println!("cargo::rerun-if-changed={}", shim.join(part).display());
     }
     println!("cargo::rustc-check-cfg=cfg(onestep_shim)");
 
-    generate::op_codes(&shim.join("ops.def"), &out.join("op_codes.rs"))?;
+    generate::op_codes(&shim.join("include/onestep.h"), &out.join("op_codes.rs"))?;
     generate::layout(&shim.join("layout.def"), &out.join("layout.rs"))?;
 
     let macos = env::var("CARGO_CFG_TARGET_OS")? == "macos";
@@ -42,10 +42,6 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// programs without Rust use too. A checkout without links (git on Windows) has a file with its path.
 fn shim_folder(manifest: &Path) -> Result<PathBuf, Box<dyn Error>> {
     let shim = manifest.join("shim");
-    let shim = if shim.is_file() {
-        manifest.join(fs::read_to_string(&shim)?.trim())
-    } else {
-        shim
-    };
+    let shim = if shim.is_file() { manifest.join(fs::read_to_string(&shim)?.trim()) } else { shim };
     shim.canonicalize().map_err(|error| format!("{}: {error}", shim.display()).into())
 }

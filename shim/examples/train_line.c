@@ -3,13 +3,11 @@
  * program: describe two graphs, compile them once, submit steps that return before they are done,
  * and read the loss when it is there.
  */
-#include <onestep.h>
+#include <onestep_graph.h>
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-#include "graph_writer.h"
 
 enum { kPoints = 16, kSteps = 200 };
 static const float kSlope = 3.0f, kOffset = -2.0f;
@@ -24,38 +22,35 @@ static void check(onestep_status *status, const char *what) {
 }
 
 /* mean((x w + b - y)^2); returns the loss. Parameters: w, then b. */
-static uint32_t write_forward(graph_writer *g) {
+static uint32_t write_forward(onestep_writer *g) {
   const int64_t points[2] = {kPoints, 1}, one[2] = {1, 1};
-  uint32_t x = write_leaf(g, ONESTEP_OP_FEED, 2, points, 0, 0);
-  uint32_t y = write_leaf(g, ONESTEP_OP_FEED, 2, points, 1, 0);
-  uint32_t w = write_leaf(g, ONESTEP_OP_PARAMETER, 2, one, 0, 0);
-  uint32_t b = write_leaf(g, ONESTEP_OP_PARAMETER, 2, one, 0, 1);
-  uint32_t xw = write_binary(g, ONESTEP_OP_MATMUL, 2, points, x, w);
-  uint32_t spread = write_unary(g, ONESTEP_OP_BROADCAST, 2, points, b);
-  uint32_t guess = write_binary(g, ONESTEP_OP_ADD, 2, points, xw, spread);
-  uint32_t error = write_binary(g, ONESTEP_OP_SUB, 2, points, guess, y);
-  uint32_t square = write_binary(g, ONESTEP_OP_MUL, 2, points, error, error);
-  return write_mean(g, square, &kReciprocal);
+  uint32_t x = onestep_write_feed(g, 0, ONESTEP_F32, 2, points);
+  uint32_t y = onestep_write_feed(g, 1, ONESTEP_F32, 2, points);
+  uint32_t w = onestep_write_parameter(g, 0, 0, 2, one);
+  uint32_t b = onestep_write_parameter(g, 0, 1, 2, one);
+  uint32_t xw = onestep_write_matmul(g, x, 0, w, 0);
+  uint32_t guess = onestep_write_binary(g, ONESTEP_OP_ADD, xw, b);
+  uint32_t error = onestep_write_binary(g, ONESTEP_OP_SUB, guess, y);
+  return onestep_write_mean(g, onestep_write_binary(g, ONESTEP_OP_MUL, error, error));
 }
 
 /* parameter - lr * gradient; returns the new parameter. */
-static uint32_t write_update(graph_writer *g) {
+static uint32_t write_update(onestep_writer *g) {
   const int64_t two[1] = {2};
-  uint32_t parameter = write_leaf(g, ONESTEP_OP_PARAMETER, 1, two, 0, 0);
-  uint32_t gradient = write_leaf(g, ONESTEP_OP_GRADIENT, 1, two, 0, 0);
-  uint32_t lr = write_leaf(g, ONESTEP_OP_SCALAR, 0, NULL, 0, 0);
-  uint32_t rate = write_unary(g, ONESTEP_OP_BROADCAST, 1, two, lr);
-  uint32_t change = write_binary(g, ONESTEP_OP_MUL, 1, two, rate, gradient);
-  return write_binary(g, ONESTEP_OP_SUB, 1, two, parameter, change);
+  uint32_t parameter = onestep_write_parameter(g, 0, 0, 1, two);
+  uint32_t gradient = onestep_write_gradient(g, 0, 2);
+  uint32_t lr = onestep_write_scalar(g, 0);
+  uint32_t change = onestep_write_binary(g, ONESTEP_OP_MUL, lr, gradient);
+  return onestep_write_binary(g, ONESTEP_OP_SUB, parameter, change);
 }
 
 static onestep_program *compile(onestep_queue *queue, onestep_buffer *parameters) {
-  static graph_writer forward, update;
+  onestep_writer forward = {0}, update = {0};
   onestep_group group = {.parameter = parameters, .elements = 2};
   uint32_t loss = write_forward(&forward);
   group.new_parameter = write_update(&update);
-  const onestep_graph forward_graph = {forward.nodes, forward.count};
-  const onestep_graph update_graph = {update.nodes, update.count};
+  const onestep_graph forward_graph = onestep_writer_graph(&forward);
+  const onestep_graph update_graph = onestep_writer_graph(&update);
   onestep_program_args args = {
       .struct_bytes = sizeof args,
       .queue = queue,
@@ -69,6 +64,8 @@ static onestep_program *compile(onestep_queue *queue, onestep_buffer *parameters
       .loss = loss,
   };
   check(onestep_program_compile(&args), "compile");
+  onestep_writer_free(&forward); /* the program has copied what it needs */
+  onestep_writer_free(&update);
   return args.program;
 }
 

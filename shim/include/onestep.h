@@ -13,6 +13,9 @@
  *   a caller may release a handle at any time, in any order.
  * - A call returns NULL on success, else an owned status: see onestep_status_release. There is no
  *   global error, no exception leaves a call, and no mistake of the caller ends the process.
+ * - Structs and arrays that a call is given are read during that call alone. The caller may free them
+ *   or write something else into them as soon as it returns, though the step that it submitted is
+ *   still in flight. Only what lies in buffers is used until the step is done.
  * - A call with many arguments takes one struct, inputs first and then those marked `out`.
  *   `struct_bytes` is the size of the struct; a size that this library does not know is refused.
  *   Reserved fields are 0.
@@ -124,11 +127,97 @@ typedef enum onestep_update_binding {
   ONESTEP_UPDATE_COPY = 1
 } onestep_update_binding;
 
-/* The ops of a graph, from ops.def: ONESTEP_OP_ADD and so on. */
+/* The ops of a graph, each once: OP(name, code, least inputs, most inputs). The enum below, the names,
+ * the library's own tables and the codes of the Rust bindings are all made from this list. Codes are
+ * part of the ABI: a number is never given to another op. `i` and `f` are the `ints` and `floats` of
+ * an onestep_node; what is not named is ignored. The meaning of each op is that of
+ * onestep_engine::ops. */
+#define ONESTEP_OPS(OP)                                                                            \
+  /* Leaves. A rank of 0 is allowed everywhere. */                                                 \
+  OP(FEED, 0, 0, 0) /* i0: index among the feeds of a step */                                      \
+  OP(PARAMETER, 1, 0, 0) /* i0: group, i1: first element in the group's buffer */                  \
+  OP(STATE, 2, 0, 0) /* i0: index among the program's states */                                    \
+  OP(SCALAR, 3, 0, 0) /* i0: index among the scalars of a step; f32 [] */                          \
+  OP(CONSTANT, 4, 0, 0) /* data: the elements */                                                   \
+  OP(GRADIENT, 5, 0, 0) /* update graph only. i0: group */                                         \
+  OP(OPTIMIZER_STATE, 6, 0, 0) /* update graph only. i0: group, i1: index in the group */          \
+  OP(RANDOM_UNIFORM, 7, 0, 0) /* i0: stream; numbers in [0, 1) keyed by (seed, step) */            \
+                                                                                                   \
+  /* Elementwise, one operand, f32. */                                                             \
+  OP(NEG, 16, 1, 1)                                                                                \
+  OP(ABS, 17, 1, 1)                                                                                \
+  OP(SIGN, 18, 1, 1)                                                                               \
+  OP(FLOOR, 19, 1, 1)                                                                              \
+  OP(EXP, 20, 1, 1)                                                                                \
+  OP(EXPM1, 21, 1, 1)                                                                              \
+  OP(LOG, 22, 1, 1)                                                                                \
+  OP(LOG1P, 23, 1, 1)                                                                              \
+  OP(SQRT, 24, 1, 1)                                                                               \
+  OP(RSQRT, 25, 1, 1)                                                                              \
+  OP(RECIPROCAL, 26, 1, 1)                                                                         \
+  OP(SIN, 27, 1, 1)                                                                                \
+  OP(COS, 28, 1, 1)                                                                                \
+  OP(TANH, 29, 1, 1)                                                                               \
+  OP(SIGMOID, 30, 1, 1)                                                                            \
+  OP(ERF, 31, 1, 1)                                                                                \
+  OP(RELU, 32, 1, 1)                                                                               \
+                                                                                                   \
+  /* Elementwise, operands of one shape, f32. Comparisons give 1 or 0. */                          \
+  OP(ADD, 48, 2, 2)                                                                                \
+  OP(SUB, 49, 2, 2)                                                                                \
+  OP(MUL, 50, 2, 2)                                                                                \
+  OP(DIV, 51, 2, 2)                                                                                \
+  OP(MAX, 52, 2, 2)                                                                                \
+  OP(MIN, 53, 2, 2)                                                                                \
+  OP(POW, 54, 2, 2)                                                                                \
+  OP(EQ, 64, 2, 2)                                                                                 \
+  OP(NE, 65, 2, 2)                                                                                 \
+  OP(LT, 66, 2, 2)                                                                                 \
+  OP(LE, 67, 2, 2)                                                                                 \
+  OP(GT, 68, 2, 2)                                                                                 \
+  OP(GE, 69, 2, 2)                                                                                 \
+  OP(SELECT, 70, 3, 3) /* condition != 0 ? a : b */                                                \
+  OP(CAST, 71, 1, 1) /* to the node's dtype */                                                     \
+                                                                                                   \
+  /* Reductions; reduced axes stay as 1, except for ARGMAX. */                                     \
+  OP(REDUCE_SUM, 80, 1, 1) /* i0: number of axes, i1...: the axes */                               \
+  OP(REDUCE_MAX, 81, 1, 1) /* as REDUCE_SUM */                                                     \
+  OP(REDUCE_MIN, 82, 1, 1) /* as REDUCE_SUM */                                                     \
+  OP(ARGMAX, 83, 1, 1) /* i0: axis, removed from the shape; i32 */                                 \
+                                                                                                   \
+  /* Movement. The target shape is the node's own. */                                              \
+  OP(RESHAPE, 96, 1, 1)                                                                            \
+  OP(PERMUTE, 97, 1, 1) /* i0...: axis k of the result is axis i[k] of the operand */              \
+  OP(BROADCAST, 98, 1, 1) /* axes aligned at the right */                                          \
+  OP(SLICE, 99, 1, 1) /* i0..i5: first index, i6..i11: one past the last index */                  \
+  OP(CONCAT, 100, 1, 4096) /* i0: axis */                                                          \
+  OP(PAD, 101, 1, 1) /* i0..i5: before, i6..i11: behind each axis, f0: value */                    \
+  OP(GATHER, 102, 2, 2) /* table [rows, ...], indices i32 */                                       \
+  OP(SCATTER_ADD, 103, 2, 2) /* indices i32, updates; rows are the node's first axis */            \
+                                                                                                   \
+  /* Linear algebra and windows, f32. A pair is vertical, horizontal. */                           \
+  OP(MATMUL, 112, 2, 2) /* i0: left operand transposed, i1: right one */                           \
+  OP(CONV, 113, 2, 2) /* i0,1: stride, i2,3: pad before, i4,5: pad behind, */                      \
+    /* i6,7: dilation, i8: groups. NCHW, weights OIHW */                                           \
+  OP(CONV_INPUT_GRAD, 114, 2, 2) /* dy, weight; window as CONV; dx has the node's shape */         \
+  OP(CONV_WEIGHT_GRAD, 115, 2, 2) /* x, dy; window as CONV; dw has the node's shape */             \
+  OP(MAX_POOL, 116, 1, 1) /* i0,1: size, i2,3: stride, i4,5: pad before, */                        \
+    /* i6,7: pad behind, i8,9: dilation */                                                         \
+  OP(MAX_POOL_GRAD, 117, 2, 2) /* x, dy; window as MAX_POOL */                                     \
+  OP(SUM_POOL, 118, 1, 1) /* window as MAX_POOL */                                                 \
+  OP(SUM_POOL_GRAD, 119, 1, 1) /* dy; window as MAX_POOL; dx has the node's shape */               \
+                                                                                                   \
+  /* Rows: the last axis. */                                                                       \
+  OP(SOFTMAX, 128, 1, 1)                                                                           \
+  OP(LOG_SOFTMAX, 129, 1, 1)                                                                       \
+  OP(CROSS_ENTROPY, 130, 2, 2) /* logits [n, c], labels i32 [n]; f0: label smoothing */            \
+  OP(CROSS_ENTROPY_GRAD, 131, 3, 3) /* logits, labels, dy [n]; f0: label smoothing */
+
+/* ONESTEP_OP_ADD and so on. */
 typedef enum onestep_op {
-#define ONESTEP_OP(name, code, least, most) ONESTEP_OP_##name = code,
-#include "../ops.def"
-#undef ONESTEP_OP
+#define ONESTEP_OP_CODE(name, code, least, most) ONESTEP_OP_##name = code,
+  ONESTEP_OPS(ONESTEP_OP_CODE)
+#undef ONESTEP_OP_CODE
   ONESTEP_OP_NONE = 0x7fffffff
 } onestep_op;
 
@@ -245,9 +334,10 @@ onestep_status *onestep_buffer_fill(onestep_buffer *buffer, uint64_t offset, uin
 /* ---- Queues ---- */
 
 /* Called once for each step whose call succeeded, on a thread of the platform, in the order of the
- * steps. `context` and `tag` are those of the call. `code` is an onestep_code; `message` and `values` (the loss first, then the other reports)
- * live only during the call; there are no values unless `code` is ONESTEP_OK. The function must
- * neither block nor unwind, and must not call functions that wait. */
+ * steps. `context` and `tag` are those of the call. `code` is an onestep_code; `message` and `values`
+ * (the loss first, then the other reports) live only during the call; there are no values unless
+ * `code` is ONESTEP_OK. The function must neither block nor unwind, and must not call functions that
+ * wait. */
 typedef void (*onestep_completion)(void *context, uint64_t tag, int32_t code,
                                    const char *message, const float *values, uint64_t value_count);
 
@@ -312,17 +402,20 @@ typedef struct onestep_node {
   uint32_t input_count;
   /* The shape of the result; entries behind `rank` are ignored. No axis is 0. */
   int64_t dims[ONESTEP_MAX_RANK];
-  /* Indices of nodes that come before this one. */
+  /* Indices of nodes that come before this one; read while the program is compiled. */
   const uint32_t *inputs;
-  /* Attributes: see ops.def. */
+  /* Attributes: see ONESTEP_OPS. */
   int64_t ints[ONESTEP_NODE_INTS];
   double floats[ONESTEP_NODE_FLOATS];
-  /* The elements of a CONSTANT; copied. */
+  /* The elements of a CONSTANT; read while the program is compiled. */
   const void *data;
   uint64_t data_bytes;
 } onestep_node;
 
-/* A graph in SSA form: node i defines value i. */
+/* A graph in SSA form: node i defines value i. onestep_program_compile copies what it needs of the
+ * nodes, of their `inputs` and of their `data`: all three must be valid until it returns, and may be
+ * freed or used again for another graph from then on. onestep_graph.h writes graphs and works out the
+ * shapes. */
 typedef struct onestep_graph {
   const onestep_node *nodes;
   uint64_t node_count;
@@ -419,7 +512,8 @@ typedef struct onestep_program_info {
   uint32_t hybrid_convolutions;
 } onestep_program_info;
 
-/* Checks and compiles a program. Everything that the platform's compiler would abort on and that
+/* Checks and compiles a program. It keeps no pointer into `args` or anything that they point to except
+ * the handles, which it retains. Everything that the platform's compiler would abort on and that
  * can be seen from the description is refused with a status. */
 onestep_status *onestep_program_compile(onestep_program_args *args);
 

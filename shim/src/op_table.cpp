@@ -4,9 +4,9 @@ namespace onestep {
 
 namespace {
 constexpr OpInfo kOps[] = {
-#define ONESTEP_OP(name, code, least, most) {#name, code, least, most},
-#include "../ops.def"
-#undef ONESTEP_OP
+#define ONESTEP_OP_INFO(name, code, least, most) {#name, code, least, most},
+    ONESTEP_OPS(ONESTEP_OP_INFO)
+#undef ONESTEP_OP_INFO
 };
 }  // namespace
 

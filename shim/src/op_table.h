@@ -1,4 +1,4 @@
-// What ops.def says of each op.
+// What ONESTEP_OPS (onestep.h) says of each op.
 #pragma once
 
 #include "graph.h"

@@ -1,15 +1,13 @@
 /*
- * The C interface from C: statuses, buffers, copies, a training step and an optimizer step against
- * numbers worked out by hand. Ends with 0 if all is right.
+ * The C interface from C: statuses, buffers, copies, the graph helpers, a step and an optimizer step
+ * against numbers worked out by hand. Ends with 0 if all is right.
  */
-#include <onestep.h>
+#include <onestep_graph.h>
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "graph_writer.h"
 
 static int failures = 0;
 
@@ -144,6 +142,81 @@ static void test_adam(onestep_device *device, onestep_queue *queue) {
   onestep_buffer_release(tensor.states[1]);
 }
 
+/* A copy of a node: the array moves with each call. */
+static onestep_node node_of(onestep_writer *w, uint32_t value) {
+  onestep_node *node = onestep_writer_node(w, value);
+  return node ? *node : (onestep_node){0};
+}
+
+/* The shapes that the helpers work out, and the first mistake, which is kept. */
+static void test_writer(void) {
+  onestep_writer w = {0};
+  const int64_t x_dims[4] = {2, 3, 9, 8}, k_dims[4] = {4, 3, 3, 2}, size[2] = {2, 3};
+  const onestep_window window = {{2, 1}, {1, 0}, {0, 1}, {1, 2}};
+  uint32_t x = onestep_write_feed(&w, 0, ONESTEP_F32, 4, x_dims);
+  uint32_t k = onestep_write_parameter(&w, 0, 0, 4, k_dims);
+  const int64_t conv_dims[4] = {2, 4, 4, 7}, pool_dims[4] = {2, 3, 5, 5};
+  onestep_node conv = node_of(&w, onestep_write_conv(&w, x, k, &window, 1));
+  expect(conv.rank == 4 && !memcmp(conv.dims, conv_dims, sizeof conv_dims), "a convolution's shape");
+  onestep_node pool = node_of(&w, onestep_write_pool(&w, ONESTEP_OP_MAX_POOL, x, size, &window));
+  expect(pool.rank == 4 && !memcmp(pool.dims, pool_dims, sizeof pool_dims), "a pooling's shape");
+  const int64_t row_dims[2] = {1, 8}, column_dims[3] = {5, 7, 1};
+  uint32_t row = onestep_write_feed(&w, 1, ONESTEP_F32, 2, row_dims);
+  uint32_t column = onestep_write_feed(&w, 2, ONESTEP_F32, 3, column_dims);
+  onestep_node sum = node_of(&w, onestep_write_binary(&w, ONESTEP_OP_ADD, row, column));
+  expect(sum.rank == 3 && sum.dims[0] == 5 && sum.dims[1] == 7 && sum.dims[2] == 8, "broadcasting");
+  onestep_node product = node_of(&w, onestep_write_matmul(&w, row, 1, row, 0));
+  expect(product.dims[0] == 8 && product.dims[1] == 8, "a product's shape");
+  for (int i = 0; i < 1000; i++) x = onestep_write_unary(&w, ONESTEP_OP_RELU, x);
+  expect(w.nodes[x].rank == 4 && w.nodes[x].dims[3] == 8, "a shape kept through a growing graph");
+  expect(onestep_writer_graph(&w).node_count > 1000 && !w.error, "a large graph");
+  expect(onestep_write_matmul(&w, row, 0, row, 0) == ONESTEP_NO_VALUE, "a product that does not fit");
+  expect(w.error && strstr(w.error, "product"), "its words");
+  expect(onestep_write_mean(&w, row) == ONESTEP_NO_VALUE, "nothing after a mistake");
+  expect(onestep_writer_graph(&w).nodes == NULL && strstr(w.error, "product"), "the first is kept");
+  onestep_writer_free(&w);
+}
+
+/* Everything that describes a program and a step is gone or overwritten when its call has returned:
+ * y = 2 x + 1 still comes out. */
+static void test_lifetimes(onestep_device *device, onestep_queue *queue) {
+  const float data[3] = {1, -2, 4};
+  const int64_t dims[1] = {3};
+  onestep_writer w = {0};
+  uint32_t x = onestep_write_feed(&w, 0, ONESTEP_F32, 1, dims);
+  uint32_t twice = onestep_write_binary(&w, ONESTEP_OP_MUL, onestep_write_number(&w, 2), x);
+  uint32_t y = onestep_write_binary(&w, ONESTEP_OP_ADD, twice, onestep_write_scalar(&w, 0));
+  onestep_graph graph = onestep_writer_graph(&w);
+  onestep_output output = {.value = y};
+  onestep_program_args args = {.struct_bytes = sizeof args, .queue = queue, .forward = &graph,
+                               .outputs = &output, .output_count = 1, .feed_count = 1,
+                               .scalar_count = 1, .mode = ONESTEP_INFER, .loss = ONESTEP_NO_VALUE};
+  succeeds(onestep_program_compile(&args), "a program");
+  memset((void *)w.nodes[twice].inputs, 0xff, 8);
+  for (uint32_t i = 0; i < w.count; i++) {
+    if (w.nodes[i].data) memset((void *)w.nodes[i].data, 0xff, w.nodes[i].data_bytes);
+  }
+  onestep_writer_free(&w);
+  memset(&output, 0xff, sizeof output);
+
+  onestep_buffer *feed = buffer_of(device, data, 3, ONESTEP_STORAGE_SHARED);
+  onestep_buffer *feeds[1] = {feed};
+  float one = 1, back[3] = {0};
+  onestep_step_args step = {.struct_bytes = sizeof step, .program = args.program, .feeds = feeds,
+                            .feed_count = 1, .scalars = &one, .scalar_count = 1};
+  succeeds(onestep_execute_inference(&step), "a step");
+  one = 1000;
+  feeds[0] = NULL;
+  onestep_buffer_release(feed);
+  succeeds(onestep_queue_wait_idle(queue), "its end");
+  onestep_buffer *result = NULL;
+  succeeds(onestep_program_output(args.program, 0, &result), "its output");
+  succeeds(onestep_buffer_read(result, 0, back, sizeof back), "what is in it");
+  expect(near(back[0], 3) && near(back[1], -3) && near(back[2], 9), "2 x + 1");
+  onestep_buffer_release(result);
+  onestep_program_release(args.program);
+}
+
 int main(void) {
   onestep_device *device = NULL;
   onestep_queue *queue = NULL;
@@ -153,6 +226,8 @@ int main(void) {
   test_statuses(device);
   test_buffers(device);
   test_copy(device, queue);
+  test_writer();
+  test_lifetimes(device, queue);
   test_adam(device, queue);
   onestep_queue_release(queue);
   onestep_device_release(device);

@@ -32,7 +32,7 @@ pub struct NodeDescription {
     pub dims: Vec<i64>,
     /// The operands, earlier in the list.
     pub inputs: Vec<u32>,
-    /// Integer attributes: see the shim's `ops.def`.
+    /// Integer attributes: see `ONESTEP_OPS` in the shim's `onestep.h`.
     pub ints: [i64; raw::NODE_INTS],
     /// Float attributes.
     pub floats: [f64; raw::NODE_FLOATS],

@@ -1,4 +1,4 @@
-//! One op as the shim takes it: its code and attributes, as `shim/ops.def` lists them.
+//! One op as the shim takes it: its code and attributes, as `ONESTEP_OPS` in `shim/include/onestep.h` lists them.
 
 use onestep_engine::ops::{
     Binary, Compare, Constant, ConstantData, ConvWindow, Op, PoolWindow, ReduceKind, Unary,
