@@ -95,6 +95,17 @@ pub enum DataError {
         got: String,
     },
 
+    /// Data that has no part to learn from and another to validate on.
+    #[error("{dataset}: cannot be divided: expected {wanted}, got {got}")]
+    Split {
+        /// The data set or the file it was read from.
+        dataset: String,
+        /// What it takes to divide it.
+        wanted: String,
+        /// What there is.
+        got: String,
+    },
+
     /// Lengths that belong together differ.
     #[error("{dataset}: {what}: expected {wanted}, got {got}")]
     Length {

@@ -2,7 +2,8 @@
 
 use onestep_memory::Shape;
 
-use crate::{DataError, Dataset, TargetMut, TargetSpec};
+use crate::moments::Moments;
+use crate::{DataError, Dataset, Scaling, TargetMut, TargetSpec};
 
 #[derive(Clone, Debug)]
 enum Inputs {
@@ -155,6 +156,33 @@ impl InMemory {
         let Some(index) = bad else { return Ok(()) };
         let dataset = self.name.clone();
         Err(DataError::Label { dataset, index, label: i64::from(labels[index]), classes })
+    }
+
+    /// The same samples with their values to predict standardised.
+    pub(crate) fn scaled(mut self, scaling: &Scaling) -> Result<Self, DataError> {
+        if let (Targets::Values(values), TargetSpec::Values { shape }) =
+            (&mut self.targets, &self.target)
+        {
+            scaling.check(shape.elements())?;
+            scaling.scale(values);
+        }
+        Ok(self)
+    }
+
+    /// The scaling that standardises the values to predict of some samples; `None` for classes.
+    pub(crate) fn scaling_of(&self, samples: &[usize]) -> Option<Scaling> {
+        let (Targets::Values(values), TargetSpec::Values { shape }) = (&self.targets, &self.target)
+        else {
+            return None;
+        };
+        let each = shape.elements();
+        let mut moments = vec![Moments::default(); each];
+        for &index in samples {
+            let sample = values.get(index * each..(index + 1) * each)?;
+            moments.iter_mut().zip(sample).for_each(|(moments, &value)| moments.add(value));
+        }
+        let (mean, deviation) = moments.iter().map(Moments::mean_and_deviation).unzip();
+        Some(Scaling { mean, deviation })
     }
 
     /// The same data under another name.

@@ -40,6 +40,7 @@ mod dataset;
 mod error;
 mod in_memory;
 mod loader;
+mod moments;
 mod picture;
 mod pipeline;
 mod random;
@@ -70,7 +71,9 @@ pub use sources::idx::{IdxArray, read_idx};
 pub use sources::images::{ImageFolder, ImageOptions, image_folder, image_folder_splits};
 pub use sources::mnist::{mnist, mnist_files, mnist_splits};
 pub use sources::open::{open, open_as};
-pub use sources::table::{Column, CsvOptions, CsvTarget, TableRows, csv_file};
+pub use sources::table::{
+    Column, CsvOptions, CsvTarget, DecimalMark, TableRows, csv_file, csv_splits,
+};
 pub use splits::DataSplits;
 pub use subset::{Subset, split};
 pub use transform::{Normalise, RandomCrop, RandomHorizontalFlip, Transform};

@@ -25,6 +25,28 @@ fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
     counter
 }
 
+/// Makes a number of what a sample is, the same on every platform and in every version: FNV-1a, whose
+/// result a block of Philox spreads over all bits.
+pub(crate) struct KeyHasher(u64);
+
+impl KeyHasher {
+    pub(crate) fn new() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+
+    /// Adds a part. Parts of any length should be told apart by the caller.
+    pub(crate) fn add(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+
+    pub(crate) fn finish(self, seed: u64) -> u64 {
+        let mut rng = SampleRng::keyed(Purpose::Split, seed, 0, self.0);
+        (u64::from(rng.next_u32()) << 32) | u64::from(rng.next_u32())
+    }
+}
+
 /// What a stream of numbers is for; streams of different purposes never overlap.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Purpose {

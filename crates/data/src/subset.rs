@@ -1,10 +1,12 @@
 //! Parts of data sets, and how to divide a set into two.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use onestep_memory::Shape;
 
 use crate::random::{Purpose, SampleRng};
+use crate::shown::shown_path;
 use crate::{DataError, Dataset, TargetMut, TargetSpec};
 
 /// Some samples of another data set, in a given order.
@@ -90,7 +92,7 @@ impl Dataset for Subset {
 /// parts on every platform.
 ///
 /// # Errors
-/// [`DataError::Setting`] where the fraction leaves one of the parts empty.
+/// [`DataError::Split`] where the fraction leaves one of the parts empty.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -105,11 +107,23 @@ pub fn split(
     fraction: f64,
     seed: u64,
 ) -> Result<(Subset, Subset), DataError> {
+    let name = dataset.name().to_owned();
+    split_called(dataset, fraction, seed, name)
+}
+
+/// [`split`] of data that errors call `name`.
+pub(crate) fn split_called(
+    dataset: Arc<dyn Dataset>,
+    fraction: f64,
+    seed: u64,
+    name: String,
+) -> Result<(Subset, Subset), DataError> {
     let len = dataset.len();
     let second = (fraction * len as f64).round();
     if !(second >= 1.0 && second < len as f64) {
-        let wanted = format!("a share that leaves samples in both parts of {len}");
-        return Err(DataError::setting("split fraction", wanted, fraction));
+        let wanted = "a share that leaves samples in both parts".to_owned();
+        let got = format!("{fraction} of {len} samples");
+        return Err(DataError::Split { dataset: name, wanted, got });
     }
     let mut groups = by_class(dataset.as_ref());
     let quotas = quotas(&groups, fraction, second as usize);
@@ -122,6 +136,29 @@ pub fn split(
     }
     let (second, first) = (0..len).partition(|&index| in_second[index]);
     Ok((Subset::new(dataset.clone(), first)?, Subset::new(dataset, second)?))
+}
+
+/// Divides samples by their keys: the second part has those below the share `fraction` of all keys.
+///
+/// A sample's part follows from its key alone, so samples that are added move no other, and equal ones
+/// stay together. Only where a part would be empty it gets the samples of the key that is nearest.
+pub(crate) fn divide_by_key(
+    place: &Path,
+    keys: &[u64],
+    fraction: f64,
+) -> Result<(Vec<usize>, Vec<usize>), DataError> {
+    let (Some(&least), Some(&most)) = (keys.iter().min(), keys.iter().max()) else {
+        return Err(DataError::Empty { dataset: shown_path(place) });
+    };
+    if least == most {
+        let (dataset, wanted) = (shown_path(place), "two different samples at least".to_owned());
+        let got = format!("{} of one kind", keys.len());
+        return Err(DataError::Split { dataset, wanted, got });
+    }
+    let bound = (fraction * 2f64.powi(64)) as u64;
+    let bound = bound.clamp(least.saturating_add(1), most);
+    let (second, first) = (0..keys.len()).partition(|&index| keys[index] < bound);
+    Ok((first, second))
 }
 
 /// The samples of each class; one group of all where a class is not known.
@@ -185,10 +222,27 @@ mod tests {
     }
 
     #[test]
+    fn keys_decide_and_no_part_is_empty() {
+        let divide = |keys: &[u64]| divide_by_key(Path::new("t.csv"), keys, 0.25).unwrap();
+        let quarter = 1 << 62;
+        let keys = [quarter, 0, quarter - 1, u64::MAX, 0];
+        assert_eq!(divide(&keys), (vec![0, 3], vec![1, 2, 4]));
+        assert_eq!(divide(&[9, 7, 8, 9]), (vec![0, 3], vec![1, 2]));
+        assert_eq!(divide(&[u64::MAX, 1 << 63, u64::MAX]), (vec![0, 2], vec![1]));
+        assert_eq!(divide(&[u64::MAX, u64::MAX - 1]), (vec![0], vec![1]));
+        let error = divide_by_key(Path::new("t.csv"), &[3, 3], 0.25).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "t.csv: cannot be divided: expected two different samples at least, got 2 of one kind"
+        );
+    }
+
+    #[test]
     fn empty_parts_are_refused() {
         for fraction in [0.0, 1.0, 0.001, -0.5, f64::NAN] {
             let error = split(uneven(), fraction, 0).err().unwrap().to_string();
-            assert!(error.starts_with("split fraction: expected a share"), "{error}");
+            let wanted = "uneven: cannot be divided: expected a share that leaves samples in both";
+            assert!(error.starts_with(wanted), "{error}");
         }
         assert!(Subset::new(uneven(), vec![]).is_err());
         assert!(Subset::new(uneven(), vec![100]).is_err());

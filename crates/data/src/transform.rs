@@ -7,6 +7,7 @@ use std::fmt;
 
 use onestep_memory::Shape;
 
+use crate::moments::Moments;
 use crate::{DataError, Dataset, SampleRng, read_sample};
 
 /// A change to one input.
@@ -73,25 +74,15 @@ impl Normalise {
         let shape = dataset.input_shape();
         let channels = channels(&shape);
         let each = shape.elements() / channels;
-        let mut sums = vec![(0.0f64, 0.0f64); channels];
+        let mut moments = vec![Moments::default(); channels];
         for index in 0..dataset.len() {
             let (input, _) = read_sample(dataset, index)?;
-            for (sum, plane) in sums.iter_mut().zip(input.chunks_exact(each.max(1))) {
-                for &value in plane {
-                    let value = f64::from(value);
-                    *sum = (sum.0 + value, sum.1 + value * value);
-                }
+            for (moments, plane) in moments.iter_mut().zip(input.chunks_exact(each.max(1))) {
+                plane.iter().for_each(|&value| moments.add(value));
             }
         }
-        let count = (dataset.len() * each).max(1) as f64;
-        let (mean, std): (Vec<f32>, Vec<f32>) = sums
-            .iter()
-            .map(|(sum, squares)| {
-                let mean = sum / count;
-                let deviation = (squares / count - mean * mean).max(0.0).sqrt() as f32;
-                (mean as f32, if deviation > 0.0 { deviation } else { 1.0 })
-            })
-            .unzip();
+        let (mean, std): (Vec<f32>, Vec<f32>) =
+            moments.iter().map(Moments::mean_and_deviation).unzip();
         Self::new(&mean, &std)
     }
 }
@@ -276,6 +267,17 @@ mod tests {
         let transform = Normalise::of(&digits).unwrap();
         // 561718 of ink on 1797 pictures of 64 pixels that hold up to 16.
         assert!((transform.mean[0] - 561_718.0 / (1797.0 * 64.0 * 16.0)).abs() < 1e-6);
+    }
+
+    #[test]
+    fn what_never_changes_is_not_divided_by_a_rounding_error() {
+        let inputs = [0.1, 5.0, 0.1, 7.0, 0.1, 9.0].to_vec();
+        let classes = crate::TargetSpec::classes(1);
+        let shape = Shape::from([2]);
+        let set = crate::InMemory::classification("x", shape.clone(), inputs, vec![0; 3], classes);
+        let transform = Normalise::of(&set.unwrap()).unwrap();
+        assert_eq!(transform.std[0], 1.0);
+        assert_eq!(apply(&transform, &shape, &[0.1, 7.0], 0), [0.0, 0.0]);
     }
 
     #[test]

@@ -7,8 +7,8 @@ use super::cifar::cifar10_splits;
 use super::digits::digits;
 use super::images::image_folder_splits;
 use super::mnist::mnist_splits;
-use super::table::{Column, CsvOptions, CsvTarget, csv_file};
-use crate::{DataError, DataRecord, DataSplits, Dataset, ImageOptions, relabel, split};
+use super::table::{Column, CsvOptions, CsvTarget, DecimalMark, MOST_LABELS, csv_splits_as};
+use crate::{DataError, DataRecord, DataSplits, Dataset, ImageOptions, relabel, shown, split};
 
 /// The share of the digits and of tables that is held out.
 const HELD_OUT: f64 = 0.2;
@@ -91,7 +91,7 @@ fn read(spec: &str, record: &DataRecord) -> Result<DataSplits, DataError> {
         "digits" if place.is_empty() => return held_out(digits()?),
         "digits" => return Err(refuse("the digits are embedded and have no folder".to_owned())),
         "mnist" | "cifar10" | "images" | "csv" => {}
-        _ => return Err(refuse(format!("unknown kind `{kind}`"))),
+        _ => return Err(refuse(format!("unknown kind `{}`", shown(kind)))),
     }
     let takes_options = matches!(kind, "images" | "csv");
     let (place, options) = match place.split_once('?') {
@@ -113,7 +113,7 @@ fn read(spec: &str, record: &DataRecord) -> Result<DataSplits, DataError> {
             }
             image_folder_splits(place, &options)
         }
-        _ => held_out(csv_file(place, &csv_options(options).map_err(refuse)?)?),
+        _ => csv_splits_as(place.as_ref(), &csv_options(options).map_err(refuse)?, record),
     }
 }
 
@@ -126,7 +126,8 @@ fn pairs(options: &str) -> impl Iterator<Item = (&str, &str)> {
 fn image_options(text: &str) -> Result<ImageOptions, String> {
     let mut options = ImageOptions::default();
     for (key, value) in pairs(text) {
-        let refused = |wanted: &str| format!("option {key}: expected {wanted}, got `{value}`");
+        let refused =
+            |wanted: &str| format!("option {key}: expected {wanted}, got `{}`", shown(value));
         match key {
             "size" => {
                 let (height, width) = value.split_once('x').unwrap_or((value, value));
@@ -141,7 +142,12 @@ fn image_options(text: &str) -> Result<ImageOptions, String> {
             "cache" => {
                 options.cache_bytes = value.parse().map_err(|_| refused("a number of bytes"))?;
             }
-            _ => return Err(format!("unknown option `{key}` (there are size, colour, cache)")),
+            _ => {
+                return Err(format!(
+                    "unknown option `{}` (there are size, colour, cache)",
+                    shown(key)
+                ));
+            }
         }
     }
     Ok(options)
@@ -150,19 +156,21 @@ fn image_options(text: &str) -> Result<ImageOptions, String> {
 fn csv_options(text: &str) -> Result<CsvOptions, String> {
     let mut options = CsvOptions::default();
     for (key, value) in pairs(text) {
-        let refused = |wanted: &str| format!("option {key}: expected {wanted}, got `{value}`");
+        let refused =
+            |wanted: &str| format!("option {key}: expected {wanted}, got `{}`", shown(value));
         match key {
             "target" => {
                 options.target =
                     value.parse().map_or_else(|_| Column::Name(value.to_owned()), Column::Index);
             }
             "kind" => {
+                let count = || value.parse().ok().filter(|count| (1..=MOST_LABELS).contains(count));
                 options.kind = match value {
                     "classes" => CsvTarget::Classes,
                     "values" => CsvTarget::Values,
-                    count => CsvTarget::Labels(
-                        count.parse().map_err(|_| refused("classes, values or a number"))?,
-                    ),
+                    _ => CsvTarget::Labels(count().ok_or_else(|| {
+                        refused(&format!("classes, values or a number from 1 to {MOST_LABELS}"))
+                    })?),
                 }
             }
             "header" => {
@@ -173,11 +181,29 @@ fn csv_options(text: &str) -> Result<CsvOptions, String> {
                 }
             }
             "delimiter" => {
-                let [byte] = value.as_bytes() else { return Err(refused("one ASCII character")) };
-                options.delimiter = *byte;
+                options.delimiter = Some(match value.as_bytes() {
+                    b"tab" => b'\t',
+                    [byte] if byte.is_ascii() && !byte.is_ascii_alphanumeric() => *byte,
+                    _ => return Err(refused("one ASCII character, or tab")),
+                });
+            }
+            "decimal" => {
+                options.decimal = match value {
+                    "point" => Some(DecimalMark::Point),
+                    "comma" => Some(DecimalMark::Comma),
+                    _ => return Err(refused("point or comma")),
+                }
+            }
+            "standardise" | "standardize" => {
+                options.standardise = match value {
+                    "yes" => true,
+                    "no" => false,
+                    _ => return Err(refused("yes or no")),
+                }
             }
             _ => {
-                let known = "target, kind, header, delimiter";
+                let key = shown(key);
+                let known = "target, kind, header, delimiter, decimal, standardise";
                 return Err(format!("unknown option `{key}` (there are {known})"));
             }
         }

@@ -1,0 +1,143 @@
+//! Which column of a table goes where.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use csv::StringRecord;
+
+use super::Column;
+use crate::shown::listed;
+use crate::{Columns, DataError, shown};
+
+/// The columns that are read, in the order of a model's inputs.
+#[derive(Debug)]
+pub(super) struct Layout {
+    /// Where each feature stands.
+    pub(super) features: Vec<usize>,
+    /// Where the target stands; `None` where a table for predictions has none.
+    pub(super) target: Option<usize>,
+    /// The same by names.
+    pub(super) columns: Columns,
+}
+
+impl Layout {
+    /// Of a table that no model knows yet: one column is the target, all others are features.
+    pub(super) fn of(
+        path: &Path,
+        first: &StringRecord,
+        header: bool,
+        target: &Column,
+    ) -> Result<Self, DataError> {
+        let count = first.len();
+        if count < 2 {
+            let wanted = "at least 2 (a feature and the target) with `,`, `;`, `|` or a tab between; \
+                          another character needs `delimiter=`";
+            return Err(DataError::format(path, "number of columns", wanted, count.to_string()));
+        }
+        let names = names(path, first, header)?;
+        let (found, got) = match target {
+            Column::Last => (Some(count - 1), String::new()),
+            Column::Index(index) => (
+                Some(*index).filter(|&index| index < count),
+                format!("number {index}, counted from 0"),
+            ),
+            Column::Name(name) => (
+                names.iter().position(|column| header && column == name),
+                format!("`{}`", shown(name)),
+            ),
+        };
+        let Some(target) = found else {
+            let there = match header {
+                true => listed(&names),
+                false => format!("{count} columns without names"),
+            };
+            let wanted = format!("a column of the file ({there})");
+            return Err(DataError::format(path, "target column", wanted, got));
+        };
+        let features: Vec<usize> = (0..count).filter(|&column| column != target).collect();
+        let columns = Columns {
+            features: features.iter().map(|&column| names[column].clone()).collect(),
+            target: names[target].clone(),
+            target_index: target,
+            header,
+        };
+        Ok(Self { features, target: Some(target), columns })
+    }
+
+    /// Of a table of samples alone, for a model that knows no columns.
+    pub(super) fn all(count: usize) -> Self {
+        let features: Vec<usize> = (0..count).collect();
+        let names = features.iter().map(|column| (column + 1).to_string()).collect();
+        let columns =
+            Columns { features: names, target: String::new(), target_index: count, header: false };
+        Self { features, target: None, columns }
+    }
+
+    /// Of a table for a model that knows its columns: by their names where both have names, else by
+    /// their places.
+    pub(super) fn known(
+        path: &Path,
+        first: &StringRecord,
+        header: bool,
+        columns: &Columns,
+    ) -> Result<Self, DataError> {
+        let (features, target) = if header && columns.header {
+            let names = names(path, first, true)?;
+            let place = |name: &String| names.iter().position(|column| column == name);
+            let feature = |name: &String| place(name).ok_or_else(|| missing(path, name, &names));
+            let features = columns.features.iter().map(feature).collect::<Result<_, _>>()?;
+            (features, place(&columns.target))
+        } else {
+            by_place(path, first.len(), columns)?
+        };
+        Ok(Self { features, target, columns: columns.clone() })
+    }
+
+    /// The name of a column in the file, for messages.
+    pub(super) fn name(&self, column: usize) -> String {
+        let feature = self.features.iter().position(|&place| place == column);
+        let name = match feature {
+            Some(feature) => self.columns.features.get(feature),
+            None => Some(&self.columns.target),
+        };
+        match name.filter(|_| self.columns.header) {
+            Some(name) => format!("`{}`", shown(name)),
+            None => (column + 1).to_string(),
+        }
+    }
+}
+
+fn by_place(
+    path: &Path,
+    count: usize,
+    columns: &Columns,
+) -> Result<(Vec<usize>, Option<usize>), DataError> {
+    let features = columns.features.len();
+    if count == features {
+        return Ok(((0..count).collect(), None));
+    }
+    let target = columns.target_index;
+    if count == features + 1 && target < count {
+        return Ok(((0..count).filter(|&column| column != target).collect(), Some(target)));
+    }
+    let wanted = format!("{features} (the model's features), or {} with the target", features + 1);
+    Err(DataError::format(path, "number of columns", wanted, count.to_string()))
+}
+
+pub(super) fn missing(path: &Path, name: &str, names: &[String]) -> DataError {
+    let wanted = format!("a column `{}`, as the model was trained on", shown(name));
+    DataError::format(path, "columns", wanted, listed(names))
+}
+
+/// The header's names, or numbers counted from 1.
+fn names(path: &Path, first: &StringRecord, header: bool) -> Result<Vec<String>, DataError> {
+    if !header {
+        return Ok((1..=first.len()).map(|number| number.to_string()).collect());
+    }
+    let mut seen = HashSet::new();
+    if let Some(twice) = first.iter().find(|name| !seen.insert(*name)) {
+        let got = format!("`{}` twice", shown(twice));
+        return Err(DataError::format(path, "header", "a name of its own for each column", got));
+    }
+    Ok(first.iter().map(str::to_owned).collect())
+}
