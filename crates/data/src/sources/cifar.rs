@@ -6,7 +6,9 @@ use std::sync::Arc;
 use onestep_memory::Shape;
 
 use super::{SPLIT_SEED, Split};
-use crate::{DataError, DataSplits, InMemory, Pipeline, TargetSpec, split};
+use crate::shown::shown_path;
+use crate::subset::split_called;
+use crate::{DataError, DataSplits, Dataset, InMemory, Pipeline, TargetSpec};
 
 const CLASSES: [&str; 10] =
     ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
@@ -55,12 +57,20 @@ pub fn cifar10(dir: impl AsRef<Path>, part: Split) -> Result<InMemory, DataError
 pub fn cifar10_splits(dir: impl AsRef<Path>) -> Result<DataSplits, DataError> {
     let dir = dir.as_ref();
     let train = Arc::new(cifar10(dir, Split::Train)?);
-    let splits = if files(dir, Split::Test).is_empty() {
-        let (train, validation) = split(train, HELD_OUT, SPLIT_SEED)?;
-        DataSplits::new("cifar10", Arc::new(train), Arc::new(validation))?
+    let found = files(dir, Split::Train).len();
+    let mut splits = if files(dir, Split::Test).is_empty() {
+        let (train, validation) = split_called(train, HELD_OUT, SPLIT_SEED, shown_path(dir))?;
+        let note = format!(
+            "there is no test_batch.bin, so {} of the training pictures are held out to validate on",
+            validation.len()
+        );
+        DataSplits::new("cifar10", Arc::new(train), Arc::new(validation))?.with_note(note)
     } else {
         DataSplits::new("cifar10", train, Arc::new(cifar10(dir, Split::Test)?))?
     };
+    if found < BATCHES {
+        splits = splits.with_note(format!("{found} of the {BATCHES} training batches are there"));
+    }
     Ok(splits.with_augmentation(Pipeline::new().random_crop(4).random_horizontal_flip(0.5)))
 }
 

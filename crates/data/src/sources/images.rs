@@ -5,14 +5,19 @@ use std::sync::{Arc, OnceLock};
 
 use onestep_memory::Shape;
 
-use super::SPLIT_SEED;
+use super::{SPLIT_SEED, hold_out};
 use crate::picture::{Colour, Picture, probe};
-use crate::{DataError, DataSplits, Dataset, Pictures, TargetMut, TargetSpec, split};
+use crate::random::KeyHasher;
+use crate::shown::listed;
+use crate::{DataError, DataRecord, DataSplits, Dataset, Pictures, TargetMut, TargetSpec, shown};
 
 const EXTENSIONS: [&str; 6] = ["png", "jpg", "jpeg", "gif", "bmp", "webp"];
-const HELD_OUT: f64 = 0.2;
 const TRAIN: &str = "train";
-const HELD_OUT_FOLDERS: [&str; 4] = ["test", "val", "valid", "validation"];
+const VALIDATION: [&str; 3] = ["val", "valid", "validation"];
+const TEST: &str = "test";
+
+/// A model whose inputs have more pixels was not asked for.
+const MOST_UNASKED_PIXELS: usize = 1 << 22;
 
 /// How a folder of pictures is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,12 +60,14 @@ pub struct ImageFolder {
 /// Classes are numbered in the order of their folders' names and samples in the order of class and
 /// file name (by bytes: "10" comes before "2"). Hidden files and files other than png, jpeg, gif
 /// (first frame), bmp and webp are passed over; folders inside a class are not searched. Pictures
-/// are decoded when they are read. Inputs are `[1 or 3, height, width]` from 0 to 1; an alpha channel
-/// is dropped, 16-bit channels are reduced to 8.
+/// are decoded when they are read, and turned as their EXIF orientation says. Inputs are
+/// `[1 or 3, height, width]` from 0 to 1; an alpha channel is dropped, 16-bit channels are reduced to 8.
 ///
 /// # Errors
-/// [`DataError::Missing`] where the folder is not there, has no folders or one without pictures;
-/// [`DataError::Image`] where the first picture, which decides size and colour, cannot be read.
+/// [`DataError::Missing`] where the folder is not there; [`DataError::Format`] where it has no folders,
+/// one without pictures or one whose name is no UTF-8 text, and where nobody gave a size and the first
+/// picture's is none for a model; [`DataError::Image`] where the first picture, which decides size and
+/// colour, cannot be read.
 pub fn image_folder(
     dir: impl AsRef<Path>,
     options: &ImageOptions,
@@ -70,41 +77,87 @@ pub fn image_folder(
 
 /// Folders of pictures, to learn from and to validate on.
 ///
-/// With a `train` folder and one of `test`, `val`, `valid` or `validation`, those hold the classes;
-/// else the classes stand in `dir` itself (or in `train` alone) and a fixed fifth of each is held out.
+/// The classes stand in a `train` folder, with those of `val` (or `valid`, `validation`) to validate on
+/// and those of `test` as the test part, where there are such folders; else in `dir` itself. Without
+/// `val` about a fifth of the pictures to learn from is held out. Which those are depends on the name of
+/// each picture and its class alone, so pictures that are added move no other.
 ///
 /// # Errors
-/// Those of [`image_folder`]; [`DataError::Format`] for a class that only the held-out part has.
+/// Those of [`image_folder`]; [`DataError::Format`] for a class that only a held-out part has.
 pub fn image_folder_splits(
     dir: impl AsRef<Path>,
     options: &ImageOptions,
 ) -> Result<DataSplits, DataError> {
-    let dir = dir.as_ref();
+    image_folder_splits_as(dir.as_ref(), options, &DataRecord::default())
+}
+
+/// The same, as a model knows them that learnt `known`.
+pub(crate) fn image_folder_splits_as(
+    dir: &Path,
+    options: &ImageOptions,
+    known: &DataRecord,
+) -> Result<DataSplits, DataError> {
+    let classes: Option<Arc<[String]>> = known.classes.as_deref().map(Into::into);
     let train_dir = dir.join(TRAIN);
     if !train_dir.is_dir() {
-        return hold_out(image_folder(dir, options)?);
+        let all = ImageFolder::scan(dir, options, classes)?;
+        let pictures = all.form();
+        let mut splits = hold_out_of(dir, all)?;
+        splits.record.pictures = Some(pictures);
+        return Ok(splits);
     }
-    let train = image_folder(&train_dir, options)?.named(dir);
-    let test_dir = HELD_OUT_FOLDERS.iter().map(|name| dir.join(name)).find(|path| path.is_dir());
-    let Some(test_dir) = test_dir else { return hold_out(train) };
-    let same = ImageOptions {
-        size: Some((train.picture.height, train.picture.width)),
-        colour: Some(train.picture.colour),
-        cache_bytes: options.cache_bytes,
+    let train = ImageFolder::scan(&train_dir, options, classes)?.named(dir);
+    let (pictures, mut rest) = (train.form(), train.options_of_the_rest(options));
+    let classes = train.classes.clone();
+    let mut part = |name: &str| -> Result<Option<Arc<ImageFolder>>, DataError> {
+        let dir = dir.join(name);
+        if !dir.is_dir() {
+            return Ok(None);
+        }
+        let part = ImageFolder::scan(&dir, &rest, Some(classes.clone()))?;
+        rest = part.options_of_the_rest(&rest);
+        Ok(Some(Arc::new(part)))
     };
-    let test = ImageFolder::scan(&test_dir, &same, Some(train.classes.clone()))?;
-    let (name, pictures) = (train.name.clone(), train.form());
-    let mut splits = DataSplits::new(name, Arc::new(train), Arc::new(test))?;
+    let found: Vec<&str> = VALIDATION.into_iter().filter(|name| dir.join(name).is_dir()).collect();
+    if found.len() > 1 {
+        let wanted = "one folder to validate on";
+        return Err(DataError::format(dir, "folders", wanted, found.join("/ and ") + "/"));
+    }
+    let validation = found.first().map(|name| part(name)).transpose()?.flatten();
+    let test = part(TEST)?;
+    let mut splits = match validation {
+        Some(validation) => DataSplits::new(train.name.clone(), Arc::new(train), validation)?,
+        None => {
+            let splits = hold_out_of(&train_dir, train)?;
+            let count = splits.validation.len();
+            let kept = if test.is_some() { "; test/ is kept as the test part" } else { "" };
+            splits.with_note(format!(
+                "there is no val/, so {count} pictures of train/ are held out to validate on{kept}"
+            ))
+        }
+    };
+    if let Some(test) = test {
+        splits = splits.with_test(test)?;
+    }
     splits.record.pictures = Some(pictures);
     Ok(splits)
 }
 
-fn hold_out(all: ImageFolder) -> Result<DataSplits, DataError> {
-    let (name, pictures) = (all.name.clone(), all.form());
-    let (train, validation) = split(Arc::new(all), HELD_OUT, SPLIT_SEED)?;
-    let mut splits = DataSplits::new(name, Arc::new(train), Arc::new(validation))?;
-    splits.record.pictures = Some(pictures);
-    Ok(splits)
+fn hold_out_of(dir: &Path, all: ImageFolder) -> Result<DataSplits, DataError> {
+    let keys: Vec<u64> = all.samples.iter().map(|sample| sample.key(dir)).collect();
+    hold_out(dir, all.name.clone(), Arc::new(all), &keys)
+}
+
+impl Sample {
+    /// A number for the picture's class and file name.
+    fn key(&self, dir: &Path) -> u64 {
+        let mut hasher = KeyHasher::new();
+        for part in self.path.strip_prefix(dir).unwrap_or(&self.path).iter() {
+            hasher.add(part.as_encoded_bytes());
+            hasher.add(b"/");
+        }
+        hasher.finish(SPLIT_SEED)
+    }
 }
 
 impl ImageFolder {
@@ -113,33 +166,46 @@ impl ImageFolder {
         options: &ImageOptions,
         classes: Option<Arc<[String]>>,
     ) -> Result<Self, DataError> {
-        if let Some((height, width)) = options.size
-            && (height == 0 || width == 0)
-        {
-            let got = format!("{height}x{width}");
-            return Err(DataError::setting("image size", "at least 1x1 pixels", got));
+        if let Some((height, width)) = options.size {
+            Picture { colour: Colour::Grey, height, width }.check()?;
         }
         let folders = class_folders(dir)?;
-        let classes =
-            classes.unwrap_or_else(|| folders.iter().map(|folder| file_name(folder)).collect());
+        let classes = match classes {
+            Some(classes) => classes,
+            None => folders.iter().map(|(name, _)| name.clone()).collect(),
+        };
         let mut samples = Vec::new();
-        for folder in &folders {
-            let label = label_of(folder, &classes)?;
+        for (name, folder) in &folders {
+            let label = label_of(name, folder, &classes)?;
             let pictures = pictures(folder)?.into_iter();
             samples.extend(pictures.map(|path| Sample { path, label, pixels: OnceLock::new() }));
         }
-        let first = samples.first().ok_or_else(|| no_classes(dir))?;
+        let first = samples.first().ok_or_else(|| no_classes(dir, &[]))?;
         let picture = match (options.size, options.colour) {
             (Some((height, width)), Some(colour)) => Picture { colour, height, width },
             (size, colour) => {
                 let found = probe(&first.path)?;
-                let (height, width) = size.unwrap_or((found.height, found.width));
+                let (height, width) = match size {
+                    Some(size) => size,
+                    None => size_of_all(&first.path, found)?,
+                };
                 Picture { colour: colour.unwrap_or(found.colour), height, width }
             }
         };
         let bytes = samples.len().saturating_mul(picture.elements());
         let cached = bytes <= options.cache_bytes;
         Ok(Self { name: file_name(dir), samples, classes, picture, cached })
+    }
+
+    /// How other parts of the same data are read: as this one, with what is left for keeping pictures.
+    fn options_of_the_rest(&self, options: &ImageOptions) -> ImageOptions {
+        let kept = self.samples.len().saturating_mul(self.picture.elements());
+        let kept = if self.cached { kept } else { 0 };
+        ImageOptions {
+            size: Some((self.picture.height, self.picture.width)),
+            colour: Some(self.picture.colour),
+            cache_bytes: options.cache_bytes - kept,
+        }
     }
 
     fn form(&self) -> Pictures {
@@ -241,36 +307,69 @@ fn list(dir: &Path, wanted: &str) -> Result<Vec<PathBuf>, DataError> {
     Ok(paths)
 }
 
-fn no_classes(dir: &Path) -> DataError {
-    let wanted = "a folder per class with pictures in it, or such folders in train/ and test/";
-    DataError::Missing { path: dir.to_path_buf(), wanted: wanted.to_owned() }
+/// What is in a folder, for people who gave another one than they thought.
+fn contents(paths: &[PathBuf]) -> String {
+    let folders = paths.iter().filter(|path| path.is_dir()).count();
+    let pictures = paths.iter().filter(|path| is_picture(path)).count();
+    let others = paths.len() - folders - pictures;
+    format!("{folders} folders, {pictures} pictures and {others} other files")
 }
 
-fn class_folders(dir: &Path) -> Result<Vec<PathBuf>, DataError> {
-    let mut folders = list(dir, "a folder with a folder of pictures per class")?;
-    folders.retain(|path| path.is_dir());
-    if folders.is_empty() { Err(no_classes(dir)) } else { Ok(folders) }
+fn no_classes(dir: &Path, paths: &[PathBuf]) -> DataError {
+    let wanted = "a folder per class with pictures in it, or such folders in train/ and val/";
+    DataError::format(dir, "content", wanted, contents(paths))
 }
 
-fn label_of(folder: &Path, classes: &[String]) -> Result<i32, DataError> {
-    let name = file_name(folder);
-    let label = classes.iter().position(|class| *class == name);
+/// The classes by name, each with its folder.
+fn class_folders(dir: &Path) -> Result<Vec<(String, PathBuf)>, DataError> {
+    let paths = list(dir, "a folder with a folder of pictures per class")?;
+    let folders: Vec<&PathBuf> = paths.iter().filter(|path| path.is_dir()).collect();
+    if folders.is_empty() {
+        return Err(no_classes(dir, &paths));
+    }
+    let class = |folder: &PathBuf| match folder.file_name().and_then(|name| name.to_str()) {
+        Some(name) => Ok((name.to_owned(), folder.clone())),
+        None => {
+            let wanted = "a name that is UTF-8 text, as it is the class's; rename the folder";
+            Err(DataError::format(folder, "class", wanted, format!("{:?}", folder.file_name())))
+        }
+    };
+    folders.into_iter().map(class).collect()
+}
+
+fn label_of(name: &str, folder: &Path, classes: &[String]) -> Result<i32, DataError> {
+    let label = classes.iter().position(|class| class == name);
     label.and_then(|label| i32::try_from(label).ok()).ok_or_else(|| {
-        let wanted = format!("one of the training part's classes ({})", classes.join(", "));
-        DataError::format(folder, "class", wanted, name)
+        let wanted = format!("one of the classes to learn ({})", listed(classes));
+        DataError::format(folder, "class", wanted, shown(name))
     })
 }
 
-fn pictures(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
-    let is_picture = |path: &Path| {
-        let extension = path.extension().and_then(|extension| extension.to_str());
-        extension.is_some_and(|found| EXTENSIONS.iter().any(|e| e.eq_ignore_ascii_case(found)))
-    };
-    let mut files = list(folder, "a folder of pictures")?;
-    files.retain(|path| path.is_file() && is_picture(path));
-    if files.is_empty() {
-        let wanted = format!("at least one picture ({})", EXTENSIONS.join(", "));
-        return Err(DataError::Missing { path: folder.to_path_buf(), wanted });
+/// The size of the first picture for all, where it is one that a model can have.
+fn size_of_all(path: &Path, found: Picture) -> Result<(usize, usize), DataError> {
+    let Picture { height, width, .. } = found;
+    if height.saturating_mul(width) <= MOST_UNASKED_PIXELS {
+        return Ok((height, width));
     }
+    let wanted = format!(
+        "at most {MOST_UNASKED_PIXELS} pixels, as the first picture's size is that of all; ask for \
+         another by `?size=224` (`ImageOptions::size`)"
+    );
+    Err(DataError::format(path, "size", wanted, format!("{height}x{width}")))
+}
+
+fn is_picture(path: &Path) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    path.is_file()
+        && extension.is_some_and(|found| EXTENSIONS.iter().any(|e| e.eq_ignore_ascii_case(found)))
+}
+
+fn pictures(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
+    let mut files = list(folder, "a folder of pictures")?;
+    if !files.iter().any(|path| is_picture(path)) {
+        let wanted = format!("at least one picture ({})", EXTENSIONS.join(", "));
+        return Err(DataError::format(folder, "content", wanted, contents(&files)));
+    }
+    files.retain(|path| is_picture(path));
     Ok(files)
 }

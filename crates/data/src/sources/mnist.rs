@@ -7,7 +7,9 @@ use onestep_memory::Shape;
 
 use super::idx::{IdxArray, read_idx};
 use super::{SPLIT_SEED, Split};
-use crate::{DataError, DataSplits, Dataset, InMemory, TargetSpec, split};
+use crate::shown::shown_path;
+use crate::subset::split_called;
+use crate::{DataError, DataSplits, Dataset, InMemory, TargetSpec};
 
 const CLASSES: usize = 10;
 
@@ -111,7 +113,8 @@ pub fn mnist_splits(dir: impl AsRef<Path>) -> Result<DataSplits, DataError> {
             });
         }
     };
-    let (train, validation) = split(Arc::new(mnist(dir, only)?), HELD_OUT, SPLIT_SEED)?;
+    let all = Arc::new(mnist(dir, only)?);
+    let (train, validation) = split_called(all, HELD_OUT, SPLIT_SEED, shown_path(dir))?;
     let note = format!(
         "{}: only the {} files are there, so the model learns from {} of their samples and is \
          validated on the other {}",

@@ -5,10 +5,13 @@ use std::sync::Arc;
 use super::SPLIT_SEED;
 use super::cifar::cifar10_splits;
 use super::digits::digits;
-use super::images::image_folder_splits;
+use super::images::image_folder_splits_as;
 use super::mnist::mnist_splits;
 use super::table::{Column, CsvOptions, CsvTarget, DecimalMark, MOST_LABELS, csv_splits_as};
-use crate::{DataError, DataRecord, DataSplits, Dataset, ImageOptions, relabel, shown, split};
+use crate::{
+    Colour, DataError, DataRecord, DataSplits, Dataset, ImageOptions, Pictures, relabel, shown,
+    split,
+};
 
 /// The share of the digits and of tables that is held out.
 const HELD_OUT: f64 = 0.2;
@@ -108,13 +111,24 @@ fn read(spec: &str, record: &DataRecord) -> Result<DataSplits, DataError> {
         "images" => {
             let mut options = image_options(options).map_err(refuse)?;
             if let Some(known) = &record.pictures {
-                options.size.get_or_insert((known.height, known.width));
-                options.colour.get_or_insert(known.colour);
+                let size = *options.size.get_or_insert((known.height, known.width));
+                let colour = *options.colour.get_or_insert(known.colour);
+                if (size, colour) != ((known.height, known.width), known.colour) {
+                    let wanted = format!("{}, as the model takes", form(known));
+                    let (height, width) = size;
+                    let got = form(&Pictures { height, width, colour });
+                    return Err(DataError::setting("form of the pictures", wanted, got));
+                }
             }
-            image_folder_splits(place, &options)
+            image_folder_splits_as(place.as_ref(), &options, record)
         }
         _ => csv_splits_as(place.as_ref(), &csv_options(options).map_err(refuse)?, record),
     }
+}
+
+fn form(pictures: &Pictures) -> String {
+    let colour = if pictures.colour == Colour::Grey { "grey" } else { "rgb" };
+    format!("{}x{} {colour}", pictures.height, pictures.width)
 }
 
 /// The `key=value` pairs of an option text.
