@@ -188,7 +188,13 @@ impl Memory {
             }
         });
         for (output, sums) in fused.outputs.iter().zip(sums) {
-            sums.into_iter().for_each(|(index, x)| self.set(&output.place, &index, x));
+            let divisor = match output.reduce {
+                Some(ReduceKind::Mean) => {
+                    fused.domain.elements() as f64 / output.place.shape.elements() as f64
+                }
+                _ => 1.0,
+            };
+            sums.into_iter().for_each(|(index, x)| self.set(&output.place, &index, x / divisor));
         }
     }
 
@@ -232,7 +238,7 @@ fn reduced(output: &FusedOutput, index: &[usize]) -> Vec<usize> {
 
 fn accumulate(kind: ReduceKind, sums: &mut HashMap<Vec<usize>, f64>, at: Vec<usize>, x: f64) {
     let combine = |old: f64| match kind {
-        ReduceKind::Sum => old + x,
+        ReduceKind::Sum | ReduceKind::Mean => old + x,
         _ if old.is_nan() || x.is_nan() => f64::NAN,
         ReduceKind::Max => old.max(x),
         ReduceKind::Min => old.min(x),

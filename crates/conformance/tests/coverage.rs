@@ -78,7 +78,7 @@ fn every_op_has_a_case() -> Result<(), ConformanceError> {
 #[test]
 fn every_elementwise_function_has_a_case() -> Result<(), ConformanceError> {
     let used: BTreeSet<&str> = forward_ops()?.into_iter().map(|(_, _, name)| name).collect();
-    let reductions = [ReduceKind::Sum, ReduceKind::Max, ReduceKind::Min]
+    let reductions = [ReduceKind::Sum, ReduceKind::Mean, ReduceKind::Max, ReduceKind::Min]
         .map(|kind| Op::Reduce(onestep_engine::ops::Reduce { kind, axes: vec![0] }));
     let functions = Unary::ALL.map(Op::Unary).into_iter();
     let functions =

@@ -84,6 +84,11 @@ fn pools_refuse() {
         refusal(layer, &[1, 4, 4])
     };
     assert!(max(|p| p.kernel_size = 5.into()).contains("of at least [5, 5], got [4, 4]"));
+    // In `ceil_mode` a window needs to begin inside, no more.
+    let ceil = max(|p| {
+        (p.kernel_size, p.stride, p.ceil_mode) = (7.into(), Some(2.into()), true);
+    });
+    assert!(ceil.contains("of at least [6, 6], got [4, 4]"), "{ceil}");
     assert!(max(|p| p.stride = Some(0.into())).starts_with("it: stride must be"));
     assert!(max(|p| p.dilation = 0.into()).starts_with("it: dilation must be"));
     assert_eq!(max(|p| p.padding = 2.into()), {
@@ -93,7 +98,7 @@ fn pools_refuse() {
     assert!(refusal(AvgPool2d::new(2), &[4]).contains("expected [channels, height, width]"));
     assert!(refusal(AdaptiveAvgPool2d::new(0), &[1, 4, 4]).starts_with("it: output_size must be"));
     let vast = refusal(AdaptiveAvgPool2d::new(1 << 24), &[1, 5, 5]);
-    assert!(vast.contains("a matrix of at most 16777216 elements"), "{vast}");
+    assert!(vast.contains("windows of several sizes have at most 16777216"), "{vast}");
     assert!(refusal(AdaptiveAvgPool2d::new(1), &[4, 4]).contains("[channels, height, width]"));
 }
 

@@ -1,5 +1,5 @@
 //! Reductions at the end of a fused program. Elements are combined in f32 vectors within a tile,
-//! and in f64 from tile to tile.
+//! and in f64 from tile to tile; sums and means are f64 from the start, but for groups of four.
 
 use onestep_engine::ops::ReduceKind;
 
@@ -8,12 +8,12 @@ use super::domain::Domain;
 use super::program::{Program, Reduction};
 use super::tile::Stretch;
 use crate::native::Context;
-use crate::simd::{Simd, fold};
+use crate::simd::{Simd, fold, sum};
 
 /// The result of a reduction of nothing.
 pub(super) fn identity(kind: ReduceKind) -> f64 {
     match kind {
-        ReduceKind::Sum => 0.0,
+        ReduceKind::Sum | ReduceKind::Mean => 0.0,
         ReduceKind::Max => f64::NEG_INFINITY,
         ReduceKind::Min => f64::INFINITY,
     }
@@ -23,7 +23,7 @@ pub(super) fn identity(kind: ReduceKind) -> f64 {
 #[inline(always)]
 pub(super) fn combine(kind: ReduceKind, a: f64, b: f64) -> f64 {
     match kind {
-        ReduceKind::Sum => a + b,
+        ReduceKind::Sum | ReduceKind::Mean => a + b,
         _ if a.is_nan() || b.is_nan() => f64::NAN,
         ReduceKind::Max => a.max(b),
         ReduceKind::Min => a.min(b),
@@ -65,12 +65,13 @@ impl Accumulator {
                 let to = self.data.add(offset - self.first);
                 let from = from.add(start);
                 match (inner_kept, kind) {
-                    (true, ReduceKind::Sum) => add_each::<S>(to, from, length),
+                    (true, ReduceKind::Sum | ReduceKind::Mean) => add_each::<S>(to, from, length),
                     (true, _) => {
                         for i in 0..length {
                             *to.add(i) = combine(kind, *to.add(i), f64::from(*from.add(i)));
                         }
                     }
+                    (false, ReduceKind::Sum | ReduceKind::Mean) => *to += sum::<S>(from, length),
                     (false, _) => {
                         *to = combine(kind, *to, f64::from(fold::<S>(kind, from, length)))
                     }
@@ -89,12 +90,17 @@ impl Accumulator {
         let view = &reduction.view;
         let base = context.at(view.address);
         let plain = view.strides == reduction.kept;
+        // A mean is rounded once, behind the division.
+        let divisor = match reduction.kind {
+            ReduceKind::Mean => domain.elements() as f64 / reduction.count.max(1) as f64,
+            _ => 1.0,
+        };
         for i in 0..self.count {
             let position = self.first + i;
             let offset = if plain { position } else { spread(domain, reduction, position) };
             // SAFETY: the plan keeps the result within its region.
             unsafe {
-                let x = *self.data.add(i) as f32;
+                let x = (*self.data.add(i) / divisor) as f32;
                 store_run(view.dtype, &x, base.add(offset * view.dtype.size()), 1, 1);
             }
         }

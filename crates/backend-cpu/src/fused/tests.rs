@@ -86,7 +86,7 @@ fn check(fused: &Fused, memory: &Memory) {
                 let slot = want.entry(offset(place, dims, i));
                 slot.and_modify(|old| {
                     *old = match output.reduce {
-                        Some(ReduceKind::Sum) => *old + x,
+                        Some(ReduceKind::Sum | ReduceKind::Mean) => *old + x,
                         Some(ReduceKind::Max) => old.max(x),
                         Some(ReduceKind::Min) => old.min(x),
                         None => panic!("a store writes each element once"),
@@ -94,7 +94,12 @@ fn check(fused: &Fused, memory: &Memory) {
                 })
                 .or_insert(x);
             }
+            let divisor = match output.reduce {
+                Some(ReduceKind::Mean) => fused.domain.elements() as f64 / want.len() as f64,
+                _ => 1.0,
+            };
             for (at, want) in want {
+                let want = want / divisor;
                 let word = after.words[place.offset / 4 + at];
                 let got = match place.dtype {
                     DType::I32 => f64::from(word as i32),
@@ -234,6 +239,30 @@ fn nan_wins_every_extreme() {
     }
 }
 
+/// Both where elements are added side by side and one behind the other, in tiles and in parts of
+/// vectors: what is left of equal numbers without their mean is nothing.
+#[test]
+fn the_mean_of_equal_numbers_is_that_number() {
+    for (dims, kept) in [([1, 3], 0), ([1, 49], 0), ([7, 1], 1), ([4099, 5], 1), ([3, 5003], 0)] {
+        for x in [0.1, 1e6 / 3.0, -1.999_999_9, 3.4e37] {
+            let mut memory = Memory::default();
+            let all = memory.push_f32(&dims, &vec![x; dims[0] * dims[1]]);
+            let mut sizes = [1, 1];
+            sizes[kept] = dims[kept];
+            let mean = memory.room(&sizes, DType::F32);
+            let outputs = vec![output(0, &mean, Some(ReduceKind::Mean))];
+            let f = fused(&dims, vec![Instruction::Load(all)], outputs);
+            let make = |threads, _| {
+                Ok(Box::new(FusedKernel::new(&f, Regions::new(0, 0, 0), threads)?)
+                    as Box<dyn Native>)
+            };
+            each_way(&memory, make, |after, way| {
+                assert!(after.f32s(&mean).iter().all(|&m| m == x), "{way}: {dims:?} {x}");
+            });
+        }
+    }
+}
+
 /// A domain, and for each of three loads which axes it walks, and in which order they lie.
 fn spaces() -> impl Strategy<Value = (Vec<usize>, Vec<(u8, bool)>, u8, u8)> {
     let dims = proptest::collection::vec(
@@ -271,7 +300,8 @@ proptest! {
         for (i, mask) in [mask_a, mask_b, 0xff].into_iter().enumerate() {
             let sizes: Vec<usize> =
                 dims.iter().enumerate().map(|(a, &d)| if mask >> a & 1 == 1 { 1 } else { d }).collect();
-            let kind = [ReduceKind::Sum, ReduceKind::Max, ReduceKind::Min][(i + mask as usize) % 3];
+            let kinds = [ReduceKind::Sum, ReduceKind::Max, ReduceKind::Min, ReduceKind::Mean];
+            let kind = kinds[(i + mask as usize) % 4];
             outputs.push(output(5 - i % 2, &memory.room(&sizes, DType::F32), Some(kind)));
         }
         // A store with gaps: the domain reversed.

@@ -4,7 +4,8 @@ use onestep_engine::ops::ReduceKind;
 
 use super::{MAX_LANES, Simd, math};
 
-/// The reduction of `length` elements in f32: four vectors wide, then lane by lane. NaN wins.
+/// The reduction of `length` elements in f32: four vectors wide, then lane by lane. NaN wins; a mean
+/// is left to be divided.
 ///
 /// # Safety
 /// The machine has `S`, and the elements are there.
@@ -13,10 +14,39 @@ pub(crate) unsafe fn fold<S: Simd>(kind: ReduceKind, from: *const f32, length: u
     // SAFETY: the caller vouches for the elements.
     unsafe {
         match kind {
-            ReduceKind::Sum => fold_with::<S, Sums>(from, length),
+            ReduceKind::Sum | ReduceKind::Mean => fold_with::<S, Sums>(from, length),
             ReduceKind::Max => fold_with::<S, Largest>(from, length),
             ReduceKind::Min => fold_with::<S, Smallest>(from, length),
         }
+    }
+}
+
+/// The sum of `length` elements in f64. Four vectors are added to one in f32 first, in pairs, which is
+/// exact where they are equal.
+///
+/// # Safety
+/// The machine has `S`, and the elements are there.
+#[inline(always)]
+pub(crate) unsafe fn sum<S: Simd>(from: *const f32, length: usize) -> f64 {
+    // SAFETY: the caller vouches for the elements; a vector has at most `MAX_LANES` lanes.
+    unsafe {
+        let mut lanes = [0.0f64; MAX_LANES];
+        let mut i = 0;
+        while i + 4 * S::LANES <= length {
+            let [a, b, c, d] = [0, 1, 2, 3].map(|v| S::load(from.add(i + v * S::LANES)));
+            S::accumulate(lanes.as_mut_ptr(), S::add(S::add(a, b), S::add(c, d)));
+            i += 4 * S::LANES;
+        }
+        while i + S::LANES <= length {
+            S::accumulate(lanes.as_mut_ptr(), S::load(from.add(i)));
+            i += S::LANES;
+        }
+        let mut result = lanes.iter().sum::<f64>();
+        while i < length {
+            result += f64::from(*from.add(i));
+            i += 1;
+        }
+        result
     }
 }
 

@@ -20,7 +20,7 @@ mod v4;
 
 use std::fmt;
 
-pub(crate) use fold::fold;
+pub(crate) use fold::{fold, sum};
 pub(crate) use philox::{RandomKey, fill_uniform};
 pub(crate) use transpose::transpose;
 

@@ -5,16 +5,14 @@ use onestep_engine::ops::{Binary, ReduceKind};
 use onestep_engine::plan::{Fused, Instruction, Place, Plan, Work};
 use onestep_engine::{DType, EngineError};
 
-use super::is_read_later;
 use crate::kernels;
 use crate::native::{Native, Regions};
 use crate::simd::Level;
 
-/// The convolution, the sum of each channel, its quotient, the sum of the squared deviations.
-pub(super) const KERNELS: usize = 4;
+/// The convolution, the mean of each channel, the mean of its squared deviations.
+pub(super) const KERNELS: usize = 3;
 
-/// Lowers the kernels from `first` on to one where they are these, and only the quotient reads the
-/// sum.
+/// Lowers the kernels from `first` on to one where they are these.
 pub(super) fn lower(
     plan: &Plan,
     first: usize,
@@ -22,44 +20,27 @@ pub(super) fn lower(
     machine: (usize, Level),
 ) -> Result<Option<Box<dyn Native>>, EngineError> {
     let Some(kernels) = plan.kernels.get(first..first + KERNELS) else { return Ok(None) };
-    let [convolution, sum, quotient, deviations] = [0, 1, 2, 3].map(|i| &kernels[i].work);
-    let (Work::Op { op, inputs, output }, Work::Fused(sum), Work::Fused(quotient)) =
-        (convolution, sum, quotient)
+    let [convolution, mean, deviations] = [0, 1, 2].map(|i| &kernels[i].work);
+    let (Work::Op { op, inputs, output }, Work::Fused(mean), Work::Fused(deviations)) =
+        (convolution, mean, deviations)
     else {
         return Ok(None);
     };
-    let Work::Fused(deviations) = deviations else { return Ok(None) };
     let found = || {
-        let sum = channel_sums(sum, output)?;
-        let mean = mean_of(quotient, sum, output)?;
-        let deviations = squared_deviations(deviations, output, mean)?;
-        (!is_read_later(plan, first + 2, sum)).then_some([mean, deviations])
+        let mean = channel_means(mean, output)?;
+        Some([mean, squared_deviations(deviations, output, mean)?])
     };
     let Some(moments) = found() else { return Ok(None) };
     kernels::lower_with_moments(op, inputs, output, moments, regions, machine)
 }
 
-/// Where the sums of a picture's channels go, if that is what a program computes.
-fn channel_sums<'a>(program: &'a Fused, y: &Place) -> Option<&'a Place> {
+/// Where the means of a picture's channels go, if that is what a program computes.
+fn channel_means<'a>(program: &'a Fused, y: &Place) -> Option<&'a Place> {
     let [Instruction::Load(from)] = &program.code[..] else { return None };
     reduced(program, y).filter(|_| from == y)
 }
 
-/// Where the quotient of `sum` and the elements of a channel of `y` goes.
-fn mean_of<'a>(program: &'a Fused, sum: &Place, y: &Place) -> Option<&'a Place> {
-    use Instruction::{Binary as Two, Load, Splat};
-    let [Load(from), Splat(count), Two(Binary::Div, 0, 1)] = &program.code[..] else { return None };
-    let [output] = &program.outputs[..] else { return None };
-    let elements = y.shape[0] * y.shape[2] * y.shape[3];
-    let suits = from == sum
-        && *count == elements as f32
-        && program.domain == sum.shape
-        && (output.register, output.reduce) == (2, None)
-        && is_whole(&output.place);
-    suits.then_some(&output.place)
-}
-
-/// Where the sums of squared deviations of `y` from `mean` go.
+/// Where the means of squared deviations of `y` from `mean` go.
 fn squared_deviations<'a>(program: &'a Fused, y: &Place, mean: &Place) -> Option<&'a Place> {
     use Instruction::{Binary as Two, Load};
     let [Load(from), Load(centre), Two(Binary::Sub, 0, 1), Two(Binary::Mul, 2, 2)] =
@@ -73,14 +54,14 @@ fn squared_deviations<'a>(program: &'a Fused, y: &Place, mean: &Place) -> Option
     reduced(program, y).filter(|_| from == y && each_channel)
 }
 
-/// Where the sums over everything but the channels of `y` of a program's last register go, if they
+/// Where the means over everything but the channels of `y` of a program's last register go, if they
 /// are all that it gives.
 fn reduced<'a>(program: &'a Fused, y: &Place) -> Option<&'a Place> {
     let [output] = &program.outputs[..] else { return None };
     let suits = program.domain == y.shape
         && y.shape.rank() == 4
         && output.register + 1 == program.code.len()
-        && output.reduce == Some(ReduceKind::Sum)
+        && output.reduce == Some(ReduceKind::Mean)
         && output.place.shape.dims() == [1, y.shape[1], 1, 1]
         && is_whole(&output.place);
     suits.then_some(&output.place)
@@ -94,7 +75,7 @@ fn is_whole(place: &Place) -> bool {
 mod tests {
     use onestep_engine::Shape;
     use onestep_engine::ops::{Conv, ConvWindow, Op};
-    use onestep_engine::plan::{FusedOutput, Kernel, NamedPlace};
+    use onestep_engine::plan::{FusedOutput, Kernel};
 
     use super::super::Stage;
     use super::super::tests::{PADDED, REGIONS, STRIDED, all_alone, kernel, plan_of, run};
@@ -105,7 +86,6 @@ mod tests {
     struct Example {
         memory: Memory,
         y: Place,
-        /// The sums, then the mean in their place.
         mean: Place,
         deviations: Place,
         plan: Plan,
@@ -134,20 +114,11 @@ mod tests {
             place: place.clone(),
             reduce,
         };
-        let sum = Some(ReduceKind::Sum);
+        let each = Some(ReduceKind::Mean);
         let convolution = Work::Op { op: Op::Conv(Conv { window }), inputs, output: y.clone() };
         let works = [
             convolution,
-            program(&y, vec![Instruction::Load(y.clone())], output(0, &mean, sum)),
-            program(
-                &mean,
-                vec![
-                    Instruction::Load(mean.clone()),
-                    Instruction::Splat((dims[0] * dims[2] * dims[3]) as f32),
-                    Instruction::Binary(Binary::Div, 0, 1),
-                ],
-                output(2, &mean, None),
-            ),
+            program(&y, vec![Instruction::Load(y.clone())], output(0, &mean, each)),
             program(
                 &y,
                 vec![
@@ -156,7 +127,7 @@ mod tests {
                     Instruction::Binary(Binary::Sub, 0, 1),
                     Instruction::Binary(Binary::Mul, 2, 2),
                 ],
-                output(3, &deviations, sum),
+                output(3, &deviations, each),
             ),
         ];
         let plan = plan_of(works.map(kernel).to_vec());
@@ -181,7 +152,7 @@ mod tests {
         }
     }
 
-    /// Mean and squared deviations of each channel of `y` in f64.
+    /// Mean and mean squared deviation of each channel of `y` in f64.
     fn moments(e: &Example, after: &Memory) -> Vec<(f64, f64)> {
         let [n, c, h, w] = [0, 1, 2, 3].map(|axis| e.y.shape[axis]);
         let y = after.f32s(&e.y);
@@ -192,7 +163,7 @@ mod tests {
         };
         let each = (0..c).map(channel).map(|y| {
             let mean = y.iter().sum::<f64>() / y.len() as f64;
-            (mean, y.iter().map(|y| (y - mean).powi(2)).sum())
+            (mean, y.iter().map(|y| (y - mean).powi(2)).sum::<f64>() / y.len() as f64)
         });
         each.collect()
     }
@@ -250,39 +221,31 @@ mod tests {
         let plain = || example(PADDED, [3, 16, 8, 8], [20, 16, 3, 3], 0.0);
         assert_eq!(stages(&plain()), 1);
         let grouped = ConvWindow { groups: 2, ..STRIDED };
-        assert_eq!(stages(&example(grouped, [3, 48, 9, 7], [40, 24, 3, 3], 0.0)), 4, "groups");
-        assert_eq!(stages(&example(PADDED, [3, 3, 8, 8], [20, 3, 3, 3], 0.0)), 4, "few channels");
+        assert_eq!(stages(&example(grouped, [3, 48, 9, 7], [40, 24, 3, 3], 0.0)), 3, "groups");
+        assert_eq!(stages(&example(PADDED, [3, 3, 8, 8], [20, 3, 3, 3], 0.0)), 3, "few channels");
 
         let change = |edit: fn(&mut Fused)| {
-            let all = [1, 2, 3].map(|index| {
+            let all = [1, 2].map(|index| {
                 let mut e = plain();
                 let Work::Fused(fused) = &mut e.plan.kernels[index].work else { panic!("fused") };
                 edit(fused);
                 stages(&e)
             });
-            assert_eq!(all, [4; 3]);
+            assert_eq!(all, [3; 2]);
         };
         change(|fused| fused.outputs[0].reduce = Some(ReduceKind::Max));
+        change(|fused| fused.outputs[0].reduce = Some(ReduceKind::Sum));
         change(|fused| fused.code[0] = Instruction::Splat(1.0));
         change(|fused| fused.outputs.push(fused.outputs[0].clone()));
-        let mut asked = plain();
-        let Work::Fused(quotient) = &mut asked.plan.kernels[2].work else { panic!("fused") };
-        quotient.code[1] = Instruction::Splat(191.0);
-        assert_eq!(stages(&asked), 4, "another number of elements");
-
-        let mut kept = plain();
-        let elsewhere = kept.memory.room(&[1, 20, 1, 1], DType::F32);
-        move_mean(&mut kept.plan.kernels, &elsewhere);
-        assert_eq!(stages(&kept), 1, "the sum is not needed");
-        kept.plan.outputs.push(NamedPlace { name: "sum".to_owned(), place: kept.mean.clone() });
-        assert_eq!(stages(&kept), 4, "the sum is an output");
+        let mut elsewhere = plain();
+        let other = elsewhere.memory.room(&[1, 20, 1, 1], DType::F32);
+        move_mean(&mut elsewhere.plan.kernels, &other);
+        assert_eq!(stages(&elsewhere), 3, "deviations from something else");
     }
 
-    /// Puts the mean somewhere else than where the sum is.
+    /// Has the deviations taken from another place than the mean's.
     fn move_mean(kernels: &mut [Kernel], to: &Place) {
-        let Work::Fused(quotient) = &mut kernels[2].work else { panic!("fused") };
-        quotient.outputs[0].place = to.clone();
-        let Work::Fused(deviations) = &mut kernels[3].work else { panic!("fused") };
+        let Work::Fused(deviations) = &mut kernels[2].work else { panic!("fused") };
         let Instruction::Load(mean) = &mut deviations.code[1] else { panic!("the mean") };
         mean.offset = to.offset;
     }

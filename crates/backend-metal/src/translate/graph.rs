@@ -1,7 +1,7 @@
 //! A graph as a list of nodes, without what nobody needs.
 
-use onestep_engine::ops::{Leaf, Op};
-use onestep_engine::{EngineError, Graph, Value};
+use onestep_engine::ops::{Binary, Constant, ConstantData, Leaf, Op, Reduce, ReduceKind};
+use onestep_engine::{EngineError, Graph, Node, Value};
 use onestep_metal_sys::{NodeDescription, OpCode};
 
 use super::op;
@@ -34,6 +34,9 @@ impl Nodes {
             let description = match &node.op {
                 Op::Leaf(at) => leaf(value, at)?.node(&node.ty),
                 Op::Concat(_) => op::node(node, &nodes.present(&node.inputs))?,
+                Op::Reduce(Reduce { kind: ReduceKind::Mean, axes }) if !axes.is_empty() => {
+                    nodes.mean(graph, value)?
+                }
                 other => {
                     let inputs = node.inputs.iter().map(|&input| nodes.number(input));
                     let inputs = inputs.collect::<Result<Vec<u32>, _>>();
@@ -43,6 +46,24 @@ impl Nodes {
             nodes.push(value, description);
         }
         Ok(nodes)
+    }
+
+    /// A mean, which the shim knows as a sum and a division.
+    fn mean(&mut self, graph: &Graph, value: Value) -> Result<NodeDescription, EngineError> {
+        let node = graph.node(value);
+        let (Op::Reduce(reduce), &[x]) = (&node.op, &node.inputs[..]) else {
+            return Err(unsupported(node.op.to_string(), "it is no mean"));
+        };
+        let operand = self.number(x).map_err(|_| empty_operand(&node.op))?;
+        let sum = Op::Reduce(Reduce { kind: ReduceKind::Sum, axes: reduce.axes.clone() });
+        let sum = self.append(op::node(&Node { op: sum, ..node.clone() }, &[operand])?);
+        let count = reduce.count(graph.shape(x).dims()) as f32;
+        let data = ConstantData::F32(vec![count; node.ty.shape.elements()].into());
+        let count = Op::Constant(Constant { shape: node.ty.shape.clone(), data });
+        let count = Node { op: count, ..node.clone() };
+        let count = self.append(op::node(&count, &[])?);
+        let division = Node { op: Op::Binary(Binary::Div), ..node.clone() };
+        op::node(&division, &[sum, count])
     }
 
     fn push(&mut self, value: Value, node: NodeDescription) {

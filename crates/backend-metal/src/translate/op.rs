@@ -125,7 +125,8 @@ fn compare(op: Compare) -> OpCode {
 
 fn reduce(kind: ReduceKind) -> OpCode {
     match kind {
-        ReduceKind::Sum => OpCode::ReduceSum,
+        // The graph's translation divides the mean's.
+        ReduceKind::Sum | ReduceKind::Mean => OpCode::ReduceSum,
         ReduceKind::Max => OpCode::ReduceMax,
         ReduceKind::Min => OpCode::ReduceMin,
     }

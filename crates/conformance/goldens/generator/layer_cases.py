@@ -2,8 +2,12 @@
 
 import torch
 
+from .writer import normal, random
+
 # Where activations are hard: kinks, both zeros, tails, saturation.
 EDGES = [0.0, -0.0, 1e-8, -1e-8, 0.5, -0.5, 3.0, -3.0, 9.0, -9.0, 30.0, -30.0, 88.0, -88.0, 120.0, -120.0]
+# Beyond all tails, and where digits of the exponential units are lost.
+INFINITE = [torch.inf, -torch.inf, 1e15, -1e15, -6.5, -25.0]
 
 
 def all_cases():
@@ -98,11 +102,19 @@ def pools():
         count_include_pad=False,
     )
     yield pool("avg", "_ceil_dropped", [1, 5, 6], 2, stride=3, padding=1, ceil_mode=True)
+    # Windows larger than the padded picture that begin inside it.
+    for kind in ("max", "avg"):
+        yield pool(kind, "_ceil_beyond", [2, 1, 3], 2, ceil_mode=True)
+        yield pool(kind, "_ceil_beyond_padding", [2, 1, 2], 5, stride=3, padding=1, ceil_mode=True)
     adaptive = {"type": "adaptive_avg_pool2d"}
     yield "adaptive_avg_pool2d_one", adaptive | {"output_size": 1}, [3, 5, 4], {}
     yield "adaptive_avg_pool2d_divisible", adaptive | {"output_size": [3, 2]}, [2, 6, 4], {}
     yield "adaptive_avg_pool2d_uneven", adaptive | {"output_size": [3, 4]}, [2, 7, 5], {}
     yield "adaptive_avg_pool2d_larger", adaptive | {"output_size": [5, 2]}, [2, 3, 3], {}
+    # What is infinite or undefined stays in its windows.
+    wild = normal(random("layers/wild"), 2, 2, 7, 5)
+    wild[0, 0, 0, 0], wild[0, 1, 3, 2], wild[1, 0, 6, 4] = torch.inf, -torch.inf, torch.nan
+    yield "adaptive_avg_pool2d_infinite", adaptive | {"output_size": [3, 4]}, [2, 7, 5], {"given": wild}
     yield "adaptive_avg_pool2d_same", adaptive | {"output_size": [4, 3]}, [2, 4, 3], {}
     yield "global_avg_pool2d", {"type": "global_avg_pool2d"}, [3, 5, 4], {}
 
@@ -156,6 +168,8 @@ def norms():
 
 def activations():
     edges = torch.tensor(EDGES).reshape(2, 8)
+    # The second sample without what makes sums infinite.
+    infinite = torch.tensor([INFINITE, [-4.0 if abs(x) == torch.inf else x for x in INFINITE]])
     for name, layer in {
         "relu": {"type": "relu"},
         "leaky_relu": {"type": "leaky_relu"},
@@ -171,6 +185,8 @@ def activations():
     }.items():
         yield name, layer, [3, 7], {"scale": 2.0}
         yield f"{name}_edges", layer, [8], {"given": edges}
+        if not name.startswith("gelu"):
+            yield f"{name}_infinite", layer, [6], {"given": infinite}
     channels = {"type": "prelu", "name": "act", "num_parameters": 3}
     yield "prelu_channels", channels, [3, 4, 2], {}
     yield "prelu_features", channels, [3], {}

@@ -78,6 +78,13 @@ def cases():
     for name, beta in (("beta", 0.4), ("beta_zero", 0.0)):
         rng = random(f"losses/smooth_l1 {name}")
         yield f"smooth_l1_{name}", {"type": "smooth_l1", "beta": beta}, normal(rng, 5, 3), normal(rng, 5, 3)
+    # One digit above the subnormal numbers, and the largest.
+    for name, beta in (("least", 1.2e-38), ("tiny", 1e-30), ("subnormal", 1e-40), ("huge", 3e38)):
+        at = torch.tensor([[0.0, 0.01, -2.0, 1e-10, -1e15]])
+        yield f"smooth_l1_{name}", {"type": "smooth_l1", "beta": beta}, at, torch.zeros(1, 5)
+    infinite = torch.tensor([[torch.inf, -torch.inf, 2.0, 0.25]])
+    for kind in ("mae", "huber", "smooth_l1"):
+        yield f"{kind}_infinite", {"type": kind, "reduction": "sum"}, infinite, torch.zeros(1, 4)
     far = torch.tensor([[-120.0, -30.0, 0.0, 30.0, 120.0]])
     yield "bce_with_logits_far", "bce_with_logits", far, torch.tensor([[0.0, 1.0, 1.0, 0.0, 1.0]])
     rng = random("losses/huber options")
@@ -105,5 +112,15 @@ def cross_entropies():
     yield "cross_entropy_one_sample", "cross_entropy", normal(rng, 1, 10), labels(rng, 10, 1)
     yield "cross_entropy_one_class", "cross_entropy", normal(rng, 3, 1), labels(rng, 1, 3)
     yield "cross_entropy_many", "cross_entropy", normal(rng, 33, 17), labels(rng, 17, 33)
+    # A class that cannot be, beside the one that is.
+    never = torch.tensor([[1.0, 2.0, -torch.inf], [0.5, -1.0, 2.0]])
+    for name, options in {
+        "": {},
+        "_weight": {"weight": [1.0, 2.0, 3.0]},
+        "_weight_zero": {"weight": [1.0, 2.0, 0.0]},
+        "_smoothing": {"label_smoothing": 0.1},
+    }.items():
+        spec = {"type": "cross_entropy"} | options
+        yield f"cross_entropy_never{name}", spec, never, torch.tensor([0, 2])
     far = torch.tensor([[1e4, 0.0, -1e4], [-1e4, -1e4 + 1, -1e4 - 1], [88.0, 100.0, 1000.0]])
     yield "cross_entropy_far", "cross_entropy", far, torch.tensor([1, 0, 2])

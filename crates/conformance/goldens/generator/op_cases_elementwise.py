@@ -84,12 +84,26 @@ def binary():
     ties = [torch.tensor([1.0, 2.0, -1.0, 0.0, 3.0]), torch.tensor([1.0, -2.0, -1.0, 0.0, 4.0])]
     yield "max_ties", "max", torch.maximum, ties
     yield "min_ties", "min", torch.minimum, ties
+    # Where one side is infinite or undefined, the other's gradient is 0, not 0 times that.
+    wild = [
+        torch.tensor([torch.inf, torch.nan, 1.0, -torch.inf, -torch.inf]),
+        torch.tensor([1.0, 1.0, torch.nan, -torch.inf, 2.0]),
+    ]
+    yield "max_infinite", "max", torch.maximum, wild
+    yield "min_infinite", "min", torch.minimum, wild
     yield "div_negative", "div", torch.div, [torch.tensor([1.0, -2.0, 0.0]), torch.tensor([-4.0, 0.5, -3.0])]
     yield (
         "pow_edges",
         "pow",
         torch.pow,
         [torch.tensor([0.0, 0.0, 1.0, 4.0, 9.0, 2.0]), torch.tensor([2.0, 1.0, 0.0, 0.5, -0.5, 10.0])],
+    )
+    # 0 to powers that are not positive.
+    yield (
+        "pow_zero",
+        "pow",
+        torch.pow,
+        [torch.tensor([0.0, 0.0, 0.0, torch.inf]), torch.tensor([0.0, -1.0, 0.5, 0.0])],
     )
 
 

@@ -16,7 +16,7 @@ def all_cases():
 def reductions():
     x = normal(random("ops/reduce"), 3, 4, 5)
     axes = {"last": [2], "first": [0], "middle": [1], "outer": [0, 2], "all": [0, 1, 2]}
-    functions = {"sum": torch.sum, "max": torch.amax, "min": torch.amin}
+    functions = {"sum": torch.sum, "mean": torch.mean, "max": torch.amax, "min": torch.amin}
     for kind, function in functions.items():
         for name, dims in axes.items():
             yield (
@@ -37,6 +37,7 @@ def reductions():
         )
     many = normal(random("ops/reduce_many"), 2, 1000) + 1.0
     yield "reduce_sum_many", "reduce_sum", lambda x: torch.sum(x, dim=[1], keepdim=True), [many]
+    yield "reduce_mean_many", "reduce_mean", lambda x: torch.mean(x, dim=[1], keepdim=True), [many]
     yield "argmax_last", "argmax", lambda x: torch.argmax(x.detach(), dim=2), [x]
     yield "argmax_first", "argmax", lambda x: torch.argmax(x.detach(), dim=0), [x]
     # The first of equal ones.

@@ -204,12 +204,13 @@ fn reduce(
 ) -> Result<Value, GraphError> {
     // The error of a sum is relative to the sum of magnitudes: positive terms make that the sum.
     let x = match kind {
-        ReduceKind::Sum => b.operand(dims, 0.3, 2.9)?,
+        ReduceKind::Sum | ReduceKind::Mean => b.operand(dims, 0.3, 2.9)?,
         ReduceKind::Max | ReduceKind::Min => b.plain(dims)?,
     };
     let axes: Vec<usize> = (0..dims.len()).filter(|&i| flags[i]).collect();
     match kind {
         ReduceKind::Sum => b.g.sum(x, &axes, false),
+        ReduceKind::Mean => b.g.mean(x, &axes, false),
         ReduceKind::Max => b.g.max_over(x, &axes, true),
         ReduceKind::Min => b.g.min_over(x, &axes, false),
     }

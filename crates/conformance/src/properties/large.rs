@@ -95,6 +95,8 @@ fn rows() -> Vec<Draw> {
         Draw::Reduce(ReduceKind::Sum, vec![1000, 129], vec![true, false]),
         Draw::Reduce(ReduceKind::Sum, vec![33, 17, 65], vec![true, false, true]),
         Draw::Reduce(ReduceKind::Sum, vec![17, 129, 33], vec![false, true, false]),
+        Draw::Reduce(ReduceKind::Mean, vec![129, 1000], vec![false, true]),
+        Draw::Reduce(ReduceKind::Mean, vec![33, 17, 65], vec![true, false, true]),
         Draw::Reduce(ReduceKind::Max, vec![17, 64, 65], vec![true, false, true]),
         Draw::Reduce(ReduceKind::Min, vec![129, 257], vec![false, true]),
         Draw::Softmax(true, vec![130, 257], 1),

@@ -39,7 +39,8 @@ fn elementwise() -> impl Strategy<Value = Draw> {
 }
 
 fn movement() -> impl Strategy<Value = Draw> {
-    let kinds = prop::sample::select(&[ReduceKind::Sum, ReduceKind::Max, ReduceKind::Min][..]);
+    let kinds = [ReduceKind::Sum, ReduceKind::Mean, ReduceKind::Max, ReduceKind::Min];
+    let kinds = prop::sample::select(kinds.to_vec());
     prop_oneof![
         (kinds, dims_with(any::<bool>())).prop_map(|(k, (d, f))| Draw::Reduce(k, d, f)),
         dims().prop_map(Draw::Flatten),

@@ -3,7 +3,7 @@
 use onestep_engine::{Graph, Mode as ProgramMode, Named};
 use onestep_layers::ModelSpec;
 
-use super::op::{EDGES, TIES};
+use super::op::{EDGES, INFINITE, TIES};
 use crate::case::{Case, Expect, Setup, gradient_program, one_step, operand, weighted_sum};
 use crate::error::ConformanceError;
 use crate::golden::{Family, Golden};
@@ -13,6 +13,7 @@ const EXACT: Tolerance = Tolerance::EXACT;
 const ROUNDED: Tolerance = Tolerance::ROUNDED;
 const CANCELLING: Tolerance = Tolerance::CANCELLING;
 const SUMS: Tolerance = Tolerance::SUMS;
+const FUNCTION: Tolerance = Tolerance::FUNCTION;
 
 /// The sums and means of these inputs are exact in f32, so PyTorch's own cancellation is no excuse.
 const EXACT_SUMS: Tolerance = Tolerance {
@@ -113,6 +114,8 @@ pub(super) fn cases() -> Vec<Case> {
         layer("max_pool2d_ceil", SUMS),
         layer("max_pool2d_ceil_padding", SUMS),
         layer("max_pool2d_ceil_dropped", SUMS),
+        layer("max_pool2d_ceil_beyond", SUMS),
+        layer("max_pool2d_ceil_beyond_padding", SUMS),
         layer("max_pool2d_stride_beyond_kernel", SUMS),
         layer("max_pool2d_ties", SUMS).without(TIES),
         layer("avg_pool2d", SUMS),
@@ -124,10 +127,13 @@ pub(super) fn cases() -> Vec<Case> {
         layer("avg_pool2d_ceil_padding", SUMS),
         layer("avg_pool2d_ceil_padding_excluded", SUMS),
         layer("avg_pool2d_ceil_dropped", SUMS),
+        layer("avg_pool2d_ceil_beyond", SUMS),
+        layer("avg_pool2d_ceil_beyond_padding", SUMS),
         layer("adaptive_avg_pool2d_one", SUMS),
         layer("adaptive_avg_pool2d_divisible", SUMS),
         layer("adaptive_avg_pool2d_uneven", SUMS),
         layer("adaptive_avg_pool2d_larger", SUMS),
+        layer("adaptive_avg_pool2d_infinite", SUMS).without(INFINITE),
         layer("adaptive_avg_pool2d_same", SUMS),
         layer("global_avg_pool2d", SUMS),
         layer("flatten", EXACT),
@@ -161,22 +167,31 @@ pub(super) fn cases() -> Vec<Case> {
         layer("layer_norm_far_mean", EXACT_SUMS),
         layer("relu", EXACT),
         layer("relu_edges", EXACT).without(EDGES),
+        layer("relu_infinite", EXACT).without(INFINITE),
         layer("leaky_relu", ROUNDED),
         layer("leaky_relu_edges", ROUNDED).without(EDGES),
+        layer("leaky_relu_infinite", ROUNDED).without(INFINITE),
         layer("leaky_relu_slope", ROUNDED),
         layer("leaky_relu_slope_edges", ROUNDED).without(EDGES),
-        layer("elu", CANCELLING),
-        layer("elu_edges", CANCELLING).without(EDGES),
-        layer("elu_alpha", CANCELLING),
-        layer("elu_alpha_edges", CANCELLING).without(EDGES),
+        layer("leaky_relu_slope_infinite", ROUNDED).without(INFINITE),
+        layer("elu", CANCELLING).gradients_within(FUNCTION),
+        layer("elu_edges", CANCELLING).gradients_within(FUNCTION).without(EDGES),
+        layer("elu_infinite", CANCELLING).gradients_within(FUNCTION).without(INFINITE),
+        layer("elu_alpha", CANCELLING).gradients_within(FUNCTION),
+        layer("elu_alpha_edges", CANCELLING).gradients_within(FUNCTION).without(EDGES),
+        layer("elu_alpha_infinite", CANCELLING).gradients_within(FUNCTION).without(INFINITE),
         layer("prelu", SUMS),
         layer("prelu_edges", SUMS).without(EDGES),
+        layer("prelu_infinite", SUMS).without(INFINITE),
         layer("sigmoid", CANCELLING),
         layer("sigmoid_edges", CANCELLING).without(EDGES),
+        layer("sigmoid_infinite", CANCELLING).without(INFINITE),
         layer("tanh", CANCELLING),
         layer("tanh_edges", CANCELLING).without(EDGES),
+        layer("tanh_infinite", CANCELLING).without(INFINITE),
         layer("silu", CANCELLING),
         layer("silu_edges", CANCELLING).without(EDGES),
+        layer("silu_infinite", CANCELLING).without(INFINITE),
         layer("gelu", CANCELLING),
         layer("gelu_edges", CANCELLING).without(EDGES),
         layer("gelu_tanh", CANCELLING),

@@ -3,7 +3,7 @@
 use onestep_engine::Graph;
 use onestep_layers::LossSpec;
 
-use super::op::EDGES;
+use super::op::{EDGES, INFINITE};
 use crate::case::{Case, Expect, Setup, gradient_program, one_step, operand};
 use crate::error::ConformanceError;
 use crate::golden::{Family, Golden};
@@ -48,6 +48,10 @@ pub(super) fn cases() -> Vec<Case> {
         loss("cross_entropy_one_sample", SUMS),
         loss("cross_entropy_one_class", SUMS),
         loss("cross_entropy_many", SUMS),
+        loss("cross_entropy_never", SUMS).without(INFINITE),
+        loss("cross_entropy_never_weight", SUMS).without(INFINITE),
+        loss("cross_entropy_never_weight_zero", SUMS).without(INFINITE),
+        loss("cross_entropy_never_smoothing", SUMS).without(INFINITE),
         loss("cross_entropy_far", SUMS),
         loss("bce_with_logits", SUMS),
         loss("bce_with_logits_one", SUMS),
@@ -65,17 +69,24 @@ pub(super) fn cases() -> Vec<Case> {
         loss("mae_pictures", SUMS),
         loss("mae_sum", SUMS),
         loss("mae_edges", SUMS).without(EDGES),
+        loss("mae_infinite", SUMS).without(INFINITE),
         loss("huber", SUMS),
         loss("huber_one", SUMS),
         loss("huber_pictures", SUMS),
         loss("huber_sum", SUMS),
         loss("huber_delta", SUMS),
         loss("huber_edges", SUMS).without(EDGES),
+        loss("huber_infinite", SUMS).without(INFINITE),
         loss("smooth_l1", SUMS),
         loss("smooth_l1_one", SUMS),
         loss("smooth_l1_pictures", SUMS),
         loss("smooth_l1_sum", SUMS),
         loss("smooth_l1_beta", SUMS),
         loss("smooth_l1_beta_zero", SUMS),
+        loss("smooth_l1_least", SUMS).without(EDGES),
+        loss("smooth_l1_tiny", SUMS).without(EDGES),
+        loss("smooth_l1_subnormal", SUMS).without(EDGES),
+        loss("smooth_l1_huge", SUMS).without(EDGES),
+        loss("smooth_l1_infinite", SUMS).without(INFINITE),
     ]
 }

@@ -14,6 +14,12 @@ pub(super) const EDGES: &[(Mode, &str)] = &[(
     "at kinks and in the tails a difference quotient is no derivative; PyTorch's gradient decides",
 )];
 
+/// Beside what is infinite there is no difference quotient.
+pub(super) const INFINITE: &[(Mode, &str)] = &[(
+    Mode::Gradient,
+    "beside infinite numbers there are no difference quotients; PyTorch's gradient decides",
+)];
+
 /// Ties have no two-sided derivative.
 pub(super) const TIES: &[(Mode, &str)] =
     &[(Mode::Gradient, "a tie has no two-sided derivative; PyTorch's gradient decides")];

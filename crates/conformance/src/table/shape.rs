@@ -14,6 +14,10 @@ fn sum(name: &str, axes: &'static [usize]) -> Case {
     op(&format!("reduce_sum_{name}"), SUMS, move |g, x| g.sum(x[0], axes, true))
 }
 
+fn mean(name: &str, axes: &'static [usize]) -> Case {
+    op(&format!("reduce_mean_{name}"), SUMS, move |g, x| g.mean(x[0], axes, true))
+}
+
 fn max(name: &str, axes: &'static [usize]) -> Case {
     op(&format!("reduce_max_{name}"), EXACT, move |g, x| g.max_over(x[0], axes, true))
 }
@@ -50,6 +54,12 @@ pub(super) fn cases() -> Vec<Case> {
         sum("outer", &[0, 2]),
         sum("all", &[0, 1, 2]),
         sum("many", &[1]),
+        mean("last", &[2]),
+        mean("first", &[0]),
+        mean("middle", &[1]),
+        mean("outer", &[0, 2]),
+        mean("all", &[0, 1, 2]),
+        mean("many", &[1]),
         max("last", &[2]),
         max("first", &[0]),
         max("middle", &[1]),

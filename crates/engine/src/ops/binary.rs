@@ -97,17 +97,20 @@ impl OpRule for Binary {
     }
 }
 
-/// `grad` where `winner > loser`, half of it where they are equal.
+/// `grad` where `winner > loser`, half of it where they are equal, else 0: chosen rather than
+/// multiplied, since 0 times an infinite gradient would be NaN.
 fn share(g: &mut Graph, grad: Value, winner: Value, loser: Value) -> Result<Value, GraphError> {
-    let above = g.gt(winner, loser)?;
+    let half = g.scale(grad, 0.5)?;
     let equal = g.eq(winner, loser)?;
-    let half = g.constant(0.5)?;
-    let equal_half = g.mul(equal, half)?;
-    let weight = g.add(above, equal_half)?;
-    g.mul(grad, weight)
+    let kept = g.select(equal, half, grad)?;
+    let below = g.lt(winner, loser)?;
+    let zero = g.constant(0.0)?;
+    let zeros = g.broadcast_like(zero, grad)?;
+    g.select(below, zeros, kept)
 }
 
-/// `b a^(b-1)` and `a^b ln a`; the latter is 0 where `a` is 0, as the power is there for `b > 0`.
+/// `b a^(b-1)`, which is 0 where `b` is 0, and `a^b ln a`, which is 0 where `a` is 0 and `b` is not
+/// negative: the power does not change there.
 fn pow_gradient(g: &mut Graph, site: &Site<'_>, grad: Value) -> Result<(Value, Value), GraphError> {
     let (a, b) = (site.inputs[0], site.inputs[1]);
     let one = g.constant(1.0)?;
@@ -115,12 +118,16 @@ fn pow_gradient(g: &mut Graph, site: &Site<'_>, grad: Value) -> Result<(Value, V
     let power = g.pow(a, less)?;
     let slope = g.mul(b, power)?;
     let da = g.mul(grad, slope)?;
-
     let zero = g.constant(0.0)?;
-    let at_zero = g.eq(a, zero)?;
-    let log = g.log(a)?;
     let zeros = g.broadcast_like(zero, a)?;
-    let log = g.select(at_zero, zeros, log)?;
+    let constant = g.eq(b, zero)?;
+    let da = g.select(constant, zeros, da)?;
+
+    let log = g.log(a)?;
     let slope = g.mul(site.output, log)?;
-    Ok((da, g.mul(grad, slope)?))
+    let db = g.mul(grad, slope)?;
+    let at_zero = g.eq(a, zero)?;
+    let not_negative = g.ge(b, zero)?;
+    let flat = g.mul(at_zero, not_negative)?;
+    Ok((da, g.select(flat, zeros, db)?))
 }

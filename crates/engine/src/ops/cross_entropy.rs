@@ -74,8 +74,13 @@ impl OpRule for CrossEntropy {
         let data = rows.map(|(row, &label)| {
             let Some(label) = class(label, classes) else { return f64::NAN };
             let total = log_sum_exp(row);
+            let loss = total - row[label];
+            if smoothing == 0.0 {
+                // A logit of -inf makes the spread infinite, and 0 times that NaN.
+                return loss;
+            }
             let spread = row.iter().map(|x| total - x).sum::<f64>() / classes as f64;
-            (1.0 - smoothing) * (total - row[label]) + smoothing * spread
+            (1.0 - smoothing) * loss + smoothing * spread
         });
         Array { shape: out.shape.clone(), data: data.collect() }
     }

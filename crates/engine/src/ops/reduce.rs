@@ -12,6 +12,10 @@ use crate::reference::{Array, Context, for_each_index};
 pub enum ReduceKind {
     /// The sum.
     Sum,
+    /// The mean: the sum divided by the number of elements, rounded once. A sum that is rounded
+    /// before it is divided would put the mean of equal elements beside them, and what is left of
+    /// them without it, which a normalisation scales up, would be a rounding error.
+    Mean,
     /// The largest element; equal ones share the gradient.
     Max,
     /// The smallest element; equal ones share the gradient.
@@ -31,6 +35,7 @@ impl OpRule for Reduce {
     fn name(&self) -> &'static str {
         match self.kind {
             ReduceKind::Sum => "reduce_sum",
+            ReduceKind::Mean => "reduce_mean",
             ReduceKind::Max => "reduce_max",
             ReduceKind::Min => "reduce_min",
         }
@@ -60,8 +65,15 @@ impl OpRule for Reduce {
         grad: Value,
     ) -> Result<Gradients, GraphError> {
         let x = site.inputs[0];
+        let grad = match self.kind {
+            ReduceKind::Mean => {
+                let count = g.constant(self.count(g.shape(x).dims()) as f32)?;
+                g.div(grad, count)?
+            }
+            _ => grad,
+        };
         let spread = g.broadcast_like(grad, x)?;
-        if self.kind == ReduceKind::Sum {
+        if matches!(self.kind, ReduceKind::Sum | ReduceKind::Mean) {
             return Ok(vec![Some(spread)]);
         }
         let hit = g.eq(x, site.output)?;
@@ -72,7 +84,7 @@ impl OpRule for Reduce {
 
     fn evaluate(&self, _: &Context, inputs: &[&Array], out: &Type) -> Array {
         let start = match self.kind {
-            ReduceKind::Sum => 0.0,
+            ReduceKind::Sum | ReduceKind::Mean => 0.0,
             ReduceKind::Max => f64::NEG_INFINITY,
             ReduceKind::Min => f64::INFINITY,
         };
@@ -85,13 +97,24 @@ impl OpRule for Reduce {
             let offset = result.offset(&target);
             let (old, x) = (result.data[offset], inputs[0].at(index));
             result.data[offset] = match self.kind {
-                ReduceKind::Sum => old + x,
+                ReduceKind::Sum | ReduceKind::Mean => old + x,
                 _ if old.is_nan() || x.is_nan() => f64::NAN,
                 ReduceKind::Max => old.max(x),
                 ReduceKind::Min => old.min(x),
             };
         });
+        if self.kind == ReduceKind::Mean {
+            let count = self.count(inputs[0].shape.dims()) as f64;
+            result.data.iter_mut().for_each(|sum| *sum /= count);
+        }
         result
+    }
+}
+
+impl Reduce {
+    /// How many elements of an operand of these dimensions become one.
+    pub fn count(&self, dims: &[usize]) -> usize {
+        self.axes.iter().filter_map(|&axis| dims.get(axis)).product()
     }
 }
 

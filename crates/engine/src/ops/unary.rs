@@ -157,10 +157,11 @@ impl OpRule for Unary {
             Unary::Sign | Unary::Floor => return Ok(vec![None]),
             Unary::Relu => {
                 // From the output, so that the operand need not be kept.
+                // NaN is not 0 or less: the gradient goes through, as in PyTorch.
                 let zero = g.constant(0.0)?;
-                let positive = g.gt(y, zero)?;
+                let flat = g.le(y, zero)?;
                 let zeros = g.broadcast_like(zero, y)?;
-                g.select(positive, grad, zeros)?
+                g.select(flat, zeros, grad)?
             }
             _ => {
                 let slope = self.slope(g, x, y)?;
@@ -183,7 +184,8 @@ impl Unary {
         match self {
             Unary::Abs => g.sign(x),
             Unary::Exp => Ok(y),
-            Unary::Expm1 => g.add(y, one),
+            // Not `y + 1`, whose digits are gone where y is near -1.
+            Unary::Expm1 => g.exp(x),
             Unary::Log => g.reciprocal(x),
             Unary::Log1p => {
                 let sum = g.add(x, one)?;

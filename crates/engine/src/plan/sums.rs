@@ -86,17 +86,10 @@ impl Rewriter {
         }
     }
 
-    /// Whether `mean` is the sum of `x` divided by how many terms it has.
+    /// Whether `mean` is the mean of `x` over the axes of a sum.
     fn is_mean(&self, reduce: &Reduce, mean: Value, x: Value) -> bool {
-        let dims = self.graph.shape(x).dims();
-        let count: usize = reduce.axes.iter().map(|&axis| dims[axis]).product();
         let node = self.graph.node(mean);
-        let (Op::Binary(Binary::Div), &[sum, by]) = (&node.op, &node.inputs[..]) else {
-            return false;
-        };
-        let sum = self.graph.node(sum);
-        sum.op == Op::Reduce(reduce.clone())
-            && sum.inputs == [x]
-            && self.number(by) == Some(count as f32)
+        let wanted = Reduce { kind: ReduceKind::Mean, axes: reduce.axes.clone() };
+        node.op == Op::Reduce(wanted) && node.inputs == [x]
     }
 }

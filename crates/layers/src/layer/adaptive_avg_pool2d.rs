@@ -29,20 +29,18 @@ impl AdaptiveAvgPool2d {
     }
 }
 
-/// The most elements of an averaging matrix: 64 MiB.
-const MAX_MATRIX: usize = 1 << 24;
+/// The most elements that the windows of one axis may have together.
+const MAX_ELEMENTS: usize = 1 << 24;
 
-/// The matrix `[size, outputs]` whose product with a row gives the means of its windows.
-fn averaging_matrix(size: usize, outputs: usize) -> Vec<f32> {
-    let mut matrix = vec![0.0; size * outputs];
-    for output in 0..outputs {
-        let start = output * size / outputs;
-        let end = ((output + 1) * size).div_ceil(outputs);
-        for element in start..end {
-            matrix[element * outputs + output] = 1.0 / (end - start) as f32;
-        }
-    }
-    matrix
+/// Where the windows of one axis begin and end.
+fn windows(size: usize, outputs: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..outputs).map(move |i| (i * size / outputs, ((i + 1) * size).div_ceil(outputs)))
+}
+
+/// The most elements of a window of one axis.
+fn longest(size: usize, outputs: usize) -> usize {
+    // Both ends may cut a whole element in two.
+    (size.div_ceil(outputs) + 1).min(size)
 }
 
 /// Windows of one size side by side.
@@ -53,21 +51,42 @@ fn even(g: &mut Graph, x: Value, size: [usize; 2]) -> Result<Value, GraphError> 
     g.scale(sum, 1.0 / (size[0] * size[1]) as f32)
 }
 
-/// Windows of several sizes: a product with an averaging matrix for each axis.
+/// Windows of several sizes, an axis after the other.
 fn uneven(g: &mut Graph, x: Value, outputs: [usize; 2]) -> Result<Value, GraphError> {
-    let (&[n, c, h, w], [oh, ow]) = (&g.shape(x).dims().to_vec()[..], outputs) else {
-        return Err(GraphError::shape("adaptive_avg_pool2d", "rank 4", g.shape(x)));
-    };
-    let columns = g.constant_tensor(&[w, ow], &averaging_matrix(w, ow))?;
-    let rows = g.constant_tensor(&[h, oh], &averaging_matrix(h, oh))?;
-    let x = g.reshape(x, &[n * c * h, w])?;
-    let x = g.matmul(x, columns)?;
-    let x = g.reshape(x, &[n, c, h, ow])?;
-    let x = g.permute(x, &[0, 1, 3, 2])?;
-    let x = g.reshape(x, &[n * c * ow, h])?;
-    let x = g.matmul(x, rows)?;
-    let x = g.reshape(x, &[n, c, ow, oh])?;
-    g.permute(x, &[0, 1, 3, 2])
+    // Each axis comes to the front once: [h, w, n, c], then [w, n, c, oh], then [n, c, oh, ow].
+    let x = g.permute(x, &[2, 3, 0, 1])?;
+    let x = means_over_first(g, x, outputs[0])?;
+    let x = g.permute(x, &[1, 2, 3, 0])?;
+    let x = means_over_first(g, x, outputs[1])?;
+    g.permute(x, &[1, 2, 3, 0])
+}
+
+/// The means of windows of several sizes along the first axis: `[size, ...] -> [outputs, ...]`.
+///
+/// The elements of each window are gathered, and what a shorter window has too many is left out by
+/// choice. In a product with an averaging matrix an infinite or undefined element would spread
+/// through its zeros into all other windows.
+fn means_over_first(g: &mut Graph, x: Value, outputs: usize) -> Result<Value, GraphError> {
+    let dims = g.shape(x).dims().to_vec();
+    let (size, rest) = (dims[0], dims[1..].iter().product());
+    let longest = longest(size, outputs);
+    let (mut indices, mut inside, mut counts) = (Vec::new(), Vec::new(), Vec::new());
+    for (start, end) in windows(size, outputs) {
+        indices.extend((start..start + longest).map(|at| at.min(end - 1) as i32));
+        inside.extend((start..start + longest).map(|at| f32::from(u8::from(at < end))));
+        counts.push((end - start) as f32);
+    }
+    let rows = g.reshape(x, &[size, rest])?;
+    let indices = g.constant_indices(&[outputs * longest], &indices)?;
+    let gathered = g.gather(rows, indices)?;
+    let gathered = g.reshape(gathered, &[outputs, longest, rest])?;
+    let inside = g.constant_tensor(&[outputs, longest, 1], &inside)?;
+    let nothing = g.constant(0.0)?;
+    let kept = g.select(inside, gathered, nothing)?;
+    let sums = g.sum(kept, &[1], false)?;
+    let counts = g.constant_tensor(&[outputs, 1], &counts)?;
+    let means = g.div(sums, counts)?;
+    g.reshape(means, &[&[outputs], &dims[1..]].concat())
 }
 
 impl Layer for AdaptiveAvgPool2d {
@@ -88,11 +107,11 @@ impl Layer for AdaptiveAvgPool2d {
             return Ok(even(&mut cx.graph, x, window)?);
         }
         for axis in 0..2 {
-            let elements = size[axis].saturating_mul(outputs[axis]);
-            if elements > MAX_MATRIX {
+            let elements = outputs[axis].saturating_mul(longest(size[axis], outputs[axis]));
+            if elements > MAX_ELEMENTS {
                 let wanted = format!(
-                    "smaller, or divide the input's {size:?}: averaging windows of several sizes \
-                     takes a matrix of at most {MAX_MATRIX} elements"
+                    "smaller, or divide the input's {size:?}: windows of several sizes have at \
+                     most {MAX_ELEMENTS} elements an axis together"
                 );
                 return Err(cx.option_error("output_size", wanted, self.output_size));
             }

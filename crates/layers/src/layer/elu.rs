@@ -4,7 +4,7 @@ use onestep_engine::Value;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::activation::where_positive;
+use super::activation::{where_positive, zero_where_positive};
 use super::{Layer, Shapes};
 use crate::context::BuildContext;
 use crate::error::LayerError;
@@ -40,11 +40,7 @@ impl Layer for Elu {
             return Err(cx.option_error("alpha", "finite", self.alpha));
         }
         let g = &mut cx.graph;
-        // Where x is positive the exponential is of 0: an overflow there would make its gradient,
-        // 0 times infinity, NaN.
-        let zero = g.constant(0.0)?;
-        let positive = g.gt(x, zero)?;
-        let bounded = g.select(positive, zero, x)?;
+        let bounded = zero_where_positive(g, x)?;
         let curve = g.expm1(bounded)?;
         let curve = g.scale(curve, self.alpha)?;
         Ok(where_positive(g, x, curve)?)

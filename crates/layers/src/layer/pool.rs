@@ -43,12 +43,17 @@ impl Pooling {
             pad_high: padding,
             dilation,
         };
-        cx.check_fit(x, extent, |axis, size| window.output_size(axis, size))?;
-        if self.ceil_mode {
-            let dims = cx.dims(x);
-            window.pad_high =
-                [0, 1].map(|axis| pad_high(&window, axis, extent[axis], dims[2 + axis]));
+        if !self.ceil_mode {
+            cx.check_fit(x, extent, |axis, size| window.output_size(axis, size))?;
+            return Ok(window);
         }
+        // A last window needs to begin inside, no more.
+        let least = [0, 1].map(|axis| extent[axis].saturating_sub(window.stride[axis] - 1));
+        cx.check_fit(x, least, |axis, size| {
+            (size + 2 * padding[axis] >= least[axis]).then_some(1)
+        })?;
+        let dims = cx.dims(x);
+        window.pad_high = [0, 1].map(|axis| pad_high(&window, axis, extent[axis], dims[2 + axis]));
         Ok(window)
     }
 }
@@ -57,7 +62,7 @@ impl Pooling {
 /// `ceil_mode`: one more than fits, if it begins inside the input or the padding before it.
 fn pad_high(window: &PoolWindow, axis: usize, extent: usize, size: usize) -> usize {
     let (stride, padding) = (window.stride[axis], window.pad_low[axis]);
-    let steps = (size + 2 * padding - extent).div_ceil(stride);
+    let steps = (size + 2 * padding).saturating_sub(extent).div_ceil(stride);
     let last = steps * stride;
     let last = if last >= size + padding { last - stride } else { last };
     (last + extent).saturating_sub(size + padding).max(padding)

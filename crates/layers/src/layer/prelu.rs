@@ -4,7 +4,7 @@ use onestep_engine::Value;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::activation::where_positive;
+use super::activation::{where_positive, zero_where_positive};
 use super::{Layer, Shapes};
 use crate::context::BuildContext;
 use crate::error::LayerError;
@@ -58,7 +58,8 @@ impl Layer for Prelu {
             shape[1] = channels;
             g.reshape(slope, &shape)?
         };
-        let leak = g.mul(x, slope)?;
+        let bounded = zero_where_positive(g, x)?;
+        let leak = g.mul(bounded, slope)?;
         Ok(where_positive(g, x, leak)?)
     }
 

@@ -58,15 +58,14 @@ impl CrossEntropy {
     ) -> Result<Value, GraphError> {
         let classes = weight.len();
         let weight = g.constant_tensor(&[classes], weight)?;
-        let logs = g.log_softmax(logits, 1)?;
-        let hit = one_hot(g, labels, classes)?;
-        let picked = g.mul(hit, logs)?;
-        let picked = g.sum(picked, &[1], false)?;
-        // Gathering, unlike the product, makes a label outside the classes NaN.
+        // Not the product with rows of zeros and a one: a logit of -inf in another class, times 0,
+        // would be NaN.
+        let picked = g.cross_entropy(logits, labels, 0.0)?;
         let row_weight = g.gather(weight, labels)?;
         let picked = g.mul(picked, row_weight)?;
-        let mut losses = g.scale(picked, self.label_smoothing - 1.0)?;
+        let mut losses = g.scale(picked, 1.0 - self.label_smoothing)?;
         if self.label_smoothing > 0.0 {
+            let logs = g.log_softmax(logits, 1)?;
             let spread = g.mul(logs, weight)?;
             let spread = g.sum(spread, &[1], false)?;
             let spread = g.scale(spread, self.label_smoothing / classes as f32)?;
@@ -81,16 +80,6 @@ impl CrossEntropy {
             }
         }
     }
-}
-
-/// `[rows]` labels as rows `[rows, classes]` of zeros with a one.
-fn one_hot(g: &mut Graph, labels: Value, classes: usize) -> Result<Value, GraphError> {
-    let numbers: Vec<f32> = (0..classes).map(|class| class as f32).collect();
-    let numbers = g.constant_tensor(&[classes], &numbers)?;
-    let rows = g.shape(labels).elements();
-    let labels = g.cast(labels, DType::F32)?;
-    let labels = g.reshape(labels, &[rows, 1])?;
-    g.eq(labels, numbers)
 }
 
 /// Logits `[n, c, ...]` as `[rows, c]`.

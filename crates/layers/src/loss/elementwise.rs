@@ -25,12 +25,15 @@ pub(super) fn distance(g: &mut Graph, output: Value, target: Value) -> Result<Va
     g.abs(error)
 }
 
-/// `a^2 / 2` up to `delta`, `delta (a - delta/2)` beyond, of a distance `a`: with
-/// `q = min(a, delta)` both are `q (a - q/2)`.
-pub(super) fn huber(g: &mut Graph, a: Value, delta: f32) -> Result<Value, GraphError> {
+/// `a^2 / 2` up to `delta`, `delta (a - delta/2)` beyond, of a distance `a`, divided by `scale`: with
+/// `q = min(a, delta)` both are `q/scale (a - q/2)`. Neither a square of what is tiny nor the
+/// reciprocal of a scale is taken, which might leave f32.
+pub(super) fn huber(g: &mut Graph, a: Value, delta: f32, scale: f32) -> Result<Value, GraphError> {
     let delta = g.constant(delta)?;
     let q = g.min(a, delta)?;
     let half = g.scale(q, 0.5)?;
     let rest = g.sub(a, half)?;
-    g.mul(q, rest)
+    let scale = g.constant(scale)?;
+    let slope = g.div(q, scale)?;
+    g.mul(slope, rest)
 }

@@ -46,7 +46,7 @@ impl Loss for Huber {
         }
         elementwise::build(g, output, self.reduction, |g, output, target| {
             let distance = elementwise::distance(g, output, target)?;
-            elementwise::huber(g, distance, delta)
+            elementwise::huber(g, distance, delta, 1.0)
         })
     }
 }

@@ -21,21 +21,39 @@ impl FromStr for ScheduleSpec {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         parse(text.trim()).map_err(|reason| OptimizerError::ScheduleForm {
-            text: text.to_owned(),
+            text: shortened(text),
             reason,
             forms: SCHEDULE_FORMS,
         })
     }
 }
 
-fn parse(text: &str) -> Result<ScheduleSpec, String> {
-    if let Some((first, then)) = text.split_once('+') {
-        let form = Form::new(first)?;
-        return match form.name.as_str() {
-            "warmup" | "linear_warmup" => form.warmup(parse(then)?),
-            other => Err(format!("only a warmup can stand before `+`, got `{other}`")),
-        };
+/// The beginning of a text, for messages.
+fn shortened(text: &str) -> String {
+    const MOST: usize = 200;
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
+}
+
+fn parse(text: &str) -> Result<ScheduleSpec, String> {
+    let (count, most) = (text.split('+').count(), ScheduleSpec::MOST_IN_A_ROW);
+    if count > most {
+        return Err(format!("at most {most} schedules may follow on each other, got {count}"));
+    }
+    let mut parts = text.rsplit('+');
+    let last = parse_one(parts.next().unwrap_or_default())?;
+    parts.try_fold(last, |then, first| {
+        let form = Form::new(first)?;
+        match form.name.as_str() {
+            "warmup" | "linear_warmup" => form.warmup(then),
+            other => Err(format!("only a warmup can stand before `+`, got `{other}`")),
+        }
+    })
+}
+
+fn parse_one(text: &str) -> Result<ScheduleSpec, String> {
     let form = Form::new(text)?;
     match form.name.as_str() {
         "constant" => form.constant(),

@@ -1,7 +1,7 @@
 //! Schedules as configuration.
 
 use schemars::{JsonSchema, Schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use super::horizon::Clock;
 use super::{
@@ -70,11 +70,19 @@ impl ScheduleSpec {
         }
     }
 
+    /// The most schedules that may follow on each other, each a warm-up but for the last.
+    pub const MOST_IN_A_ROW: usize = 16;
+
     /// Checks the options, with the ranges of PyTorch.
     ///
     /// # Errors
-    /// [`OptimizerError::Option`] for the first option that is out of its range.
+    /// [`OptimizerError::Option`] for the first option that is out of its range, or for more
+    /// than [`Self::MOST_IN_A_ROW`] schedules.
     pub fn validate(&self) -> Result<(), OptimizerError> {
+        if self.is_longer_than(Self::MOST_IN_A_ROW) {
+            let wanted = format!("one of at most {} schedules in a row", Self::MOST_IN_A_ROW);
+            return Err(OptimizerError::option(self.name(), "then", wanted, "more"));
+        }
         match self {
             ScheduleSpec::Constant(_) => Ok(()),
             ScheduleSpec::Step(spec) => spec.validate(),
@@ -85,6 +93,18 @@ impl ScheduleSpec {
             ScheduleSpec::OneCycle(spec) => spec.validate(),
             ScheduleSpec::ReduceOnPlateau(spec) => spec.validate(),
         }
+    }
+
+    /// Whether this and those that follow are more than `most`. Looks no further than that.
+    pub(super) fn is_longer_than(&self, most: usize) -> bool {
+        let mut last = self;
+        for _ in 0..most {
+            match last {
+                ScheduleSpec::LinearWarmup(warmup) => last = &warmup.then,
+                _ => return false,
+            }
+        }
+        true
     }
 
     /// What it counts. A plateau's observations come once an epoch.
@@ -123,6 +143,20 @@ impl ScheduleSpec {
     }
 }
 
+/// One schedule after the other, since a long row of them would overflow the stack.
+impl Drop for ScheduleSpec {
+    fn drop(&mut self) {
+        let mut next = match self {
+            ScheduleSpec::LinearWarmup(warmup) => std::mem::take(&mut *warmup.then),
+            _ => return,
+        };
+        while let ScheduleSpec::LinearWarmup(warmup) = &mut next {
+            let after = std::mem::take(&mut *warmup.then);
+            next = after;
+        }
+    }
+}
+
 /// A constant learning rate.
 impl Default for ScheduleSpec {
     fn default() -> Self {
@@ -147,7 +181,12 @@ impl<'de> Shorthand<'de> for ScheduleSpec {
 
     fn deserialize_map<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         // The derived function, not that of the trait above.
-        ScheduleSpec::deserialize(deserializer)
+        let schedule = ScheduleSpec::deserialize(deserializer)?;
+        let most = Self::MOST_IN_A_ROW;
+        if schedule.is_longer_than(most) {
+            return Err(D::Error::custom(format!("more than {most} schedules in a row")));
+        }
+        Ok(schedule)
     }
 }
 

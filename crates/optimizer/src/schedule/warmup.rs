@@ -1,7 +1,7 @@
 //! A linear warm-up before another schedule.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer, ser::Error as _};
 
 use super::horizon::Clock;
 use super::{Per, ScheduleSpec};
@@ -11,7 +11,7 @@ use crate::check::{Range, check};
 /// For `total_iters` units the learning rate rises in a straight line from `start_factor` times
 /// the first learning rate of the next schedule to that rate itself; then that schedule starts
 /// (PyTorch's `LinearLR` and the next in a `SequentialLR`).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LinearWarmup {
     /// The first learning rate as a share of the full one.
@@ -25,8 +25,38 @@ pub struct LinearWarmup {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub per: Option<Per>,
     /// The schedule after the warm-up.
-    #[serde(default)]
+    #[serde(default, serialize_with = "write_then")]
     pub then: Box<ScheduleSpec>,
+}
+
+/// One schedule after the other, since a long row of them would overflow the stack.
+impl Clone for LinearWarmup {
+    fn clone(&self) -> Self {
+        let mut row = vec![self];
+        let mut last = &*self.then;
+        while let ScheduleSpec::LinearWarmup(warmup) = last {
+            row.push(warmup);
+            last = &warmup.then;
+        }
+        let copy = |warmup: &Self, then| {
+            let &LinearWarmup { start_factor, total_iters, per, .. } = warmup;
+            LinearWarmup { start_factor, total_iters, per, then: Box::new(then) }
+        };
+        let then = row[1..]
+            .iter()
+            .rev()
+            .fold(last.clone(), |then, warmup| ScheduleSpec::LinearWarmup(copy(warmup, then)));
+        copy(self, then)
+    }
+}
+
+/// Writes as many schedules in a row as can be read again.
+fn write_then<S: Serializer>(then: &ScheduleSpec, serializer: S) -> Result<S::Ok, S::Error> {
+    let most = ScheduleSpec::MOST_IN_A_ROW;
+    if then.is_longer_than(most - 1) {
+        return Err(S::Error::custom(format!("more than {most} schedules in a row")));
+    }
+    Serialize::serialize(then, serializer)
 }
 
 impl LinearWarmup {

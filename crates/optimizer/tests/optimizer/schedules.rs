@@ -1,6 +1,6 @@
 //! Schedules against numbers worked out by hand.
 
-use onestep_optimizer::{Horizon, Schedule, ScheduleSpec, ScheduleState};
+use onestep_optimizer::{Horizon, LinearWarmup, Schedule, ScheduleSpec, ScheduleState};
 use serde_json::json;
 
 use crate::simulation::assert_close;
@@ -272,4 +272,34 @@ fn options_out_of_their_range_are_named() {
     assert_eq!(error, "constant: `lr` must be finite and not negative, got -0.1");
     let error = Horizon::new(3, 0).unwrap_err().to_string();
     assert_eq!(error, "schedule: `steps_per_epoch` must be at least 1, got 0");
+}
+
+/// A text, a value and JSON of too many schedules are refused with words, on the small stack of a test's
+/// thread, and so is what is made of code; a row that may be read may be written.
+#[test]
+fn too_many_schedules_in_a_row_are_refused() {
+    let text = format!("{}cosine", "warmup:1+".repeat(200_000));
+    let error = text.parse::<ScheduleSpec>().unwrap_err().to_string();
+    assert!(error.contains("at most 16 schedules") && error.contains("200001"), "{error}");
+    assert!(error.len() < 1000, "{} characters", error.len());
+
+    let row = |warmups: usize| {
+        (0..warmups).fold(ScheduleSpec::default(), |then, _| {
+            ScheduleSpec::LinearWarmup(LinearWarmup::new(1, then))
+        })
+    };
+    let longest = row(ScheduleSpec::MOST_IN_A_ROW - 1);
+    longest.validate().unwrap();
+    let json = serde_json::to_string(&longest).unwrap();
+    assert_eq!(serde_json::from_str::<ScheduleSpec>(&json).unwrap(), longest);
+    for warmups in [ScheduleSpec::MOST_IN_A_ROW, 200_000] {
+        let long = row(warmups).clone();
+        let horizon = Horizon::new(3, 3).unwrap();
+        for error in [long.validate().unwrap_err(), long.build(0.1, horizon).unwrap_err()] {
+            let error = error.to_string();
+            assert!(error.contains("at most 16 schedules in a row"), "{error}");
+        }
+        let error = serde_json::to_string(&long).unwrap_err().to_string();
+        assert!(error.contains("more than 16 schedules"), "{error}");
+    }
 }

@@ -1,4 +1,4 @@
-//! The mean of each channel of a convolution's result, and the sum of its squared deviations from
+//! The mean of each channel of a convolution's result, and the mean of its squared deviations from
 //! it, which a batch normalisation takes: each task adds up the pixels that it has just computed,
 //! while they are in a cache, so that they need not be read for it again, let alone twice.
 //!
@@ -197,6 +197,7 @@ impl Task for Finish<'_> {
                     *mean.add(first + lane) = (sum / elements) as f32;
                     // Rounding may leave less than nothing. NaN stays.
                     let rest = square - sum * sum / elements;
+                    let rest = rest / elements;
                     *deviations.add(first + lane) = if rest < 0.0 { 0.0 } else { rest as f32 };
                 }
             }

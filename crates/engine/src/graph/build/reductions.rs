@@ -57,12 +57,7 @@ impl Graph {
     /// # Errors
     /// As [`Graph::sum`].
     pub fn mean(&mut self, x: Value, axes: &[usize], keep: bool) -> Result<Value, GraphError> {
-        let dims = self.shape(x).dims();
-        let count: usize = axes.iter().filter_map(|&axis| dims.get(axis)).product();
-        let sum = self.sum(x, axes, keep)?;
-        // A division, since `1 / count` would be rounded before it is used.
-        let count = self.constant(count as f32)?;
-        self.div(sum, count)
+        self.reduce(ReduceKind::Mean, x, axes, keep)
     }
 
     /// The mean of all elements, a scalar.
