@@ -104,7 +104,7 @@ pub enum EngineError {
         missing: &'static str,
     },
     /// The source of programs, such as a model, could not make one.
-    #[error("no program to {mode:?} a batch of {batch}: {reason}")]
+    #[error("cannot {} a batch of {batch}: {reason}", mode.doing())]
     Source {
         /// What the program was to be for.
         mode: crate::program::Mode,

@@ -19,6 +19,17 @@ pub enum Mode {
     Predict,
 }
 
+impl Mode {
+    /// What is done with a batch, for messages.
+    pub(crate) fn doing(self) -> &'static str {
+        match self {
+            Mode::Train => "train on",
+            Mode::Evaluate => "evaluate",
+            Mode::Predict => "predict",
+        }
+    }
+}
+
 /// A value with the name it is reported under.
 #[derive(Clone, Debug)]
 pub struct Named {

@@ -262,6 +262,9 @@ impl BuildContext {
         self.scope(name, |cx| {
             let path = cx.path();
             cx.rows.push(LayerRow::new(&path, layer.display_type(), cx.path.len()));
+            if !layer.takes_indices() {
+                cx.expect_f32(x)?;
+            }
             let y = layer.build(cx, x)?;
             cx.check_output(y)?;
             cx.label(first_node, &path);

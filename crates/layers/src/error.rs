@@ -32,6 +32,18 @@ pub enum LayerError {
         /// The value given.
         got: String,
     },
+    /// A number of a batch that is not in its range, found on the host.
+    #[error("{what}: {place}: expected {wanted}, got {got}")]
+    Element {
+        /// `input` or `target`.
+        what: &'static str,
+        /// The sample in the batch and the position in it, counted from 0.
+        place: String,
+        /// The range.
+        wanted: String,
+        /// The number.
+        got: String,
+    },
     /// Two siblings have the same name.
     #[error("{sequence}: two layers are named `{name}`; names must be unique among siblings")]
     DuplicateName {
@@ -67,7 +79,7 @@ pub enum LayerError {
         known: String,
     },
     /// The engine refused an op of a layer.
-    #[error("{layer}: {source}")]
+    #[error("{}", refusal(layer, source))]
     Graph {
         /// The layer's path.
         layer: String,
@@ -104,6 +116,23 @@ pub enum LayerError {
         /// The shape, or the number of elements, that was given.
         got: String,
     },
+}
+
+/// What the engine refused, in terms of the layer: the op comes last, since the layer's user has not
+/// chosen it.
+fn refusal(layer: &str, source: &GraphError) -> String {
+    let (op, reason) = match source {
+        GraphError::Shape { op, wanted, got } => (*op, format!("expected {wanted}, got {got}")),
+        GraphError::Attribute { op, attribute, wanted, got } => {
+            (*op, format!("{attribute} must be {wanted}, got {got}"))
+        }
+        other => ("", other.to_string()),
+    };
+    let subject = if layer.is_empty() { op } else { layer };
+    let place = if subject.is_empty() { String::new() } else { format!("{subject}: ") };
+    let by =
+        if op.is_empty() || op == subject { String::new() } else { format!(" (in its op {op})") };
+    format!("{place}{reason}{by}")
 }
 
 impl LayerError {
@@ -146,5 +175,21 @@ impl From<GraphError> for LayerError {
     /// The layer's path is filled in by [`crate::BuildContext`] on the way out of the layer.
     fn from(source: GraphError) -> Self {
         LayerError::Graph { layer: String::new(), source: Box::new(source) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_engine_s_refusals_speak_of_the_layer() {
+        let shape = || LayerError::from(GraphError::shape("gt", "an operand of f32", "i32[2]"));
+        let wanted = "elu1: expected an operand of f32, got i32[2] (in its op gt)";
+        assert_eq!(shape().within("elu1").to_string(), wanted);
+        assert_eq!(shape().within("gt").to_string(), "gt: expected an operand of f32, got i32[2]");
+        assert_eq!(shape().to_string(), "gt: expected an operand of f32, got i32[2]");
+        let leaf = LayerError::from(GraphError::DuplicateLeaf { name: "x".into() });
+        assert!(leaf.to_string().starts_with("the graph already"), "{leaf}");
     }
 }

@@ -83,10 +83,11 @@ impl Serialize for Pair {
 impl<'de> Deserialize<'de> for Pair {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         const WANTED: &str = "expected a size: an integer or [height, width]";
-        match PairForm::deserialize(deserializer) {
+        let value = serde_json::Value::deserialize(deserializer)?;
+        match PairForm::deserialize(&value) {
             Ok(PairForm::One(size)) => Ok(size.into()),
             Ok(PairForm::Two(sizes)) => Ok(sizes.into()),
-            _ => Err(D::Error::custom(WANTED)),
+            _ => Err(D::Error::custom(format!("{WANTED}; got {value}"))),
         }
     }
 }
@@ -154,13 +155,13 @@ impl Serialize for Padding {
 impl<'de> Deserialize<'de> for Padding {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         const WANTED: &str = "expected padding: an integer, [height, width], \"same\" or \"valid\"";
-        match PairForm::deserialize(deserializer) {
+        let value = serde_json::Value::deserialize(deserializer)?;
+        match PairForm::deserialize(&value) {
             Ok(PairForm::One(size)) => Ok(size.into()),
             Ok(PairForm::Two(sizes)) => Ok(sizes.into()),
             Ok(PairForm::Word(word)) if word == "same" => Ok(Padding::Same),
             Ok(PairForm::Word(word)) if word == "valid" => Ok(Padding::Valid),
-            Ok(PairForm::Word(word)) => Err(D::Error::custom(format!("{WANTED}; got \"{word}\""))),
-            Err(_) => Err(D::Error::custom(WANTED)),
+            _ => Err(D::Error::custom(format!("{WANTED}; got {value}"))),
         }
     }
 }

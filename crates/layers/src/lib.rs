@@ -30,8 +30,11 @@ mod builder;
 mod context;
 mod error;
 mod geometry;
+mod host_checks;
 mod initializer;
+pub mod json;
 mod layer;
+mod limits;
 mod loss;
 mod metrics;
 mod model;
@@ -46,6 +49,7 @@ pub use builder::{Branch, ModelBuilder};
 pub use context::BuildContext;
 pub use error::LayerError;
 pub use geometry::{Padding, Pair};
+pub use host_checks::{IndexLimit, check_labels};
 pub use initializer::{
     ConstantValue, Fan, FanMode, Initializer, Kaiming, Nonlinearity, Normal, TruncatedNormal,
     Uniform, Xavier,

@@ -1,10 +1,11 @@
 //! A model with all shapes inferred.
 
-use onestep_engine::{Graph, Mode, Named, ParameterInfo, Shape, Value};
+use onestep_engine::{Graph, GraphError, Mode, Named, ParameterInfo, Shape, Value};
 use serde::Serialize;
 
 use crate::context::BuildContext;
 use crate::error::LayerError;
+use crate::host_checks::{IndexLimit, index_limit};
 use crate::initializer::{Fan, Initializer};
 use crate::layer::Shapes;
 use crate::spec::ModelSpec;
@@ -114,6 +115,7 @@ pub struct Model {
     parameters: Vec<ParameterSpec>,
     states: Vec<StateSpec>,
     rows: Vec<LayerRow>,
+    index_limit: Option<IndexLimit>,
 }
 
 impl Model {
@@ -123,17 +125,18 @@ impl Model {
             let wanted = "one or more sizes of at least 1";
             return Err(LayerError::option("input", "shape", wanted, format!("{shape:?}")));
         }
-        let input = Shape::new(shape).map_err(onestep_engine::GraphError::from)?;
+        let input = Shape::new(shape).map_err(within_input)?;
         // Two samples: what needs statistics over a batch gets them.
         let (cx, forward) = build(&spec, Mode::Train, 2)?;
         let output = forward.graph.shape(forward.output);
-        let output = Shape::new(&output.dims()[1..]).map_err(onestep_engine::GraphError::from)?;
+        let output = Shape::new(&output.dims()[1..]).map_err(within_input)?;
         Ok(Model {
             input,
             output,
             parameters: cx.parameters,
             states: cx.states,
             rows: cx.rows,
+            index_limit: index_limit(&forward.graph),
             spec,
         })
     }
@@ -168,6 +171,12 @@ impl Model {
         &self.rows
     }
 
+    /// The indices that the model's input may have, where it is that of an embedding. Kernels make
+    /// NaN of others.
+    pub fn index_limit(&self) -> Option<&IndexLimit> {
+        self.index_limit.as_ref()
+    }
+
     /// The number of learned numbers.
     pub fn parameter_count(&self) -> usize {
         total(self.parameters.iter().map(|p| p.info.shape.elements()))
@@ -200,6 +209,10 @@ impl Model {
     pub fn initial_states(&self) -> impl Iterator<Item = (&str, Vec<f32>)> {
         self.states.iter().map(|s| (s.name.as_str(), vec![s.initial; s.shape.elements()]))
     }
+}
+
+fn within_input(error: impl Into<GraphError>) -> LayerError {
+    LayerError::from(error.into()).within("input")
 }
 
 /// A sum that stays at the largest number instead of overflowing: such a model does not fit into

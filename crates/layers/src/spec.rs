@@ -4,10 +4,12 @@ use std::collections::{HashMap, HashSet};
 
 use onestep_engine::DType;
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _, ser::Error as _};
 
 use crate::error::LayerError;
+use crate::json::{self, Strict};
 use crate::layer::LayerSpec;
+use crate::limits::{check_depth, check_length};
 use crate::loss::LossInput;
 use crate::model::Model;
 use crate::registry::Registry;
@@ -38,7 +40,7 @@ pub struct ModelSpec {
     /// What goes in.
     pub input: InputSpec,
     /// The layers, one behind the other.
-    #[serde(deserialize_with = "layer_list")]
+    #[serde(deserialize_with = "layer_list", serialize_with = "write_layers")]
     pub layers: Vec<LayerSpec>,
 }
 
@@ -101,7 +103,9 @@ impl ModelSpec {
     /// [`LayerError::Json`] for text that is not JSON, for unknown, missing or ill-typed fields,
     /// and for unknown layer types; it names the layer, what was got and what is known.
     pub fn from_json(text: &str) -> Result<Self, LayerError> {
-        serde_json::from_str(text).map_err(|error| json_error(&error))
+        let spec: ModelSpec = json::from_str(text).map_err(json_error)?;
+        check_depth(&spec.layers)?;
+        Ok(spec)
     }
 
     /// Writes the JSON form, indented.
@@ -109,7 +113,7 @@ impl ModelSpec {
     /// # Errors
     /// [`LayerError::Json`] for a custom layer that is code without a registered name.
     pub fn to_json(&self) -> Result<String, LayerError> {
-        serde_json::to_string_pretty(self).map_err(|error| json_error(&error))
+        serde_json::to_string_pretty(self).map_err(|error| json_error(error.to_string()))
     }
 
     /// The JSON schema of the format. What may stand for a loss is `#/$defs/Loss` in it.
@@ -127,6 +131,7 @@ impl ModelSpec {
     /// # Errors
     /// [`LayerError::NotRegistered`], or what a constructor says of its options.
     pub fn resolve(mut self, registry: &Registry) -> Result<Self, LayerError> {
+        check_depth(&self.layers)?;
         resolve(&mut self.layers, "", registry)?;
         Ok(self)
     }
@@ -136,6 +141,8 @@ impl ModelSpec {
     /// # Errors
     /// The first layer that does not fit, by its path, with what it got and what it wanted.
     pub fn compile(&self) -> Result<Model, LayerError> {
+        check_depth(&self.layers)?;
+        check_length("model", &self.name)?;
         Model::new(self.clone())
     }
 }
@@ -159,8 +166,8 @@ fn shorten_defaults(schema: &mut serde_json::Value) {
     }
 }
 
-fn json_error(error: &serde_json::Error) -> LayerError {
-    LayerError::Json { what: "model spec", message: error.to_string() }
+fn json_error(message: String) -> LayerError {
+    LayerError::Json { what: "model spec", message }
 }
 
 fn resolve(layers: &mut [LayerSpec], path: &str, registry: &Registry) -> Result<(), LayerError> {
@@ -196,6 +203,7 @@ pub(crate) fn names(layers: &[LayerSpec], sequence: &str) -> Result<Vec<String>,
             Some(name) => name.to_owned(),
             None => format!("{}{count}", layer.display_type()),
         };
+        check_length(&format!("{sequence}: layer {}", names.len() + 1), &name)?;
         let sequence = sequence.to_owned();
         if name.is_empty() || name.contains('.') {
             return Err(LayerError::InvalidName { sequence, name });
@@ -212,10 +220,20 @@ pub(crate) fn names(layers: &[LayerSpec], sequence: &str) -> Result<Vec<String>,
 pub(crate) fn layer_list<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Vec<LayerSpec>, D::Error> {
-    let values = Vec::<serde_json::Value>::deserialize(deserializer)?;
+    let values = Vec::<Strict>::deserialize(deserializer)?;
     layers_from_values(values).map_err(D::Error::custom)
 }
 
-pub(crate) fn layers_from_values(values: Vec<serde_json::Value>) -> Result<Vec<LayerSpec>, String> {
-    values.into_iter().zip(1..).map(|(value, place)| LayerSpec::from_value(value, place)).collect()
+pub(crate) fn layers_from_values(values: Vec<Strict>) -> Result<Vec<LayerSpec>, String> {
+    values
+        .into_iter()
+        .zip(1..)
+        .map(|(value, place)| LayerSpec::from_value(value.0, place))
+        .collect()
+}
+
+/// Writes layers that may be read again.
+fn write_layers<S: Serializer>(layers: &[LayerSpec], serializer: S) -> Result<S::Ok, S::Error> {
+    check_depth(layers).map_err(S::Error::custom)?;
+    layers.serialize(serializer)
 }

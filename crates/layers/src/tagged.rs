@@ -61,9 +61,9 @@ macro_rules! tagged_enum {
             fn from_parts(
                 kind: &str,
                 options: serde_json::Value,
-            ) -> Option<Result<Self, serde_json::Error>> {
+            ) -> Option<Result<Self, String>> {
                 match kind {
-                    $($name => Some(serde_json::from_value(options).map($enum::$variant)),)*
+                    $($name => Some(crate::json::from_value(options).map($enum::$variant)),)*
                     _ => None,
                 }
             }

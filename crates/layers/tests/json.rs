@@ -3,9 +3,9 @@
 mod common;
 
 use onestep_layers::{
-    BatchNorm, Conv2d, Custom, CustomLoss, Dense, GeluForm, Initializer, Kaiming, LayerError,
-    LayerSpec, LossSpec, ModelBuilder, ModelSpec, Nonlinearity, Padding, Pair, Registry,
-    TruncatedNormal, Xavier,
+    BatchNorm, Concat, Conv2d, Custom, CustomLoss, Dense, GeluForm, Initializer, Kaiming,
+    LayerError, LayerSpec, LossSpec, ModelBuilder, ModelSpec, Nonlinearity, Padding, Pair,
+    Registry, Residual, TruncatedNormal, Xavier,
 };
 
 fn round_trip(spec: &ModelSpec) {
@@ -191,4 +191,131 @@ fn nested_custom_layers_are_found() {
     assert!(message.ends_with("options must be those of the custom `id`, got `n` is missing"));
     let loss: LossSpec = r#"{"type": "custom", "loss": "l"}"#.parse().unwrap();
     assert!(loss.resolve(&refusing).is_err());
+}
+
+/// A wrong option is named with its layer, its own name, what was got and what was wanted, wherever it
+/// stands; no line and column of the end of the whole.
+#[test]
+fn a_wrong_option_is_named_with_its_place() {
+    let read = |layer: &str| {
+        let text =
+            format!(r#"{{"input": {{"shape": [3]}}, "layers": [{{"type": "relu"}}, {layer}]}}"#);
+        ModelSpec::from_json(&text).unwrap_err().to_string()
+    };
+    for (layer, wanted) in [
+        (
+            r#"{"type": "conv2d", "name": "c1", "out_channels": "same", "kernel_size": 3}"#,
+            "layer 2 `c1` (conv2d): out_channels: invalid type: string \"same\", expected usize",
+        ),
+        (
+            r#"{"type": "conv2d", "out_channels": 1, "kernel_size": "big"}"#,
+            "layer 2 (conv2d): kernel_size: expected a size: an integer or [height, width]; got \"big\"",
+        ),
+        (
+            r#"{"type": "layer_norm", "normalized_shape": [1, -2]}"#,
+            "layer 2 (layer_norm): normalized_shape[1]: invalid value: integer `-2`",
+        ),
+        (
+            r#"{"type": "residual", "name": "r", "body": [{"type": "dropout", "p": true}]}"#,
+            "layer 2 `r` (residual): layer 1 (dropout): p: invalid type: boolean `true`, expected f32",
+        ),
+        (
+            r#"{"type": "dense", "out_features": 2, "weight_init": {"normal": {"std": "x"}}}"#,
+            "layer 2 (dense): weight_init: initialiser `normal`: std: invalid type: string",
+        ),
+        (r#"{"type": "gelu", "approximate": "erf"}"#, "approximate: unknown variant `erf`"),
+    ] {
+        let message = read(layer);
+        assert!(message.contains(wanted), "{message}");
+        assert!(!message.contains("line"), "{message}");
+    }
+    let error = r#"{"type": "huber", "delta": "x"}"#.parse::<LossSpec>().unwrap_err().to_string();
+    assert!(error.contains("loss `huber`: delta: invalid type: string \"x\""), "{error}");
+    let error = ModelSpec::from_json(r#"{"input": {"shape": "3"}, "layers": []}"#).unwrap_err();
+    assert!(error.to_string().contains("input.shape: invalid type: string"), "{error}");
+}
+
+#[test]
+fn keys_that_stand_twice_and_options_of_nothing_are_refused() {
+    for text in [
+        r#"{"input": {"shape": [3]}, "input": {"shape": [4]}, "layers": []}"#,
+        r#"{"input": {"shape": [3], "shape": [4]}, "layers": []}"#,
+        r#"{"input": {"shape": [3]}, "layers": [{"type": "relu", "type": "tanh"}]}"#,
+        r#"{"input": {"shape": [3]}, "layers": [{"type": "dropout", "p": 0.1, "p": 0.9}]}"#,
+        r#"{"input": {"shape": [3]}, "layers": [{"type": "custom", "layer": "l",
+            "options": {"a": {"b": 1, "b": 2}}}]}"#,
+    ] {
+        let error = ModelSpec::from_json(text).unwrap_err().to_string();
+        assert!(error.contains("is given twice at line"), "{error}");
+    }
+    let twice = r#"{"type": "huber", "delta": 1, "delta": 2}"#;
+    for error in [
+        twice.parse::<LossSpec>().unwrap_err().to_string(),
+        serde_json::from_str::<LossSpec>(twice).unwrap_err().to_string(),
+        layer(r#"{"type": "dropout", "p": 0.1, "p": 0.9}"#).unwrap_err().to_string(),
+        serde_json::from_str::<Initializer>(r#"{"normal": {"std": 1, "std": 2}}"#)
+            .unwrap_err()
+            .to_string(),
+    ] {
+        assert!(error.contains("is given twice"), "{error}");
+    }
+    for name in ["zeros", "ones", "default"] {
+        let read = |options: &str| {
+            serde_json::from_str::<Initializer>(&format!("{{\"{name}\": {options}}}"))
+        };
+        assert!(read("{}").is_ok());
+        for options in ["{\"x\": 1}", "3", "null"] {
+            let error = read(options).unwrap_err().to_string();
+            assert!(error.contains(&format!("initialiser `{name}`")), "{error}");
+        }
+    }
+}
+
+/// The same limit whether a model is written, read or compiled, and no overflow of a test's small stack.
+#[test]
+fn models_nested_too_deep_are_refused() {
+    let nested = |depth: usize, concat: bool| {
+        let inner = vec![Dense::new(3).into()];
+        let layers = (0..depth).fold(inner, |layers: Vec<LayerSpec>, _| match concat {
+            true => vec![Concat::new([layers, vec![]]).into()],
+            false => vec![Residual::new(vec![]).with_shortcut(layers).into()],
+        });
+        ModelSpec::new("m", [3], layers)
+    };
+    for concat in [false, true] {
+        round_trip(&nested(32, concat));
+        for depth in [33, 63, 10_000] {
+            let spec = nested(depth, concat).clone();
+            for error in [spec.compile().unwrap_err(), spec.to_json().unwrap_err()] {
+                let error = error.to_string();
+                assert!(error.contains("at most 32 residual and concat layers"), "{error}");
+            }
+            assert!(serde_json::to_string(&spec).is_err());
+            let error = spec.resolve(&Registry::new()).unwrap_err().to_string();
+            assert!(error.contains("at most 32 residual and concat layers"), "{error}");
+        }
+    }
+    nested(32, false).compile().unwrap();
+    let text = format!(
+        r#"{{"input": {{"shape": [3]}}, "layers": {}{}}}"#,
+        r#"[{"type": "residual", "body": "#.repeat(33) + "[]",
+        "}]".repeat(33)
+    );
+    let error = ModelSpec::from_json(&text).unwrap_err().to_string();
+    assert!(error.contains("at most 32 residual and concat layers"), "{error}");
+}
+
+#[test]
+fn names_have_a_longest_length() {
+    let compile = |name: &str, layer: &str| {
+        let layers = vec![Dense::new(3).named(layer).into()];
+        ModelSpec::new(name, [3], layers).compile()
+    };
+    let long = "x".repeat(65_536);
+    assert!(compile("m", &long[..255]).is_ok());
+    for error in [compile("m", &long).unwrap_err(), compile(&long, "fc").unwrap_err()] {
+        let error = error.to_string();
+        assert!(error.contains("name must be at most 255 characters, got 65536"), "{error}");
+        assert!(error.len() < 200, "{error}");
+    }
 }

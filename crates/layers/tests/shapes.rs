@@ -190,7 +190,7 @@ fn containers_name_the_layer_inside() {
     let message = refusal(concat, &[3, 2, 2]);
     assert!(message.ends_with("[3, 2, 2] from branch0, got [3, 1, 1] from branch1"), "{message}");
     assert!(refusal(Concat::new([]), &[3]).starts_with("it: branches must be at least one list"));
-    let batch = Concat { dim: 0, ..Concat::new([vec![]]) };
+    let batch = Concat::new([vec![]]).along(0);
     assert!(refusal(batch, &[3]).starts_with("it: dim must be an axis of [2, 3] other than"));
 }
 

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::shorthand::{self, Shorthand};
+use crate::shorthand::{self, Options, Shorthand};
 use crate::{Adagrad, Adam, AdamW, OptimizerError, RmsProp, Sgd, UpdateRule};
 
 /// One of the built-in optimizers with its options, which have the names and the defaults of
@@ -23,7 +23,7 @@ use crate::{Adagrad, Adam, AdamW, OptimizerError, RmsProp, Sgd, UpdateRule};
 /// assert_eq!(spec.lr(), 0.001);
 /// # Ok::<(), serde_json::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "lowercase", remote = "Self")]
 #[schemars(rename = "OptimizerSpec", transform = name_or_map)]
 pub enum OptimizerSpec {
@@ -142,12 +142,19 @@ impl<'de> Deserialize<'de> for OptimizerSpec {
     }
 }
 
-impl<'de> Shorthand<'de> for OptimizerSpec {
+impl Shorthand for OptimizerSpec {
     const EXPECTED: &'static str = "an optimizer's name or an object with a `type`";
+    const TYPES: &'static [&'static str] = &Self::NAMES;
 
-    fn deserialize_map<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // The derived function, not that of the trait above.
-        OptimizerSpec::deserialize(deserializer)
+    fn from_options(kind: &str, options: Options) -> Option<Result<Self, String>> {
+        Some(match kind {
+            "sgd" => options.read().map(OptimizerSpec::Sgd),
+            "adam" => options.read().map(OptimizerSpec::Adam),
+            "adamw" => options.read().map(OptimizerSpec::AdamW),
+            "rmsprop" => options.read().map(OptimizerSpec::RmsProp),
+            "adagrad" => options.read().map(OptimizerSpec::Adagrad),
+            _ => return None,
+        })
     }
 }
 

@@ -186,7 +186,9 @@ def activations():
         yield name, layer, [3, 7], {"scale": 2.0}
         yield f"{name}_edges", layer, [8], {"given": edges}
         if not name.startswith("gelu"):
-            yield f"{name}_infinite", layer, [6], {"given": infinite}
+            # A slope's gradient is a sum over what is below 0.
+            given = infinite.clamp(min=-1e15) if name == "prelu" else infinite
+            yield f"{name}_infinite", layer, [6], {"given": given}
     channels = {"type": "prelu", "name": "act", "num_parameters": 3}
     yield "prelu_channels", channels, [3, 4, 2], {}
     yield "prelu_features", channels, [3], {}

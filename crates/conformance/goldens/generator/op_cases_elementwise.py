@@ -103,7 +103,7 @@ def binary():
         "pow_zero",
         "pow",
         torch.pow,
-        [torch.tensor([0.0, 0.0, 0.0, torch.inf]), torch.tensor([0.0, -1.0, 0.5, 0.0])],
+        [torch.tensor([0.0, 0.0, 0.0, torch.inf, 2.0]), torch.tensor([0.0, -1.0, 0.5, 0.0, 3.0])],
     )
 
 

@@ -11,6 +11,7 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
+use crate::json::Strict;
 use crate::random::Stream;
 
 /// How a parameter begins. In JSON the name (`"xavier_uniform"`, all options at their defaults) or
@@ -166,15 +167,17 @@ impl Initializer {
         }
     }
 
-    fn from_parts(
-        name: &str,
-        options: serde_json::Value,
-    ) -> Result<Option<Self>, serde_json::Error> {
-        use serde_json::from_value;
+    fn from_parts(name: &str, options: serde_json::Value) -> Result<Option<Self>, String> {
+        use crate::json::from_value;
+        /// The options of those that have none.
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct NoOptions {}
+        let plain = |options, init| from_value::<NoOptions>(options).map(|NoOptions {}| init);
         Ok(Some(match name {
-            "default" => Initializer::Default,
-            "zeros" => Initializer::Zeros,
-            "ones" => Initializer::Ones,
+            "default" => plain(options, Initializer::Default)?,
+            "zeros" => plain(options, Initializer::Zeros)?,
+            "ones" => plain(options, Initializer::Ones)?,
             "constant" => Initializer::Constant(from_value(options)?),
             "uniform" => Initializer::Uniform(from_value(options)?),
             "normal" => Initializer::Normal(from_value(options)?),
@@ -190,7 +193,7 @@ impl Initializer {
 
 impl<'de> Deserialize<'de> for Initializer {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (name, options) = match serde_json::Value::deserialize(deserializer)? {
+        let (name, options) = match Strict::deserialize(deserializer)?.0 {
             serde_json::Value::String(name) => (name, serde_json::Map::new().into()),
             serde_json::Value::Object(map) if map.len() == 1 => {
                 map.into_iter().next().unwrap_or_default()

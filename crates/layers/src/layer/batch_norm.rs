@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::dense::{is_default, yes};
-use super::norm::{check_eps, eps, moments};
+use super::norm::{check_eps, eps, moments, scale_of};
 use super::{Layer, Shapes};
 use crate::context::BuildContext;
 use crate::error::LayerError;
@@ -135,8 +135,7 @@ impl Layer for BatchNorm {
             let mean = cx.graph.reshape(running_mean, shape)?;
             [cx.graph.sub(x, mean)?, cx.graph.reshape(running_var, shape)?]
         };
-        let var = cx.graph.offset(var, self.eps)?;
-        let scale = cx.graph.rsqrt(var)?;
+        let scale = scale_of(&mut cx.graph, var, self.eps)?;
         if !self.affine {
             return Ok(cx.graph.mul(centered, scale)?);
         }

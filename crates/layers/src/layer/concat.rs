@@ -7,11 +7,13 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::{Layer, LayerSpec, Shapes};
 use crate::context::BuildContext;
 use crate::error::LayerError;
+use crate::json::Strict;
+use crate::limits::{clone_layers, drop_layers};
 use crate::spec::layers_from_values;
 
 /// The outputs of several branches of one input, joined along an axis. An empty branch is the
 /// identity. Parameters: `NAME.branch0.…`, `NAME.branch1.…` and so on.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Concat {
     /// The layer's name.
@@ -30,9 +32,10 @@ fn channels() -> isize {
 }
 
 fn branches<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Vec<LayerSpec>>, D::Error> {
-    let lists = Vec::<Vec<serde_json::Value>>::deserialize(deserializer)?;
-    let read =
-        |(place, values)| layers_from_values(values).map_err(|e| format!("branch {place}: {e}"));
+    let lists = Vec::<Vec<Strict>>::deserialize(deserializer)?;
+    let read = |(place, values): (usize, Vec<Strict>)| {
+        layers_from_values(values).map_err(|e| format!("branch {place}: {e}"))
+    };
     lists
         .into_iter()
         .enumerate()
@@ -41,10 +44,30 @@ fn branches<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Vec<LayerS
         .map_err(serde::de::Error::custom)
 }
 
+impl Clone for Concat {
+    fn clone(&self) -> Self {
+        let branches = self.branches.iter().map(|branch| clone_layers(branch)).collect();
+        Concat { name: self.name.clone(), branches, dim: self.dim }
+    }
+}
+
+impl Drop for Concat {
+    fn drop(&mut self) {
+        self.branches.drain(..).for_each(drop_layers);
+    }
+}
+
 impl Concat {
     /// Joined along the channels.
     pub fn new(branches: impl Into<Vec<Vec<LayerSpec>>>) -> Self {
         Concat { name: None, branches: branches.into(), dim: channels() }
+    }
+
+    /// Joined along another axis, the batch being 0; negative ones count from the end.
+    #[must_use]
+    pub fn along(mut self, dim: isize) -> Self {
+        self.dim = dim;
+        self
     }
 }
 

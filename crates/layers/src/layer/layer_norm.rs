@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::dense::{is_default, yes};
-use super::norm::{check_eps, eps, moments};
+use super::norm::{check_eps, eps, moments, scale_of};
 use super::{Layer, Shapes};
 use crate::context::BuildContext;
 use crate::error::LayerError;
@@ -89,8 +89,7 @@ impl Layer for LayerNorm {
         let axes: Vec<usize> = (rank - shape.len()..rank).collect();
         let g = &mut cx.graph;
         let sample = moments(g, x, &axes)?;
-        let var = g.offset(sample.var, self.eps)?;
-        let scale = g.rsqrt(var)?;
+        let scale = scale_of(g, sample.var, self.eps)?;
         let y = g.mul(sample.centered, scale)?;
         if !self.affine {
             return Ok(y);

@@ -61,6 +61,7 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 
 use crate::context::BuildContext;
 use crate::error::LayerError;
+use crate::json::Strict;
 use crate::tagged::{self, Tagged, tagged_enum};
 
 /// The dimensions a layer works on, without the batch.
@@ -247,6 +248,19 @@ impl LayerSpec {
         }
     }
 
+    /// Whether the layer only moves numbers or hands them on, so that they may be indices.
+    pub(crate) fn takes_indices(&self) -> bool {
+        matches!(
+            self,
+            LayerSpec::Embedding(_)
+                | LayerSpec::Flatten(_)
+                | LayerSpec::Reshape(_)
+                | LayerSpec::Residual(_)
+                | LayerSpec::Concat(_)
+                | LayerSpec::Custom(_)
+        )
+    }
+
     /// Reads one layer; errors name it and its place, counted from 1, among its siblings.
     pub(crate) fn from_value(value: serde_json::Value, place: usize) -> Result<Self, String> {
         let Tagged { kind, options } =
@@ -268,7 +282,7 @@ impl LayerSpec {
 
 impl<'de> Deserialize<'de> for LayerSpec {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = serde_json::Value::deserialize(deserializer)?;
+        let Strict(value) = Strict::deserialize(deserializer)?;
         LayerSpec::from_value(value, 1).map_err(D::Error::custom)
     }
 }

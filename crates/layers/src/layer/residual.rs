@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 use super::{Layer, LayerSpec, Shapes};
 use crate::context::BuildContext;
 use crate::error::LayerError;
+use crate::limits::{clone_layers, drop_layers};
 use crate::spec::layer_list;
 
 /// `y = body(x) + shortcut(x)` (He et al., "Deep Residual Learning", 2016). An empty list is the
 /// identity. Parameters: `NAME.body.…` and `NAME.shortcut.…`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Residual {
     /// The layer's name.
@@ -23,6 +24,20 @@ pub struct Residual {
     /// The layers of the shortcut; default none, the identity.
     #[serde(default, deserialize_with = "layer_list", skip_serializing_if = "Vec::is_empty")]
     pub shortcut: Vec<LayerSpec>,
+}
+
+impl Clone for Residual {
+    fn clone(&self) -> Self {
+        let (body, shortcut) = (clone_layers(&self.body), clone_layers(&self.shortcut));
+        Residual { name: self.name.clone(), body, shortcut }
+    }
+}
+
+impl Drop for Residual {
+    fn drop(&mut self) {
+        drop_layers(std::mem::take(&mut self.body));
+        drop_layers(std::mem::take(&mut self.shortcut));
+    }
 }
 
 impl Residual {

@@ -22,11 +22,12 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use onestep_engine::{Graph, GraphError, Value};
+use onestep_engine::{DType, Graph, GraphError, Value};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 use crate::error::LayerError;
+use crate::json::{self, Strict};
 use crate::registry::Registry;
 use crate::tagged::{self, Tagged, tagged_enum};
 
@@ -163,6 +164,9 @@ impl LossSpec {
     pub fn build(&self, g: &mut Graph, output: Value) -> Result<LossValues, LayerError> {
         let first = g.nodes().len();
         let name = self.type_name();
+        if g.type_of(output).dtype != DType::F32 && !matches!(self, LossSpec::CustomLoss(_)) {
+            return Err(LayerError::input(name, "f32 outputs of the model", g.type_of(output)));
+        }
         let values = self.inner().build(g, output).map_err(|error| error.within(name))?;
         let fresh: Vec<Value> = g.values().skip(first).collect();
         for value in fresh {
@@ -209,7 +213,7 @@ impl fmt::Display for LossSpec {
 
 impl<'de> Deserialize<'de> for LossSpec {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = serde_json::Value::deserialize(deserializer)?;
+        let Strict(value) = Strict::deserialize(deserializer)?;
         LossSpec::from_value(value).map_err(D::Error::custom)
     }
 }
@@ -221,7 +225,7 @@ impl FromStr for LossSpec {
     fn from_str(text: &str) -> Result<Self, LayerError> {
         let error = |message| LayerError::Json { what: "loss", message };
         let value = if text.trim_start().starts_with('{') {
-            serde_json::from_str(text).map_err(|e| error(e.to_string()))?
+            json::parse(text).map_err(error)?
         } else {
             serde_json::Value::String(text.trim().to_owned())
         };

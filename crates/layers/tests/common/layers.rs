@@ -113,6 +113,6 @@ fn containers() -> Vec<Case> {
         case(Residual::new(body), &[3], &[3]),
         case(Residual::new([conv(2)]).with_shortcut([conv(2)]), &[1, 2, 2], &[2, 2, 2]),
         case(Concat::new([vec![conv(2)], vec![], vec![conv(1)]]), &[1, 2, 2], &[4, 2, 2]),
-        case(Concat { dim: -1, ..Concat::new([vec![], vec![]]) }, &[1, 2, 2], &[1, 2, 4]),
+        case(Concat::new([vec![], vec![]]).along(-1), &[1, 2, 2], &[1, 2, 4]),
     ]
 }

@@ -1,7 +1,7 @@
 //! Schedules as configuration.
 
 use schemars::{JsonSchema, Schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::horizon::Clock;
 use super::{
@@ -9,7 +9,7 @@ use super::{
     StepDecay,
 };
 use crate::OptimizerError;
-use crate::shorthand::{self, Shorthand};
+use crate::shorthand::{self, Options, Shorthand};
 
 /// The learning rate stays as it is.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -33,7 +33,7 @@ pub struct Constant {}
 /// assert_eq!(spec, serde_json::from_str(r#""step:1000@step""#)?);
 /// # Ok::<(), serde_json::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case", remote = "Self")]
 #[schemars(rename = "ScheduleSpec", transform = text_or_map)]
 pub enum ScheduleSpec {
@@ -176,17 +176,36 @@ impl<'de> Deserialize<'de> for ScheduleSpec {
     }
 }
 
-impl<'de> Shorthand<'de> for ScheduleSpec {
+impl Shorthand for ScheduleSpec {
     const EXPECTED: &'static str = "a schedule's text or an object with a `type`";
+    const TYPES: &'static [&'static str] = &[
+        "constant",
+        "step",
+        "multi_step",
+        "exponential",
+        "cosine",
+        "linear_warmup",
+        "one_cycle",
+        "reduce_on_plateau",
+    ];
 
-    fn deserialize_map<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // The derived function, not that of the trait above.
-        let schedule = ScheduleSpec::deserialize(deserializer)?;
+    fn from_options(kind: &str, options: Options) -> Option<Result<Self, String>> {
+        let schedule = match kind {
+            "constant" => options.read().map(ScheduleSpec::Constant),
+            "step" => options.read().map(ScheduleSpec::Step),
+            "multi_step" => options.read().map(ScheduleSpec::MultiStep),
+            "exponential" => options.read().map(ScheduleSpec::Exponential),
+            "cosine" => options.read().map(ScheduleSpec::Cosine),
+            "linear_warmup" => options.read().map(ScheduleSpec::LinearWarmup),
+            "one_cycle" => options.read().map(ScheduleSpec::OneCycle),
+            "reduce_on_plateau" => options.read().map(ScheduleSpec::ReduceOnPlateau),
+            _ => return None,
+        };
         let most = Self::MOST_IN_A_ROW;
-        if schedule.is_longer_than(most) {
-            return Err(D::Error::custom(format!("more than {most} schedules in a row")));
-        }
-        Ok(schedule)
+        Some(schedule.and_then(|schedule| match schedule.is_longer_than(most) {
+            true => Err(format!("more than {most} schedules in a row")),
+            false => Ok(schedule),
+        }))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Descriptions of optimizers: JSON, names and ranges.
 
 use onestep_optimizer::{
-    Adagrad, Adam, AdamW, Optimizer, OptimizerError, OptimizerSpec, RmsProp, Sgd,
+    Adagrad, Adam, AdamW, Optimizer, OptimizerError, OptimizerSpec, RmsProp, ScheduleSpec, Sgd,
 };
 use serde_json::json;
 
@@ -111,4 +111,31 @@ fn the_schema_takes_a_name_or_an_object() {
     let forms = schema["anyOf"].as_array().unwrap();
     assert_eq!(forms[0]["type"], "string");
     assert_eq!(forms[1]["oneOf"].as_array().unwrap().len(), OptimizerSpec::NAMES.len());
+}
+
+#[test]
+fn a_wrong_option_is_named_and_no_key_stands_twice() {
+    let optimizer =
+        |text: &str| serde_json::from_str::<OptimizerSpec>(text).unwrap_err().to_string();
+    let schedule = |text: &str| serde_json::from_str::<ScheduleSpec>(text).unwrap_err().to_string();
+    for (error, wanted) in [
+        (
+            optimizer(r#"{"type": "sgd", "lr": "fast"}"#),
+            "sgd: lr: invalid type: string \"fast\", expected f64",
+        ),
+        (optimizer(r#"{"type": "adam", "betas": [0.9, true]}"#), "adam: betas[1]: invalid type"),
+        (optimizer(r#"{"type": "adam", "beta": 1}"#), "adam: unknown field `beta`"),
+        (optimizer(r#"{"type": "sgd", "lr": 1, "lr": 2}"#), "the key `lr` is given twice"),
+        (optimizer(r#"{"type": "sgd", "type": "adam"}"#), "the key `type` is given twice"),
+        (optimizer(r#"{"lr": 1}"#), "missing field `type`"),
+        (optimizer(r#"{"type": 3}"#), "`type` must be a text, got 3"),
+        (
+            schedule(r#"{"type": "linear_warmup", "then": {"type": "step", "step_size": -1}}"#),
+            "linear_warmup: then: step: step_size: invalid value: integer `-1`",
+        ),
+        (schedule(r#"{"type": "constant", "x": 1}"#), "constant: unknown field `x`"),
+        (schedule(r#"{"type": "stairs"}"#), "unknown variant `stairs`, expected one of `constant`"),
+    ] {
+        assert!(error.contains(wanted), "{error}");
+    }
 }
