@@ -54,7 +54,7 @@ pub enum LayerError {
     },
     /// A name that cannot be part of a path.
     #[error(
-        "{sequence}: `{name}` cannot name a layer; a name has at least one character and no dot \
+        "{sequence}: `{name}` cannot name a layer; a name has 1 to 255 characters and no dot \
          (dots join the names of nested layers)"
     )]
     InvalidName {

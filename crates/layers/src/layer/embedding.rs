@@ -11,7 +11,7 @@ use crate::error::LayerError;
 use crate::initializer::{Fan, Initializer};
 
 /// `y = weight[x]`: i32 indices `[...]` to f32 vectors `[..., embedding_dim]`. An index outside the
-/// table gives NaN.
+/// table gives NaN; [`crate::Model::index_limit`] refuses one by name while it is on the host.
 ///
 /// Parameter: `weight [num_embeddings, embedding_dim]`, standard normal at the start.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -181,6 +181,13 @@ fn check_batch(
         let wanted = format!("[N, {}] with N at least 1", join(sample));
         return Err(anyhow!("{path}: tensor `input`: expected {wanted}, got {input}"));
     }
+    if let (Elements::I32(indices), Some(limit)) = (&input.elements, model.index_limit()) {
+        limit.check(indices, sample).map_err(|error| anyhow!("{path}: {error}"))?;
+    }
+    if let Elements::F32(values) = &target.elements {
+        let each = target.shape.get(1..).unwrap_or_default();
+        loss.check_values(values, each).map_err(|error| anyhow!("{path}: {error}"))?;
+    }
     let mut forward = model.forward(Mode::Evaluate, count)?;
     let wanted = loss.build(&mut forward.graph, forward.output)?.target;
     let wanted = forward.graph.type_of(wanted);

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod bench_and_summary;
+mod out_of_range;
 mod step;
 mod support;
 mod train;

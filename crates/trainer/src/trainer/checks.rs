@@ -71,7 +71,7 @@ impl Trainer {
         }
     }
 
-    /// The number of samples in host data, and the shape of a whole batch.
+    /// The number of samples in host data, and the shape of a whole batch. All indices exist.
     pub(super) fn check_input(&self, input: HostData<'_>) -> Result<Shape, TrainerError> {
         let sample = self.model.input_shape();
         let dtype = self.model.spec().input.dtype.dtype();
@@ -83,10 +83,14 @@ impl Trainer {
             let wanted = format!("one or more samples of {sample}, {each} elements each");
             return Err(TrainerError::mismatch("input", wanted, format!("{got} elements")));
         }
+        if let (HostData::I32(indices), Some(limit)) = (input, self.model.index_limit()) {
+            limit.check(indices, sample.dims())?;
+        }
         Ok(sample.with_batch(got / each)?)
     }
 
-    /// The shape of a batch of targets, all of whose labels exist.
+    /// The shape of a batch of targets, all of whose labels exist and all of whose values are such
+    /// that the loss is defined for them.
     pub(super) fn check_target(
         &self,
         target: HostData<'_>,
@@ -107,23 +111,27 @@ impl Trainer {
             let got = format!("{} elements", target.len());
             return Err(TrainerError::mismatch("target", wanted, got));
         }
-        if let (TargetKind::Labels { shape, classes }, HostData::I32(labels)) =
-            (&self.target, target)
-        {
-            check_labels(labels, shape.elements(), *classes)?;
+        match (&self.target, target) {
+            (TargetKind::Labels { shape, classes }, HostData::I32(labels)) => {
+                check_labels(labels, shape, *classes)?;
+            }
+            (TargetKind::Values { shape }, HostData::F32(values)) => {
+                self.config.loss.check_values(values, shape.dims())?;
+            }
+            _ => {}
         }
         Ok(whole)
     }
 }
 
 /// Kernels use labels as indices, so that a wrong one must end here.
-fn check_labels(labels: &[i32], each: usize, classes: usize) -> Result<(), TrainerError> {
+fn check_labels(labels: &[i32], shape: &Shape, classes: usize) -> Result<(), TrainerError> {
+    if shape.rank() > 0 {
+        return Ok(onestep_layers::check_labels(labels, shape.dims(), classes)?);
+    }
     let wrong = |label: &i32| !usize::try_from(*label).is_ok_and(|label| label < classes);
     match labels.iter().position(wrong) {
-        Some(place) => {
-            let (sample, label) = (place / each.max(1), labels[place]);
-            Err(TrainerError::Label { sample, label, classes })
-        }
+        Some(sample) => Err(TrainerError::Label { sample, label: labels[sample], classes }),
         None => Ok(()),
     }
 }

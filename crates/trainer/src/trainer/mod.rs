@@ -10,6 +10,7 @@ mod predict;
 mod program;
 mod run;
 mod state;
+mod targets;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -94,7 +94,7 @@ impl Trainer {
     }
 
     /// Applies the model to a data set, with the transforms that count in evaluation. Its targets
-    /// are not looked at beyond their being readable.
+    /// are not looked at beyond their being readable, and probabilities where the loss wants them.
     ///
     /// # Errors
     /// A data set that does not fit the model, a sample that cannot be read, and the engine's
@@ -145,7 +145,7 @@ impl Trainer {
         training: bool,
     ) -> Result<DataLoader, TrainerError> {
         let config = &self.config;
-        let mut builder = DataLoader::builder(dataset)
+        let mut builder = DataLoader::builder(self.with_checked_targets(dataset))
             .batch_size(batch_size)
             .workers(config.workers)
             // One more than may be in flight: the batch that is about to be submitted.

@@ -1,0 +1,71 @@
+//! Targets of a data set that the loss is not defined for.
+
+use std::sync::Arc;
+
+use onestep_data::{DataError, Dataset, TargetMut, TargetSpec};
+use onestep_layers::LossSpec;
+use onestep_memory::Shape;
+
+use super::Trainer;
+
+/// A data set whose targets are probabilities, or the sample is refused by its name.
+struct Probabilities {
+    inner: Arc<dyn Dataset>,
+    loss: LossSpec,
+}
+
+impl Trainer {
+    /// The data set, with a look at each target where the loss does not take all numbers.
+    pub(super) fn with_checked_targets(&self, dataset: Arc<dyn Dataset>) -> Arc<dyn Dataset> {
+        let loss = &self.config.loss;
+        if !loss.wants_probabilities() {
+            return dataset;
+        }
+        Arc::new(Probabilities { inner: dataset, loss: loss.clone() })
+    }
+}
+
+impl Dataset for Probabilities {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn len(&self) -> usize {
+        self.inner.len()
+    }
+
+    fn input_shape(&self) -> Shape {
+        self.inner.input_shape()
+    }
+
+    fn target(&self) -> TargetSpec {
+        self.inner.target()
+    }
+
+    fn read(
+        &self,
+        index: usize,
+        input: &mut [f32],
+        target: TargetMut<'_>,
+    ) -> Result<(), DataError> {
+        let TargetMut::Values(values) = target else {
+            return self.inner.read(index, input, target);
+        };
+        self.inner.read(index, input, TargetMut::Values(&mut *values))?;
+        match values.iter().find(|value| !(0.0..=1.0).contains(*value)) {
+            None => Ok(()),
+            Some(value) => Err(DataError::other(format!(
+                "target: expected probabilities from 0 to 1 for {}, got {value}",
+                self.loss
+            ))),
+        }
+    }
+
+    fn class(&self, index: usize) -> Option<usize> {
+        self.inner.class(index)
+    }
+
+    fn location(&self, index: usize) -> Option<String> {
+        self.inner.location(index)
+    }
+}
