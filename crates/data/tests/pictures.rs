@@ -38,7 +38,8 @@ fn a_picture_that_was_cut_off_never_gives_other_pixels() {
     ] {
         let whole = encode(&noise(), format);
         let pixels = read_picture(folder.write(name, &whole), &shape).unwrap();
-        for length in 0..whole.len() {
+        let near_the_end = |length: &usize| length.is_multiple_of(5) || length + 40 > whole.len();
+        for length in (0..whole.len()).filter(near_the_end) {
             // Some formats can do without their last bytes; then the pixels are all there.
             match read_picture(folder.write(name, &whole[..length]), &shape) {
                 Ok(found) => assert_eq!(found, pixels, "{name}, {length} of {}", whole.len()),
@@ -70,6 +71,9 @@ fn turned(image: &DynamicImage, orientation: u8) -> Vec<u8> {
     file
 }
 
+/// Where a pixel is stored, from its column and row and the last ones.
+type Place = fn(u32, u32, u32, u32) -> (u32, u32);
+
 #[test]
 fn pictures_are_turned_upright() {
     // Four blocks of 8 x 8, which JPEG keeps: 0 and 80 over 160 and 240, and a third row of 40 and 120.
@@ -79,7 +83,7 @@ fn pictures_are_turned_upright() {
     let folder = Folder::new();
     let (w, h) = (15, 23);
     // Where each pixel of the upright picture is in the stored one.
-    let stored: [fn(u32, u32, u32, u32) -> (u32, u32); 8] = [
+    let stored: [Place; 8] = [
         |x, y, _, _| (x, y),
         |x, y, w, _| (w - x, y),
         |x, y, w, h| (w - x, h - y),

@@ -23,13 +23,14 @@ const HELD_OUT: f64 = 0.2;
 /// | `digits` | [`digits`](crate::digits()) | a fixed fifth |
 /// | `mnist:DIR` | [`mnist_splits`](crate::mnist_splits) | `t10k`, or a fixed tenth of what there is |
 /// | `cifar10:DIR` | [`cifar10_splits`](crate::cifar10_splits) | `test_batch.bin`, or a fixed tenth |
-/// | `images:DIR` | [`image_folder_splits`](crate::image_folder_splits) | `test/` or `val/`, or a fixed fifth |
-/// | `csv:FILE` | [`csv_file`](crate::csv_file) | a fixed fifth |
+/// | `images:DIR` | [`image_folder_splits`](crate::image_folder_splits) | `val/`, or about a fifth |
+/// | `csv:FILE` | [`csv_splits`](crate::csv_splits) | about a fifth |
 ///
 /// Two of them take options after a question mark, with `&` between:
 /// `images:DIR?size=64x48&colour=grey` (`size` is a side, or height x width; `cache` in bytes) and
 /// `csv:FILE?target=price&kind=values&header=yes&delimiter=;` (`target` is a name or a number counted
-/// from 0; `kind` is `classes`, `values` or a number of labels).
+/// from 0; `kind` is `classes`, `values` or a number of labels; `delimiter` is a character or `tab`;
+/// `decimal` is `point` or `comma`; `standardise` is `yes` or `no`).
 ///
 /// # Errors
 /// [`DataError::Spec`] for a text of another form; else those of the data set.
@@ -59,10 +60,9 @@ pub fn open(spec: &str) -> Result<DataSplits, DataError> {
 pub fn open_as(spec: &str, record: &DataRecord) -> Result<DataSplits, DataError> {
     let mut splits = read(spec, record)?;
     if let Some(classes) = &record.classes {
-        for part in [Some(&mut splits.train), Some(&mut splits.validation), splits.test.as_mut()] {
-            if let Some(part) = part {
-                *part = relabel(part.clone(), classes)?;
-            }
+        let parts = [&mut splits.train, &mut splits.validation];
+        for part in parts.into_iter().chain(splits.test.as_mut()) {
+            *part = relabel(part.clone(), classes)?;
         }
         splits.record.classes = Some(classes.clone());
     }
