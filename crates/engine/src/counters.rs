@@ -22,3 +22,27 @@ impl std::ops::Sub for StepCounters {
         }
     }
 }
+
+#[cfg(debug_assertions)]
+thread_local! {
+    static WORK: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
+/// Counts what a pass of the compiler has visited, in builds with debug assertions.
+pub(crate) fn count_work(visited: usize) {
+    #[cfg(debug_assertions)]
+    WORK.set(WORK.get() + visited as u64);
+    #[cfg(not(debug_assertions))]
+    let _ = visited;
+}
+
+/// What passes of the compiler have visited on this thread beyond one look at each node: the measure
+/// by which tests see that compile time grows with a model and not with its square. Always 0 in builds
+/// without debug assertions.
+#[doc(hidden)]
+pub fn compiler_work() -> u64 {
+    #[cfg(debug_assertions)]
+    return WORK.get();
+    #[cfg(not(debug_assertions))]
+    0
+}

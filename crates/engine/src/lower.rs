@@ -1,6 +1,8 @@
 //! From a program to one explicit graph of the whole step: forward, loss, backward, update. For
 //! executors whose platform does not differentiate by itself.
 
+use std::collections::HashMap;
+
 use crate::autodiff::gradients;
 use crate::error::{EngineError, GraphError};
 use crate::graph::{Graph, Phase, Value};
@@ -53,7 +55,7 @@ impl<'a> Lowering<'a> {
     /// Copies the forward graph with its parameters cut from their groups' buffers.
     fn begin(program: &'a Program, layout: &StateLayout) -> Result<Self, EngineError> {
         let mut graph = Graph::new();
-        let mut cut = Vec::new();
+        let mut cut = HashMap::new();
         for group in program.groups.iter() {
             let flat = graph.state(&parameter_buffer(&group.name), &[group.elements()])?;
             let mut offset = 0;
@@ -61,13 +63,14 @@ impl<'a> Lowering<'a> {
                 layout.entry(&parameter.name)?;
                 let end = offset + parameter.shape.elements();
                 let part = graph.slice_axis(flat, 0, offset, end)?;
-                cut.push((parameter.name.as_str(), graph.reshape(part, parameter.shape.dims())?));
+                cut.entry(parameter.name.as_str())
+                    .or_insert(graph.reshape(part, parameter.shape.dims())?);
                 offset = end;
             }
         }
         let parameter = |leaf: &Leaf| {
             let is_parameter = leaf.kind == LeafKind::Parameter;
-            cut.iter().find(|(name, _)| is_parameter && *name == leaf.name).map(|&(_, v)| v)
+            is_parameter.then(|| cut.get(leaf.name.as_str()).copied()).flatten()
         };
         let map = graph.splice(&program.graph, parameter)?;
         if let Some((name, _)) = graph.leaves(LeafKind::Parameter).next() {
@@ -135,19 +138,21 @@ impl<'a> Lowering<'a> {
 
     fn apply_update(&mut self, update: &UpdateGraph, flat: &[Value]) -> Result<(), EngineError> {
         let mut substitutes = Vec::new();
+        let by_group: HashMap<&str, &GroupUpdate> =
+            update.groups.iter().rev().map(|u| (u.group.as_str(), u)).collect();
         for (group, &gradient) in self.program.groups.iter().zip(flat) {
-            let updates = update.groups.iter().find(|u| u.group == group.name);
-            let Some(updates) = updates else { continue };
+            let Some(&updates) = by_group.get(group.name.as_str()) else { continue };
             self.group_leaves(updates, gradient, &mut substitutes)?;
         }
         let leaf_name = |value: Value| match update.graph.op(value) {
             crate::ops::Op::Leaf(leaf) => leaf.name.clone(),
             _ => String::new(),
         };
-        let named: Vec<(String, Value)> =
-            substitutes.into_iter().map(|(leaf, value)| (leaf_name(leaf), value)).collect();
+        // The first of a name counts.
+        let named: HashMap<String, Value> =
+            substitutes.into_iter().rev().map(|(leaf, value)| (leaf_name(leaf), value)).collect();
         // Scalars may stand in the forward graph already.
-        let scalars: Vec<(String, Value)> = self
+        let scalars: HashMap<String, Value> = self
             .step
             .graph
             .leaves(LeafKind::Scalar)
@@ -155,7 +160,7 @@ impl<'a> Lowering<'a> {
             .collect();
         let map = self.step.graph.splice(&update.graph, |leaf| {
             let known = if leaf.kind == LeafKind::Scalar { &scalars } else { &named };
-            known.iter().find(|(name, _)| *name == leaf.name).map(|&(_, v)| v)
+            known.get(&leaf.name).copied()
         })?;
         for group in &update.groups {
             let buffer = parameter_buffer(&group.group);

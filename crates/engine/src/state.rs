@@ -6,7 +6,7 @@ use std::sync::Arc;
 use onestep_memory::{DType, MemoryManager, Shape, Tensor};
 
 use crate::error::EngineError;
-use crate::program::{ParameterGroup, UpdateGraph};
+use crate::program::{ParameterGroup, StateUpdate, UpdateGraph};
 
 /// A flat f32 buffer of the state table.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,6 +77,10 @@ impl StateLayout {
         update: Option<&UpdateGraph>,
     ) -> Result<Self, EngineError> {
         let mut layout = StateLayout::default();
+        let mut updates: HashMap<&str, Vec<&StateUpdate>> = HashMap::new();
+        for update in update.map_or(&[][..], |u| &u.groups) {
+            updates.entry(update.group.as_str()).or_default().extend(&update.states);
+        }
         for group in groups {
             layout.add_group(
                 group,
@@ -85,8 +89,7 @@ impl StateLayout {
                 StateKind::Parameter,
                 0.0,
             )?;
-            let updates = update.map_or(&[][..], |u| &u.groups);
-            for state in updates.iter().filter(|u| u.group == group.name).flat_map(|u| &u.states) {
+            for state in updates.get(group.name.as_str()).into_iter().flatten() {
                 let buffer = optimizer_buffer(&state.kind, &group.name);
                 let prefix = format!("{}.", state.kind);
                 layout.add_group(group, &buffer, &prefix, StateKind::Optimizer, state.initial)?;

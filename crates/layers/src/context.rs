@@ -296,11 +296,6 @@ impl BuildContext {
 
     /// Labels the nodes from `first` on that have no label yet.
     fn label(&mut self, first: usize, label: &str) {
-        let fresh: Vec<Value> = self.graph.values().skip(first).collect();
-        for value in fresh {
-            if self.graph.node(value).label.is_none() {
-                self.graph.label(value, label);
-            }
-        }
+        self.graph.label_fresh(first, label);
     }
 }

@@ -6,6 +6,8 @@ mod types;
 
 pub use types::{Node, Phase, Type, Value};
 
+use std::collections::HashMap;
+
 use crate::error::GraphError;
 use crate::ops::{Leaf, LeafKind, Op};
 
@@ -26,6 +28,9 @@ use crate::ops::{Leaf, LeafKind, Op};
 #[derive(Clone, Debug, Default)]
 pub struct Graph {
     nodes: Vec<Node>,
+    /// The leaves in order of creation, and where each name is.
+    leaves: Vec<Value>,
+    by_name: HashMap<String, Value>,
     streams: u32,
     /// The phase of nodes to come.
     phase: Phase,
@@ -45,6 +50,10 @@ impl Graph {
         let types = inputs.iter().map(|&v| self.type_of(v).clone()).collect::<Vec<_>>();
         let ty = op.rule().infer(&types)?;
         let value = Value::new(self.nodes.len());
+        if let Op::Leaf(leaf) = &op {
+            self.leaves.push(value);
+            self.by_name.entry(leaf.name.clone()).or_insert(value);
+        }
         self.nodes.push(Node { op, inputs: inputs.to_vec(), ty, label: None, phase: self.phase });
         Ok(value)
     }
@@ -105,6 +114,13 @@ impl Graph {
         }
     }
 
+    /// Gives the nodes from the `first`-th on that have no name yet this one.
+    pub fn label_fresh(&mut self, first: usize, label: &str) {
+        for node in self.nodes.iter_mut().skip(first).filter(|node| node.label.is_none()) {
+            node.label = Some(label.to_owned());
+        }
+    }
+
     /// Labels the nodes from `first` on that have none yet: gradients carry their layer's name.
     pub(crate) fn label_from(&mut self, first: usize, label: Option<&str>) {
         let Some(label) = label else { return };
@@ -115,12 +131,12 @@ impl Graph {
 
     /// The leaf called `name`, if there is one.
     pub fn find_leaf(&self, name: &str) -> Option<Value> {
-        self.values().find(|&v| matches!(self.op(v), Op::Leaf(l) if l.name == name))
+        self.by_name.get(name).copied()
     }
 
     /// The leaves of one kind with their names, in order of creation.
     pub fn leaves(&self, kind: LeafKind) -> impl Iterator<Item = (&str, Value)> {
-        self.values().filter_map(move |v| match self.op(v) {
+        self.leaves.iter().filter_map(move |&v| match self.op(v) {
             Op::Leaf(l) if l.kind == kind => Some((l.name.as_str(), v)),
             _ => None,
         })

@@ -1,6 +1,7 @@
 //! Values known at compile time.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use onestep_memory::{DType, Shape};
@@ -10,8 +11,8 @@ use crate::error::GraphError;
 use crate::graph::{Graph, Type, Value};
 use crate::reference::{Array, Context};
 
-/// The elements of a constant.
-#[derive(Clone, Debug, PartialEq)]
+/// The elements of a constant. Those of two are equal where their bits are: -0 is not 0.
+#[derive(Clone, Debug)]
 pub enum ConstantData {
     /// f32 elements.
     F32(Arc<[f32]>),
@@ -42,8 +43,32 @@ impl ConstantData {
     }
 }
 
+impl PartialEq for ConstantData {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (ConstantData::F32(a), ConstantData::F32(b)) => {
+                a.len() == b.len() && a.iter().zip(&b[..]).all(|(a, b)| a.to_bits() == b.to_bits())
+            }
+            (ConstantData::I32(a), ConstantData::I32(b)) => a == b,
+            _ => false,
+        }
+    }
+}
+
+impl Eq for ConstantData {}
+
+impl Hash for ConstantData {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.dtype().hash(state);
+        match self {
+            ConstantData::F32(data) => data.iter().for_each(|x| x.to_bits().hash(state)),
+            ConstantData::I32(data) => data.hash(state),
+        }
+    }
+}
+
 /// A tensor known at compile time.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Constant {
     /// The shape.
     pub shape: Shape,

@@ -11,19 +11,23 @@ use crate::reference::{Array, Context};
 /// `(logits f32 [n, c], labels i32 [n]) -> f32 [n]`, with smoothing `e` and `p = log_softmax(x)`:
 /// `-(1 - e) p_label - e/c sum_j p_j` (Szegedy et al., "Rethinking the Inception Architecture",
 /// 2016, section 7). A label outside the classes gives NaN, so that it cannot go unseen.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug)]
 pub struct CrossEntropy {
     /// The share of the target spread over all classes, in `[0, 1]`.
     pub label_smoothing: f32,
 }
 
+super::equal_by_bits!(CrossEntropy, |op| op.label_smoothing.to_bits());
+
 /// `(logits [n, c], labels [n], dy [n]) -> [n, c]`:
 /// `(softmax(x) - (1 - e) onehot(label) - e/c) dy`.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug)]
 pub struct CrossEntropyGrad {
     /// As in [`CrossEntropy`].
     pub label_smoothing: f32,
 }
+
+super::equal_by_bits!(CrossEntropyGrad, |op| op.label_smoothing.to_bits());
 
 fn check(op: &'static str, inputs: &[Type], smoothing: f32) -> Result<(), GraphError> {
     expect_dtype(op, &inputs[0], DType::F32)?;

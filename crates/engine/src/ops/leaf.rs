@@ -30,7 +30,7 @@ impl LeafKind {
 }
 
 /// A named value from outside the graph.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Leaf {
     /// Where it comes from.
     pub kind: LeafKind,

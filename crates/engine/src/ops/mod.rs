@@ -42,8 +42,35 @@ use crate::error::GraphError;
 use crate::graph::{Graph, Type, Value};
 use crate::reference::{Array, Context};
 
+/// Equality and hash of an op with numbers: those are equal where their bits are, so that ops can be
+/// looked up, and 0 does not pass for -0.
+macro_rules! equal_by_bits {
+    ($op:ty, |$it:ident| $key:expr) => {
+        impl PartialEq for $op {
+            fn eq(&self, other: &Self) -> bool {
+                let own = {
+                    let $it = self;
+                    $key
+                };
+                let $it = other;
+                own == $key
+            }
+        }
+
+        impl Eq for $op {}
+
+        impl std::hash::Hash for $op {
+            fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+                let $it = self;
+                std::hash::Hash::hash(&$key, state);
+            }
+        }
+    };
+}
+use equal_by_bits;
+
 /// One primitive with its attributes.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Op {
     /// A value from outside the graph.
     Leaf(Leaf),

@@ -260,7 +260,7 @@ impl OpRule for Concat {
 }
 
 /// A border of a constant around an f32 operand.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Pad {
     /// How many elements before each axis.
     pub low: Vec<usize>,
@@ -269,6 +269,8 @@ pub struct Pad {
     /// The border's value.
     pub value: f32,
 }
+
+super::equal_by_bits!(Pad, |pad| (&pad.low, &pad.high, pad.value.to_bits()));
 
 impl OpRule for Pad {
     fn name(&self) -> &'static str {

@@ -10,7 +10,7 @@ use crate::reference::{Array, Context};
 
 /// Uniform f32 numbers in `[0, 1)` by Philox 4x32-10, keyed by the run's seed, the step and the
 /// op's stream: see [`philox::uniform`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RandomUniform {
     /// The shape of the result.
     pub shape: Shape,

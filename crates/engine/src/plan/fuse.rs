@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::items::{Item, ItemKind, Items};
+use super::order::{Apart, Arrows, Landmarks, Order};
 use super::view::View;
 use crate::error::EngineError;
 use crate::graph::Phase;
@@ -23,8 +24,33 @@ pub(super) struct Groups {
     pub(super) of_item: Vec<Option<usize>>,
     /// The items that read each item.
     consumers: Vec<Vec<usize>>,
-    /// Groups that must run before others although no value passes between them.
-    before: Vec<(usize, usize)>,
+    /// The groups that must run before and behind each although no value passes between them.
+    before: Vec<Vec<usize>>,
+    behind: Vec<Vec<usize>>,
+    order: Order,
+    landmarks: Landmarks,
+    /// For each group, the landmarks that need it and that it needs.
+    marks: Vec<[u64; 2]>,
+}
+
+/// Groups with the items that they are of.
+struct Dependencies<'a> {
+    groups: &'a Groups,
+    items: &'a [Item],
+}
+
+impl Arrows for Dependencies<'_> {
+    fn needs(&self, group: usize, visit: &mut dyn FnMut(usize)) {
+        let Dependencies { groups, items } = self;
+        let operands = groups.members[group].iter().flat_map(|&item| &items[item].operands);
+        let by_value = operands.filter_map(|operand| groups.of_item[operand.item]);
+        let all = by_value.chain(groups.before[group].iter().copied());
+        all.filter(|&other| other != group).for_each(visit);
+    }
+
+    fn needed_by(&self, group: usize, visit: &mut dyn FnMut(usize)) {
+        self.groups.successors(group).for_each(visit);
+    }
 }
 
 impl Groups {
@@ -54,18 +80,36 @@ impl Groups {
                 consumers[operand.item].push(index);
             }
         }
-        Groups { members, of_item, consumers, before: Vec::new() }
+        let none = vec![Vec::new(); count];
+        let mut groups = Groups {
+            members,
+            of_item,
+            consumers,
+            before: none.clone(),
+            behind: none,
+            order: Order::default(),
+            landmarks: Landmarks::default(),
+            marks: vec![[0; 2]; count],
+        };
+        // In a circle, which no order has and `schedule` will name, any order is as good.
+        let (mut order, rest) = groups.topological(|group| group);
+        order.extend(rest);
+        groups.order = Order::new(order);
+        groups
     }
 
     fn singletons(items: &[Item]) -> Self {
-        let mut groups = Groups {
-            members: Vec::new(),
-            of_item: Vec::new(),
-            consumers: vec![Vec::new(); items.len()],
-            before: Vec::new(),
-        };
-        for (index, item) in items.iter().enumerate() {
-            groups.register(index, item);
+        let mut count = 0;
+        let of_item = items.iter().map(|item| {
+            let number = count;
+            count += usize::from(item.is_computed());
+            item.is_computed().then_some(number)
+        });
+        let mut groups = Groups::of(items, of_item.collect());
+        groups.landmarks = Landmarks::new(items);
+        for (marks, members) in groups.marks.iter_mut().zip(&groups.members) {
+            let item = members[0];
+            *marks = [groups.landmarks.behind[item], groups.landmarks.before[item]];
         }
         groups
     }
@@ -76,45 +120,60 @@ impl Groups {
         for operand in &item.operands {
             self.consumers[operand.item].push(index);
         }
-        let given = matches!(item.kind, ItemKind::External(..) | ItemKind::Number(_));
-        self.of_item.push((!given).then_some(self.members.len()));
-        if !given {
-            self.members.push(vec![index]);
-        }
+        let group = self.members.len();
+        self.of_item.push(Some(group));
+        self.members.push(vec![index]);
+        self.before.push(Vec::new());
+        self.behind.push(Vec::new());
+        self.marks.push([0; 2]);
+        self.order.push(group);
     }
 
     /// The groups that must run after `group`.
     fn successors(&self, group: usize) -> impl Iterator<Item = usize> + '_ {
         let readers = self.members[group].iter().flat_map(|&item| &self.consumers[item]);
         let by_value = readers.filter_map(|&reader| self.of_item[reader]);
-        let by_order = self.before.iter().filter(move |b| b.0 == group).map(|b| b.1);
-        by_value.chain(by_order).filter(move |&other| other != group)
+        let all = by_value.chain(self.behind[group].iter().copied());
+        all.filter(move |&other| other != group)
     }
 
-    /// Whether `to` must run after `from`, by a path that does not begin with a step from `from`
-    /// straight to `to` when `skip_direct` is set.
-    fn reaches(&self, from: usize, to: usize, skip_direct: bool) -> bool {
-        let mut seen = vec![false; self.members.len()];
-        let first = self.successors(from).filter(|&next| !skip_direct || next != to);
-        let mut stack: Vec<usize> = first.collect();
-        while let Some(group) = stack.pop() {
-            if group == to {
-                return true;
-            }
-            if !std::mem::replace(&mut seen[group], true) {
-                stack.extend(self.successors(group));
-            }
+    /// What stands between two groups, the first before the second, unless there is a path from the
+    /// one to the other; with `besides_direct`, a path of more than one step.
+    fn apart(
+        &mut self,
+        items: &[Item],
+        pair: [usize; 2],
+        besides_direct: bool,
+    ) -> Option<Apart> {
+        if self.passes_a_landmark(pair) {
+            return None;
         }
-        false
+        let mut order = std::mem::take(&mut self.order);
+        let apart = order.apart(&Dependencies { groups: self, items }, pair, besides_direct);
+        self.order = order;
+        apart
+    }
+
+    /// Whether a third group, which has a landmark, runs between the two in any case.
+    fn passes_a_landmark(&self, pair: [usize; 2]) -> bool {
+        let between = self.marks[pair[0]][0] & self.marks[pair[1]][1];
+        let mut landmarks = self.landmarks.items.iter().zip(0..);
+        landmarks.any(|(&item, bit)| {
+            let group = self.of_item[item];
+            between >> bit & 1 == 1 && group.is_some_and(|group| !pair.contains(&group))
+        })
     }
 
     fn try_merge(&mut self, items: &[Item], producer: usize, consumer: usize) {
         let (Some(a), Some(b)) = (self.of_item[producer], self.of_item[consumer]) else { return };
         let too_long = self.members[a].len() + self.members[b].len() > MAX_MEMBERS;
-        if a == b || too_long || self.has_hard_edge(items, a, b) || self.reaches(a, b, true) {
+        if a == b || too_long || self.has_hard_edge(items, a, b) {
             return;
         }
-        self.merge(a, b);
+        if let Some(apart) = self.apart(items, [a, b], true) {
+            self.order.merge([a, b], apart, a);
+            self.merge(a, b);
+        }
     }
 
     /// Whether a member of `b` needs a finished result of `a`, such as a whole reduction.
@@ -133,6 +192,9 @@ impl Groups {
         }
         self.members[a].extend(moved);
         self.members[a].sort_unstable();
+        for side in 0..2 {
+            self.marks[a][side] |= self.marks[b][side];
+        }
     }
 
     /// Merges independent groups over one domain that read the same operand, so that it is
@@ -163,17 +225,34 @@ impl Groups {
         };
         let same = a != b && items[x].domain() == items[y].domain();
         let fits = self.members[a].len() + self.members[b].len() <= MAX_MEMBERS;
-        if same && fits && !self.reaches(a, b, false) && !self.reaches(b, a, false) {
+        if !same || !fits {
+            return;
+        }
+        let pair = if self.order.is_before(a, b) { [a, b] } else { [b, a] };
+        if let Some(apart) = self.apart(items, pair, false) {
+            self.order.merge(pair, apart, a);
             self.merge(a, b);
         }
     }
 
-    /// Asks that `first` runs before `second`; false, and nothing changes, if it cannot.
-    pub(super) fn order(&mut self, first: &[usize], second: usize) -> bool {
-        if first.iter().any(|&group| group != second && self.reaches(second, group, false)) {
+    /// Asks that all of `first` run before `second`; false if they cannot.
+    pub(super) fn order(&mut self, items: &[Item], first: &[usize], second: usize) -> bool {
+        let others = || first.iter().copied().filter(|&group| group != second);
+        let late: Vec<usize> = others().filter(|&g| self.order.is_before(second, g)).collect();
+        if late.iter().any(|&group| self.apart(items, [second, group], false).is_none()) {
             return false;
         }
-        self.before.extend(first.iter().filter(|&&g| g != second).map(|&g| (g, second)));
+        for group in late {
+            // The ones before may have been moved along.
+            if self.order.is_before(second, group) {
+                let Some(apart) = self.apart(items, [second, group], false) else { return false };
+                self.order.swap([second, group], apart);
+            }
+        }
+        for group in others() {
+            self.behind[group].push(second);
+            self.before[second].push(group);
+        }
         true
     }
 
@@ -207,19 +286,31 @@ impl Groups {
     /// graph: forward, then backward. What belongs to the update runs as soon as it can, so that
     /// gradients do not wait in memory for each other.
     pub(super) fn schedule(&self, items: &Items) -> Result<Vec<usize>, EngineError> {
+        let position = |group: usize| {
+            let last = self.members[group].last().copied().unwrap_or(0);
+            (items.items[last].phase != Phase::Update, last)
+        };
+        match self.topological(position) {
+            (order, rest) if rest.is_empty() => Ok(order),
+            _ => {
+                let what = "the kernels of a plan wait for each other in a circle".to_owned();
+                Err(EngineError::Invariant { what })
+            }
+        }
+    }
+
+    /// The groups in an order that respects every dependency, of those that are ready the one with the
+    /// smallest `position` first, and the groups that wait for each other in a circle.
+    fn topological<K: Ord>(&self, position: impl Fn(usize) -> K) -> (Vec<usize>, Vec<usize>) {
         let mut waiting = vec![0; self.members.len()];
         for group in 0..self.members.len() {
             for next in self.successors(group) {
                 waiting[next] += 1;
             }
         }
-        let position = |group: usize| {
-            let last = self.members[group].last().copied().unwrap_or(0);
-            (items.items[last].phase != Phase::Update, last)
-        };
-        let live = (0..self.members.len()).filter(|&g| !self.members[g].is_empty());
+        let live = || (0..self.members.len()).filter(|&g| !self.members[g].is_empty());
         let mut ready: BinaryHeap<_> =
-            live.clone().filter(|&g| waiting[g] == 0).map(|g| Reverse((position(g), g))).collect();
+            live().filter(|&g| waiting[g] == 0).map(|g| Reverse((position(g), g))).collect();
         let mut order = Vec::new();
         while let Some(Reverse((_, group))) = ready.pop() {
             order.push(group);
@@ -230,11 +321,8 @@ impl Groups {
                 }
             }
         }
-        if order.len() != live.count() {
-            let what = "the kernels of a plan wait for each other in a circle".to_owned();
-            return Err(EngineError::Invariant { what });
-        }
-        Ok(order)
+        let rest = live().filter(|&g| waiting[g] > 0).collect();
+        (order, rest)
     }
 }
 

@@ -46,6 +46,11 @@ pub(super) struct Item {
 }
 
 impl Item {
+    /// Whether the step computes it: it is neither there when the step begins nor a number.
+    pub(super) fn is_computed(&self) -> bool {
+        !matches!(self.kind, ItemKind::External(..) | ItemKind::Number(_))
+    }
+
     /// Whether it is computed in a fused kernel.
     pub(super) fn is_fusable(&self) -> bool {
         matches!(self.kind, ItemKind::Map(_) | ItemKind::Copy | ItemKind::Reduce(_))
@@ -73,14 +78,17 @@ pub(super) struct Items {
     pub(super) reports: Vec<(String, View)>,
     pub(super) outputs: Vec<(String, View)>,
     copies: HashMap<View, usize>,
+    /// The position of each of `states`.
+    state_positions: HashMap<String, usize>,
     /// The phase of items to come.
     phase: Phase,
 }
 
 impl Items {
     pub(super) fn new(step: &StepGraph, layout: &StateLayout) -> Result<Self, EngineError> {
-        let states = layout.buffers().iter().map(|b| b.name.clone()).collect();
-        let mut items = Items { states, ..Items::default() };
+        let states: Vec<String> = layout.buffers().iter().map(|b| b.name.clone()).collect();
+        let state_positions = states.iter().cloned().zip(0..).collect();
+        let mut items = Items { states, state_positions, ..Items::default() };
         let mut views: Vec<View> = Vec::with_capacity(step.graph.nodes().len());
         for value in step.graph.values() {
             let view = items.add(&step.graph, value, &views)?;
@@ -212,7 +220,7 @@ impl Items {
                 (Region::Scalars, (self.scalars.len() - 1) * leaf.ty.dtype.size())
             }
             LeafKind::State => {
-                let position = self.states.iter().position(|name| *name == leaf.name);
+                let position = self.state_positions.get(&leaf.name).copied();
                 let unknown = || EngineError::UnknownState { name: leaf.name.clone() };
                 (Region::State(position.ok_or_else(unknown)?), 0)
             }

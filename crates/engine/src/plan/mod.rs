@@ -10,6 +10,7 @@ mod dump;
 mod emit;
 mod fuse;
 mod items;
+mod order;
 mod recompute;
 mod simplify;
 mod storage;

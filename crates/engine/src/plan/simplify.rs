@@ -3,6 +3,7 @@
 //! differentiation leaves much of all four behind.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::error::GraphError;
 use crate::graph::{Graph, Value};
@@ -48,8 +49,8 @@ fn rewrite(step: &StepGraph) -> Result<StepGraph, GraphError> {
 #[derive(Default)]
 pub(super) struct Rewriter {
     pub(super) graph: Graph,
-    /// Nodes by op and operands. Ops hold floats, so their text is the key.
-    known: HashMap<(String, Vec<Value>), Value>,
+    /// Nodes by the hash of their op and operands.
+    known: HashMap<u64, Vec<Value>>,
 }
 
 impl Rewriter {
@@ -75,18 +76,22 @@ impl Rewriter {
         if let Some(value) = self.find(&op, inputs) {
             return Ok(value);
         }
-        let key = (format!("{op:?}"), inputs.to_vec());
+        let key = key(&op, inputs);
         let value = self.graph.push(op, inputs)?;
         if let Some(label) = label {
             self.graph.label(value, label);
         }
-        self.known.insert(key, value);
+        self.known.entry(key).or_default().push(value);
         Ok(value)
     }
 
     /// A node that was added before.
     pub(super) fn find(&self, op: &Op, inputs: &[Value]) -> Option<Value> {
-        self.known.get(&(format!("{op:?}"), inputs.to_vec())).copied()
+        let is_same = |&&value: &&Value| {
+            let node = self.graph.node(value);
+            node.inputs == inputs && node.op == *op
+        };
+        self.known.get(&key(op, inputs))?.iter().find(is_same).copied()
     }
 
     /// The operand that the op would only copy.
@@ -134,4 +139,10 @@ impl Rewriter {
         };
         Some(Constant::scalar(result as f32))
     }
+}
+
+fn key(op: &Op, inputs: &[Value]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (op, inputs).hash(&mut hasher);
+    hasher.finish()
 }

@@ -1,5 +1,7 @@
 //! Which buffer each item lies in, and for how long.
 
+use std::collections::HashSet;
+
 use super::fuse::Groups;
 use super::items::{ItemKind, Items};
 use super::types::Region;
@@ -41,18 +43,19 @@ pub(super) fn place_writes(
     groups: &mut Groups,
 ) -> Result<Vec<(usize, usize)>, EngineError> {
     let mut placed: Vec<(usize, usize)> = Vec::new();
+    let mut taken = HashSet::new();
     // Before any order is fixed: it must count these copies among the readers of their sources.
     let writes = copy_external_sources(items, groups);
     for (state, view) in writes {
         let source = view.item;
-        let taken = placed.iter().any(|&(_, item)| item == source);
         let readers = groups.readers(state);
-        if !taken
+        if !taken.contains(&source)
             && can_write_in_place(items, groups, state, &view)
             && let Some(writer) = groups.of_item[source]
-            && groups.order(&readers, writer)
+            && groups.order(&items.items, &readers, writer)
         {
             placed.push((state, source));
+            taken.insert(source);
             continue;
         }
         let label = items.items[state].label.clone();
@@ -60,7 +63,7 @@ pub(super) fn place_writes(
         groups.register(copy, &items.items[copy]);
         let writer = groups.of_item[copy].unwrap_or_default();
         let readers = groups.readers(state);
-        if !groups.order(&readers, writer) {
+        if !groups.order(&items.items, &readers, writer) {
             let what = format!("no kernel order lets `{label}` be written back");
             return Err(EngineError::Invariant { what });
         }
@@ -130,15 +133,16 @@ impl Storages {
 
     /// From the last item to the first, so that an assembled item has its place before its parts.
     fn assign(&mut self, items: &Items, groups: &Groups) {
-        let roots: Vec<usize> =
-            items.reports.iter().chain(&items.outputs).map(|(_, view)| view.item).collect();
+        let mut roots = vec![false; items.items.len()];
+        let named = items.reports.iter().chain(&items.outputs);
+        named.for_each(|(_, view)| roots[view.item] = true);
         for index in (0..items.items.len()).rev() {
             let item = &items.items[index];
             if groups.of_item[index].is_none() {
                 continue;
             }
             let kept = groups.escapes(index)
-                || roots.contains(&index)
+                || roots[index]
                 || !matches!(item.kind, ItemKind::Map(_) | ItemKind::Copy);
             if kept && self.of_item[index].is_none() {
                 self.give(items, index, None);
@@ -237,6 +241,9 @@ impl Storages {
             let storage = &self.all[at.storage];
             let dies = storage.last == time && storage.first < time && !storage.pinned;
             let in_arena = storage.state.is_none() && storage.bytes == result_item.ty.bytes();
+            if !dies || !in_arena {
+                return None;
+            }
             // Every read of the storage in this kernel must be of the element being written.
             let aligned = reads.iter().all(|other| {
                 let elsewhere = self.of_item[other.item].is_none_or(|o| o.storage != at.storage);
@@ -247,7 +254,7 @@ impl Storages {
                     && item.ty.dtype.size() == result_item.ty.dtype.size();
                 elsewhere || same
             });
-            (dies && in_arena && aligned).then_some(at.storage)
+            aligned.then_some(at.storage)
         })
     }
 }

@@ -1,6 +1,8 @@
 //! Checks of a finished plan. They hold for every correct plan whatever the passes did, so a
 //! defect in a pass is found before a kernel reads garbage.
 
+use std::collections::BTreeMap;
+
 use super::types::{Kernel, Place, Plan, Region, Work};
 use crate::error::EngineError;
 
@@ -10,14 +12,14 @@ use crate::error::EngineError;
 /// # Errors
 /// [`EngineError::Invariant`] that names the kernel.
 pub fn verify(plan: &Plan) -> Result<(), EngineError> {
-    let mut written: Vec<(usize, usize)> = Vec::new();
+    let mut written = Written::default();
     for (position, kernel) in plan.kernels.iter().enumerate() {
         let fail = |what: String| EngineError::Invariant {
             what: format!("kernel {position} ({}): {what}", kernel.label),
         };
         for place in kernel.reads() {
             check_bounds(plan, place).map_err(fail)?;
-            if place.region == Region::Arena && !covered(&written, place.span()) {
+            if place.region == Region::Arena && !written.covers(place.span()) {
                 return Err(fail(format!("reads {place}, which nothing has written")));
             }
         }
@@ -25,13 +27,13 @@ pub fn verify(plan: &Plan) -> Result<(), EngineError> {
             check_bounds(plan, place).map_err(fail)?;
             check_overlap(kernel, place).map_err(fail)?;
             if place.region == Region::Arena {
-                written.push(place.span());
+                written.add(place.span());
             }
         }
         check_shapes(kernel).map_err(fail)?;
     }
     for named in plan.reports.iter().chain(&plan.outputs) {
-        if named.place.region == Region::Arena && !covered(&written, named.place.span()) {
+        if named.place.region == Region::Arena && !written.covers(named.place.span()) {
             let what = format!("output `{}` is never written", named.name);
             return Err(EngineError::Invariant { what });
         }
@@ -39,13 +41,27 @@ pub fn verify(plan: &Plan) -> Result<(), EngineError> {
     Ok(())
 }
 
-fn covered(written: &[(usize, usize)], (mut start, end): (usize, usize)) -> bool {
-    while start < end {
-        let reach = written.iter().filter(|w| w.0 <= start && w.1 > start).map(|w| w.1).max();
-        let Some(reach) = reach else { return false };
-        start = reach;
+/// Stretches of the arena with gaps between them: the end of each by its start.
+#[derive(Default)]
+struct Written(BTreeMap<usize, usize>);
+
+impl Written {
+    fn add(&mut self, (mut start, mut end): (usize, usize)) {
+        // Stretches that begin before the end and reach the start are taken up.
+        while let Some((&from, &to)) = self.0.range(..=end).next_back() {
+            if to < start {
+                break;
+            }
+            self.0.remove(&from);
+            (start, end) = (start.min(from), end.max(to));
+        }
+        self.0.insert(start, end);
     }
-    true
+
+    fn covers(&self, (start, end): (usize, usize)) -> bool {
+        let last = self.0.range(..=start).next_back();
+        start >= end || last.is_some_and(|(_, &to)| end <= to)
+    }
 }
 
 fn check_bounds(plan: &Plan, place: &Place) -> Result<(), String> {

@@ -39,8 +39,9 @@ impl Graph {
     /// # Errors
     /// The name is taken by a leaf of another kind.
     pub fn scalar(&mut self, name: &str) -> Result<Value, GraphError> {
-        let existing = self.leaves(LeafKind::Scalar).find(|(n, _)| *n == name).map(|(_, v)| v);
-        match existing {
+        let is_scalar =
+            |&v: &Value| matches!(self.op(v), Op::Leaf(l) if l.kind == LeafKind::Scalar);
+        match self.find_leaf(name).filter(is_scalar) {
             Some(value) => Ok(value),
             None => self.leaf(LeafKind::Scalar, name, &[], DType::F32),
         }
