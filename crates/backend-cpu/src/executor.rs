@@ -83,6 +83,7 @@ impl CpuExecutor {
             }
             _ => {}
         }
+        crate::speed::warn();
         let memory = MemoryManager::new(Arc::new(HostDevice::new()));
         memory.set_budget(options.memory_budget);
         let runtime = Arc::new(Runtime::new(Pool::new(threads)?));

@@ -17,6 +17,7 @@ mod kernels;
 mod native;
 mod pool;
 mod simd;
+mod speed;
 mod stage;
 mod step;
 mod subnormal;

@@ -37,6 +37,10 @@ pub(crate) unsafe fn run(
     context: &Context<'_>,
     pool: &mut Pool,
 ) -> Result<(), TaskPanicked> {
+    #[cfg(test)]
+    if crate::testing::LET_PANIC.take() {
+        return pool.run(1, &|_| panic!("a test asked for it"));
+    }
     let mut job = 0;
     while let Some(tasks) = kernel.tasks(job) {
         // SAFETY: the caller vouches for the context; jobs and tasks are taken in turns.

@@ -1,5 +1,6 @@
 //! A compiled program on the CPU.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -45,7 +46,6 @@ pub(crate) struct CpuStep {
     /// The feeds of the last run, where an output is one of them.
     feeds: Vec<Tensor>,
     keeps_feeds: bool,
-    poisoned: Option<String>,
 }
 
 impl CpuStep {
@@ -85,7 +85,6 @@ impl CpuStep {
             feeds: Vec::with_capacity(plan.feeds.len()),
             keeps_feeds: plan.outputs.iter().any(in_feed),
             plan,
-            poisoned: None,
         };
         step.set_fixed_bases()?;
         Ok(step)
@@ -174,7 +173,6 @@ impl CpuStep {
             let done = unsafe { run(&*stage.native, &context, &mut shared.pool) };
             if done.is_err() {
                 let reason = format!("kernel `{}` panicked", stage.label(&self.plan));
-                self.poisoned = Some(reason.clone());
                 return Err(EngineError::Poisoned { reason });
             }
             after();
@@ -189,9 +187,6 @@ impl CpuStep {
         scalars: &Scalars,
         after: impl FnMut(),
     ) -> Result<Ticket, EngineError> {
-        if let Some(reason) = &self.poisoned {
-            return Err(EngineError::Poisoned { reason: reason.clone() });
-        }
         self.set_scalars(scalars)?;
         self.set_feeds(feeds)?;
         let runtime = Arc::clone(&self.runtime);
@@ -228,9 +223,10 @@ impl CpuStep {
 
 /// The state table's buffers in the order of the plan.
 fn state_buffers(plan: &Plan, state: &StateTable) -> Result<Vec<Tensor>, EngineError> {
+    let names = state.layout().buffers().iter().map(|buffer| buffer.name.as_str());
+    let by_name: HashMap<&str, &Tensor> = names.zip(state.tensors()).collect();
     let find = |name: &String| {
-        let position = state.layout().buffers().iter().position(|b| &b.name == name);
-        let tensor = position.and_then(|i| state.tensors().get(i)).cloned();
+        let tensor = by_name.get(name.as_str()).map(|&tensor| tensor.clone());
         tensor.ok_or_else(|| EngineError::UnknownState { name: name.clone() })
     };
     plan.states.iter().map(find).collect()
@@ -321,4 +317,90 @@ unsafe fn read(dtype: DType, from: *const u8, count: usize) -> Vec<f32> {
     // SAFETY: the caller vouches for the elements.
     unsafe { crate::fused::to_f32(dtype, from, &mut out) };
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use onestep_engine::{
+        Engine, Executor, Graph, GraphError, Mode, Named, ParameterGroup, ParameterInfo, Program,
+        StateLayout, UpdateGraph,
+    };
+    use onestep_memory::Shape;
+
+    use super::*;
+    use crate::testing::LET_PANIC;
+    use crate::{CpuExecutor, CpuOptions};
+
+    fn group() -> ParameterGroup {
+        let shape = Shape::from([4]);
+        ParameterGroup::new("all", vec![ParameterInfo::new("w", shape)])
+    }
+
+    /// Gradient descent by 0.1.
+    fn update() -> Result<UpdateGraph, GraphError> {
+        let mut update = UpdateGraph::default();
+        let added = update.group(&group())?;
+        let (parameter, gradient) = (added.parameter, added.gradient);
+        let change = update.graph.scale(gradient, 0.1)?;
+        update.groups[0].new_parameter = update.graph.sub(parameter, change)?;
+        Ok(update)
+    }
+
+    /// The mean of `(x w - 1)^2`.
+    fn program(batch: usize) -> Result<Program, GraphError> {
+        let mut g = Graph::new();
+        let x = g.input("x", &[batch, 4], DType::F32)?;
+        let w = g.parameter("w", &[4])?;
+        let y = g.mul(x, w)?;
+        let off = g.offset(y, -1.0)?;
+        let square = g.square(off)?;
+        let loss = g.mean_all(square)?;
+        Ok(Program {
+            mode: Mode::Train,
+            graph: g,
+            loss: Some(loss),
+            outputs: Vec::new(),
+            reports: Vec::new(),
+            state_updates: Vec::new(),
+            groups: Arc::from([group()]),
+            update: Some(Arc::new(update()?)),
+            keep_gradients: false,
+        })
+    }
+
+    fn engine() -> Result<Engine, EngineError> {
+        let options = CpuOptions { threads: Some(2), ..CpuOptions::default() };
+        let executor = CpuExecutor::new(options).unwrap();
+        let layout = StateLayout::new(&[group()], &[], Some(&update()?))?;
+        Engine::new(Box::new(executor), layout, Box::new(|_, batch| Ok(program(batch)?)))
+    }
+
+    #[test]
+    fn after_a_panic_and_a_recovery_steps_are_those_of_a_run_without() -> Result<(), EngineError> {
+        let (mut engine, mut other) = (engine()?, engine()?);
+        let x = engine.memory().from_slice([2, 4], &[1.0f32; 8])?;
+        let feeds = [x];
+        let mut losses = |engine: &mut Engine| {
+            let mut step = || {
+                let ticket = engine.submit(Mode::Train, Feeds::new(&feeds), &Scalars::new(0))?;
+                Ok::<_, EngineError>(ticket.wait()?.loss())
+            };
+            Ok::<_, EngineError>([step()?, step()?, step()?])
+        };
+        let wanted = losses(&mut other)?;
+        assert!(wanted[2] < wanted[0], "{wanted:?}");
+
+        let before = engine.state().read("w")?;
+        LET_PANIC.set(true);
+        let broken = losses(&mut engine).unwrap_err();
+        assert!(broken.to_string().contains("panicked"), "{broken}");
+        let refused = losses(&mut engine).unwrap_err();
+        assert!(refused.to_string().contains("restore the state"), "{refused}");
+
+        engine.state().write("w", &before)?;
+        engine.recover();
+        assert_eq!(losses(&mut engine)?, wanted);
+        assert_eq!(engine.state().read("w")?, other.state().read("w")?);
+        Ok(())
+    }
 }

@@ -9,6 +9,11 @@ use crate::native::{Context, Native, Regions, ScratchNeed, run};
 use crate::pool::Pool;
 use crate::simd::{Level, RandomKey};
 
+thread_local! {
+    /// Whether the next kernel that this thread runs panics.
+    pub(crate) static LET_PANIC: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
 pub(crate) const KEY: RandomKey = RandomKey { seed: 11, step: 3 };
 
 /// Reproducible numbers in `[-1, 1)`.

@@ -29,7 +29,8 @@ thread_local! {
 }
 
 /// Counts what a pass of the compiler has visited, in builds with debug assertions.
-pub(crate) fn count_work(visited: usize) {
+#[doc(hidden)]
+pub fn count_work(visited: usize) {
     #[cfg(debug_assertions)]
     WORK.set(WORK.get() + visited as u64);
     #[cfg(not(debug_assertions))]

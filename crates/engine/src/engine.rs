@@ -166,7 +166,8 @@ impl Engine {
         &self.state
     }
 
-    /// Declares the state good again after a failed step, once it was restored.
+    /// Declares the state good again after a failed step, once it was restored; then the next
+    /// step runs as if none had failed.
     pub fn recover(&mut self) {
         self.poisoned = None;
     }

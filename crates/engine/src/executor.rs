@@ -105,7 +105,9 @@ pub trait Step: Send {
     /// done; the ticket tells. The engine has checked the feeds.
     ///
     /// # Errors
-    /// Out of memory or device lost, and then the same error from each later call.
+    /// Out of memory, device lost, or a kernel that broke off. What the state holds is then
+    /// unknown; the step itself can be run again once the state was written anew, which
+    /// [`crate::Engine`] watches over.
     fn submit(&mut self, feeds: Feeds<'_>, scalars: &Scalars) -> Result<Ticket, EngineError>;
 
     /// The f32 elements of an output after the last step; waits for it.

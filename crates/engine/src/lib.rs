@@ -18,7 +18,7 @@ mod ticket;
 pub use autodiff::gradients;
 pub use counters::StepCounters;
 #[doc(hidden)]
-pub use counters::compiler_work;
+pub use counters::{compiler_work, count_work};
 pub use engine::{Engine, ProgramSource};
 pub use error::{EngineError, GraphError};
 pub use executor::{Executor, Feeds, KernelTime, Scalars, Step};

@@ -11,7 +11,7 @@ mod moments;
 use std::ops::Range;
 
 use onestep_engine::plan::{Fused, Kernel, Place, Plan, Work};
-use onestep_engine::{Cost, DType, EngineError};
+use onestep_engine::{Cost, DType, EngineError, count_work};
 
 use crate::fused::{Follower, FusedKernel};
 use crate::kernels;
@@ -175,6 +175,11 @@ fn takes(kernel: &Kernel, fused: &Fused, moved: &Place) -> bool {
 fn is_read_later(plan: &Plan, second: usize, place: &Place) -> bool {
     let mut written: Vec<(usize, usize)> = Vec::new();
     for (index, kernel) in plan.kernels.iter().enumerate().skip(second) {
+        count_work(1);
+        // All of it is something else by now, mostly a few kernels on.
+        if is_within(place.span(), &written) {
+            return false;
+        }
         let reads = kernel.reads().into_iter().filter(|read| read.overlaps(place));
         if index > second && reads.into_iter().any(|read| !is_within(read.span(), &written)) {
             return true;
