@@ -4,15 +4,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use onestep_engine::{
-    DType, EngineError, Executor, Program, StateTable, Step, StepCounters, TicketRing, plan,
+    DType, EngineError, Executor, Footprint, Program, StateLayout, StateTable, Step, StepCounters,
+    TicketRing, plan,
 };
-use onestep_memory::{HostDevice, MemoryError, MemoryManager, Shape, Tensor};
+use onestep_memory::{HostDevice, MemoryError, MemoryManager, Shape, Tensor, available_memory};
 
 use crate::error::CpuError;
 use crate::native::ScratchNeed;
 use crate::pool::Pool;
 use crate::simd::Level;
-use crate::step::CpuStep;
+use crate::step::{CpuStep, Lowered};
 
 /// Results of the last so many steps can be asked of their tickets.
 const TICKETS: usize = 256;
@@ -24,7 +25,8 @@ const MOST_THREADS: usize = 4096;
 pub struct CpuOptions {
     /// Threads, the caller included; by default as many as the machine runs at once.
     pub threads: Option<usize>,
-    /// The most bytes of memory, state included; by default no limit.
+    /// The most bytes of memory, state included; by default what the machine has free when the
+    /// executor is made ([`onestep_memory::available_memory`]).
     pub memory_budget: Option<usize>,
     /// The instruction set; by default the best one of this machine.
     pub level: Option<Level>,
@@ -85,7 +87,7 @@ impl CpuExecutor {
         }
         crate::speed::warn();
         let memory = MemoryManager::new(Arc::new(HostDevice::new()));
-        memory.set_budget(options.memory_budget);
+        memory.set_budget(options.memory_budget.or_else(available_memory));
         let runtime = Arc::new(Runtime::new(Pool::new(threads)?));
         Ok(CpuExecutor { memory, threads, level, runtime, steps: 0 })
     }
@@ -124,6 +126,11 @@ impl Executor for CpuExecutor {
         plan::check_budget(&step.footprint(), budget)?;
         self.runtime.lock().grow(&self.memory, step.arena_bytes(), step.scratch_need())?;
         Ok(Box::new(step))
+    }
+
+    fn footprint(&self, program: &Program, layout: &StateLayout) -> Result<Footprint, EngineError> {
+        let plan = plan::compile(program, layout, None)?;
+        Ok(Lowered::new(&plan, (self.threads, self.level))?.footprint)
     }
 
     fn counters(&self) -> StepCounters {

@@ -27,6 +27,25 @@ struct Bases(Vec<*mut u8>);
 // submission; they are used only while a step runs.
 unsafe impl Send for Bases {}
 
+/// A plan's kernels for the CPU, and the memory of both.
+pub(crate) struct Lowered {
+    regions: Regions,
+    stages: Vec<Stage>,
+    need: ScratchNeed,
+    pub(crate) footprint: Footprint,
+}
+
+impl Lowered {
+    pub(crate) fn new(plan: &Plan, machine: (usize, Level)) -> Result<Lowered, EngineError> {
+        let regions = Regions::of(plan);
+        let stages = Stage::all(plan, regions, machine)?;
+        let need = stages.iter().fold(ScratchNeed::default(), |n, s| n.max(s.native.scratch()));
+        let mut footprint = plan.footprint;
+        footprint.arena += need.bytes(machine.0);
+        Ok(Lowered { regions, stages, need, footprint })
+    }
+}
+
 /// A compiled program on the CPU.
 pub(crate) struct CpuStep {
     id: u64,
@@ -56,11 +75,7 @@ impl CpuStep {
         (threads, level): (usize, Level),
         runtime: Arc<Runtime>,
     ) -> Result<CpuStep, EngineError> {
-        let regions = Regions::of(&plan);
-        let stages = Stage::all(&plan, regions, (threads, level))?;
-        let need = stages.iter().fold(ScratchNeed::default(), |n, s| n.max(s.native.scratch()));
-        let mut footprint = plan.footprint;
-        footprint.arena += need.bytes(threads);
+        let Lowered { regions, stages, need, footprint } = Lowered::new(&plan, (threads, level))?;
         if plan.reports.len() > MAX_REPORTS {
             return Err(EngineError::TooManyReports { most: MAX_REPORTS, got: plan.reports.len() });
         }
@@ -322,8 +337,8 @@ unsafe fn read(dtype: DType, from: *const u8, count: usize) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use onestep_engine::{
-        Engine, Executor, Graph, GraphError, Mode, Named, ParameterGroup, ParameterInfo, Program,
-        StateLayout, UpdateGraph,
+        Engine, Graph, GraphError, Mode, ParameterGroup, ParameterInfo, Program, StateLayout,
+        UpdateGraph,
     };
     use onestep_memory::Shape;
 
@@ -380,7 +395,7 @@ mod tests {
         let (mut engine, mut other) = (engine()?, engine()?);
         let x = engine.memory().from_slice([2, 4], &[1.0f32; 8])?;
         let feeds = [x];
-        let mut losses = |engine: &mut Engine| {
+        let losses = |engine: &mut Engine| {
             let mut step = || {
                 let ticket = engine.submit(Mode::Train, Feeds::new(&feeds), &Scalars::new(0))?;
                 Ok::<_, EngineError>(ticket.wait()?.loss())

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use onestep_engine::{
-    EngineError, Executor, Footprint, Mode, Program, StateTable, Step, StepCounters,
+    EngineError, Executor, Footprint, Mode, Program, StateLayout, StateTable, Step, StepCounters,
 };
 use onestep_memory::{DType, Device, MemoryManager, Tensor};
 use onestep_metal_sys::{self as metal, MetalError, ProgramDescription, Statistics};
@@ -128,6 +128,11 @@ impl Executor for MetalExecutor {
         &self.memory
     }
 
+    fn footprint(&self, program: &Program, layout: &StateLayout) -> Result<Footprint, EngineError> {
+        let translation = Translation::new(program, layout)?;
+        Ok(footprint(program, layout, &translation.forward.nodes.live()))
+    }
+
     fn compile(
         &mut self,
         program: &Program,
@@ -135,7 +140,8 @@ impl Executor for MetalExecutor {
     ) -> Result<Box<dyn Step>, EngineError> {
         buffers::check(state.tensors(), &self.device)?;
         let mut translation = Translation::new(program, state.layout())?;
-        let footprint: Footprint = footprint(program, state, &translation.forward.nodes.live());
+        let footprint: Footprint =
+            footprint(program, state.layout(), &translation.forward.nodes.live());
         check_budget(&footprint, self.options.memory_budget)?;
         let lengths: Vec<usize> = translation.groups.iter().map(|g| g.elements).collect();
         let results = self.results(program, &lengths)?;

@@ -6,11 +6,11 @@
 //! more for their gradients: MPSGraph needs less wherever it fuses ops or reuses memory.
 
 use onestep_engine::ops::{LeafKind, Op};
-use onestep_engine::{EngineError, Footprint, Graph, Mode, Program, StateTable};
+use onestep_engine::{EngineError, Footprint, Graph, Mode, Program, StateLayout};
 use onestep_memory::DType;
 
 /// The footprint of a program of which `live` tells, by position, the values that are computed.
-pub(crate) fn footprint(program: &Program, state: &StateTable, live: &[bool]) -> Footprint {
+pub(crate) fn footprint(program: &Program, layout: &StateLayout, live: &[bool]) -> Footprint {
     let graph = &program.graph;
     let bytes_where = |wanted: fn(&Op) -> bool| -> usize {
         let values = graph.values().zip(live).filter(|&(v, &live)| live && wanted(graph.op(v)));
@@ -25,7 +25,7 @@ pub(crate) fn footprint(program: &Program, state: &StateTable, live: &[bool]) ->
     Footprint {
         arena,
         unshared: arena,
-        state: state.layout().bytes(),
+        state: layout.bytes(),
         feeds: feed_bytes(graph),
         constants: bytes_where(|op| matches!(op, Op::Constant(_))),
     }
@@ -68,8 +68,7 @@ fn feed_bytes(graph: &Graph) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use onestep_engine::{DType, Named, StateLayout};
-    use onestep_memory::MemoryManager;
+    use onestep_engine::Named;
 
     use super::*;
 
@@ -85,8 +84,7 @@ mod tests {
         live[unused.index()] = false;
         let program = Program::predict(graph, vec![Named::new("y", flat)]);
         let layout = StateLayout::new(&program.groups, &[], None)?;
-        let state = StateTable::new(layout, &MemoryManager::host())?;
-        let found = footprint(&program, &state, &live);
+        let found = footprint(&program, &layout, &live);
         // The product, and its copy as an output.
         assert_eq!((found.arena, found.state, found.feeds), (32 + 32, 24, 48));
         assert!(check_budget(&found, Some(136)).is_ok());

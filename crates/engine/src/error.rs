@@ -86,6 +86,16 @@ impl GraphError {
     }
 }
 
+/// What would need less memory.
+fn smaller(state: usize, budget: usize) -> &'static str {
+    if state > budget {
+        // Its parameters alone are too many.
+        "a smaller model"
+    } else {
+        "a smaller batch (`--batch-size`), for pictures a smaller size (`?size=` behind the data),"
+    }
+}
+
 /// A program that cannot be compiled or run.
 #[derive(Clone, Debug, Error)]
 pub enum EngineError {
@@ -116,12 +126,14 @@ pub enum EngineError {
     /// A step would need more memory than the budget has.
     #[error(
         "the step needs {} ({} of activations, {} of state, {} of batch), but the budget is {}; \
-         use a smaller batch or a larger budget",
+         use {} or a larger budget (`--memory-budget`; by default it is the memory that the machine \
+         has free)",
         onestep_memory::format_bytes(*.needed),
         onestep_memory::format_bytes(*.arena),
         onestep_memory::format_bytes(*.state),
         onestep_memory::format_bytes(*.feeds),
-        onestep_memory::format_bytes(*.budget)
+        onestep_memory::format_bytes(*.budget),
+        smaller(*.state, *.budget)
     )]
     OverBudget {
         /// Bytes in all.

@@ -7,9 +7,9 @@ use onestep_memory::{MemoryManager, Staged, Tensor};
 use crate::counters::StepCounters;
 use crate::error::EngineError;
 use crate::graph::Phase;
-use crate::plan::{Cost, Footprint};
+use crate::plan::{self, Cost, Footprint};
 use crate::program::Program;
-use crate::state::StateTable;
+use crate::state::{StateLayout, StateTable};
 use crate::ticket::Ticket;
 
 /// What a step takes from the host besides its feeds.
@@ -77,6 +77,15 @@ pub trait Executor: Send {
         program: &Program,
         state: &StateTable,
     ) -> Result<Box<dyn Step>, EngineError>;
+
+    /// What a step of a program would take whose state lies as in `layout`. Nothing is taken for
+    /// it, not even the state's memory, and no budget refuses it.
+    ///
+    /// # Errors
+    /// As for [`Executor::compile`].
+    fn footprint(&self, program: &Program, layout: &StateLayout) -> Result<Footprint, EngineError> {
+        Ok(plan::compile(program, layout, None)?.footprint)
+    }
 
     /// What was done so far.
     fn counters(&self) -> StepCounters;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use onestep_memory::{DType, MemoryManager, Shape, Tensor};
 
 use crate::error::EngineError;
+use crate::plan::{Footprint, check_budget};
 use crate::program::{ParameterGroup, StateUpdate, UpdateGraph};
 
 /// A flat f32 buffer of the state table.
@@ -162,7 +163,8 @@ impl StateLayout {
 
     /// Bytes of all buffers.
     pub fn bytes(&self) -> usize {
-        self.buffers.iter().map(|b| b.elements * DType::F32.size()).sum()
+        let bytes = self.buffers.iter().map(|b| b.elements.saturating_mul(DType::F32.size()));
+        bytes.fold(0, usize::saturating_add)
     }
 }
 
@@ -189,6 +191,10 @@ impl StateTable {
     /// # Errors
     /// Out of memory or over the budget.
     pub fn new(layout: StateLayout, memory: &MemoryManager) -> Result<Self, EngineError> {
+        let live = memory.statistics().total.live;
+        let room = memory.budget().map(|budget| budget.saturating_sub(live));
+        // Before the first buffer, and not at the one that is too much.
+        check_budget(&Footprint { state: layout.bytes(), ..Footprint::default() }, room)?;
         let mut tensors = Vec::with_capacity(layout.buffers.len());
         for buffer in &layout.buffers {
             let tensor = memory.zeros(Shape::new(&[buffer.elements])?, DType::F32)?;

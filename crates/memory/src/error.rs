@@ -47,7 +47,7 @@ pub enum MemoryError {
     /// An allocation would exceed the memory budget, even with every idle buffer released.
     #[error(
         "memory budget exceeded: requested {}, {} are live, the budget is {}; use a smaller \
-         batch or raise the budget",
+         batch (`--batch-size`) or a larger budget (`--memory-budget`)",
         format_bytes(*requested), format_bytes(*live), format_bytes(*budget)
     )]
     BudgetExceeded {

@@ -109,7 +109,7 @@ fn the_refusal_says_what_was_wanted_and_what_there_is() {
     assert_eq!(
         error,
         "memory budget exceeded: requested 64 MiB, 65 MiB are live, the budget is 100 MiB; \
-         use a smaller batch or raise the budget"
+         use a smaller batch (`--batch-size`) or a larger budget (`--memory-budget`)"
     );
 }
 

@@ -12,7 +12,8 @@ use crate::TrainerError;
 pub struct ExecutorOptions {
     /// Threads of a CPU device; 0 takes all processors.
     pub threads: usize,
-    /// The most bytes of memory it may use; `None` for what the device has.
+    /// The most bytes of memory it may use; `None` for what the machine has free
+    /// ([`onestep_memory::available_memory`]).
     pub memory_budget: Option<usize>,
 }
 
@@ -103,7 +104,8 @@ fn automatic(options: &ExecutorOptions) -> Result<Box<dyn Executor>, TrainerErro
 
 #[cfg(feature = "metal")]
 fn metal(options: &ExecutorOptions) -> Result<Box<dyn Executor>, TrainerError> {
-    let options = MetalOptions { memory_budget: options.memory_budget, ..MetalOptions::default() };
+    let memory_budget = options.memory_budget.or_else(onestep_memory::available_memory);
+    let options = MetalOptions { memory_budget, ..MetalOptions::default() };
     let executor = MetalExecutor::new(&options)
         .map_err(|error| TrainerError::Device { device: METAL, reason: error.to_string() })?;
     Ok(Box::new(executor))

@@ -139,12 +139,7 @@ impl Groups {
 
     /// What stands between two groups, the first before the second, unless there is a path from the
     /// one to the other; with `besides_direct`, a path of more than one step.
-    fn apart(
-        &mut self,
-        items: &[Item],
-        pair: [usize; 2],
-        besides_direct: bool,
-    ) -> Option<Apart> {
+    fn apart(&mut self, items: &[Item], pair: [usize; 2], besides_direct: bool) -> Option<Apart> {
         if self.passes_a_landmark(pair) {
             return None;
         }

@@ -229,7 +229,8 @@ pub struct Footprint {
 impl Footprint {
     /// All of it together: what is needed while the step runs.
     pub fn peak(&self) -> usize {
-        self.arena + self.state + self.feeds + self.constants
+        let parts = [self.state, self.feeds, self.constants];
+        parts.into_iter().fold(self.arena, usize::saturating_add)
     }
 }
 

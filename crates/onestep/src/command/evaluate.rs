@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use onestep::data::{Dataset, open};
-use onestep::trainer::Evaluation;
+use onestep::trainer::{ConfusionMatrix, Evaluation};
 use serde_json::json;
 
 use crate::cli::checkpoint;
@@ -15,6 +15,10 @@ use crate::cli::device::DeviceFlags;
 use crate::cli::progress::metrics_text;
 
 /// Measure a trained model: loss, accuracy, top-k accuracy and the confusion matrix
+///
+/// The matrix is printed for at most 30 classes; for more, the 20 pairs that were confused most. In
+/// JSON, `confusion` has its rows for at most 100 classes and is null for more, and `most_confused`
+/// always lists the worst pairs, at most 50.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Evaluate {
@@ -72,7 +76,8 @@ impl Evaluate {
             "accuracy": evaluation.metrics.accuracy,
             "mean_absolute_error": evaluation.metrics.mean_absolute_error,
             "top_k": evaluation.top_k.map(|top| json!({"k": top.k, "accuracy": top.accuracy()})),
-            "confusion": evaluation.confusion.as_ref().map(counts),
+            "confusion": evaluation.confusion.as_ref().and_then(counts),
+            "most_confused": evaluation.confusion.as_ref().map(most_confused),
             "classes": evaluation.confusion.as_ref().map(|matrix| matrix.names()),
         }))
     }
@@ -89,9 +94,26 @@ fn say(console: &Console, data: &str, evaluation: &Evaluation) {
     }
 }
 
-/// The counts row by row, a row a true class.
-fn counts(matrix: &onestep::trainer::ConfusionMatrix) -> Vec<Vec<u64>> {
+/// With more classes than this there is no `confusion` in the JSON object.
+const MOST_CLASSES: usize = 100;
+
+/// The most pairs in `most_confused`.
+const MOST_PAIRS: usize = 50;
+
+/// The counts row by row, a row a true class, unless those are too many.
+fn counts(matrix: &ConfusionMatrix) -> Option<Vec<Vec<u64>>> {
     let classes = 0..matrix.names().len();
     let row = |truth| classes.clone().map(|predicted| matrix.count(truth, predicted)).collect();
-    classes.clone().map(row).collect()
+    (classes.len() <= MOST_CLASSES).then(|| classes.clone().map(row).collect())
+}
+
+/// The pairs of classes that were confused most, by name.
+fn most_confused(matrix: &ConfusionMatrix) -> Vec<serde_json::Value> {
+    let name = |class: usize| matrix.names()[class].as_str();
+    let pairs = matrix.most_confused(MOST_PAIRS).into_iter();
+    pairs
+        .map(|(truth, predicted, count)| {
+            json!({"true": name(truth), "predicted": name(predicted), "samples": count})
+        })
+        .collect()
 }

@@ -61,8 +61,8 @@ impl SummaryCommand {
 /// What training (with Adam, PyTorch's options) and prediction need.
 fn plans(model: &Model, batch_size: usize) -> Result<[Footprint; 2]> {
     let config = TrainerConfig { loss: loss_for(model)?, ..TrainerConfig::default() };
-    let mut trainer = Trainer::new(model.clone(), config)?;
-    Ok([trainer.footprint(Mode::Train, batch_size)?, trainer.footprint(Mode::Predict, batch_size)?])
+    let builder = Trainer::builder(model.clone()).config(config);
+    Ok(builder.footprints([Mode::Train, Mode::Predict], batch_size)?)
 }
 
 /// A loss that any output has: cross-entropy where there are classes, else squares.

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use onestep_data::Pipeline;
-use onestep_engine::{Engine, Executor, ParameterInfo, Scalars, StateInfo, StateLayout};
+use onestep_engine::{
+    Engine, Executor, Footprint, Mode, ParameterInfo, Scalars, StateInfo, StateLayout,
+};
 use onestep_layers::Model;
 use onestep_optimizer::Optimizer;
 
@@ -113,6 +115,30 @@ impl TrainerBuilder {
         self
     }
 
+    /// The memory that a step of each of some modes would take, without taking any for the model:
+    /// its parameters are neither allocated nor filled.
+    ///
+    /// # Errors
+    /// As for [`Trainer::new`], but for the memory, and [`Trainer::footprint`].
+    pub fn footprints<const N: usize>(
+        self,
+        modes: [Mode; N],
+        batch: usize,
+    ) -> Result<[Footprint; N], TrainerError> {
+        let config = self.config;
+        config.validate()?;
+        let model = self.model.compile()?;
+        let optimizer = self.optimizer.map_or_else(|| config.optimizer(), Ok)?;
+        let executor = self.executor.map_or_else(|| executor_of(&config), Ok)?;
+        let (programs, layout) = programs(&model, &config, &optimizer)?;
+        let source = programs.source();
+        let mut footprints = [Footprint::default(); N];
+        for (footprint, mode) in footprints.iter_mut().zip(modes) {
+            *footprint = executor.footprint(&source(mode, batch)?, &layout)?;
+        }
+        Ok(footprints)
+    }
+
     /// Compiles the model, takes the device's memory for its state and fills it: from the seed, or
     /// from a checkpoint.
     ///
@@ -124,26 +150,8 @@ impl TrainerBuilder {
         let model = self.model.compile()?;
         let optimizer = self.optimizer.map_or_else(|| config.optimizer(), Ok)?;
         let pipeline = self.pipeline.map_or_else(|| config.pipeline(), Ok)?;
-        let executor = match self.executor {
-            Some(executor) => executor,
-            None => {
-                let (threads, memory_budget) = (config.threads, config.memory_budget);
-                executor(&config.device, &ExecutorOptions { threads, memory_budget })?
-            }
-        };
-        let parameters: Vec<ParameterInfo> =
-            model.parameters().iter().map(|parameter| parameter.info.clone()).collect();
-        let groups = optimizer.groups(&parameters)?;
-        let update = optimizer.update_graph(&groups)?;
-        let states: Vec<StateInfo> = model.states().iter().map(state_info).collect();
-        let layout = StateLayout::new(&groups, &states, Some(&update))?;
-        let programs = Programs {
-            model: model.clone(),
-            loss: config.loss.clone(),
-            groups: Arc::from(groups),
-            update: Arc::new(update),
-            keep_gradients: config.keep_gradients,
-        };
+        let executor = self.executor.map_or_else(|| executor_of(&config), Ok)?;
+        let (programs, layout) = programs(&model, &config, &optimizer)?;
         let described = programs.describe()?;
         let engine = Engine::new(executor, layout, programs.source())?;
         initialise(&engine, &model, config.seed)?;
@@ -172,6 +180,34 @@ impl TrainerBuilder {
         }
         Ok(trainer)
     }
+}
+
+/// The device that the settings name.
+fn executor_of(config: &TrainerConfig) -> Result<Box<dyn Executor>, TrainerError> {
+    let (threads, memory_budget) = (config.threads, config.memory_budget);
+    executor(&config.device, &ExecutorOptions { threads, memory_budget })
+}
+
+/// What a trainer's programs are made of, and where their state lies.
+fn programs(
+    model: &Model,
+    config: &TrainerConfig,
+    optimizer: &Optimizer,
+) -> Result<(Programs, StateLayout), TrainerError> {
+    let parameters: Vec<ParameterInfo> =
+        model.parameters().iter().map(|parameter| parameter.info.clone()).collect();
+    let groups = optimizer.groups(&parameters)?;
+    let update = optimizer.update_graph(&groups)?;
+    let states: Vec<StateInfo> = model.states().iter().map(state_info).collect();
+    let layout = StateLayout::new(&groups, &states, Some(&update))?;
+    let programs = Programs {
+        model: model.clone(),
+        loss: config.loss.clone(),
+        groups: Arc::from(groups),
+        update: Arc::new(update),
+        keep_gradients: config.keep_gradients,
+    };
+    Ok((programs, layout))
 }
 
 fn state_info(state: &onestep_layers::StateSpec) -> StateInfo {
