@@ -1,6 +1,6 @@
 //! The `onestep` command. See `onestep --help`.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod cli;
 mod command;
@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use cli::console;
+use cli::interrupt::exit_code;
 use command::{Command, Outcome};
 
 /// Train neural networks with one native call a step.
@@ -40,7 +41,7 @@ fn main() -> ExitCode {
     let command = Arguments::parse().command.unwrap_or_default();
     match command.run() {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
-        Ok(Outcome::Interrupted) => ExitCode::from(130),
+        Ok(Outcome::Interrupted(signal)) => ExitCode::from(exit_code(signal)),
         Err(error) => {
             console::report(&error);
             ExitCode::FAILURE

@@ -1,9 +1,9 @@
 //! The calls that change the disk.
 //!
-//! In debug builds the environment variable `ONESTEP_TEST_DISK` makes one of them go wrong, so that
-//! tests see what a full disk or a crash leaves behind: `fail:N` lets the N-th call fail, `kill:N`
-//! ends the process there, `trace` lists the calls on standard error, and `no-exchange` is a system
-//! that cannot swap two folders.
+//! In debug builds the environment variable `ONESTEP_TEST_DISK` makes them go wrong, so that tests
+//! see what a full disk or a crash leaves behind. It is a list of `fail:N`, with which the N-th call
+//! fails; `kill:N`, with which the process ends there; `trace`, which lists the calls on standard
+//! error; and `no-exchange`, for a system that cannot swap two folders.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -90,40 +90,48 @@ mod fault {
     use std::sync::LazyLock;
     use std::sync::atomic::{AtomicU64, Ordering};
 
-    enum Fault {
-        Fail(u64),
-        Kill(u64),
-        Trace,
-        NoExchange,
+    #[derive(Default)]
+    struct Faults {
+        fail: Option<u64>,
+        kill: Option<u64>,
+        trace: bool,
+        no_exchange: bool,
     }
 
-    static FAULT: LazyLock<Option<Fault>> = LazyLock::new(|| {
-        let text = std::env::var("ONESTEP_TEST_DISK").ok()?;
-        match text.split_once(':') {
-            Some(("fail", call)) => call.parse().ok().map(Fault::Fail),
-            Some(("kill", call)) => call.parse().ok().map(Fault::Kill),
-            None if text == "trace" => Some(Fault::Trace),
-            None if text == "no-exchange" => Some(Fault::NoExchange),
-            _ => None,
+    static FAULTS: LazyLock<Faults> = LazyLock::new(|| {
+        let mut faults = Faults::default();
+        for fault in std::env::var("ONESTEP_TEST_DISK").unwrap_or_default().split(',') {
+            match fault.split_once(':').unwrap_or((fault, "")) {
+                ("fail", call) => faults.fail = call.parse().ok(),
+                ("kill", call) => faults.kill = call.parse().ok(),
+                ("trace", _) => faults.trace = true,
+                ("no-exchange", _) => faults.no_exchange = true,
+                _ => {}
+            }
         }
+        faults
     });
 
     static CALLS: AtomicU64 = AtomicU64::new(0);
 
     /// A call that is about to be made.
     pub(super) fn point(action: &str, path: &Path) -> io::Result<()> {
-        let Some(fault) = &*FAULT else { return Ok(()) };
         let call = CALLS.fetch_add(1, Ordering::SeqCst) + 1;
-        match fault {
-            Fault::Fail(at) if *at == call => Err(io::ErrorKind::StorageFull.into()),
-            Fault::Kill(at) if *at == call => std::process::abort(),
-            Fault::Trace => writeln!(io::stderr(), "disk {call} {action} {}", path.display()),
-            _ => Ok(()),
+        if FAULTS.trace {
+            writeln!(io::stderr(), "disk {call} {action} {}", path.display())?;
+        }
+        if FAULTS.kill == Some(call) {
+            // Nothing is cleaned up on this way out.
+            std::process::exit(137);
+        }
+        match FAULTS.fail == Some(call) {
+            true => Err(io::ErrorKind::StorageFull.into()),
+            false => Ok(()),
         }
     }
 
     pub(super) fn no_exchange() -> bool {
-        matches!(*FAULT, Some(Fault::NoExchange))
+        FAULTS.no_exchange
     }
 }
 

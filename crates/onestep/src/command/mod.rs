@@ -15,8 +15,8 @@ use clap::Subcommand;
 pub(crate) enum Outcome {
     /// It has done what was asked for.
     Done,
-    /// It was interrupted, and has saved what there was.
-    Interrupted,
+    /// It was interrupted by a signal, and has saved what there was.
+    Interrupted(u8),
 }
 
 /// What to do.

@@ -40,6 +40,9 @@ pub(crate) struct Train {
     /// A TOML or JSON file with settings; flags win over it
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Replace the run that is in the folder of --out, which is refused otherwise
+    #[arg(long)]
+    overwrite: bool,
     /// Print one JSON object as the last line of standard output, and all else on standard error
     #[arg(long)]
     json: bool,
@@ -72,7 +75,8 @@ What is saved in the folder of the run:
   curves.svg           loss and accuracy over the epochs
   last/                the last checkpoint: the whole state, for --resume, evaluate and predict
 
-Ctrl-C finishes the step, saves a checkpoint and ends with code 130.";
+Ctrl-C finishes the step, saves a checkpoint and ends with code 130; so do SIGTERM (143) and SIGHUP
+(129), unless nohup keeps the latter away. A second one ends at once.";
 
 /// A trainer with its data and the folder of its run.
 struct Run {
@@ -87,19 +91,19 @@ impl Train {
         let settings = Settings::new(self.settings, self.config.as_deref())?;
         let console = Console::new(self.json);
         let mut run = match &self.resume {
-            Some(folder) => Run::resume(&settings, folder, console)?,
-            None => Run::fresh(&settings, console)?,
+            Some(folder) => Run::resume(&settings, folder, self.overwrite, console)?,
+            None => Run::fresh(&settings, self.overwrite, console)?,
         };
         run.announce()?;
         let mut interrupt = Interrupt::listen();
         let history = run.fit(&mut interrupt)?;
-        run.finish(&history, interrupt.asked())?;
-        Ok(if interrupt.asked() { Outcome::Interrupted } else { Outcome::Done })
+        run.finish(&history, interrupt.asked().is_some())?;
+        Ok(interrupt.asked().map_or(Outcome::Done, Outcome::Interrupted))
     }
 }
 
 impl Run {
-    fn fresh(settings: &Settings, console: Console) -> Result<Self> {
+    fn fresh(settings: &Settings, overwrite: bool, console: Console) -> Result<Self> {
         let spec = settings.data().unwrap_or("digits");
         let data = open(spec)?;
         let model = match settings.model()? {
@@ -114,11 +118,15 @@ impl Run {
             Some(path) => RunFolder::at(path)?,
             None => RunFolder::fresh(&trainer.model().spec().name)?,
         };
+        folder.make_room(overwrite)?;
         Ok(Run { trainer, data, folder, console })
     }
 
-    fn resume(settings: &Settings, run: &Path, console: Console) -> Result<Self> {
+    fn resume(settings: &Settings, run: &Path, overwrite: bool, console: Console) -> Result<Self> {
         let from = checkpoint::folder(run)?;
+        let own = checkpoint::home(run, &from);
+        // Locked before it is read, so that nobody goes on with the same run meanwhile.
+        let asked = settings.out().or(own).map(RunFolder::at).transpose()?;
         let mut applied = Ok(());
         let loaded =
             TrainerBuilder::load(&from)?.configure(|config| match settings.apply(config.clone()) {
@@ -138,10 +146,13 @@ impl Run {
             spec.context("the checkpoint does not say what it was trained on; add --data")?;
         let data = open(&spec)?;
         checkpoint::remember(&mut trainer, &spec, &data)?;
-        let folder = match settings.out().or(checkpoint::home(run, &from)) {
-            Some(path) => RunFolder::at(path)?,
+        let folder = match asked {
+            Some(folder) => folder,
             None => RunFolder::fresh(&trainer.model().spec().name)?,
         };
+        if !own.is_some_and(|own| folder.is(own)) {
+            folder.make_room(overwrite)?;
+        }
         console.say(format_args!(
             "resuming from {}: {} epochs and {} steps are done",
             from.display(),
@@ -174,7 +185,7 @@ impl Run {
         let mut curves = CurvePlot::new(self.folder.file("curves.svg"));
         let mut checkpoints = Checkpoints::new(self.folder.file(LAST));
         let callbacks: &mut [&mut dyn Callback] =
-            &mut [&mut progress, &mut csv, &mut json, &mut curves, &mut checkpoints, interrupt];
+            &mut [&mut progress, &mut checkpoints, &mut csv, &mut json, &mut curves, interrupt];
         let (train, validation) = (self.data.train.clone(), self.data.validation.clone());
         Ok(self.trainer.fit(train, Some(validation), callbacks)?)
     }
@@ -268,7 +279,8 @@ impl Run {
             "compile_seconds": history.compile_seconds,
             "parameters": self.trainer.model().parameter_count(),
             "interrupted": interrupted,
-            "out": self.folder.path(),
+            // A path need not be text.
+            "out": self.folder.path().display().to_string(),
         })
     }
 }

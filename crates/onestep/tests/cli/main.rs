@@ -3,6 +3,10 @@
 mod bad_input;
 mod bench_and_summary;
 mod out_of_range;
+#[cfg(unix)]
+mod crashes;
+#[cfg(unix)]
+mod runs;
 mod step;
 mod support;
 mod train;
