@@ -41,7 +41,7 @@ pub fn write_atomically(
         let _ = fs::remove_file(&temporary);
     }
     written?;
-    disk::sync_folder(&folder).map_err(TrainerError::file(&folder, "sync the folder"))
+    disk::sync_folder(&folder).map_err(TrainerError::file(path, "sync the folder of the file"))
 }
 
 /// The folder that a path lies in.

@@ -147,20 +147,20 @@ pub(super) fn retire(old: &Path, heir: &Path) -> Result<(), TrainerError> {
 /// Brings a folder into order after a process was killed while it wrote a checkpoint there.
 pub(super) fn settle(folder: &Path) -> Result<(), TrainerError> {
     let previous = previous(folder);
-    if previous.join(PROGRESS).symlink_metadata().is_err() {
-        return Ok(());
-    }
-    match folder.exists() {
-        true => retire(&previous, folder),
-        false => disk::rename(&previous, folder)
-            .map_err(|e| io_error(folder, "bring back the checkpoint before", e)),
+    if folder.join(PROGRESS).exists() {
+        retire_leftover(&previous, folder)
+    } else if previous.join(PROGRESS).exists() && !folder.exists() {
+        disk::rename(&previous, folder)
+            .map_err(|e| io_error(folder, "bring back the checkpoint before", e))
+    } else {
+        Ok(())
     }
 }
 
 /// Removes a checkpoint that a killed process was writing, or was about to remove.
 pub(super) fn retire_leftover(old: &Path, heir: &Path) -> Result<(), TrainerError> {
     // What is complete may have been in use, and hold what somebody has put into it.
-    match old.join(PROGRESS).symlink_metadata().is_ok() && is_checkpoint(heir) {
+    match old.join(PROGRESS).exists() && heir.join(PROGRESS).exists() {
         true => retire(old, heir),
         false => remove(old),
     }
