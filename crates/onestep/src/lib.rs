@@ -51,6 +51,10 @@ pub use onestep_trainer as trainer;
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+/// A guide to projects of one's own.
+#[doc = include_str!("../guide.md")]
+pub mod guide {}
+
 pub mod prelude;
 pub mod runner;
 pub mod workloads;
