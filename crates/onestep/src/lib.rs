@@ -33,6 +33,11 @@
 //! | [`trainer`] | the training loop, metrics, checkpoints |
 //! | [`runner`] | steps on one batch, straight on the engine |
 //! | [`workloads`] | the reference workloads that rates are measured on |
+//! | [`guide`] | how to use it in a project of one's own |
+//!
+//! Features, both on by default: `cli`, the command, which no library needs, and `metal`, the GPU of a
+//! Mac with the module [`metal`]. A program that uses the library takes
+//! `onestep = { version = "0.1", default-features = false }`.
 
 #![forbid(unsafe_code)]
 
