@@ -8,6 +8,7 @@
 //! - `fused`: the interpreter of elementwise programs and reductions;
 //! - `stage`: which kernels of a plan run as one;
 //! - `kernels`: matrix products, convolutions, pooling, softmax, losses, tables;
+//! - `stores`: what each task of a kernel may write, which debug builds check;
 //! - `pool`: the fork-join threads, which take subnormal numbers for zero (`subnormal`).
 
 mod error;
@@ -20,6 +21,7 @@ mod simd;
 mod speed;
 mod stage;
 mod step;
+mod stores;
 mod subnormal;
 #[cfg(test)]
 mod testing;

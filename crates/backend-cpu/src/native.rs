@@ -5,6 +5,7 @@ use onestep_engine::{DType, EngineError};
 
 use crate::pool::{Pool, TaskPanicked, Turn};
 use crate::simd::{Level, RandomKey};
+use crate::stores::{Window, Windows, run_checked};
 
 /// Scratch memory is handed out in multiples of this: a cache line, the widest vector.
 pub(crate) const ALIGNMENT: usize = 64;
@@ -18,6 +19,9 @@ pub(crate) trait Native: Send + Sync {
     /// How many tasks a job has; `None` behind the last job.
     fn tasks(&self, job: usize) -> Option<usize>;
 
+    /// Adds where a task of a job may write, but for the scratch memory of its worker.
+    fn windows(&self, job: usize, context: &Context<'_>, turn: Turn, windows: &mut Windows);
+
     /// Runs a task of a job.
     ///
     /// # Safety
@@ -25,6 +29,18 @@ pub(crate) trait Native: Send + Sync {
     /// scratch memory that it asked for; nothing else uses them meanwhile. All jobs before this one
     /// are done, and each task runs once.
     unsafe fn task(&self, job: usize, context: &Context<'_>, turn: Turn);
+
+    /// The kernel's type, by which tests know what an op was lowered to.
+    #[cfg(test)]
+    fn way(&self) -> &'static str {
+        std::any::type_name::<Self>()
+    }
+
+    /// Into how many strips each picture is cut, and whether the last one is shorter.
+    #[cfg(test)]
+    fn strips(&self) -> (usize, bool) {
+        (1, false)
+    }
 }
 
 /// Runs a kernel.
@@ -44,7 +60,7 @@ pub(crate) unsafe fn run(
     let mut job = 0;
     while let Some(tasks) = kernel.tasks(job) {
         // SAFETY: the caller vouches for the context; jobs and tasks are taken in turns.
-        pool.run(tasks, &|turn| unsafe { kernel.task(job, context, turn) })?;
+        pool.run(tasks, &|turn| unsafe { run_checked(kernel, job, context, turn) })?;
         job += 1;
     }
     Ok(())
@@ -98,6 +114,16 @@ impl Context<'_> {
     /// The address of an f32 operand.
     pub(crate) fn floats(&self, address: Address) -> *mut f32 {
         self.at(address).cast()
+    }
+
+    /// So many f32 elements of an operand from one on, as a window of a task.
+    pub(crate) fn window(&self, address: Address, from: usize, count: usize) -> Window {
+        Window::run(self.floats(address).wrapping_add(from), count)
+    }
+
+    /// The first bytes of the scratch memory that workers share, as a window of a task.
+    pub(crate) fn shared_window(&self, bytes: usize) -> Window {
+        Window::run(self.scratch, bytes)
     }
 
     /// The scratch memory of all.
@@ -209,6 +235,15 @@ pub(crate) fn expect(op: &str, place: &Place, dtype: DType) -> Result<(), Engine
 /// The work of a task, in simple vector operations on single elements, below which another thread
 /// is not worth waking: about ten microseconds. Tests cut small domains too.
 const GRAIN: usize = if cfg!(test) { 1 << 6 } else { 1 << 16 };
+
+/// So many elements of a cache, by which kernels cut their work. The tests of kernels have smaller
+/// caches, so that small operands are cut too.
+#[inline]
+pub(crate) fn cached(elements: usize) -> usize {
+    #[cfg(test)]
+    let elements = elements >> crate::testing::SMALLER.get();
+    elements
+}
 
 /// Into how many tasks to split work of about `cost` element operations.
 pub(crate) fn tasks_for(cost: usize, threads: usize) -> usize {

@@ -63,6 +63,8 @@ struct Shared {
     shares: Box<[Share]>,
     panicked: AtomicBool,
     stop: AtomicBool,
+    /// Workers that have begun to look for jobs.
+    started: AtomicUsize,
     asleep: Box<[AtomicBool]>,
 }
 
@@ -117,6 +119,12 @@ impl Shared {
         Some(unsafe { *self.job.get() })
     }
 
+    /// Tells the thread that makes the pool that a worker runs.
+    fn start(&self, caller: Thread) {
+        self.started.fetch_add(1, Ordering::Release);
+        caller.unpark();
+    }
+
     fn worker(&self, worker: usize) {
         let _flush = FlushSubnormals::new();
         let (mut seen, mut idle) = (0, 0);
@@ -161,7 +169,8 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    /// A pool of `threads` threads in all: the caller is one of them.
+    /// A pool of `threads` threads in all: the caller is one of them. Returns when all of them run: a
+    /// thread allocates memory as it starts, which is no part of a step.
     pub(crate) fn new(threads: usize) -> Result<Pool, CpuError> {
         let workers = threads.saturating_sub(1);
         let shared = Arc::new(Shared {
@@ -172,17 +181,24 @@ impl Pool {
                 .collect(),
             panicked: AtomicBool::new(false),
             stop: AtomicBool::new(false),
+            started: AtomicUsize::new(0),
             asleep: (0..workers).map(|_| AtomicBool::new(false)).collect(),
         });
         let mut pool = Pool { shared, handles: Vec::new(), sleepers: Vec::new() };
         for worker in 1..=workers {
-            let shared = Arc::clone(&pool.shared);
+            let (shared, caller) = (Arc::clone(&pool.shared), std::thread::current());
             let handle = std::thread::Builder::new()
                 .name(format!("onestep-cpu-{worker}"))
-                .spawn(move || shared.worker(worker))
+                .spawn(move || {
+                    shared.start(caller);
+                    shared.worker(worker);
+                })
                 .map_err(|e| CpuError::Spawn { worker, reason: e.to_string() })?;
             pool.sleepers.push(handle.thread().clone());
             pool.handles.push(handle);
+        }
+        while pool.shared.started.load(Ordering::Acquire) < workers {
+            std::thread::park();
         }
         Ok(pool)
     }

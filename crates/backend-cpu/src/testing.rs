@@ -1,13 +1,29 @@
 //! What the tests of kernels share: memory for operands, and a run on each level.
 
+use std::cell::Cell;
+
 use onestep_engine::EngineError;
 use onestep_engine::ops::Op;
 use onestep_engine::plan::{Place, Region};
 use onestep_engine::{DType, Shape, Type};
 
 use crate::native::{Context, Native, Regions, ScratchNeed, run};
-use crate::pool::Pool;
+use crate::pool::{Pool, Turn};
 use crate::simd::{Level, RandomKey};
+use crate::stores::Windows;
+
+thread_local! {
+    /// By what power of two the caches are smaller for which kernels are lowered on this thread.
+    pub(crate) static SMALLER: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Lowers kernels in `f` for caches that are smaller by a power of two.
+pub(crate) fn with_smaller_caches<T>(power: u32, f: impl FnOnce() -> T) -> T {
+    let before = SMALLER.replace(power);
+    let result = f();
+    SMALLER.set(before);
+    result
+}
 
 thread_local! {
     /// Whether the next kernel that this thread runs panics.
@@ -68,6 +84,29 @@ impl Memory {
 
     /// Runs a kernel on a copy of the memory.
     pub(crate) fn run(&self, kernel: &dyn Native, level: Level, threads: usize) -> Memory {
+        self.run_after(kernel, level, threads, |_| ())
+    }
+
+    /// The same for a kernel with one result, whose tasks must have windows in it that do not overlap.
+    pub(crate) fn run_apart(
+        &self,
+        kernel: &dyn Native,
+        level: Level,
+        threads: usize,
+        out: &Place,
+    ) -> Memory {
+        self.run_after(kernel, level, threads, |context| {
+            check_windows(kernel, context, threads, self.words.len(), out);
+        })
+    }
+
+    fn run_after(
+        &self,
+        kernel: &dyn Native,
+        level: Level,
+        threads: usize,
+        before: impl FnOnce(&Context<'_>),
+    ) -> Memory {
         let mut after = self.clone();
         let need = kernel.scratch().max(ScratchNeed::default());
         // NaN everywhere, so that a read of what was not written is seen.
@@ -77,10 +116,45 @@ impl Memory {
         let scratch = base.wrapping_add(base.align_offset(64));
         let bases = [after.words.as_mut_ptr().cast::<u8>(), std::ptr::null_mut()];
         let context = Context { bases: &bases, key: KEY, level, scratch, need };
+        before(&context);
         let mut pool = Pool::new(threads).unwrap();
         // SAFETY: the arena and the scratch memory are as large as the kernel was told.
         unsafe { run(kernel, &context, &mut pool) }.unwrap();
         after
+    }
+}
+
+/// Each task's windows in the operands' memory lie in the result, and no other task of its job has them.
+fn check_windows(
+    kernel: &dyn Native,
+    context: &Context<'_>,
+    threads: usize,
+    words: usize,
+    out: &Place,
+) {
+    let arena = context.bases[0] as usize;
+    let result = arena + out.offset..arena + out.offset + 4 * out.shape.elements();
+    let mut job = 0;
+    while let Some(tasks) = kernel.tasks(job) {
+        let mut owners = vec![usize::MAX; out.shape.elements()];
+        for task in 0..tasks {
+            let (mut windows, worker) = (Windows::default(), task % threads);
+            kernel.windows(job, context, Turn { task, worker }, &mut windows);
+            let check = |at: usize, length: usize| {
+                if length == 0 || !(arena..arena + 4 * words).contains(&at) {
+                    return;
+                }
+                assert!(result.contains(&at) && at + length <= result.end, "{}", kernel.way());
+                let from = (at - result.start) / 4;
+                for owner in &mut owners[from..from + length / 4] {
+                    assert!(*owner == usize::MAX || *owner == task, "{}", kernel.way());
+                    *owner = task;
+                }
+            };
+            let mut check = check;
+            windows.iter().for_each(|window| window.each_run(&mut check));
+        }
+        job += 1;
     }
 }
 
@@ -131,7 +205,7 @@ pub(crate) fn check_op(
 }
 
 /// What an op means, by the engine's reference.
-fn evaluate(memory: &Memory, op: &Op, inputs: &[Place]) -> Vec<f64> {
+pub(crate) fn evaluate(memory: &Memory, op: &Op, inputs: &[Place]) -> Vec<f64> {
     use std::collections::HashMap;
 
     use onestep_engine::reference::{Array, Context, evaluate};

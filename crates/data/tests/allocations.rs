@@ -4,6 +4,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use libtest_mimic::{Arguments, Trial};
 use onestep_data::{DataLoader, digits};
 use onestep_memory::MemoryManager;
 
@@ -34,11 +35,15 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Runs alone in its process: every allocation between the marks is the loader's.
-#[test]
+/// On the one thread that is there: every allocation between the marks is the loader's. The usual harness
+/// has a thread of its own, which allocates while a test begins.
+fn main() {
+    let arguments = Arguments { test_threads: Some(1), ..Arguments::from_args() };
+    let test = Trial::test("a_batch_allocates_nothing", || Ok(a_batch_allocates_nothing()));
+    libtest_mimic::run(&arguments, vec![test]).exit();
+}
+
 fn a_batch_allocates_nothing() {
-    // The harness's own thread has things to set up too before it waits for this test.
-    std::thread::sleep(std::time::Duration::from_millis(100));
     for workers in [0, 1, 3] {
         let mut loader = DataLoader::builder(Arc::new(digits().unwrap()))
             .batch_size(16)

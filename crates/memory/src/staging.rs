@@ -57,6 +57,7 @@ struct RingState {
     closed: bool,
     acquired: u64,
     waits: u64,
+    waiting: usize,
     waited: Duration,
 }
 
@@ -71,6 +72,8 @@ pub struct StagingStatistics {
     pub acquired: u64,
     /// How often a producer found no slot free and waited.
     pub waits: u64,
+    /// Producers that wait now, while no slot is free.
+    pub waiting: usize,
     /// How long producers have waited, all together.
     pub waited: Duration,
 }
@@ -107,6 +110,7 @@ impl StagingPool {
             closed: false,
             acquired: 0,
             waits: 0,
+            waiting: 0,
             waited: Duration::ZERO,
         };
         let (state, changed) = (Mutex::new(state), Condvar::new());
@@ -141,6 +145,7 @@ impl StagingPool {
             return Ok(slot);
         }
         state.waits += 1;
+        state.waiting += 1;
         let start = Instant::now();
         loop {
             let remaining = timeout.map(|timeout| timeout.saturating_sub(start.elapsed()));
@@ -153,6 +158,7 @@ impl StagingPool {
                 continue;
             }
             let waited = start.elapsed();
+            state.waiting -= 1;
             state.waited += waited;
             return taken?.ok_or(MemoryError::TimedOut { waited });
         }
@@ -203,6 +209,7 @@ impl StagingPool {
             in_use: slots - state.free.len(),
             acquired: state.acquired,
             waits: state.waits,
+            waiting: if state.free.is_empty() { state.waiting } else { 0 },
             waited: state.waited,
         }
     }

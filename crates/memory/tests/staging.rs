@@ -60,11 +60,12 @@ fn a_full_ring_holds_the_producer_until_a_batch_is_done() {
         let producer = scope.spawn(|| ring.acquire_timeout(DEADLINE).map(drop));
         until_waiting(&ring, 1);
         assert!(!producer.is_finished());
+        assert_eq!(ring.statistics().waiting, 1);
         drop(batch);
         assert_eq!(producer.join().unwrap(), Ok(()));
     });
     let statistics = ring.statistics();
-    assert_eq!((statistics.waits, statistics.acquired), (1, 2));
+    assert_eq!((statistics.waits, statistics.acquired, statistics.waiting), (1, 2, 0));
     assert!(statistics.waited > Duration::ZERO);
 }
 

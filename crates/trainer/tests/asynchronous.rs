@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use onestep_trainer::{Progress, ProgressEvent, StepEvent, Trainer, TrainerConfig, factory};
@@ -20,15 +21,17 @@ fn losses_arrive_late_and_all_of_them() {
         optimizer: optimizer("adam", 0.02),
         ..small_config()
     };
+    let (go_on, first) = channel();
     let mut trainer = Trainer::builder(factory::mlp([2], &[8], 2))
         .config(config)
-        .executor(Reference::boxed(Duration::from_millis(1)))
+        .executor(Reference::held_up(first))
         .build()
         .unwrap();
     let mut late = 0;
     let mut progress = Progress::new(|event| {
-        if let ProgressEvent::Step(StepEvent { batch: 1, epoch: 1, loss: None, .. }) = event {
-            late += 1;
+        if let ProgressEvent::Step(StepEvent { batch: 1, epoch: 1, loss, .. }) = event {
+            late += usize::from(loss.is_none());
+            let _ = go_on.send(());
         }
     });
     let data = quadrants(64);

@@ -5,6 +5,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use libtest_mimic::{Arguments, Trial};
 use onestep_data::open;
 use onestep_engine::StepCounters;
 use onestep_layers::ModelBuilder;
@@ -66,7 +67,15 @@ impl Callback for Probe {
     }
 }
 
-#[test]
+/// On the one thread that is there: the usual harness has a thread of its own, which allocates while a test
+/// begins.
+fn main() {
+    let arguments = Arguments { test_threads: Some(1), ..Arguments::from_args() };
+    let name = "a_step_is_one_call_without_allocation_or_wait";
+    let test = Trial::test(name, || Ok(a_step_is_one_call_without_allocation_or_wait()));
+    libtest_mimic::run(&arguments, vec![test]).exit();
+}
+
 fn a_step_is_one_call_without_allocation_or_wait() {
     let data = open("digits").unwrap();
     let model = ModelBuilder::new([1, 8, 8])

@@ -5,6 +5,7 @@ use half::{bf16, f16};
 use onestep_engine::DType;
 
 use super::TILE;
+use crate::stores::check;
 
 /// Copies `length` elements, `stride` apart from `from` on, to f32.
 ///
@@ -72,6 +73,7 @@ pub(super) unsafe fn store_run(
     length: usize,
 ) {
     debug_assert!(length <= TILE, "a run is part of a tile");
+    check(to, if length > 0 { ((length - 1) * stride + 1) * dtype.size() } else { 0 });
     // SAFETY: the caller vouches for the elements; half types are plain bits.
     unsafe {
         match (dtype, stride) {

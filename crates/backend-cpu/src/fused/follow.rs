@@ -8,6 +8,7 @@ use super::program::{Program, Step};
 use super::tile::{Interpreter, Workspace};
 use crate::native::{ALIGNMENT, Address, Context, Regions};
 use crate::simd::Simd;
+use crate::stores::Windows;
 
 /// A fused program without reductions whose operand `moved` is never in memory as a whole: each
 /// worker computes a block of it, and the program runs on that block while it is in the cache.
@@ -45,6 +46,18 @@ impl Follower {
     /// Bytes of memory of a worker.
     pub(crate) fn scratch(&self) -> usize {
         (self.bases() + Workspace::bytes(&self.program)).next_multiple_of(ALIGNMENT)
+    }
+
+    /// Adds where the program may write for the elements `from..to` of its domain.
+    pub(crate) fn windows(
+        &self,
+        context: &Context<'_>,
+        range: (usize, usize),
+        windows: &mut Windows,
+    ) {
+        for store in &self.program.stores {
+            windows.add(store.view.window(&self.program.domain, range, context));
+        }
     }
 
     /// Runs the program on the elements `from..to` of its domain, which lie at `block`.

@@ -11,6 +11,7 @@ use super::tile::{Interpreter, Workspace};
 use crate::native::{ALIGNMENT, Context, Native, Regions, ScratchNeed, part, tasks_for};
 use crate::pool::Turn;
 use crate::simd::{Simd, Task};
+use crate::stores::Windows;
 
 /// A fused program, cut for a number of threads.
 #[derive(Debug)]
@@ -193,6 +194,19 @@ impl Native for FusedKernel {
         match job {
             0 => Some(self.chunks),
             _ => (job <= self.keeping.len()).then(|| self.combiners(job - 1)),
+        }
+    }
+
+    fn windows(&self, job: usize, context: &Context<'_>, turn: Turn, windows: &mut Windows) {
+        let program = &self.program;
+        windows.add(context.shared_window(self.need.shared));
+        let chunk = if job == 0 { self.range(turn.task) } else { (0, 0) };
+        for store in program.stores.iter().filter(|_| job == 0) {
+            windows.add(store.view.window(&program.domain, chunk, context));
+        }
+        for reduction in &program.reductions {
+            let all = (0, program.domain.elements());
+            windows.add(reduction.view.window(&program.domain, all, context));
         }
     }
 

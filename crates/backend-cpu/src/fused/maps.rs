@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 use onestep_engine::ops::{Binary, Compare, Unary};
 
 use crate::simd::{Simd, Task, math};
+use crate::stores::check;
 
 /// Where a loop takes its operand from.
 pub(super) trait Source: Copy {
@@ -81,18 +82,19 @@ impl<F: Function, A: Source, B: Source, C: Source> Task for Map<F, A, B, C> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
         let Map { a, b, c, out, length, .. } = self;
+        check(out, length);
         // SAFETY: the sources and the result have `length` elements.
         unsafe {
             let mut i = 0;
             while i + S::LANES <= length {
                 let (a, b, c) = (a.vector::<S>(i), b.vector::<S>(i), c.vector::<S>(i));
-                S::store(out.add(i), F::apply::<S>(a, b, c));
+                S::put(out.add(i), F::apply::<S>(a, b, c));
                 i += S::LANES;
             }
             if i < length {
                 let n = length - i;
                 let (a, b, c) = (a.tail::<S>(i, n), b.tail::<S>(i, n), c.tail::<S>(i, n));
-                S::store_lanes(out.add(i), F::apply::<S>(a, b, c), 0, n);
+                S::put_lanes(out.add(i), F::apply::<S>(a, b, c), 0, n);
             }
         }
     }

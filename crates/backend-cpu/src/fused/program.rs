@@ -7,7 +7,8 @@ use super::TILE;
 use super::domain::{Domain, Index, Strides};
 use super::maps::Ternary;
 use super::quads::Quaternary;
-use crate::native::Address;
+use crate::native::{Address, Context};
+use crate::stores::Window;
 
 /// Where the elements of an operand lie as the merged axes are walked.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +18,24 @@ pub(super) struct View {
     pub(super) strides: Strides,
     /// In row-major order without gaps.
     pub(super) contiguous: bool,
+}
+
+impl View {
+    /// Where elements `from..to` of the domain lie, or all between the first and the last of them.
+    pub(super) fn window(
+        &self,
+        domain: &Domain,
+        (from, to): (usize, usize),
+        context: &Context<'_>,
+    ) -> Window {
+        let (base, size) = (context.at(self.address), self.dtype.size());
+        if self.contiguous {
+            return Window::run(base.wrapping_add(from * size), (to - from) * size);
+        }
+        let ends = domain.dims().iter().zip(&self.strides);
+        let last: usize = ends.map(|(&dim, &stride)| dim.saturating_sub(1) * stride).sum();
+        Window::run(base, (last + 1) * size)
+    }
 }
 
 /// An operand of an instruction.

@@ -4,6 +4,7 @@ use std::marker::PhantomData;
 
 use super::maps::{Operand, Target};
 use crate::simd::{MAX_LANES, Simd, Task, math};
+use crate::stores::check;
 
 /// A function of four operands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,19 +74,20 @@ impl<F: Function> Task for Map<F> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
         let (Map { operands: [a, b, c, d], .. }, Target { out, length }) = (&self, self.to);
+        check(out, length);
         // SAFETY: the operands have as many elements as the target, or a vector.
         unsafe {
             let mut i = 0;
             while i + S::LANES <= length {
                 let load = |x: &Strided| S::load(x.at.add(i & x.mask));
-                S::store(out.add(i), F::apply::<S>([load(a), load(b), load(c), load(d)]));
+                S::put(out.add(i), F::apply::<S>([load(a), load(b), load(c), load(d)]));
                 i += S::LANES;
             }
             if i < length {
                 let load =
                     |x: &Strided| S::load_lanes(x.at.add(i & x.mask), length - i, S::splat(0.0));
                 let result = F::apply::<S>([load(a), load(b), load(c), load(d)]);
-                S::store_lanes(out.add(i), result, 0, length - i);
+                S::put_lanes(out.add(i), result, 0, length - i);
             }
         }
     }

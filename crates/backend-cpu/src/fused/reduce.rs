@@ -9,6 +9,7 @@ use super::program::{Program, Reduction};
 use super::tile::Stretch;
 use crate::native::Context;
 use crate::simd::{Simd, fold, sum};
+use crate::stores::check;
 
 /// The result of a reduction of nothing.
 pub(super) fn identity(kind: ReduceKind) -> f64 {
@@ -64,6 +65,7 @@ impl Accumulator {
             unsafe {
                 let to = self.data.add(offset - self.first);
                 let from = from.add(start);
+                check(to, if inner_kept { length } else { 1 });
                 match (inner_kept, kind) {
                     (true, ReduceKind::Sum | ReduceKind::Mean) => add_each::<S>(to, from, length),
                     (true, _) => {

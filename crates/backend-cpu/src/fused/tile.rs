@@ -10,6 +10,7 @@ use super::program::{Compute, Home, Program, Reading, Source, Step, UniformStep,
 use super::quads;
 use crate::native::Context;
 use crate::simd::{MAX_LANES, Simd, fill_uniform, prefetch};
+use crate::stores::elements;
 
 /// The memory that one worker interprets in.
 #[derive(Clone, Copy)]
@@ -170,7 +171,7 @@ impl Interpreter<'_> {
                     Step::Load { view, how } => self.load::<S>(*register, view, *how, at),
                     Step::Random { stream } => {
                         let to = self.pointer(*register);
-                        let out = std::slice::from_raw_parts_mut(to, at.length);
+                        let out = elements(to, at.length);
                         fill_uniform::<S>(self.context.key, *stream, at.position as u64, out);
                     }
                     Step::Compute(compute) => {

@@ -6,6 +6,7 @@ use onestep_engine::{DType, EngineError};
 use super::rows::{RowKernel, RowWork};
 use crate::native::{Address, Context, Native, Regions, broken, expect};
 use crate::simd::Simd;
+use crate::stores::put;
 
 #[derive(Debug)]
 struct ArgMaxRows {
@@ -35,6 +36,10 @@ pub(super) fn lower(
 }
 
 impl RowWork for ArgMaxRows {
+    fn row(&self) -> (Address, usize) {
+        (self.out, size_of::<i32>())
+    }
+
     #[inline(always)]
     unsafe fn rows<S: Simd>(&self, context: &Context<'_>, from: usize, to: usize) {
         let x = context.floats(self.x);
@@ -51,7 +56,7 @@ impl RowWork for ArgMaxRows {
                         (best, largest) = (at, x);
                     }
                 }
-                *out.add(i) = best as i32;
+                put(out.add(i), best as i32);
             }
         }
     }

@@ -7,6 +7,7 @@ use onestep_engine::{DType, EngineError};
 use super::rows::{RowKernel, RowWork, affine, exponentials};
 use crate::native::{Address, Context, Native, Regions, broken, expect};
 use crate::simd::{Simd, fold};
+use crate::stores::{elements, put};
 
 /// What both ops share: a row of logits for each label.
 #[derive(Clone, Copy, Debug)]
@@ -95,6 +96,10 @@ pub(super) fn lower_gradient(
 }
 
 impl RowWork for Loss {
+    fn row(&self) -> (Address, usize) {
+        (self.out, size_of::<f32>())
+    }
+
     #[inline(always)]
     unsafe fn rows<S: Simd>(&self, context: &Context<'_>, from: usize, to: usize) {
         let out = context.floats(self.out);
@@ -104,7 +109,7 @@ impl RowWork for Loss {
             unsafe {
                 let (x, class) = self.rows.row(context, row);
                 let Some(class) = class else {
-                    *out.add(row) = f32::NAN;
+                    put(out.add(row), f32::NAN);
                     continue;
                 };
                 // In f64, as a difference of sums loses digits.
@@ -116,13 +121,17 @@ impl RowWork for Loss {
                     let spread = log - (total / classes as f64 - max);
                     loss += f64::from(smoothing) * (spread - loss);
                 }
-                *out.add(row) = loss as f32;
+                put(out.add(row), loss as f32);
             }
         }
     }
 }
 
 impl RowWork for Gradient {
+    fn row(&self) -> (Address, usize) {
+        (self.out, self.rows.classes * size_of::<f32>())
+    }
+
     #[inline(always)]
     unsafe fn rows<S: Simd>(&self, context: &Context<'_>, from: usize, to: usize) {
         let (dy, out) = (context.floats(self.dy), context.floats(self.out));
@@ -133,13 +142,14 @@ impl RowWork for Gradient {
                 let (x, class) = self.rows.row(context, row);
                 let (dy, out) = (*dy.add(row), out.add(row * classes));
                 let Some(class) = class else {
-                    std::slice::from_raw_parts_mut(out, classes).fill(f32::NAN);
+                    elements(out, classes).fill(f32::NAN);
                     continue;
                 };
                 let (_, sum) = exponentials::<S>(x, classes, Some(out));
                 let spread = smoothing / classes as f32;
                 affine::<S>(out, classes, (dy / sum, -spread * dy), out);
-                *out.add(class) -= (1.0 - smoothing) * dy;
+                let to = out.add(class);
+                put(to, *to - (1.0 - smoothing) * dy);
             }
         }
     }

@@ -6,6 +6,7 @@ use onestep_engine::{DType, EngineError};
 use super::rows::{RowKernel, RowWork};
 use crate::native::{Address, Context, Native, Regions, broken, expect};
 use crate::simd::Simd;
+use crate::stores::{copy, elements};
 
 #[derive(Debug)]
 struct GatherRows {
@@ -84,6 +85,10 @@ pub(super) fn lower_scatter(
 }
 
 impl RowWork for GatherRows {
+    fn row(&self) -> (Address, usize) {
+        (self.out, self.width * size_of::<f32>())
+    }
+
     #[inline(always)]
     unsafe fn rows<S: Simd>(&self, context: &Context<'_>, from: usize, to: usize) {
         let (table, out) = (context.floats(self.table), context.floats(self.out));
@@ -95,9 +100,9 @@ impl RowWork for GatherRows {
                 match usize::try_from(*indices.add(i)) {
                     Ok(row) if row < self.rows => {
                         let from = table.add(row * self.width);
-                        std::ptr::copy_nonoverlapping(from, to, self.width);
+                        copy(from, to, self.width);
                     }
-                    _ => std::slice::from_raw_parts_mut(to, self.width).fill(f32::NAN),
+                    _ => elements(to, self.width).fill(f32::NAN),
                 }
             }
         }
@@ -105,6 +110,10 @@ impl RowWork for GatherRows {
 }
 
 impl RowWork for ScatterRows {
+    fn row(&self) -> (Address, usize) {
+        (self.out, self.width * size_of::<f32>())
+    }
+
     #[inline(always)]
     unsafe fn rows<S: Simd>(&self, context: &Context<'_>, from: usize, to: usize) {
         let (updates, out) = (context.floats(self.updates), context.floats(self.out));
@@ -113,13 +122,13 @@ impl RowWork for ScatterRows {
         // update for each index.
         unsafe {
             let first = out.add(from * self.width);
-            std::slice::from_raw_parts_mut(first, (to - from) * self.width).fill(0.0);
+            elements(first, (to - from) * self.width).fill(0.0);
             for i in 0..self.count {
                 let Ok(row) = usize::try_from(*indices.add(i)) else { continue };
                 if row < from || row >= to {
                     continue;
                 }
-                let row = std::slice::from_raw_parts_mut(out.add(row * self.width), self.width);
+                let row = elements(out.add(row * self.width), self.width);
                 let update = std::slice::from_raw_parts(updates.add(i * self.width), self.width);
                 row.iter_mut().zip(update).for_each(|(sum, x)| *sum += x);
             }

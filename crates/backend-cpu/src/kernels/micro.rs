@@ -2,6 +2,7 @@
 
 use crate::native::part;
 use crate::simd::{MAX_LANES, Simd, Task, VECTORS};
+use crate::stores::put;
 
 /// The most vectors side by side in a tile: with AVX-512, tiles of [`WIDE_ROWS`] rows may have one
 /// more than [`VECTORS`], which suits channels that come in powers of two.
@@ -230,9 +231,10 @@ struct Dots<const R: usize, const N: usize> {
 /// The most right-hand rows of one call of [`dots`].
 pub(super) const MAX_DOTS: usize = 6;
 
-/// Left- and right-hand rows of [`dots`] whose sums fit the register file.
-pub(super) const fn dot_tile<S: Simd>() -> (usize, usize) {
-    if S::ROWS == 8 { (4, 6) } else { (3, 4) }
+/// Left- and right-hand rows of [`dots`] whose sums fit the register file, where tiles of products have so
+/// many rows.
+pub(super) const fn dot_tile(tile_rows: usize) -> (usize, usize) {
+    if tile_rows == 8 { (4, 6) } else { (3, 4) }
 }
 
 impl<const R: usize, const N: usize> Task for Dots<R, N> {
@@ -272,7 +274,8 @@ impl<const R: usize, const N: usize> Task for Dots<R, N> {
             while r < R {
                 let mut n = 0;
                 while n < N {
-                    *out.to.add(r * out.row + n) += S::sum(sums[r][n]);
+                    let to = out.to.add(r * out.row + n);
+                    put(to, *to + S::sum(sums[r][n]));
                     n += 1;
                 }
                 r += 1;

@@ -3,6 +3,8 @@
 mod argmax;
 mod conv;
 mod cross_entropy;
+#[cfg(test)]
+mod differential;
 mod gather;
 mod matmul;
 mod micro;
@@ -10,6 +12,8 @@ mod pack;
 mod pooling;
 mod rows;
 mod softmax;
+#[cfg(test)]
+mod strips;
 #[cfg(test)]
 mod tests;
 

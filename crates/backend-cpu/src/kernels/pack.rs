@@ -1,6 +1,7 @@
 //! Packing: operands of a matrix product in the order in which its inner loop reads them.
 
 use crate::simd::{MAX_LANES, Simd, Task, VECTORS, transpose};
+use crate::stores::{copy, put, zeros};
 
 /// A matrix in memory with any strides, in elements.
 #[derive(Clone, Copy, Debug)]
@@ -102,10 +103,10 @@ unsafe fn pack_runs<S: Simd>(from: Matrix, rows: usize, inner: usize, width: usi
             }
             if whole < rows {
                 for i in 0..rows - whole {
-                    *to.add(i) = *run.add(whole + i);
+                    put(to.add(i), *run.add(whole + i));
                 }
                 for i in rows - whole..width {
-                    *to.add(i) = 0.0;
+                    put(to.add(i), 0.0);
                 }
             }
         }
@@ -127,7 +128,7 @@ unsafe fn turn_panel<S: Simd>(
     unsafe {
         if width.is_multiple_of(S::LANES) {
             if count.next_multiple_of(S::LANES) < width {
-                std::ptr::write_bytes(out, 0, width * whole);
+                zeros(out, width * whole);
             }
             transpose::<S>((from.data, from.row), (count, whole), (out, width));
         } else {
@@ -152,7 +153,7 @@ unsafe fn gather_panel(from: Matrix, count: usize, inner: usize, width: usize, o
     // SAFETY: the caller vouches for the memory.
     unsafe {
         if count < width {
-            std::ptr::write_bytes(out, 0, width * inner);
+            zeros(out, width * inner);
         }
         let mut k = 0;
         while k < inner {
@@ -161,7 +162,7 @@ unsafe fn gather_panel(from: Matrix, count: usize, inner: usize, width: usize, o
                 let source = from.data.add(r * from.row + k * from.column);
                 let to = out.add(k * width + r);
                 for step in 0..steps {
-                    *to.add(step * width) = *source.add(step * from.column);
+                    put(to.add(step * width), *source.add(step * from.column));
                 }
             }
             k += steps;
@@ -182,9 +183,9 @@ unsafe fn copy_whole<S: Simd>(from: *const f32, width: usize, to: *mut f32) {
                 v += 1;
             }
         } else if width == S::ROWS {
-            std::ptr::copy_nonoverlapping(from, to, S::ROWS);
+            copy(from, to, S::ROWS);
         } else {
-            std::ptr::copy_nonoverlapping(from, to, width);
+            copy(from, to, width);
         }
     }
 }

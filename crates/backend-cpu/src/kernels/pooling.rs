@@ -9,6 +9,7 @@ use onestep_engine::{DType, EngineError};
 use super::rows::{RowKernel, RowWork};
 use crate::native::{Address, Context, Native, Regions, broken, expect};
 use crate::simd::{Simd, fold};
+use crate::stores::elements;
 
 /// Which of the four ops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +78,11 @@ pub(super) fn lower(
 }
 
 impl RowWork for PoolingPlanes {
+    fn row(&self) -> (Address, usize) {
+        let of_plane = if self.dy.is_none() { self.planes.output } else { self.planes.input };
+        (self.out, of_plane.iter().product::<usize>() * size_of::<f32>())
+    }
+
     #[inline(always)]
     unsafe fn rows<S: Simd>(&self, context: &Context<'_>, from: usize, to: usize) {
         let large: usize = self.planes.input.iter().product();
@@ -92,7 +98,7 @@ impl RowWork for PoolingPlanes {
                 };
                 let (x, dy) = (part(x, large), part(dy, small));
                 let size = if self.dy.is_none() { small } else { large };
-                let out = std::slice::from_raw_parts_mut(out.add(plane * size), size);
+                let out = elements(out.add(plane * size), size);
                 match self.pooling {
                     Pooling::Max => self.planes.pool::<S, true>(x, out),
                     Pooling::Sum => self.planes.pool::<S, false>(x, out),

@@ -2,12 +2,16 @@
 
 use onestep_engine::ops::ReduceKind;
 
-use crate::native::{Context, Native, ScratchNeed, part, tasks_for};
+use crate::native::{Address, Context, Native, ScratchNeed, part, tasks_for};
 use crate::pool::Turn;
 use crate::simd::{Simd, Task, fold, math};
+use crate::stores::{Window, Windows};
 
 /// What is done to each row.
 pub(super) trait RowWork: Send + Sync {
+    /// Where the results of all rows begin, and the bytes of those of one.
+    fn row(&self) -> (Address, usize);
+
     /// Does it to rows `from..to`.
     ///
     /// # Safety
@@ -55,6 +59,13 @@ impl<W: RowWork> Native for RowKernel<W> {
 
     fn tasks(&self, job: usize) -> Option<usize> {
         (job == 0).then_some(self.tasks)
+    }
+
+    fn windows(&self, _: usize, context: &Context<'_>, turn: Turn, windows: &mut Windows) {
+        let (from, to) = part(self.rows, self.tasks, turn.task, 1);
+        let (address, bytes) = self.work.row();
+        let first = context.at(address).wrapping_add(from * bytes);
+        windows.add(Window::run(first, (to - from) * bytes));
     }
 
     unsafe fn task(&self, _: usize, context: &Context<'_>, turn: Turn) {

@@ -36,6 +36,10 @@ pub(super) fn lower(
 }
 
 impl RowWork for SoftmaxRows {
+    fn row(&self) -> (Address, usize) {
+        (self.y, self.width * size_of::<f32>())
+    }
+
     #[inline(always)]
     unsafe fn rows<S: Simd>(&self, context: &Context<'_>, from: usize, to: usize) {
         let (x, y, width) = (context.floats(self.x), context.floats(self.y), self.width);

@@ -166,7 +166,7 @@ fn output(window: &ConvWindow, x: &[usize; 4], w: &[usize; 4]) -> Option<[usize;
 }
 
 /// All three ops of a convolution.
-fn check_convolution(window: ConvWindow, x_dims: [usize; 4], w_dims: [usize; 4]) {
+pub(super) fn check_convolution(window: ConvWindow, x_dims: [usize; 4], w_dims: [usize; 4]) {
     let y_dims = output(&window, &x_dims, &w_dims).unwrap();
     let mut memory = Memory::default();
     let x = f32s(&mut memory, &x_dims, 1);

@@ -119,7 +119,7 @@ unsafe fn fold_with<S: Simd, F: Fold>(from: *const f32, length: usize) -> f32 {
             let low = F::vectors::<S>(sums[0], sums[1]);
             let high = F::vectors::<S>(sums[2], sums[3]);
             let mut lanes = [F::START; MAX_LANES];
-            S::store(lanes.as_mut_ptr(), F::vectors::<S>(low, high));
+            S::put(lanes.as_mut_ptr(), F::vectors::<S>(low, high));
             let mut width = S::LANES;
             while width > 1 {
                 width /= 2;

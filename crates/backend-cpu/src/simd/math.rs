@@ -326,7 +326,7 @@ unsafe fn each<S: Simd>(x: S::V, f: fn(f32) -> f32) -> S::V {
     let mut lanes = [0.0; MAX_LANES];
     // SAFETY: a vector has at most `MAX_LANES` lanes.
     unsafe {
-        S::store(lanes.as_mut_ptr(), x);
+        S::put(lanes.as_mut_ptr(), x);
         for lane in lanes.iter_mut().take(S::LANES) {
             *lane = f(*lane);
         }
@@ -341,8 +341,8 @@ pub(crate) unsafe fn pow<S: Simd>(a: S::V, b: S::V) -> S::V {
     let (mut x, mut y) = ([0.0f32; MAX_LANES], [0.0f32; MAX_LANES]);
     // SAFETY: a vector has at most `MAX_LANES` lanes.
     unsafe {
-        S::store(x.as_mut_ptr(), a);
-        S::store(y.as_mut_ptr(), b);
+        S::put(x.as_mut_ptr(), a);
+        S::put(y.as_mut_ptr(), b);
         for (x, y) in x.iter_mut().zip(y).take(S::LANES) {
             *x = f64::from(*x).powf(f64::from(y)) as f32;
         }

@@ -20,6 +20,8 @@ mod v4;
 
 use std::fmt;
 
+use crate::stores::check;
+
 pub(crate) use fold::{fold, sum};
 pub(crate) use philox::{RandomKey, fill_uniform};
 pub(crate) use transpose::transpose;
@@ -102,16 +104,18 @@ impl Level {
 
     /// The lanes of a vector and the rows of a matrix-product tile.
     pub(crate) fn tile(self) -> Tile {
-        struct Shape;
-        impl Task for Shape {
-            type Output = Tile;
-            #[inline(always)]
-            unsafe fn run<S: Simd>(self) -> Tile {
-                Tile { lanes: S::LANES, rows: S::ROWS }
-            }
+        fn of<S: Simd>() -> Tile {
+            Tile { lanes: S::LANES, rows: S::ROWS }
         }
-        // SAFETY: the task uses no vector instruction.
-        unsafe { self.run(Shape) }
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Level::V3 => of::<v3::V3>(),
+            #[cfg(target_arch = "x86_64")]
+            Level::V4 => of::<v4::V4>(),
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon => of::<neon::Neon>(),
+            _ => of::<portable::Portable>(),
+        }
     }
 }
 
@@ -165,7 +169,15 @@ pub(crate) unsafe trait Simd: Copy + Send + Sync + 'static {
 
     unsafe fn splat(x: f32) -> Self::V;
     unsafe fn load(from: *const f32) -> Self::V;
-    unsafe fn store(to: *mut f32, v: Self::V);
+    /// A store that is not checked: to memory that was checked before, or on the stack.
+    unsafe fn put(to: *mut f32, v: Self::V);
+    /// A store to what the kernel's task may write: see [`stores`](crate::stores).
+    #[inline(always)]
+    unsafe fn store(to: *mut f32, v: Self::V) {
+        check(to, Self::LANES);
+        // SAFETY: the caller vouches for the elements.
+        unsafe { Self::put(to, v) }
+    }
     /// The `count` elements at `from`, fewer than there are lanes, and behind them what `rest` has
     /// there.
     #[inline(always)]
@@ -173,13 +185,21 @@ pub(crate) unsafe trait Simd: Copy + Send + Sync + 'static {
         let mut lanes = [0.0f32; MAX_LANES];
         // SAFETY: a vector has at most `MAX_LANES` lanes; the caller vouches for the elements.
         unsafe {
-            Self::store(lanes.as_mut_ptr(), rest);
+            Self::put(lanes.as_mut_ptr(), rest);
             std::ptr::copy_nonoverlapping(from, lanes.as_mut_ptr(), count);
             Self::load(lanes.as_ptr())
         }
     }
-    /// Writes lanes `from..end` to where a whole store to `to` would put them.
-    unsafe fn store_lanes(to: *mut f32, v: Self::V, from: usize, end: usize);
+    /// Writes lanes `from..end` to where a whole store to `to` would put them. Not checked, as
+    /// [`Simd::put`].
+    unsafe fn put_lanes(to: *mut f32, v: Self::V, from: usize, end: usize);
+    /// The same, checked as [`Simd::store`] is.
+    #[inline(always)]
+    unsafe fn store_lanes(to: *mut f32, v: Self::V, from: usize, end: usize) {
+        check(to.wrapping_add(from), end - from);
+        // SAFETY: the caller vouches for the elements.
+        unsafe { Self::put_lanes(to, v, from, end) }
+    }
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn sub(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn mul(a: Self::V, b: Self::V) -> Self::V;
@@ -237,7 +257,7 @@ pub(crate) unsafe trait Simd: Copy + Send + Sync + 'static {
     unsafe fn transpose_quads(v: [Self::V; 4]) -> [Self::V; 4];
     /// The sum of the lanes, in a fixed order.
     unsafe fn sum(v: Self::V) -> f32;
-    /// Adds the lanes to `LANES` f64 elements at `to`.
+    /// Adds the lanes to `LANES` f64 elements at `to`. Not checked, as [`Simd::put`].
     unsafe fn accumulate(to: *mut f64, v: Self::V);
 }
 

@@ -46,15 +46,15 @@ unsafe impl Simd for Neon {
         unsafe { vld1q_f32(from) }
     }
     #[inline(always)]
-    unsafe fn store(to: *mut f32, v: float32x4_t) {
+    unsafe fn put(to: *mut f32, v: float32x4_t) {
         unsafe { vst1q_f32(to, v) }
     }
     #[inline(always)]
-    unsafe fn store_lanes(to: *mut f32, v: float32x4_t, from: usize, end: usize) {
+    unsafe fn put_lanes(to: *mut f32, v: float32x4_t, from: usize, end: usize) {
         let mut lanes = [0.0f32; 4];
         // SAFETY: the caller vouches for these lanes' elements.
         unsafe {
-            Self::store(lanes.as_mut_ptr(), v);
+            Self::put(lanes.as_mut_ptr(), v);
             for (lane, x) in lanes.iter().enumerate().take(end).skip(from) {
                 to.wrapping_add(lane).write(*x);
             }

@@ -76,7 +76,7 @@ unsafe fn blocks<S: Simd>(key: RandomKey, stream: u32, block: u32, out: *mut f32
             // The sign is shifted in, but only zeros remain of it.
             let high = S::and(S::shift_right::<8>(c), splat(0x00ff_ffff));
             let unit = S::mul(S::int_to_float(high), S::splat(1.0 / 16_777_216.0));
-            S::store(lanes.as_mut_ptr(), unit);
+            S::put(lanes.as_mut_ptr(), unit);
         }
         let out = std::slice::from_raw_parts_mut(out, 4 * S::LANES);
         for (i, four) in out.chunks_exact_mut(4).enumerate() {

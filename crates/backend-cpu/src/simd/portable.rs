@@ -40,16 +40,16 @@ unsafe impl Simd for Portable {
         unsafe { from.cast::<[f32; 4]>().read_unaligned() }
     }
     #[inline(always)]
-    unsafe fn store(to: *mut f32, v: [f32; 4]) {
+    unsafe fn put(to: *mut f32, v: [f32; 4]) {
         // SAFETY: the caller vouches for four elements.
         unsafe { to.cast::<[f32; 4]>().write_unaligned(v) }
     }
     #[inline(always)]
-    unsafe fn store_lanes(to: *mut f32, v: [f32; 4], from: usize, end: usize) {
+    unsafe fn put_lanes(to: *mut f32, v: [f32; 4], from: usize, end: usize) {
         let mut lanes = [0.0f32; 4];
         // SAFETY: the caller vouches for these lanes' elements.
         unsafe {
-            Self::store(lanes.as_mut_ptr(), v);
+            Self::put(lanes.as_mut_ptr(), v);
             for (lane, x) in lanes.iter().enumerate().take(end).skip(from) {
                 to.wrapping_add(lane).write(*x);
             }

@@ -1,6 +1,7 @@
 //! Transposition in registers.
 
 use super::{MAX_LANES, Simd};
+use crate::stores::put;
 
 /// `to[c * to_row + r] = from[r * from_row + c]`
 ///
@@ -39,8 +40,8 @@ unsafe fn transpose_block<S: Simd>(
     // SAFETY: the caller vouches for the elements.
     unsafe {
         match (height, width) {
-            (1, _) => (0..width).for_each(|c| *to.0.add(c * to.1) = *from.0.add(c)),
-            (_, 1) => (0..height).for_each(|r| *to.0.add(r) = *from.0.add(r * from.1)),
+            (1, _) => (0..width).for_each(|c| put(to.0.add(c * to.1), *from.0.add(c))),
+            (_, 1) => (0..height).for_each(|r| put(to.0.add(r), *from.0.add(r * from.1))),
             (_, 4..) if height == S::LANES => transpose_quads::<S>(from, width, to),
             size => transpose_part::<S>(from, size, to),
         }

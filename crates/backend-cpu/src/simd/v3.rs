@@ -71,7 +71,7 @@ unsafe impl Simd for V3 {
         unsafe { _mm256_loadu_ps(from) }
     }
     #[inline(always)]
-    unsafe fn store(to: *mut f32, v: __m256) {
+    unsafe fn put(to: *mut f32, v: __m256) {
         unsafe { _mm256_storeu_ps(to, v) }
     }
     #[inline(always)]
@@ -83,7 +83,7 @@ unsafe impl Simd for V3 {
         }
     }
     #[inline(always)]
-    unsafe fn store_lanes(to: *mut f32, v: __m256, from: usize, end: usize) {
+    unsafe fn put_lanes(to: *mut f32, v: __m256, from: usize, end: usize) {
         unsafe {
             let lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
             let not_before = _mm256_cmpgt_epi32(lane, _mm256_set1_epi32(from as i32 - 1));

@@ -45,7 +45,7 @@ unsafe impl Simd for V4 {
         unsafe { _mm512_loadu_ps(from) }
     }
     #[inline(always)]
-    unsafe fn store(to: *mut f32, v: __m512) {
+    unsafe fn put(to: *mut f32, v: __m512) {
         unsafe { _mm512_storeu_ps(to, v) }
     }
     #[inline(always)]
@@ -54,7 +54,7 @@ unsafe impl Simd for V4 {
         unsafe { _mm512_mask_loadu_ps(rest, mask, from) }
     }
     #[inline(always)]
-    unsafe fn store_lanes(to: *mut f32, v: __m512, from: usize, end: usize) {
+    unsafe fn put_lanes(to: *mut f32, v: __m512, from: usize, end: usize) {
         let mask = ((1u32 << end) - (1 << from)) as __mmask16;
         unsafe { _mm512_mask_storeu_ps(to, mask, v) }
     }

@@ -10,6 +10,7 @@ use super::lower as lower_alone;
 use crate::native::{Context, Native, Regions, ScratchNeed, part};
 use crate::pool::Turn;
 use crate::simd::Level;
+use crate::stores::Windows;
 
 /// Lowers the kernels `first` and `first + 1` to one where they are the gradients of a convolution and
 /// do not need each other.
@@ -52,6 +53,14 @@ impl Both {
     fn of_each(&self, job: usize) -> (Option<usize>, Option<usize>) {
         (self.small.tasks(job), job.checked_sub(1).and_then(|job| self.large.tasks(job)))
     }
+
+    /// Whether a task of a job is a large one, and its turn among those of its kernel.
+    fn turn(&self, job: usize, turn: Turn) -> (bool, Turn) {
+        let (small, large) = self.of_each(job);
+        let counts = (small.unwrap_or(0), large.unwrap_or(0));
+        let (is_large, task) = pick(counts, self.threads, turn.task);
+        (is_large, Turn { task, ..turn })
+    }
 }
 
 impl Native for Both {
@@ -67,11 +76,18 @@ impl Native for Both {
         }
     }
 
+    fn windows(&self, job: usize, context: &Context<'_>, turn: Turn, windows: &mut Windows) {
+        let (is_large, turn) = self.turn(job, turn);
+        match is_large {
+            false => self.small.windows(job, context, turn, windows),
+            true => {
+                self.large.windows(job - 1, &context.behind(self.large_scratch), turn, windows);
+            }
+        }
+    }
+
     unsafe fn task(&self, job: usize, context: &Context<'_>, turn: Turn) {
-        let (small, large) = self.of_each(job);
-        let counts = (small.unwrap_or(0), large.unwrap_or(0));
-        let (is_large, task) = pick(counts, self.threads, turn.task);
-        let turn = Turn { task, ..turn };
+        let (is_large, turn) = self.turn(job, turn);
         // SAFETY: the caller vouches for the context, in which each kernel has shared scratch memory of
         // its own; what one writes the other does not touch.
         unsafe {

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Select, Sender, bounded, unbounded};
 use onestep_memory::{Staged, StagingPool, StagingSlot};
 
 use super::fill::Filler;
@@ -175,13 +175,16 @@ impl Workers {
         }
     }
 
-    /// Whether to go on waiting. A reader may take its time; but when no batch is under way, the
-    /// dispatcher has found no slot, and it is for the caller to give one back.
+    /// Whether to go on waiting. A reader may take its time, and so may a thread that the system does not
+    /// run; but when the dispatcher waits for a slot and no batch is under way, it is for the caller to
+    /// give one back.
     fn check_progress(&self, start: Instant) -> Result<(), DataError> {
         if self.threads.iter().any(JoinHandle::is_finished) {
             return Err(self.ended());
         }
-        if self.under_way.load(Ordering::Acquire) > 0 {
+        // In this order: what is under way is counted behind the dispatcher's wait.
+        let starved = self.pool.statistics().waiting > 0;
+        if !starved || self.under_way.load(Ordering::Acquire) > 0 {
             return Ok(());
         }
         let (dataset, slots, waited) = (self.name.clone(), self.ready.len(), start.elapsed());
@@ -214,12 +217,13 @@ impl Drop for Workers {
 /// waiter. Done while the loader is built (nothing is sent before all have settled), it leaves
 /// nothing to allocate for the steps.
 fn wait_once<T>(channel: &Receiver<T>) {
-    // A rendezvous channel registers the thread without looking first whether something comes.
-    let (_sender, rendezvous) = bounded::<()>(0);
-    let _ = rendezvous.recv_timeout(Duration::ZERO);
-    // Other channels spin first and on a busy machine may use up the time with that, hence again.
-    for _ in 0..4 {
-        let _ = channel.recv_timeout(Duration::from_millis(4));
+    // A selection registers the thread whatever time it has; a plain wait looks for messages first, and
+    // on a busy machine its time may be over before it has done more.
+    let mut select = Select::new();
+    select.recv(channel);
+    // Ready only where the other side is gone, since starting another thread has failed.
+    if let Ok(ready) = select.select_timeout(Duration::ZERO) {
+        let _ = ready.recv(channel);
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -41,12 +41,28 @@ pub(crate) struct Reference {
 impl Reference {
     /// Steps take at least `delay`.
     pub(crate) fn boxed(delay: Duration) -> Box<dyn Executor> {
+        Self::after(move || std::thread::sleep(delay))
+    }
+
+    /// The first step is not done before something is received.
+    pub(crate) fn held_up(first: Receiver<()>) -> Box<dyn Executor> {
+        let mut first = Some(first);
+        Self::after(move || {
+            if let Some(first) = first.take() {
+                // A trainer that waits for the loss before it goes on fails then, and does not hang.
+                let _ = first.recv_timeout(Duration::from_secs(60));
+            }
+        })
+    }
+
+    /// Calls `before` on the executor's thread before each step.
+    fn after(mut before: impl FnMut() + Send + 'static) -> Box<dyn Executor> {
         let ring = TicketRing::new(16);
         let (jobs, queue) = channel::<Job>();
         let results = Arc::clone(&ring);
         let worker = std::thread::spawn(move || {
             for job in queue {
-                std::thread::sleep(delay);
+                before();
                 let (serial, result) = (job.serial, run(&job));
                 // Tensors go before the slot that they lie in, and both before the ticket says so.
                 let Job { feeds, staged, .. } = job;

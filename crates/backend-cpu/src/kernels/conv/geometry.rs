@@ -2,6 +2,7 @@
 //! of outputs.
 
 use super::planes::PlaneLayout;
+use crate::native::cached;
 
 /// Elements of the planes of a unit of work: half of a second-level cache.
 const UNIT: usize = 1 << 17;
@@ -44,15 +45,15 @@ impl Units {
         let line = line.max(1);
         let image = (height + spread) * line;
         let outputs = (height * grid[1]).max(1);
-        if image > UNIT && outputs >= least {
-            let rows = (UNIT / line).saturating_sub(spread).clamp(1, height);
+        if image > cached(UNIT) && outputs >= least {
+            let rows = (cached(UNIT) / line).saturating_sub(spread).clamp(1, height);
             // Strips of almost equal height.
             let rows = height.div_ceil(height.div_ceil(rows));
             return Units { batch, images: 1, rows, height };
         }
         let share = batch.div_ceil(threads.max(1));
         let enough = ENOUGH.div_ceil(outputs);
-        let fit = (UNIT / image.max(1)).max(least.div_ceil(outputs));
+        let fit = (cached(UNIT) / image.max(1)).max(least.div_ceil(outputs));
         let images = fit.min(enough).min(share).max(1);
         Units { batch, images, rows: height, height }
     }
@@ -60,6 +61,12 @@ impl Units {
     /// Strips of a picture.
     pub(super) fn strips(&self) -> usize {
         self.height.div_ceil(self.rows)
+    }
+
+    /// The strips, and whether the last has fewer rows.
+    #[cfg(test)]
+    pub(super) fn cut(&self) -> (usize, bool) {
+        (self.strips(), !self.height.is_multiple_of(self.rows))
     }
 
     pub(super) fn count(&self) -> usize {
@@ -190,13 +197,24 @@ impl Pass {
         }
     }
 
-    /// The vectors that a unit needs: the last may have fewer pictures or rows.
+    /// Rows of outputs of a unit: the last may have fewer, here or in all passes.
+    pub(super) fn rows_of(&self, unit: &Unit) -> usize {
+        unit.rows.min(self.grid[0].saturating_sub(unit.first_row))
+    }
+
+    /// The vectors that a unit needs: the last may have fewer pictures or rows. The last of them may
+    /// go on to what the unit lacks, see [`Segment::is_in`].
     pub(super) fn vectors_of(&self, unit: &Unit) -> &[Vector] {
-        let rows = unit.rows.min(self.grid[0].saturating_sub(unit.first_row));
-        let count = self.vectors.partition_point(|v| {
-            let first = &self.segments[v.segments.0];
-            first.image < unit.images && first.row < rows
-        });
+        let size = (unit.images, self.rows_of(unit));
+        let count = self.vectors.partition_point(|v| self.segments[v.segments.0].is_in(size));
         &self.vectors[..count]
+    }
+}
+
+impl Segment {
+    /// Whether a unit of so many pictures and rows has it.
+    #[inline(always)]
+    pub(super) fn is_in(&self, (images, rows): (usize, usize)) -> bool {
+        self.image < images && self.row < rows
     }
 }

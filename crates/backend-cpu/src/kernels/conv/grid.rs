@@ -3,7 +3,9 @@
 
 use super::geometry::{Unit, Units};
 use super::moments::Pixels;
+use crate::native::cached;
 use crate::simd::{Simd, transpose};
+use crate::stores::zeros;
 
 /// Elements of a unit's transformed tiles: most of a second-level cache.
 const UNIT: usize = 3 << 16;
@@ -21,7 +23,7 @@ pub(super) fn units(
     tasks: usize,
 ) -> Units {
     let (height, columns) = (height.max(1), columns.max(1));
-    let wanted = (UNIT / elements.max(1)).max(FEW_TILES);
+    let wanted = (cached(UNIT) / elements.max(1)).max(FEW_TILES);
     let in_picture = height * columns;
     if in_picture > wanted {
         let rows = (wanted / columns).max(1);
@@ -111,7 +113,7 @@ impl<const E: usize> Grid<E> {
         let (size, count) = (self.size[0] * width, (rows.1 - rows.0) * width);
         // SAFETY: the caller vouches for the memory.
         unsafe {
-            std::ptr::write_bytes(pixels, 0, pixel);
+            zeros(pixels, pixel);
             for image in 0..unit.images {
                 let at = (unit.first_image + image) * channels.image + rows.0 * width;
                 let from = (channels.data.add(at).cast_const(), size);

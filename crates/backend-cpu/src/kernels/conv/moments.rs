@@ -14,6 +14,7 @@ use super::sums::Operands;
 use crate::native::{ALIGNMENT, Address, Context, Regions, part, tasks_for};
 use crate::pool::Turn;
 use crate::simd::{MAX_LANES, Simd, Task};
+use crate::stores::{Window, Windows, copy, put};
 
 /// Pixels of a block.
 const BLOCK: usize = 32;
@@ -85,14 +86,47 @@ impl Moments {
         moments.filter(|_| job == 0).map(|moments| moments.finishers)
     }
 
+    /// Where [`Moments::finish`] writes.
+    pub(super) fn finish_windows(
+        moments: Option<&Moments>,
+        context: &Context<'_>,
+        turn: Turn,
+        windows: &mut Windows,
+    ) {
+        let Some(moments) = moments else { return };
+        let (from, to) = moments.of_task(context, turn);
+        for address in [moments.mean, moments.deviations] {
+            windows.add(context.window(address, from, to - from));
+        }
+    }
+
+    /// Where [`Moments::take`] writes for some units: the first and how many.
+    pub(super) fn take_windows(
+        &self,
+        context: &Context<'_>,
+        (unit, units): (usize, usize),
+        (first, count): (usize, usize),
+        windows: &mut Windows,
+    ) {
+        let lanes = context.level.tile().lanes;
+        let sums = self.sums(context, unit).wrapping_add(first);
+        let floats = self.padded * size_of::<f64>() / size_of::<f32>();
+        let run = Window::run(sums, count.next_multiple_of(lanes));
+        windows.add(run.times(2, floats).times(units, 2 * floats));
+    }
+
+    /// The channels of a task that finishes.
+    fn of_task(&self, context: &Context<'_>, turn: Turn) -> (usize, usize) {
+        part(self.channels, self.finishers, turn.task, context.level.tile().lanes)
+    }
+
     /// Adds up all units in order, and writes the moments of some channels.
     ///
     /// # Safety
     /// All units were taken, and nothing else uses these moments meanwhile.
     pub(super) unsafe fn finish(moments: Option<&Moments>, context: &Context<'_>, turn: Turn) {
         let Some(moments) = moments else { return };
-        let lanes = context.level.tile().lanes;
-        let (from, to) = part(moments.channels, moments.finishers, turn.task, lanes);
+        let (from, to) = moments.of_task(context, turn);
         // SAFETY: the caller vouches for the sums; each channel belongs to one task.
         unsafe { context.level.run(Finish { moments, context, from, to }) };
     }
@@ -123,8 +157,8 @@ impl Moments {
             let to = self.sums(context, unit).wrapping_add(first + channel);
             // SAFETY: the unit has room for whole vectors of all channels.
             unsafe {
-                to.copy_from_nonoverlapping(sums.as_ptr(), S::LANES);
-                to.add(self.padded).copy_from_nonoverlapping(squares.as_ptr(), S::LANES);
+                copy(sums.as_ptr(), to, S::LANES);
+                copy(squares.as_ptr(), to.add(self.padded), S::LANES);
             }
         }
     }
@@ -194,11 +228,12 @@ impl Task for Finish<'_> {
                 }
                 for lane in 0..S::LANES.min(self.to - first) {
                     let (sum, square) = (sums[lane], squares[lane]);
-                    *mean.add(first + lane) = (sum / elements) as f32;
+                    put(mean.add(first + lane), (sum / elements) as f32);
                     // Rounding may leave less than nothing. NaN stays.
                     let rest = square - sum * sum / elements;
                     let rest = rest / elements;
-                    *deviations.add(first + lane) = if rest < 0.0 { 0.0 } else { rest as f32 };
+                    let rest = if rest < 0.0 { 0.0 } else { rest as f32 };
+                    put(deviations.add(first + lane), rest);
                 }
             }
         }

@@ -11,9 +11,12 @@ use super::geometry::{Unit, Units};
 use super::sums::Operands;
 use super::window_pixels::Pixels;
 use crate::kernels::micro::{Blocks, Destination, Left, Rows, product, side_by_side};
-use crate::native::{ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, part, tasks_for};
+use crate::native::{
+    ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, cached, part, tasks_for,
+};
 use crate::pool::Turn;
 use crate::simd::{Level, Simd, Task, Tile, transpose};
+use crate::stores::{Window, Windows, zeros};
 
 /// Sums, in elements, that stay in a second-level cache beside a unit.
 const FEW_SUMS: usize = 1 << 17;
@@ -74,7 +77,7 @@ impl OuterKernel {
         let tasks = tasks_for(cost, threads);
         let row = channels.next_multiple_of(tile.lanes);
         let sums = problem.groups * taps * rows * row;
-        let least = if sums <= FEW_SUMS { 1 } else { LEAST };
+        let least = if sums <= cached(FEW_SUMS) { 1 } else { LEAST };
         let mut pixels = Pixels::new(problem, window, tile.lanes);
         let line = pixels.step * pixels.size[1] * channels + problem.output[1] * rows;
         let spread = (pixels.reach - pixels.step).div_ceil(pixels.step);
@@ -103,7 +106,7 @@ impl OuterKernel {
         // to make up for that.
         let most_parts = (rows / (2 * kernel.panel())).max(1);
         let most_chunks = (units.count() * problem.groups).max(1);
-        if sums <= FEW_SUMS {
+        if sums <= cached(FEW_SUMS) {
             kernel.chunks = tasks.min(most_chunks);
             kernel.parts = tasks.div_ceil(kernel.chunks).min(most_parts);
         } else {
@@ -143,6 +146,23 @@ impl Native for OuterKernel {
 
     fn tasks(&self, job: usize) -> Option<usize> {
         [self.chunks * self.parts, self.finishers].get(job).copied()
+    }
+
+    #[cfg(test)]
+    fn strips(&self) -> (usize, bool) {
+        self.units.cut()
+    }
+
+    fn windows(&self, job: usize, context: &Context<'_>, turn: Turn, windows: &mut Windows) {
+        if job == 0 {
+            let chunk = turn.task / self.parts;
+            let sums = context.shared_scratch().cast::<f32>().wrapping_add(chunk * self.sums);
+            return windows.add(Window::run(sums, self.sums));
+        }
+        let (from, to) = part(self.groups * self.rows, self.finishers, turn.task, 1);
+        let row = self.channels * self.taps;
+        windows.add(context.shared_window(self.sums * size_of::<f32>()));
+        windows.add(context.window(self.out, from * row, (to - from) * row));
     }
 
     unsafe fn task(&self, job: usize, context: &Context<'_>, turn: Turn) {
@@ -211,7 +231,7 @@ impl AddUnits<'_> {
             // SAFETY: the caller vouches for the sums.
             unsafe {
                 let first = sums.add((tap * k.rows + rows.0) * k.row);
-                std::ptr::write_bytes(first, 0, (rows.1 - rows.0) * k.row);
+                zeros(first, (rows.1 - rows.0) * k.row);
             }
         }
     }

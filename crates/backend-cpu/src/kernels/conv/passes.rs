@@ -11,10 +11,10 @@ pub(super) struct Passes {
     pub(super) passes: Vec<Pass>,
     /// The most rows and columns of outputs of a pass.
     pub(super) grid: [usize; 2],
-    /// The rows that planes have beyond those of outputs.
+    /// Rows of a whole picture in a plane, without those that it borrows from the next.
+    picture: usize,
+    /// The rows that outputs of a strip reach beyond as many rows as it has.
     spread: usize,
-    /// The rows that a picture borrows from the next.
-    shared: usize,
 }
 
 impl Passes {
@@ -30,7 +30,7 @@ impl Passes {
         let units = Units::new(batch, self.grid, (self.spread, line), 1, threads);
         self.layout.images = units.images;
         self.layout.rows = match units.strips() {
-            1 => self.grid[0] + self.spread - self.shared,
+            1 => self.picture,
             // The row behind a strip is no border.
             _ => units.rows + self.spread,
         };
@@ -88,7 +88,8 @@ pub(super) fn forward(
     layout.used = pass.offsets.iter().map(|&offset| layout.phase(offset)).collect();
     layout.used.sort_unstable();
     layout.used.dedup();
-    Passes { layout, passes: vec![pass], grid: output, spread: shift(0), shared: shared(0) }
+    let picture = output[0] + shift(0) - shared(0);
+    Passes { layout, passes: vec![pass], grid: output, picture, spread: shift(0) }
 }
 
 /// Along one axis, the inputs that lie at one distance from the stride's grid: input
@@ -179,5 +180,9 @@ pub(super) fn input_gradient(
         }
     }
     let grid = [most(0), most(1)];
-    Passes { layout, passes, grid, spread: size(0) - grid[0], shared: shared(0) }
+    // Of all passes, as a strip has as many rows of each: that which reaches furthest may have fewer in
+    // the picture than the others.
+    let offsets = passes.iter().flat_map(|pass| &pass.offsets);
+    let spread = offsets.map(|offset| offset[0]).max().unwrap_or(0);
+    Passes { layout, passes, grid, picture: size(0) - shared(0), spread }
 }

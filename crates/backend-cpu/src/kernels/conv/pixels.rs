@@ -11,9 +11,12 @@ use super::grid::{Channels, Grid, OUTSIDE};
 use super::moments::Moments;
 use super::sums::Operands;
 use crate::kernels::micro::{Blocks, Destination, Left, Rows, product, side_by_side};
-use crate::native::{ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, part, tasks_for};
+use crate::native::{
+    ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, cached, part, tasks_for,
+};
 use crate::pool::Turn;
 use crate::simd::{Level, MAX_LANES, Simd, Task, transpose};
+use crate::stores::Windows;
 
 /// Elements of a unit's pixels: half of a second-level cache.
 const UNIT: usize = 1 << 17;
@@ -35,7 +38,7 @@ pub(super) fn suits(problem: &Problem, level: Level) -> bool {
         .max(pixels(problem.output, problem.out_channels));
     problem.in_channels.min(problem.out_channels) >= least
         && problem.kernel[0] * problem.kernel[1] <= MOST_ELEMENTS
-        && largest <= UNIT
+        && largest <= cached(UNIT)
 }
 
 /// The sums of all outputs.
@@ -71,7 +74,7 @@ impl PixelsKernel {
         let tasks = tasks_for(batch * problem.groups * windows * channels * rows / lanes, threads);
         let pixels = |size: [usize; 2], channels: usize| size[0] * size[1] * channels;
         let picture = pixels(sums.source, channels) + pixels(sums.out, rows);
-        let wanted = (UNIT / picture.max(1)).clamp(1, batch.div_ceil(tasks).max(1));
+        let wanted = (cached(UNIT) / picture.max(1)).clamp(1, batch.div_ceil(tasks).max(1));
         let groups = batch.div_ceil(wanted).max(1).next_multiple_of(tasks);
         let images = batch.div_ceil(groups).max(1);
         let units = Units { batch, images, rows: 1, height: 1 };
@@ -164,6 +167,26 @@ impl Native for PixelsKernel {
             0 => Some(self.packers),
             1 => Some(self.units.count() * self.groups * self.parts),
             _ => Moments::tasks(self.moments.as_ref(), job - 2),
+        }
+    }
+
+    fn windows(&self, job: usize, context: &Context<'_>, turn: Turn, windows: &mut Windows) {
+        if job == 0 {
+            let bytes = self.groups * self.weights() * size_of::<f32>();
+            return windows.add(context.shared_window(bytes));
+        }
+        if job > 1 {
+            return Moments::finish_windows(self.moments.as_ref(), context, turn, windows);
+        }
+        let (rest, part_index) = (turn.task / self.parts, turn.task % self.parts);
+        let (index, group) = (rest / self.groups, rest % self.groups);
+        let (unit, rows) = (self.units.unit(index), self.rows(part_index));
+        let size = self.sums.out[0] * self.sums.out[1];
+        let row = (unit.first_image * self.groups + group) * self.sums.rows + rows.0;
+        let run = context.window(self.out, row * size, (rows.1 - rows.0) * size);
+        windows.add(run.times(unit.images, self.groups * self.sums.rows * size));
+        if let Some(moments) = &self.moments {
+            moments.take_windows(context, (index, 1), (rows.0, rows.1 - rows.0), windows);
         }
     }
 

@@ -6,6 +6,7 @@
 //! its successor where both are zeros anyway.
 
 use crate::simd::Simd;
+use crate::stores::{check, zeros};
 
 /// How pictures lie in planes. Row `j` of phase `f` shows the picture's row
 /// `(j + first) * phases + f - pad`; columns likewise, without `first`.
@@ -111,16 +112,16 @@ impl PlaneLayout {
                         if image < pictures.count {
                             self.fill_image::<S>(source, phase, (pictures.first, rows), at);
                         } else {
-                            std::ptr::write_bytes(at, 0, self.image());
+                            zeros(at, self.image());
                         }
                         at = at.add(self.image());
                     }
                     let gap = self.plane() - self.images * self.image();
-                    std::ptr::write_bytes(at, 0, gap);
+                    zeros(at, gap);
                     at = at.add(gap);
                 }
             }
-            std::ptr::write_bytes(at, 0, self.slack());
+            zeros(at, self.slack());
         }
     }
 
@@ -146,13 +147,13 @@ impl PlaneLayout {
             unsafe {
                 let out = out.add(j * self.columns);
                 if row < 0 || row >= height || j >= rows {
-                    std::ptr::write_bytes(out, 0, self.columns);
+                    zeros(out, self.columns);
                     continue;
                 }
                 let first = source.wrapping_offset(row * width + from * stride + shift);
-                zero::<S>(out, from as usize);
+                zero_vectors::<S>(out, from as usize);
                 copy::<S>(first, stride as usize, out.offset(from), (to - from) as usize);
-                zero::<S>(out.offset(to), self.columns - to as usize);
+                zero_vectors::<S>(out.offset(to), self.columns - to as usize);
             }
         }
     }
@@ -162,6 +163,7 @@ impl PlaneLayout {
 /// library takes longer than the copy.
 #[inline(always)]
 unsafe fn copy<S: Simd>(from: *const f32, stride: usize, to: *mut f32, count: usize) {
+    check(to, count);
     // SAFETY: the caller vouches for the elements, and for a vector's more to write to.
     unsafe {
         match stride {
@@ -184,7 +186,7 @@ unsafe fn copy<S: Simd>(from: *const f32, stride: usize, to: *mut f32, count: us
 
 /// Zeros in whole vectors.
 #[inline(always)]
-unsafe fn zero<S: Simd>(to: *mut f32, count: usize) {
+unsafe fn zero_vectors<S: Simd>(to: *mut f32, count: usize) {
     for i in (0..count).step_by(S::LANES) {
         // SAFETY: the caller vouches for the elements, and for a vector's more.
         unsafe { S::store(to.add(i), S::splat(0.0)) };

@@ -12,6 +12,7 @@ use crate::kernels::micro::{Destination, Left, MAX_ROWS, Rows, TileBuffer, produ
 use crate::native::{ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, part, tasks_for};
 use crate::pool::Turn;
 use crate::simd::{Level, MAX_LANES, Simd, Task, Tile, VECTORS};
+use crate::stores::{Window, Windows, put};
 
 /// Where the weight of (row, channel, kernel element) lies.
 #[derive(Clone, Copy, Debug)]
@@ -105,6 +106,13 @@ impl SumsKernel {
         Ok(kernel)
     }
 
+    /// The unit, the group and the panels of a task.
+    fn part(&self, task: usize) -> (Unit, usize, (usize, usize)) {
+        let (rest, index) = (task / self.parts, task % self.parts);
+        let panels = part(self.panels, self.parts, index, 1);
+        (self.units.unit(rest / self.groups), rest % self.groups, panels)
+    }
+
     /// Elements of a packed panel of one pass.
     fn panel(&self, pass: &Pass) -> usize {
         self.channels * pass.taps.len() * self.tile.rows
@@ -134,6 +142,31 @@ impl Native for SumsKernel {
 
     fn tasks(&self, job: usize) -> Option<usize> {
         [self.packers, self.units.count() * self.groups * self.parts].get(job).copied()
+    }
+
+    #[cfg(test)]
+    fn strips(&self) -> (usize, bool) {
+        self.units.cut()
+    }
+
+    fn windows(&self, job: usize, context: &Context<'_>, turn: Turn, windows: &mut Windows) {
+        if job == 0 {
+            return windows.add(context.shared_window(self.packed() * size_of::<f32>()));
+        }
+        let (unit, group, panels) = self.part(turn.task);
+        let rows = (panels.0 * self.tile.rows, (panels.1 * self.tile.rows).min(self.rows));
+        let [height, width] = self.out_size;
+        // All passes go over the same rows of the stride's grid.
+        let step = self.passes.first().map_or(1, |pass| pass.step[0]);
+        let (from, to) = (unit.first_row * step, height.min((unit.first_row + unit.rows) * step));
+        let row = (unit.first_image * self.groups + group) * self.rows + rows.0;
+        let first = context.floats(self.out).wrapping_add((row * height + from) * width);
+        let picture = self.groups * self.rows * height * width;
+        windows.add(
+            Window::run(first, (to - from) * width)
+                .times(rows.1 - rows.0, height * width)
+                .times(unit.images, picture),
+        );
     }
 
     unsafe fn task(&self, job: usize, context: &Context<'_>, turn: Turn) {
@@ -179,8 +212,8 @@ impl Task for PackWeights<'_> {
                         for &element in &pass.elements {
                             let from = from.add(channel * layout.channel + element);
                             for r in 0..S::ROWS {
-                                *to.add(r) =
-                                    if r < count { *from.add(r * layout.row) } else { 0.0 };
+                                let x = if r < count { *from.add(r * layout.row) } else { 0.0 };
+                                put(to.add(r), x);
                             }
                             to = to.add(S::ROWS);
                         }
@@ -204,9 +237,7 @@ impl Task for SumUnit<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
         let k = self.kernel;
-        let (rest, part_index) = (self.turn.task / k.parts, self.turn.task % k.parts);
-        let (unit, group) = (k.units.unit(rest / k.groups), rest % k.groups);
-        let panels = part(k.panels, k.parts, part_index, 1);
+        let (unit, group, panels) = k.part(self.turn.task);
         let size = k.layout.source[0] * k.layout.source[1];
         let image = k.groups * k.channels * size;
         let planes = self.context.worker_scratch(self.turn.worker).cast::<f32>();
@@ -226,7 +257,7 @@ impl Task for SumUnit<'_> {
                 let weights = weights.add(k.packed_before(group, index));
                 let first = (unit.first_image * k.groups + group) * k.rows * k.out_size[0];
                 let first = (first + unit.first_row * pass.step[0]) * k.out_size[1];
-                let place = Results { kernel: k, pass, unit: &unit };
+                let place = Results { kernel: k, pass, unit: (unit.images, pass.rows_of(&unit)) };
                 let out = self.context.floats(k.out).add(first);
                 for vectors in pass.vectors_of(&unit).chunks(VECTORS) {
                     for panel in panels.0..panels.1 {
@@ -243,7 +274,8 @@ impl Task for SumUnit<'_> {
 struct Results<'a> {
     kernel: &'a SumsKernel,
     pass: &'a Pass,
-    unit: &'a Unit,
+    /// Pictures and rows of the pass that the unit has.
+    unit: (usize, usize),
 }
 
 impl Results<'_> {
@@ -289,7 +321,7 @@ impl Results<'_> {
             product::<S>(shape, Left::packed(left, S::ROWS), right, to);
             for (v, vector) in vectors.iter().enumerate() {
                 for segment in &pass.segments[vector.segments.0..vector.segments.1] {
-                    if segment.image >= self.unit.images {
+                    if !segment.is_in(self.unit) {
                         continue;
                     }
                     let to = out.add(first * size + segment.to);
@@ -313,7 +345,7 @@ unsafe fn scatter<S: Simd>(from: *const f32, segment: &Segment, to: *mut f32, st
             S::store_lanes(start, S::load(from), segment.from, segment.end);
         } else {
             for lane in segment.from..segment.end {
-                *to.add((lane - segment.from) * step) = *from.add(lane);
+                put(to.add((lane - segment.from) * step), *from.add(lane));
             }
         }
     }

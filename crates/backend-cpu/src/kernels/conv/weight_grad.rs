@@ -10,11 +10,15 @@ use super::passes::Passes;
 use super::planes::{Pictures, PlaneLayout};
 use super::sums::Operands;
 use crate::kernels::micro::{Destination, MAX_DOTS, Runs, WIDEST, dot_tile, dots};
-use crate::native::{ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, part, tasks_for};
+use crate::native::{
+    ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, cached, part, tasks_for,
+};
 use crate::pool::Turn;
-use crate::simd::{Level, Simd, Task};
+use crate::simd::{Level, MAX_LANES, Simd, Task};
+use crate::stores::{Window, Windows, elements, zeros};
 
-/// Elements of a dot product that are taken at a time, so that rows stay in the first-level cache.
+/// Elements of a dot product that are taken at a time, whole vectors of them, so that rows stay in the
+/// first-level cache.
 const SPAN: usize = 2048;
 
 #[derive(Debug)]
@@ -38,6 +42,8 @@ pub(super) struct WeightGradKernel {
     chunks: usize,
     parts: usize,
     summers: usize,
+    /// Elements of a dot product that are taken at a time.
+    span: usize,
 }
 
 impl WeightGradKernel {
@@ -86,6 +92,7 @@ impl WeightGradKernel {
             chunks,
             parts,
             summers: 1,
+            span: cached(SPAN).max(MAX_LANES),
         };
         kernel.summers = tasks_for(kernel.elements() * kernel.chunks, threads);
         Ok(kernel)
@@ -130,6 +137,23 @@ impl Native for WeightGradKernel {
         }
     }
 
+    #[cfg(test)]
+    fn strips(&self) -> (usize, bool) {
+        self.units.cut()
+    }
+
+    fn windows(&self, job: usize, context: &Context<'_>, turn: Turn, windows: &mut Windows) {
+        if job > 0 {
+            let (from, to) = part(self.elements(), self.summers, turn.task, 64);
+            return windows.add(context.window(self.out, from, to - from));
+        }
+        let (chunk, part_index) = (turn.task / self.parts, turn.task % self.parts);
+        let rows = part(self.rows, self.parts, part_index, 1);
+        let sums = self.sums(context, chunk).wrapping_add(rows.0 * self.columns());
+        let run = Window::run(sums, (rows.1 - rows.0) * self.columns());
+        windows.add(run.times(self.groups, self.rows * self.columns()));
+    }
+
     unsafe fn task(&self, job: usize, context: &Context<'_>, turn: Turn) {
         // SAFETY: the caller vouches for the context; the parts' rows are disjoint, and then each
         // element belongs to one task.
@@ -168,7 +192,7 @@ impl Task for GradUnits<'_> {
         unsafe {
             for group in 0..k.groups {
                 let first = sums.add((group * k.rows + rows.0) * columns);
-                std::ptr::write_bytes(first, 0, (rows.1 - rows.0) * columns);
+                zeros(first, (rows.1 - rows.0) * columns);
             }
             let x = self.context.worker_scratch(self.turn.worker).cast::<f32>();
             for item in from..to {
@@ -226,7 +250,7 @@ impl GradUnits<'_> {
     ) {
         let k = self.kernel;
         let [height, width] = k.out_size;
-        let most = (SPAN / width.max(1)).max(1);
+        let most = (k.span / width.max(1)).max(1);
         for image in 0..unit.images {
             for row in (0..unit.rows).step_by(most) {
                 let count = most.min(unit.rows - row);
@@ -266,8 +290,8 @@ impl GradUnits<'_> {
             let dy = x.cast_mut().add(k.layout.elements(k.channels));
             layout.fill_rows::<S>(pictures, unit.rows, dy);
             let length = (unit.images * layout.image()).next_multiple_of(S::LANES);
-            for start in (0..length).step_by(SPAN) {
-                let span = SPAN.min(length - start);
+            for start in (0..length).step_by(k.span) {
+                let span = k.span.min(length - start);
                 let runs = Runs::one(span);
                 let dy = (dy.add(start).cast_const(), layout.plane());
                 self.add::<S>(x.add(start), dy, runs, rows.1 - rows.0, out);
@@ -287,7 +311,7 @@ impl GradUnits<'_> {
         out: *mut f32,
     ) {
         let k = self.kernel;
-        let (height, width) = dot_tile::<S>();
+        let (height, width) = dot_tile(S::ROWS);
         let (columns, taps) = (k.columns(), k.taps.len());
         for first in (0..rows).step_by(height) {
             let count = height.min(rows - first);
@@ -331,7 +355,7 @@ impl Task for SumChunks<'_> {
         // SAFETY: the result and each chunk have the elements; the chunks are not written.
         unsafe {
             let out = self.context.floats(k.out).add(self.from);
-            let out = std::slice::from_raw_parts_mut(out, count);
+            let out = elements(out, count);
             for chunk in 0..k.chunks {
                 let part = k.sums(self.context, chunk).add(self.from);
                 let part = std::slice::from_raw_parts(part, count);

@@ -5,6 +5,7 @@ use onestep_engine::ops::ConvWindow;
 use super::Problem;
 use super::geometry::{Unit, Units};
 use crate::simd::{Simd, transpose};
+use crate::stores::zeros;
 
 /// A unit's rows of pictures, with those beyond the border, behind one pixel of zeros, which stands
 /// for all that lies beside a picture. As border rows are kept, one table of places serves strips of
@@ -99,7 +100,7 @@ impl Pixels {
         };
         // SAFETY: the caller vouches for the memory; rows are those of the picture, or zeros.
         unsafe {
-            std::ptr::write_bytes(to, 0, self.pixel);
+            zeros(to, self.pixel);
             let line = |row: usize| to.add((1 + (image * self.rows + row) * width) * self.pixel);
             for run in 0..runs {
                 // In rows behind the first of the padded picture.
@@ -110,12 +111,12 @@ impl Pixels {
                 let before = before.min(length);
                 let rest = length - before - inside;
                 let out = line(run * length);
-                std::ptr::write_bytes(out, 0, before * width * self.pixel);
+                zeros(out, before * width * self.pixel);
                 let out = out.add(before * width * self.pixel);
                 let source = picture.wrapping_add((from - self.pad) * width);
                 transpose::<S>((source, size), (channels, inside * width), (out, self.pixel));
                 let out = out.add(inside * width * self.pixel);
-                std::ptr::write_bytes(out, 0, rest * width * self.pixel);
+                zeros(out, rest * width * self.pixel);
             }
         }
     }

@@ -4,6 +4,7 @@ use std::mem::MaybeUninit;
 
 use crate::kernels::micro::{Destination, Left, Rows, TileBuffer, product, side_by_side};
 use crate::simd::{Simd, VECTORS};
+use crate::stores::put;
 
 /// One tile of a product of packed panels.
 #[derive(Clone, Copy)]
@@ -52,7 +53,7 @@ impl Block {
             for r in 0..self.height {
                 for c in 0..self.columns {
                     let (to, x) = (to.add(r * row + c), *from.add(r * width + c));
-                    *to = if self.accumulate { *to + x } else { x };
+                    put(to, if self.accumulate { *to + x } else { x });
                 }
             }
         }

@@ -5,9 +5,10 @@
 use super::Operands;
 use crate::kernels::micro::{Destination, MAX_DOTS, Runs, WIDEST, dot_tile, dots};
 use crate::kernels::pack::Matrix;
-use crate::native::{Context, Native, ScratchNeed, part, tasks_for};
+use crate::native::{Context, Native, ScratchNeed, cached, part, tasks_for};
 use crate::pool::Turn;
 use crate::simd::{MAX_LANES, Simd, Task};
+use crate::stores::{Windows, zeros};
 
 /// The most rows of the smaller operand.
 const THIN: usize = 64;
@@ -40,10 +41,23 @@ impl DotKernel {
         let (m, n, k, products) = (operands.m, operands.n, operands.k, operands.batches.len());
         let tasks = tasks_for(products * m * n * k / lanes, threads);
         let parts = tasks.div_ceil(products.max(1)).min(m.max(n).div_ceil(MAX_DOTS)).max(1);
-        let most = (KEPT / m.min(n).max(1)).clamp(LEAST, k.max(LEAST));
+        let most = (cached(KEPT) / m.min(n).max(1)).clamp(LEAST, k.max(LEAST));
         // Blocks of about the same length.
         let block = k.div_ceil(k.div_ceil(most).max(1)).next_multiple_of(MAX_LANES);
         DotKernel { operands, parts, block }
+    }
+
+    /// Which product a task belongs to, and which rows and columns of its result are the task's, for
+    /// tiles of so many rows.
+    fn part(&self, task: usize, tile_rows: usize) -> (usize, (usize, usize), (usize, usize)) {
+        let (m, n) = (self.operands.m, self.operands.n);
+        let (batch, index) = (task / self.parts, task % self.parts);
+        let (height, width) = dot_tile(tile_rows);
+        if n >= m {
+            (batch, (0, m), part(n, self.parts, index, width))
+        } else {
+            (batch, part(m, self.parts, index, height), (0, n))
+        }
     }
 }
 
@@ -54,6 +68,14 @@ impl Native for DotKernel {
 
     fn tasks(&self, job: usize) -> Option<usize> {
         (job == 0).then_some(self.operands.batches.len() * self.parts)
+    }
+
+    fn windows(&self, _: usize, context: &Context<'_>, turn: Turn, windows: &mut Windows) {
+        let Operands { m, n, c, .. } = self.operands;
+        let (batch, rows, columns) = self.part(turn.task, context.level.tile().rows);
+        let first = (batch * m + rows.0) * n + columns.0;
+        let run = context.window(c, first, columns.1 - columns.0);
+        windows.add(run.times(rows.1 - rows.0, n));
     }
 
     unsafe fn task(&self, _: usize, context: &Context<'_>, turn: Turn) {
@@ -74,21 +96,16 @@ impl Task for Part<'_> {
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        let DotKernel { ref operands, parts, block } = *self.kernel;
+        let DotKernel { ref operands, block, .. } = *self.kernel;
         let (m, n) = (operands.m, operands.n);
-        let (batch, index) = (self.task / parts, self.task % parts);
+        let (batch, rows, columns) = self.kernel.part(self.task, S::ROWS);
         let (a, b) = operands.matrices(self.context, batch);
-        let (height, width) = dot_tile::<S>();
-        let (rows, columns) = if n >= m {
-            ((0, m), part(n, parts, index, width))
-        } else {
-            (part(m, parts, index, height), (0, n))
-        };
+        let (height, width) = dot_tile(S::ROWS);
         // SAFETY: no other task writes these rows and columns of the result.
         unsafe {
             let c = self.context.floats(operands.c).add(batch * m * n);
             for row in rows.0..rows.1 {
-                std::ptr::write_bytes(c.add(row * n + columns.0), 0, columns.1 - columns.0);
+                zeros(c.add(row * n + columns.0), columns.1 - columns.0);
             }
             let mut first = 0;
             while first < operands.k {

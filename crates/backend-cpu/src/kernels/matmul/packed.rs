@@ -8,9 +8,10 @@ use super::block::Block;
 use crate::fused::Follower;
 use crate::kernels::micro::{Blocks, Left};
 use crate::kernels::pack::{Matrix, pack};
-use crate::native::{ALIGNMENT, Context, Native, ScratchNeed, part, tasks_for};
+use crate::native::{ALIGNMENT, Context, Native, ScratchNeed, cached, part, tasks_for};
 use crate::pool::Turn;
 use crate::simd::{Simd, Task, Tile};
+use crate::stores::Windows;
 
 /// Inner indices that are multiplied before the sums go back to memory.
 const INNER: usize = 384;
@@ -74,7 +75,7 @@ impl PackedKernel {
             direct: false,
             parts: 1,
             strip: 1,
-            inner: k.div_ceil(k.div_ceil(INNER).max(1)).max(1),
+            inner: k.div_ceil(k.div_ceil(cached(INNER).max(1)).max(1)).max(1),
             packers: 1,
             operands,
             follower,
@@ -101,7 +102,7 @@ impl PackedKernel {
         self.columns = panels.widest() * self.tile.lanes;
         self.direct = a.column == 1 && panels.count() <= FEW_PANELS;
         let width = if self.shared == Shared::Left { self.columns } else { self.tile.rows };
-        let widest = (STRIP / self.inner / width).max(1) * width;
+        let widest = (cached(STRIP) / self.inner / width).max(1) * width;
         self.strip = widest.min(share.next_multiple_of(width));
         if self.follower.is_some() {
             self.strip = self.strip.min((FOLLOWED / n.max(1) / width).max(1) * width);
@@ -159,6 +160,24 @@ impl Native for PackedKernel {
         let packers = if self.shared_elements() > 0 { self.packers } else { 0 };
         let tasks = [packers, batches.len() * self.parts];
         tasks.get(job).copied().filter(|_| m * n * batches.len() > 0)
+    }
+
+    fn windows(&self, job: usize, context: &Context<'_>, turn: Turn, windows: &mut Windows) {
+        let Operands { m, n, c, ref batches, .. } = self.operands;
+        if job == 0 {
+            let packed = batches.len() * self.shared_elements() * size_of::<f32>();
+            return windows.add(context.shared_window(packed));
+        }
+        let (batch, index) = (turn.task / self.parts, turn.task % self.parts);
+        let (total, unit) = self.split();
+        let (from, to) = part(total, self.parts, index, unit);
+        if let Some(follower) = &self.follower {
+            return follower.windows(context, (from * n, to * n), windows);
+        }
+        windows.add(match self.shared {
+            Shared::Left => context.window(c, batch * m * n + from, to - from).times(m, n),
+            Shared::Right => context.window(c, (batch * m + from) * n, (to - from) * n),
+        });
     }
 
     unsafe fn task(&self, job: usize, context: &Context<'_>, turn: Turn) {

@@ -8,6 +8,7 @@ use crate::kernels::micro::{Destination, Left, Rows, product, side_by_side};
 use crate::native::{ALIGNMENT, Context, Native, ScratchNeed, part, tasks_for};
 use crate::pool::Turn;
 use crate::simd::{Simd, Task, Tile, VECTORS};
+use crate::stores::{Window, Windows};
 
 /// The most rows of the result.
 const FEW: usize = 32;
@@ -77,6 +78,15 @@ impl Native for ThinKernel {
             1 if self.parts > 1 => Some(self.adders),
             _ => None,
         }
+    }
+
+    fn windows(&self, job: usize, context: &Context<'_>, turn: Turn, windows: &mut Windows) {
+        if job == 0 {
+            let sums = Window::run(self.part(context, turn.task), self.sums());
+            return windows.add(sums);
+        }
+        let (from, to) = part(self.sums(), self.adders, turn.task, self.tile.lanes);
+        windows.add(context.window(self.operands.c, from, to - from));
     }
 
     unsafe fn task(&self, job: usize, context: &Context<'_>, turn: Turn) {

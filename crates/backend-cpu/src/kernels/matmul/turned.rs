@@ -11,6 +11,7 @@ use crate::kernels::pack::pack;
 use crate::native::{ALIGNMENT, Context, Native, ScratchNeed, part, tasks_for};
 use crate::pool::Turn;
 use crate::simd::{MAX_LANES, Simd, Task, Tile, prefetch, transpose};
+use crate::stores::Windows;
 
 /// The most rows of the result.
 const FEW: usize = 64;
@@ -74,6 +75,15 @@ impl Native for TurnedKernel {
 
     fn tasks(&self, job: usize) -> Option<usize> {
         [1, self.parts].get(job).copied()
+    }
+
+    fn windows(&self, job: usize, context: &Context<'_>, turn: Turn, windows: &mut Windows) {
+        let Operands { m, n, k, c, .. } = self.operands;
+        if job == 0 {
+            return windows.add(context.shared_window(self.packed() * k * size_of::<f32>()));
+        }
+        let (from, to) = part(n, self.parts, turn.task, COLUMNS);
+        windows.add(context.window(c, from, to - from).times(m, n));
     }
 
     unsafe fn task(&self, job: usize, context: &Context<'_>, turn: Turn) {

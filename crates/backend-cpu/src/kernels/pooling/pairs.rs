@@ -2,6 +2,7 @@
 
 use super::{Planes, larger};
 use crate::simd::{MAX_LANES, Simd};
+use crate::stores::copy;
 
 impl Planes {
     /// Whether windows are the usual ones.
@@ -99,8 +100,7 @@ impl Planes {
             for (half, piece) in pieces.iter().enumerate() {
                 for row in 0..2 {
                     let to = dx.add(piece.input + row * self.input[1]);
-                    let from = shares[2 * row + half].as_ptr();
-                    std::ptr::copy_nonoverlapping(from, to, 2 * piece.count);
+                    copy(shares[2 * row + half].as_ptr(), to, 2 * piece.count);
                 }
             }
         }

@@ -17,6 +17,7 @@ use crate::kernels::micro::{Blocks, Destination, Left, Rows, product, side_by_si
 use crate::native::{ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, part, tasks_for};
 use crate::pool::Turn;
 use crate::simd::{Level, Simd, Task};
+use crate::stores::Windows;
 
 /// What is summed: the convolution, or the gradient in its input, which is a convolution of the
 /// result's gradient with the turned window.
@@ -180,6 +181,31 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> Native for FilterKernel
             0 => Some(self.packers),
             1 => Some(self.units.count() * self.parts),
             _ => Moments::tasks(self.moments.as_ref(), job - 2),
+        }
+    }
+
+    #[cfg(test)]
+    fn strips(&self) -> (usize, bool) {
+        self.units.cut()
+    }
+
+    fn windows(&self, job: usize, context: &Context<'_>, turn: Turn, windows: &mut Windows) {
+        if job == 0 {
+            return windows.add(context.shared_window(self.weights()));
+        }
+        if job > 1 {
+            return Moments::finish_windows(self.moments.as_ref(), context, turn, windows);
+        }
+        let (index, part_index) = (turn.task / self.parts, turn.task % self.parts);
+        let (unit, rows) = (self.units.unit(index), self.rows(part_index));
+        let [height, width] = self.filter.out;
+        let (from, to) = (unit.first_row * M, height.min((unit.first_row + unit.rows) * M));
+        let row = unit.first_image * self.filter.rows + rows.0;
+        let run = context.window(self.out, (row * height + from) * width, (to - from) * width);
+        let size = height * width;
+        windows.add(run.times(rows.1 - rows.0, size).times(unit.images, self.filter.rows * size));
+        if let Some(moments) = &self.moments {
+            moments.take_windows(context, (index, 1), (rows.0, rows.1 - rows.0), windows);
         }
     }
 

@@ -14,9 +14,10 @@ use crate::kernels::conv::grid::{Channels, Grid};
 use crate::kernels::conv::moments::Moments;
 use crate::kernels::conv::sums::Operands;
 use crate::kernels::micro::{Rows, side_by_side};
-use crate::native::{ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, part};
+use crate::native::{ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, cached, part};
 use crate::pool::Turn;
 use crate::simd::{Level, Simd, Task, VECTORS};
+use crate::stores::Windows;
 
 /// Elements of transformed weights at a time: half of a second-level cache.
 const PIECE: usize = 1 << 17;
@@ -61,7 +62,7 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> FilterBlocksKernel<W, M
         let vectors = rows.div_ceil(lanes);
         let blocks = vectors.div_ceil(VECTORS).next_multiple_of(threads.max(1)).min(vectors);
         let widest = vectors.div_ceil(blocks) * lanes;
-        let most = (PIECE / (N * N * widest)).clamp(1, channels);
+        let most = (cached(PIECE) / (N * N * widest)).clamp(1, channels);
         let input =
             BatchTiles::<W, M, N>::new(operands.source, pad, out, regions, (threads, lanes))?;
         let (tiles, machine) = (input.shared(), (threads, lanes));
@@ -115,6 +116,30 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> Native for FilterBlocks
             0 => Some(self.input.units.count()),
             1 => Some(self.blocks),
             _ => Moments::tasks(self.moments.as_ref(), job - 2),
+        }
+    }
+
+    #[cfg(test)]
+    fn strips(&self) -> (usize, bool) {
+        self.input.units.cut()
+    }
+
+    fn windows(&self, job: usize, context: &Context<'_>, turn: Turn, windows: &mut Windows) {
+        if job == 0 {
+            return windows.add(context.shared_window(self.input.shared()));
+        }
+        if job > 1 {
+            return Moments::finish_windows(self.moments.as_ref(), context, turn, windows);
+        }
+        let (from, to) = self.block(turn.task);
+        let (lanes, Filter { rows, out, .. }) = (self.input.layout.lanes, self.filter);
+        let (first, size) = (from * lanes, out[0] * out[1]);
+        let count = ((to - from) * lanes).min(rows - first);
+        let run = context.window(self.out, first * size, count * size);
+        windows.add(run.times(self.input.units.batch, rows * size));
+        if let Some(moments) = &self.moments {
+            let units = (0, self.input.units.count());
+            moments.take_windows(context, units, (first, count), windows);
         }
     }
 

@@ -12,9 +12,12 @@ use super::super::sums::Operands;
 use super::TileLayout;
 use super::transform::{self, Transform, WINDOW};
 use crate::kernels::micro::{Blocks, Destination, Left, Rows, product, side_by_side, tile_rows};
-use crate::native::{ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, part, tasks_for};
+use crate::native::{
+    ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, cached, part, tasks_for,
+};
 use crate::pool::Turn;
 use crate::simd::{Level, MAX_LANES, Simd, Task, transpose};
+use crate::stores::{Window, Windows};
 
 /// Sums of more elements than this are not kept once for each task.
 const FEW_SUMS: usize = 1 << 18;
@@ -78,7 +81,7 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> GradKernel<W, M, N> {
             transform: PhantomData,
         };
         // A part transforms the input anew, a chunk has sums of its own.
-        let most = if kernel.sums() <= FEW_SUMS { units.count() } else { 1 };
+        let most = if kernel.sums() <= cached(FEW_SUMS) { units.count() } else { 1 };
         kernel.chunks = tasks.min(most).max(1);
         kernel.parts = tasks.div_ceil(kernel.chunks).min(rows.div_ceil(2 * tile.lanes)).max(1);
         Ok(kernel)
@@ -125,6 +128,22 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> Native for GradKernel<W
 
     fn tasks(&self, job: usize) -> Option<usize> {
         [self.chunks * self.parts, self.finishers].get(job).copied()
+    }
+
+    #[cfg(test)]
+    fn strips(&self) -> (usize, bool) {
+        self.units.cut()
+    }
+
+    fn windows(&self, job: usize, context: &Context<'_>, turn: Turn, windows: &mut Windows) {
+        if job == 0 {
+            let chunk = turn.task / self.parts;
+            let sums = context.shared_scratch().cast::<f32>().wrapping_add(chunk * self.sums());
+            return windows.add(Window::run(sums, self.sums()));
+        }
+        let (from, to) = part(self.rows, self.finishers, turn.task, 1);
+        let row = self.channels * ELEMENTS;
+        windows.add(context.window(self.out, from * row, (to - from) * row));
     }
 
     unsafe fn task(&self, job: usize, context: &Context<'_>, turn: Turn) {

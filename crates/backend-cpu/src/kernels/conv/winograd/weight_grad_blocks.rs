@@ -10,9 +10,10 @@ use super::weight_grad::{ELEMENTS, Sums, add_products, finish};
 use crate::kernels::conv::Problem;
 use crate::kernels::conv::grid::{Channels, Grid};
 use crate::kernels::conv::sums::Operands;
-use crate::native::{ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, part};
+use crate::native::{ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, cached, part};
 use crate::pool::Turn;
 use crate::simd::{Level, Simd, Task};
+use crate::stores::Windows;
 
 /// Elements of a block's sums: a second-level cache.
 const SUMS: usize = 1 << 18;
@@ -50,7 +51,7 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> GradBlocksKernel<W, M, 
         let lanes = level.tile().lanes;
         let (channels, rows, out) = (problem.in_channels, problem.out_channels, problem.output);
         let vectors = rows.div_ceil(lanes);
-        let most = (SUMS / (N * N * channels * lanes)).clamp(1, vectors);
+        let most = (cached(SUMS) / (N * N * channels * lanes)).clamp(1, vectors);
         Ok(GradBlocksKernel {
             input: BatchTiles::new(operands.source, pad, out, regions, (threads, lanes))?,
             output: Grid::new(out, [0; 2], out.map(|size| size.div_ceil(M)), M),
@@ -101,6 +102,19 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> Native for GradBlocksKe
 
     fn tasks(&self, job: usize) -> Option<usize> {
         [self.input.units.count(), self.blocks].get(job).copied()
+    }
+
+    #[cfg(test)]
+    fn strips(&self) -> (usize, bool) {
+        self.input.units.cut()
+    }
+
+    fn windows(&self, job: usize, context: &Context<'_>, turn: Turn, windows: &mut Windows) {
+        if job == 0 {
+            return windows.add(context.shared_window(self.input.shared()));
+        }
+        let ((from, to), row) = (self.block(turn.task), self.channels * ELEMENTS);
+        windows.add(context.window(self.out, from * row, (to - from) * row));
     }
 
     unsafe fn task(&self, job: usize, context: &Context<'_>, turn: Turn) {
