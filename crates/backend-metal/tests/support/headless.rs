@@ -39,10 +39,11 @@ pub(crate) fn events(fault: Fault) -> u64 {
 }
 
 /// Allocations of Metal that are alive, and their bytes. The thread that ends steps may hold the
-/// last of them for a moment, so this looks again for a second. Prints what there is in the end.
+/// last of them for a moment, or for longer where the system does not run it, so this looks again for
+/// a minute. Prints what there is in the end.
 pub(crate) fn live() -> (u64, u64) {
     let look = || (native::headless_live_allocations(), native::headless_live_bytes());
-    for _ in 0..1000 {
+    for _ in 0..60_000 {
         if look() == (0, 0) {
             break;
         }

@@ -13,6 +13,10 @@ use crate::testing::{Memory, evaluate};
 /// Products of one evaluation, at most: what the reference takes a few milliseconds for.
 const MOST: usize = 150_000;
 
+/// Draws of convolutions of all kinds, and of those of minimal filtering.
+pub(super) const DRAWS: usize = 1200;
+pub(super) const FILTERS: usize = 250;
+
 /// A convolution: window, input and weight.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shapes {
@@ -123,7 +127,7 @@ pub(super) fn drawn(draw: &mut Draw) -> Shapes {
 
 #[test]
 fn convolutions_of_drawn_shapes() {
-    each_draw("convolutions", 1200, |draw| {
+    each_draw("convolutions", DRAWS, |draw| {
         let shapes = drawn(draw);
         for case in shapes.cases(draw) {
             case.check(draw, error);
@@ -131,60 +135,76 @@ fn convolutions_of_drawn_shapes() {
     });
 }
 
-/// One of minimal filtering: few are drawn otherwise.
+/// One of minimal filtering: few are drawn otherwise. Some have enough tiles to be cut into strips.
+pub(super) fn drawn_filter(draw: &mut Draw) -> Shapes {
+    let pad = |draw: &mut Draw| [draw.below(3), draw.below(3)];
+    let (pad_low, pad_high) = (pad(draw), pad(draw));
+    let window = ConvWindow { pad_low, pad_high, ..ConvWindow::default() };
+    let large = draw.below(5) == 0;
+    let (c, o) = if large {
+        (draw.within(16, 18), draw.within(16, 18))
+    } else {
+        (draw.within(16, 40), draw.within(16, 70))
+    };
+    let outputs = if large { 700 } else { (MOST / (9 * c * o)).max(1) };
+    let width = draw.within(if large { 20 } else { 1 }, outputs.min(35));
+    let height =
+        if large { outputs / width } else { draw.within(1, (outputs / width).clamp(1, 33)) };
+    let batch = (outputs / (width * height)).clamp(1, draw.within(1, 5));
+    let padding = |axis: usize| pad_low[axis] + pad_high[axis];
+    let size = [height, width].map(|size| size + 2);
+    let size = [0, 1].map(|axis| size[axis].saturating_sub(padding(axis)).max(1));
+    Shapes { window, x: [batch, c, size[0], size[1]], w: [o, c, 3, 3] }
+}
+
 #[test]
 fn minimal_filters_of_drawn_shapes() {
-    each_draw("minimal filters", 250, |draw| {
-        let pad = |draw: &mut Draw| [draw.below(3), draw.below(3)];
-        let (pad_low, pad_high) = (pad(draw), pad(draw));
-        let window = ConvWindow { pad_low, pad_high, ..ConvWindow::default() };
-        let (c, o) = (draw.within(16, 40), draw.within(16, 70));
-        let most = (MOST / (9 * c * o)).max(1);
-        let width = draw.within(1, most.min(33));
-        let height = draw.within(1, (most / width).clamp(1, 33));
-        let batch = (most / (width * height)).clamp(1, draw.within(1, 5));
-        let x = [batch, c, height + 2, width + 2];
-        let shapes = Shapes { window, x, w: [o, c, 3, 3] };
+    each_draw("minimal filters", FILTERS, |draw| {
+        let shapes = drawn_filter(draw);
+        if shapes.output().is_none() {
+            return;
+        }
         for case in shapes.cases(draw) {
             case.check(draw, error);
         }
+        check_moments(draw, &shapes);
     });
 }
 
 /// With the moments of the result, where a way takes them.
 #[test]
 fn moments_of_drawn_convolutions() {
-    each_draw("moments", 300, |draw| {
-        let shapes = Shapes { window: ConvWindow { groups: 1, ..window(draw).0 }, ..drawn(draw) };
-        let fits = shapes.x[1] == shapes.w[1];
-        let Some(dims) = shapes.output().filter(|_| fits) else { return };
-        let mut case = shapes.cases(draw).into_iter().next().unwrap();
-        let out = case.out.clone();
-        let [mean, deviations] = [0, 1].map(|_| case.memory.room(&[dims[1]], DType::F32));
-        let y = evaluate(&case.memory, &case.op, &case.inputs);
-        for level in Level::available() {
-            let threads = draw.within(1, 4);
-            let (regions, moments) = (Regions::new(0, 0, 0), [&mean, &deviations]);
-            let machine = (threads, level);
-            let kernel =
-                lower_with_moments(&case.op, &case.inputs, &out, moments, regions, machine)
-                    .unwrap();
-            let Some(kernel) = kernel else { continue };
-            let after = case.memory.run(&*kernel, level, threads);
-            let size = dims[2] * dims[3];
-            for channel in 0..dims[1] {
-                let of_channel = |i: &usize| i / size % dims[1] == channel;
-                let values: Vec<f64> = (0..y.len()).filter(of_channel).map(|i| y[i]).collect();
-                let want = values.iter().sum::<f64>() / values.len() as f64;
-                let rest: f64 = values.iter().map(|v| (v - want).powi(2)).sum();
-                let largest = values.iter().fold(1f64, |a, x| a.max(x.abs()));
-                let way = format!("{shapes:?}: {level}, {threads} threads, channel {channel}");
-                let got = f64::from(after.f32s(&mean)[channel]);
-                assert!((got - want).abs() <= 1e-4 * largest, "{way}: mean {got}, wanted {want}");
-                let got = f64::from(after.f32s(&deviations)[channel]);
-                let bound = 1e-4 * (rest + largest * largest);
-                assert!((got - rest).abs() <= bound, "{way}: deviations {got}, wanted {rest}");
-            }
-        }
+    each_draw("moments", 400, |draw| {
+        let shapes = drawn(draw);
+        check_moments(draw, &shapes);
     });
+}
+
+fn check_moments(draw: &mut Draw, shapes: &Shapes) {
+    let dims = shapes.output().unwrap();
+    let [mut case, _, _] = shapes.cases(draw);
+    let [mean, deviations] = [0, 1].map(|_| case.memory.room(&[dims[1]], DType::F32));
+    let y = evaluate(&case.memory, &case.op, &case.inputs);
+    for level in Level::available() {
+        let machine = (draw.within(1, 4), level);
+        let (regions, moments) = (Regions::new(0, 0, 0), [&mean, &deviations]);
+        let kernel =
+            lower_with_moments(&case.op, &case.inputs, &case.out, moments, regions, machine);
+        let Some(kernel) = kernel.unwrap() else { continue };
+        let after = case.memory.run(&*kernel, level, machine.0);
+        let got = [&mean, &deviations].map(|place| after.f32s(place));
+        for channel in 0..dims[1] {
+            let size = dims[2] * dims[3];
+            let of_channel = |i: &usize| i / size % dims[1] == channel;
+            let values: Vec<f64> = (0..y.len()).filter(of_channel).map(|i| y[i]).collect();
+            let want = values.iter().sum::<f64>() / values.len() as f64;
+            let rest: f64 = values.iter().map(|v| (v - want).powi(2)).sum();
+            let largest = values.iter().fold(1f64, |a, x| a.max(x.abs()));
+            let way = format!("{shapes:?}: {level}, {} threads, channel {channel}", machine.0);
+            let [mean, deviations] = [0, 1].map(|i| f64::from(got[i][channel]));
+            assert!((mean - want).abs() <= 1e-4 * largest, "{way}: mean {mean}, wanted {want}");
+            let bound = 1e-4 * (rest + largest * largest);
+            assert!((deviations - rest).abs() <= bound, "{way}: {deviations}, wanted {rest}");
+        }
+    }
 }

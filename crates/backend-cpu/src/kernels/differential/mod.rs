@@ -10,6 +10,8 @@ mod others;
 mod programs;
 mod table;
 
+use std::ops::Range;
+
 use onestep_engine::ops::Op;
 use onestep_engine::plan::Place;
 use onestep_engine::{DType, Shape};
@@ -67,7 +69,7 @@ impl Draw {
 
 /// Runs `test` on so many draws, or on as many as the environment wants, each with a seed of its own, by
 /// which it can be told and drawn again.
-pub(super) fn each_draw(name: &str, count: usize, mut test: impl FnMut(&mut Draw)) {
+pub(super) fn each_draw(name: &str, count: usize, test: impl FnMut(&mut Draw)) {
     let wanted = std::env::var("ONESTEP_DRAWS").ok();
     let (count, first) = match &wanted {
         None => (count, 0),
@@ -77,7 +79,12 @@ pub(super) fn each_draw(name: &str, count: usize, mut test: impl FnMut(&mut Draw
             parsed.unwrap_or_else(|| panic!("ONESTEP_DRAWS is COUNT or COUNT:SEED, got {wanted}"))
         }
     };
-    for seed in first..first + count as u64 {
+    draws(name, first..first + count as u64, test);
+}
+
+/// Runs `test` on the draws of some seeds.
+fn draws(name: &str, seeds: Range<u64>, mut test: impl FnMut(&mut Draw)) {
+    for seed in seeds {
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             let mut draw = Draw::new(seed);
             let smaller = draw.pick(&[0, 4, 7, 9, 11]);
@@ -115,7 +122,7 @@ impl Case {
     }
 
     /// Runs it on each level with a number of threads. `error` is what a result may be off by, as a
-    /// part of the largest: nothing where sums are exact.
+    /// part of the largest, or of 1: nothing where sums are exact.
     pub(super) fn check(&self, draw: &mut Draw, error: impl Fn(&str) -> f64) {
         let want = evaluate(&self.memory, &self.op, &self.inputs);
         let largest = want.iter().filter(|x| x.is_finite()).fold(0f64, |a, x| a.max(x.abs()));
@@ -126,7 +133,7 @@ impl Case {
             let way = format!("{level}, {threads} threads, {}", kernel.way());
             let unchanged = self.out.offset / 4;
             assert!(after.words[..unchanged] == self.memory.words[..unchanged], "{way}: operands");
-            let allowed = error(kernel.way()) * largest;
+            let allowed = error(kernel.way()) * largest.max(1.0);
             for (i, (got, want)) in self.numbers(&after).zip(&want).enumerate() {
                 let close = (got - want).abs() <= allowed;
                 let same = close || got == *want || got.is_nan() && want.is_nan();

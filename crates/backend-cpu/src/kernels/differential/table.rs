@@ -7,8 +7,8 @@ use std::path::PathBuf;
 
 use onestep_engine::ops::ConvWindow;
 
-use super::convolutions::{Shapes, drawn};
-use super::each_draw;
+use super::convolutions::{DRAWS, FILTERS, Shapes, drawn, drawn_filter};
+use super::draws;
 use crate::native::Native;
 use crate::simd::Level;
 
@@ -115,8 +115,7 @@ fn row(text: &mut String, shape: &([usize; 4], [usize; 4], usize, [usize; 2], us
 /// stride, a dilation, groups.
 fn reached() -> BTreeMap<(&'static str, &'static str), [usize; 6]> {
     let mut reached = BTreeMap::new();
-    each_draw("table", 1200, |draw| {
-        let shapes = drawn(draw);
+    let mut count = |shapes: Shapes| {
         let ops = ["convolution", "input gradient", "weight gradient"];
         for (case, op) in shapes.cases_without_data().iter().zip(ops) {
             for (level, _) in LEVELS {
@@ -133,6 +132,13 @@ fn reached() -> BTreeMap<(&'static str, &'static str), [usize; 6]> {
                 ];
                 counts.iter_mut().zip(has).for_each(|(count, has)| *count += usize::from(has));
             }
+        }
+    };
+    draws("table", 0..DRAWS as u64, |draw| count(drawn(draw)));
+    draws("table", 0..FILTERS as u64, |draw| {
+        let shapes = drawn_filter(draw);
+        if shapes.output().is_some() {
+            count(shapes);
         }
     });
     reached
@@ -159,9 +165,6 @@ const END: &str = "<!-- end of what is made -->\n";
 
 #[test]
 fn the_table_of_ways_is_fresh() {
-    if std::env::var_os("ONESTEP_DRAWS").is_some() {
-        return;
-    }
     let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/convolutions.md");
     let text = std::fs::read_to_string(&file).unwrap();
     let (before, rest) = text.split_once(BEGIN).unwrap();
@@ -190,6 +193,13 @@ fn the_draws_reach_strips_of_each_way() {
     ] {
         let counts = reached.get(&(op, way)).unwrap_or_else(|| panic!("no draw of {op} by {way}"));
         assert!(counts.iter().all(|&count| count >= 20), "{op} by {way}: {counts:?}");
+    }
+    for op in ["convolution", "input gradient", "weight gradient"] {
+        for way in ["F(4x4)", "F(2x2)"] {
+            let counts = reached.get(&(op, way)).unwrap_or_else(|| panic!("no draw by {way}"));
+            assert!(counts[..3].iter().all(|&count| count >= 5), "{op} by {way}: {counts:?}");
+        }
+        assert!(reached.get(&(op, "F in blocks")).is_some_and(|counts| counts[0] >= 20), "{op}");
     }
     for (op, way) in [("convolution", "pixels"), ("input gradient", "pixels")] {
         assert!(reached.get(&(op, way)).is_some_and(|counts| counts[0] >= 100), "{op} by {way}");
