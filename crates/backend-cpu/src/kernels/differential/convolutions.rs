@@ -140,17 +140,19 @@ pub(super) fn drawn_filter(draw: &mut Draw) -> Shapes {
     let pad = |draw: &mut Draw| [draw.below(3), draw.below(3)];
     let (pad_low, pad_high) = (pad(draw), pad(draw));
     let window = ConvWindow { pad_low, pad_high, ..ConvWindow::default() };
-    let large = draw.below(5) == 0;
-    let (c, o) = if large {
-        (draw.within(16, 18), draw.within(16, 18))
-    } else {
-        (draw.within(16, 40), draw.within(16, 70))
+    let (c, o, output) = match draw.below(6) {
+        // More tiles than a unit has at least: of 4 x 4 outputs, then of 2 x 2.
+        0 => (draw.within(16, 18), draw.within(16, 18), [draw.within(19, 26), draw.within(25, 29)]),
+        1 => (draw.within(16, 20), draw.within(16, 20), [draw.within(5, 6), draw.within(23, 40)]),
+        _ => {
+            let (c, o) = (draw.within(16, 40), draw.within(16, 70));
+            let outputs = (MOST / (9 * c * o)).max(1);
+            let width = draw.within(1, outputs.min(33));
+            (c, o, [draw.within(1, (outputs / width).clamp(1, 33)), width])
+        }
     };
-    let outputs = if large { 700 } else { (MOST / (9 * c * o)).max(1) };
-    let width = draw.within(if large { 20 } else { 1 }, outputs.min(35));
-    let height =
-        if large { outputs / width } else { draw.within(1, (outputs / width).clamp(1, 33)) };
-    let batch = (outputs / (width * height)).clamp(1, draw.within(1, 5));
+    let [height, width] = output;
+    let batch = (MOST / (9 * c * o * width * height)).clamp(1, draw.within(1, 5));
     let padding = |axis: usize| pad_low[axis] + pad_high[axis];
     let size = [height, width].map(|size| size + 2);
     let size = [0, 1].map(|axis| size[axis].saturating_sub(padding(axis)).max(1));
