@@ -111,13 +111,12 @@ impl Trial {
     }
 
     /// The calls to try, counted from 1: all, or those of a checkpoint that replaces another with
-    /// what comes after it, and every so many of the others.
+    /// the files beside it, and every so many of the others.
     fn tried(&self) -> impl Iterator<Item = usize> {
         let (first, all) = (self.first_checkpoint(), self.calls.len());
-        // Two checkpoints and the files beside them.
-        let closely = first..first + 80;
+        let closely = first..first + 52;
         let long = std::env::var_os("ONESTEP_LONG_TESTS").is_some();
-        (1..=all).filter(move |call| long || closely.contains(call) || call % 13 == 0)
+        (1..=all).filter(move |call| long || closely.contains(call) || call % 29 == 0)
     }
 }
 
@@ -196,7 +195,7 @@ fn a_call_that_fails_is_named_and_leaves_the_checkpoint_before() {
 #[test]
 fn a_run_that_is_killed_at_any_time_goes_on_bit_for_bit() {
     let trial = Trial::new("");
-    let count = if std::env::var_os("ONESTEP_LONG_TESTS").is_some() { 300 } else { 20 };
+    let count = if std::env::var_os("ONESTEP_LONG_TESTS").is_some() { 300 } else { 12 };
     for number in 0..count {
         // Places that lie evenly, in no order.
         let share = f64::from(number) * 0.618_034 % 1.0;

@@ -2,9 +2,9 @@
 
 mod bad_input;
 mod bench_and_summary;
-mod out_of_range;
 #[cfg(unix)]
 mod crashes;
+mod out_of_range;
 #[cfg(unix)]
 mod runs;
 mod step;
