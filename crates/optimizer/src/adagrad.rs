@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::check::{Range, check};
-use crate::{GroupLeaves, OptimizerError, StateKind, UpdateRule, Updated};
+use crate::{GroupLeaves, OptimizerError, OptimizerSpec, StateKind, UpdateRule, Updated};
 
 /// AdaGrad (Duchi et al., 2011, "Adaptive Subgradient Methods for Online Learning and Stochastic
 /// Optimization"), in the form that `torch.optim.Adagrad` uses:
@@ -86,6 +86,10 @@ impl UpdateRule for Adagrad {
 
     fn weight_decay(&self) -> f64 {
         self.weight_decay
+    }
+
+    fn spec(&self) -> Option<OptimizerSpec> {
+        Some(OptimizerSpec::Adagrad(self.clone()))
     }
 
     fn update(&self, g: &mut Graph, leaves: GroupLeaves<'_>) -> Result<Updated, GraphError> {

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::check::{Range, check};
-use crate::{GroupLeaves, OptimizerError, StateKind, UpdateRule, Updated};
+use crate::{GroupLeaves, OptimizerError, OptimizerSpec, StateKind, UpdateRule, Updated};
 
 /// Adam (Kingma and Ba, 2015, "Adam: A Method for Stochastic Optimization"), with the maximum of
 /// Reddi et al. (2018), "On the Convergence of Adam and Beyond", as an option, in the form that
@@ -70,6 +70,10 @@ impl UpdateRule for Adam {
 
     fn weight_decay(&self) -> f64 {
         self.weight_decay
+    }
+
+    fn spec(&self) -> Option<OptimizerSpec> {
+        Some(OptimizerSpec::Adam(self.clone()))
     }
 
     fn update(&self, g: &mut Graph, leaves: GroupLeaves<'_>) -> Result<Updated, GraphError> {

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::adam::Moments;
-use crate::{GroupLeaves, OptimizerError, StateKind, UpdateRule, Updated};
+use crate::{GroupLeaves, OptimizerError, OptimizerSpec, StateKind, UpdateRule, Updated};
 
 /// AdamW (Loshchilov and Hutter, 2019, "Decoupled Weight Decay Regularization"), in the form that
 /// `torch.optim.AdamW` uses: the parameters shrink before the step of [`Adam`](crate::Adam), and
@@ -66,6 +66,10 @@ impl UpdateRule for AdamW {
 
     fn weight_decay(&self) -> f64 {
         self.weight_decay
+    }
+
+    fn spec(&self) -> Option<OptimizerSpec> {
+        Some(OptimizerSpec::AdamW(self.clone()))
     }
 
     fn update(&self, g: &mut Graph, leaves: GroupLeaves<'_>) -> Result<Updated, GraphError> {

@@ -47,8 +47,8 @@ pub use optimizer::Optimizer;
 pub use rmsprop::RmsProp;
 pub use rule::{GroupLeaves, LR, STEP, StateKind, UpdateRule, Updated};
 pub use schedule::{
-    AnnealStrategy, Constant, Cosine, Exponential, Horizon, LinearWarmup, MultiStep, OneCycle, Per,
-    PlateauMode, PlateauState, ReduceOnPlateau, SCHEDULE_FORMS, Schedule, ScheduleSpec,
+    AnnealStrategy, Constant, Cosine, Exponential, Horizon, Leg, LinearWarmup, MultiStep, OneCycle,
+    Per, PlateauMode, PlateauState, ReduceOnPlateau, SCHEDULE_FORMS, Schedule, ScheduleSpec,
     ScheduleState, StepDecay, ThresholdMode,
 };
 pub use sgd::Sgd;

@@ -115,6 +115,21 @@ impl Optimizer {
         self.rule.as_ref()
     }
 
+    /// The configuration of a built-in rule, with the learning rate.
+    pub fn spec(&self) -> Option<OptimizerSpec> {
+        self.rule.spec().map(|spec| spec.with_lr(self.lr))
+    }
+
+    /// The same optimizer with another learning rate.
+    ///
+    /// # Errors
+    /// [`OptimizerError::Option`] when it is negative or not finite.
+    pub fn with_lr(mut self, lr: f64) -> Result<Self, OptimizerError> {
+        check(self.rule.name(), [("lr", lr, Range::NotNegative)])?;
+        self.lr = lr;
+        Ok(self)
+    }
+
     /// How parameters are grouped.
     pub fn grouping(&self) -> &Grouping {
         &self.grouping

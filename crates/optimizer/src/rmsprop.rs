@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::adam::running_average;
 use crate::check::{Range, check};
-use crate::{GroupLeaves, OptimizerError, StateKind, UpdateRule, Updated};
+use crate::{GroupLeaves, OptimizerError, OptimizerSpec, StateKind, UpdateRule, Updated};
 
 /// RMSprop (Tieleman and Hinton, 2012, "Neural Networks for Machine Learning", lecture 6.5), with
 /// the centred variant of Graves (2013), "Generating Sequences With Recurrent Neural Networks", in
@@ -92,6 +92,10 @@ impl UpdateRule for RmsProp {
 
     fn weight_decay(&self) -> f64 {
         self.weight_decay
+    }
+
+    fn spec(&self) -> Option<OptimizerSpec> {
+        Some(OptimizerSpec::RmsProp(self.clone()))
     }
 
     fn update(&self, g: &mut Graph, leaves: GroupLeaves<'_>) -> Result<Updated, GraphError> {

@@ -4,6 +4,8 @@ use std::fmt::Debug;
 
 use onestep_engine::{Graph, GraphError, StateUpdate, Value};
 
+use crate::OptimizerSpec;
+
 /// The scalar leaf of the learning rate.
 pub const LR: &str = "lr";
 
@@ -172,6 +174,12 @@ pub trait UpdateRule: Debug + Send + Sync {
     /// The weight decay of groups that have none of their own.
     fn weight_decay(&self) -> f64 {
         0.0
+    }
+
+    /// The configuration that the rule can be made from again, with any learning rate; the built-in
+    /// rules have one. A checkpoint keeps it, and of a rule without one only the name.
+    fn spec(&self) -> Option<OptimizerSpec> {
+        None
     }
 
     /// Appends the update of one group to the graph.

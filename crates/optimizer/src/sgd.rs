@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::check::{Range, check};
-use crate::{GroupLeaves, OptimizerError, StateKind, UpdateRule, Updated};
+use crate::{GroupLeaves, OptimizerError, OptimizerSpec, StateKind, UpdateRule, Updated};
 
 const BUFFER: &str = "momentum_buffer";
 
@@ -106,6 +106,10 @@ impl UpdateRule for Sgd {
 
     fn weight_decay(&self) -> f64 {
         self.weight_decay
+    }
+
+    fn spec(&self) -> Option<OptimizerSpec> {
+        Some(OptimizerSpec::Sgd(self.clone()))
     }
 
     fn update(&self, g: &mut Graph, leaves: GroupLeaves<'_>) -> Result<Updated, GraphError> {

@@ -48,6 +48,20 @@ impl CrossEntropy {
         }
     }
 
+    /// What the mean divides by where classes have weights: those of the labels, summed.
+    pub(super) fn total_weight(
+        &self,
+        g: &mut Graph,
+        target: Value,
+    ) -> Result<Option<Value>, GraphError> {
+        let Some(weight) = &self.weight else { return Ok(None) };
+        let weight = g.constant_tensor(&[weight.len()], weight)?;
+        let labels = g.shape(target).elements();
+        let labels = g.reshape(target, &[labels])?;
+        let weights = g.gather(weight, labels)?;
+        g.sum_all(weights).map(Some)
+    }
+
     /// The loss of logits `[rows, classes]` with a weight a class.
     fn weighted(
         &self,

@@ -1,6 +1,7 @@
 //! The losses. Each has one file with its options, its equation and its ops; it becomes part of the
 //! spec format by one line in the list below.
 
+mod averaging;
 mod bce_with_logits;
 mod cross_entropy;
 mod custom;
@@ -10,6 +11,7 @@ mod mae;
 mod mse;
 mod smooth_l1;
 
+pub use averaging::Averaging;
 pub use bce_with_logits::BceWithLogits;
 pub use cross_entropy::CrossEntropy;
 pub use custom::{CustomLoss, LossFunction};

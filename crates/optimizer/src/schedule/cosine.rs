@@ -39,10 +39,12 @@ impl Cosine {
         check("cosine", [("eta_min", self.eta_min, Range::NotNegative)])
     }
 
-    pub(super) fn lr(&self, base: f64, clock: Clock) -> f64 {
-        let t_max = self.t_max.unwrap_or_else(|| clock.total(self.per));
-        let t = clock.count(self.per) as f64 / t_max as f64;
-        anneal_cosine(base, self.eta_min, t)
+    pub(super) fn lr(&self, base: f64, clock: Clock<'_>) -> f64 {
+        let (t, t_max) = match self.t_max {
+            Some(t_max) => (clock.count(self.per), t_max),
+            None => (clock.share(self.per), clock.total(self.per)),
+        };
+        anneal_cosine(base, self.eta_min, t as f64 / t_max as f64)
     }
 }
 

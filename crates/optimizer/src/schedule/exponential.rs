@@ -29,7 +29,7 @@ impl Exponential {
         check("exponential", [("gamma", self.gamma, Range::NotNegative)])
     }
 
-    pub(super) fn lr(&self, base: f64, clock: Clock) -> f64 {
+    pub(super) fn lr(&self, base: f64, clock: Clock<'_>) -> f64 {
         base * self.gamma.powf(clock.count(self.per) as f64)
     }
 }

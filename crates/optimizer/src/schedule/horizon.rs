@@ -23,11 +23,36 @@ impl Per {
     }
 }
 
-/// How long a training run is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A part of a run in which all epochs have the same number of steps. A run has one, unless it is
+/// resumed with another batch size or with more data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leg {
+    /// The epoch in which it begins, from 0.
+    pub epoch: u64,
+    /// The step with which that epoch began or, had it been of this leg, would have begun.
+    pub step: u64,
+    /// Optimizer steps in each of its epochs.
+    pub steps_per_epoch: u64,
+}
+
+/// How long a training run is, and how its steps make up its epochs.
+///
+/// ```
+/// use onestep_optimizer::{Horizon, Leg, ScheduleSpec};
+///
+/// // Four epochs of 100 steps, then, with larger batches, two of 10.
+/// let legs = [
+///     Leg { epoch: 0, step: 0, steps_per_epoch: 100 },
+///     Leg { epoch: 4, step: 400, steps_per_epoch: 10 },
+/// ];
+/// let schedule = "step:1:0.5".parse::<ScheduleSpec>()?.build(1.0, Horizon::of_legs(6, &legs)?)?;
+/// assert_eq!((schedule.lr(399), schedule.lr(400), schedule.lr(410)), (0.125, 0.0625, 0.03125));
+/// # Ok::<(), onestep_optimizer::OptimizerError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Horizon {
-    total_steps: u64,
-    steps_per_epoch: u64,
+    epochs: u64,
+    legs: Vec<Leg>,
 }
 
 impl Horizon {
@@ -36,50 +61,134 @@ impl Horizon {
     /// # Errors
     /// [`OptimizerError::Option`] when either is zero.
     pub fn new(epochs: u64, steps_per_epoch: u64) -> Result<Self, OptimizerError> {
+        Self::of_legs(epochs, &[Leg { epoch: 0, step: 0, steps_per_epoch }])
+    }
+
+    /// A run of so many epochs in all, whose steps an epoch have changed on the way.
+    ///
+    /// # Errors
+    /// [`OptimizerError::Option`] when there are no epochs, no legs, or no steps in a leg, and when
+    /// the legs are not in their order.
+    pub fn of_legs(epochs: u64, legs: &[Leg]) -> Result<Self, OptimizerError> {
         check_count("schedule", "epochs", epochs)?;
-        check_count("schedule", "steps_per_epoch", steps_per_epoch)?;
-        Ok(Horizon { total_steps: epochs.saturating_mul(steps_per_epoch), steps_per_epoch })
+        check_count("schedule", "legs", legs.len() as u64)?;
+        for leg in legs {
+            check_count("schedule", "steps_per_epoch", leg.steps_per_epoch)?;
+        }
+        let ordered = |pair: &[Leg]| pair[0].epoch <= pair[1].epoch && pair[0].step <= pair[1].step;
+        if !legs.windows(2).all(ordered) {
+            let wanted = "in the order of epochs and steps";
+            return Err(OptimizerError::option("schedule", "legs", wanted, format!("{legs:?}")));
+        }
+        Ok(Horizon { epochs, legs: legs.to_vec() })
+    }
+
+    /// Epochs of the run.
+    pub(super) fn epochs(&self) -> u64 {
+        self.epochs
+    }
+
+    /// The steps of an epoch now, in which places of the whole run are counted.
+    fn unit(&self) -> u64 {
+        self.legs.last().map_or(1, |leg| leg.steps_per_epoch)
+    }
+
+    /// The place of a step, as if all epochs had as many steps as those of the last leg.
+    fn place(&self, step: u64) -> u64 {
+        let leg = self.legs.iter().rev().find(|leg| leg.step <= step).or(self.legs.first());
+        leg.map_or(step, |leg| {
+            let into = scale(step.saturating_sub(leg.step), self.unit(), leg.steps_per_epoch);
+            leg.epoch.saturating_mul(self.unit()).saturating_add(into)
+        })
+    }
+
+    /// The step at such a place: the other way round.
+    fn step(&self, place: u64) -> u64 {
+        let start = |leg: &Leg| leg.epoch.saturating_mul(self.unit());
+        let leg = self.legs.iter().rev().find(|leg| start(leg) <= place).or(self.legs.first());
+        leg.map_or(place, |leg| {
+            let into = place.saturating_sub(start(leg));
+            leg.step.saturating_add(scale(into, leg.steps_per_epoch, self.unit()))
+        })
     }
 
     /// A place in the run.
-    pub(super) fn at(self, step: u64) -> Clock {
-        Clock { step, horizon: self }
+    pub(super) fn at(&self, step: u64) -> Clock<'_> {
+        Clock { horizon: self, step, from_step: 0, from_place: 0 }
     }
 }
 
-/// A place in a run, or in what is left of it after a warm-up.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Clock {
-    step: u64,
-    horizon: Horizon,
+/// `count * to / from`, rounded down.
+fn scale(count: u64, to: u64, from: u64) -> u64 {
+    let scaled = u128::from(count) * u128::from(to) / u128::from(from.max(1));
+    u64::try_from(scaled).unwrap_or(u64::MAX)
 }
 
-impl Clock {
+/// A place in a run, or in what is left of it after a warm-up.
+///
+/// Where a schedule gives a number of steps, steps count as they were made. Where it goes by the
+/// run's length, a place is a share of the run, however many steps the epochs had until then.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Clock<'a> {
+    horizon: &'a Horizon,
+    step: u64,
+    /// Where the schedule begins, as a step and as a place.
+    from_step: u64,
+    from_place: u64,
+}
+
+impl Clock<'_> {
     /// How many whole units have passed.
     pub(super) fn count(self, per: Per) -> u64 {
         match per {
-            Per::Step => self.step,
-            Per::Epoch => self.step / self.horizon.steps_per_epoch,
+            Per::Step => self.step.saturating_sub(self.from_step),
+            Per::Epoch => self.share(per),
+        }
+    }
+
+    /// How many whole units of [`Clock::total`] have passed.
+    pub(super) fn share(self, per: Per) -> u64 {
+        let passed = self.horizon.place(self.step).saturating_sub(self.from_place);
+        match per {
+            Per::Step => passed,
+            Per::Epoch => passed / self.horizon.unit(),
         }
     }
 
     /// How many units the run has, at least 1.
     pub(super) fn total(self, per: Per) -> u64 {
+        let all = self.horizon.epochs.saturating_mul(self.horizon.unit());
+        let left = all.saturating_sub(self.from_place);
         let total = match per {
-            Per::Step => self.horizon.total_steps,
-            Per::Epoch => self.horizon.total_steps.div_ceil(self.horizon.steps_per_epoch),
+            Per::Step => left,
+            Per::Epoch => left.div_ceil(self.horizon.unit()),
         };
         total.max(1)
     }
 
+    /// How many units are left of the run as they are made, at least 1: steps or epochs.
+    pub(super) fn real_total(self, per: Per) -> u64 {
+        match per {
+            Per::Step => {
+                let all = self.horizon.epochs.saturating_mul(self.horizon.unit());
+                self.horizon.step(all).saturating_sub(self.from_step).max(1)
+            }
+            Per::Epoch => self.total(per),
+        }
+    }
+
     /// The same place counted from `count` units on; before them it is the start.
-    pub(super) fn after(self, count: u64, per: Per) -> Clock {
-        let skipped = match per {
-            Per::Step => count,
-            Per::Epoch => count.saturating_mul(self.horizon.steps_per_epoch),
-        };
-        let total_steps = self.horizon.total_steps.saturating_sub(skipped);
-        let horizon = Horizon { total_steps, ..self.horizon };
-        Clock { step: self.step.saturating_sub(skipped), horizon }
+    pub(super) fn after(self, count: u64, per: Per) -> Self {
+        match per {
+            Per::Step => {
+                let from_step = self.from_step.saturating_add(count);
+                Clock { from_step, from_place: self.horizon.place(from_step), ..self }
+            }
+            Per::Epoch => {
+                let skipped = count.saturating_mul(self.horizon.unit());
+                let from_place = self.from_place.saturating_add(skipped);
+                Clock { from_place, from_step: self.horizon.step(from_place), ..self }
+            }
+        }
     }
 }

@@ -4,6 +4,7 @@
 
 mod cosine;
 mod exponential;
+mod foresight;
 mod horizon;
 mod multi_step;
 mod one_cycle;
@@ -16,7 +17,7 @@ mod warmup;
 
 pub use cosine::Cosine;
 pub use exponential::Exponential;
-pub use horizon::{Horizon, Per};
+pub use horizon::{Horizon, Leg, Per};
 pub use multi_step::MultiStep;
 pub use one_cycle::{AnnealStrategy, OneCycle};
 pub use parse::SCHEDULE_FORMS;
@@ -100,7 +101,31 @@ impl Schedule {
         }
     }
 
-    /// Goes on from the state of a checkpoint.
+    /// The learning rate that it starts from.
+    pub fn base_lr(&self) -> f64 {
+        self.base_lr
+    }
+
+    /// Goes on from another learning rate: a plateau from that very rate, with what it knows of
+    /// its metric; every other schedule as if it had started from it.
+    ///
+    /// # Errors
+    /// A rate that is negative or not finite, and a schedule that has a rate of its own.
+    pub fn set_base_lr(&mut self, lr: f64) -> Result<(), OptimizerError> {
+        check(self.spec.name(), [("lr", lr, Range::NotNegative)])?;
+        if let Some(own) = self.spec.own_lr() {
+            let wanted = format!("left as it is, since the schedule's `max_lr` is {own}");
+            return Err(OptimizerError::option(self.spec.name(), "lr", wanted, lr));
+        }
+        self.base_lr = lr;
+        if let Some(plateau) = &mut self.plateau {
+            plateau.restart_at(lr);
+        }
+        Ok(())
+    }
+
+    /// Goes on from the state of a checkpoint. A plateau that was saved under another learning rate
+    /// of the optimizer goes on with the new one; its reductions were of the old.
     ///
     /// # Errors
     /// [`OptimizerError::ScheduleState`] when it was saved by another kind of schedule.
@@ -111,7 +136,10 @@ impl Schedule {
         }
         self.plateau = match state {
             ScheduleState::Stateless {} => None,
-            ScheduleState::ReduceOnPlateau(state) => Some(state),
+            ScheduleState::ReduceOnPlateau(state) => {
+                let plateau = self.spec.plateau();
+                plateau.map(|plateau| plateau.resume(state, self.base_lr))
+            }
         };
         Ok(())
     }

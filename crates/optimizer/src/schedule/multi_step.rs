@@ -34,7 +34,7 @@ impl MultiStep {
         check("multi_step", [("gamma", self.gamma, Range::NotNegative)])
     }
 
-    pub(super) fn lr(&self, base: f64, clock: Clock) -> f64 {
+    pub(super) fn lr(&self, base: f64, clock: Clock<'_>) -> f64 {
         let t = clock.count(self.per);
         let falls = self.milestones.iter().filter(|&&milestone| milestone <= t).count();
         base * self.gamma.powf(falls as f64)

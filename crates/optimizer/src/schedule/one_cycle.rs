@@ -89,9 +89,12 @@ impl OneCycle {
         )
     }
 
-    pub(super) fn lr(&self, base: f64, clock: Clock) -> f64 {
-        let total = self.total_steps.unwrap_or_else(|| clock.total(self.per));
-        let t = clock.count(self.per).min(total - 1) as f64;
+    pub(super) fn lr(&self, base: f64, clock: Clock<'_>) -> f64 {
+        let (t, total) = match self.total_steps {
+            Some(total) => (clock.count(self.per), total),
+            None => (clock.share(self.per), clock.total(self.per)),
+        };
+        let t = t.min(total - 1) as f64;
         let max = self.max_lr.unwrap_or(base);
         let first = max / self.div_factor;
         let last = first / self.final_div_factor;

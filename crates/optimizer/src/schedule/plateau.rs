@@ -34,8 +34,10 @@ pub enum ThresholdMode {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ReduceOnPlateau {
-    /// Which metrics are better.
-    pub mode: PlateauMode,
+    /// Which metrics are better; by default what watches it decides: a trainer by what it
+    /// monitors, and else the lower ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<PlateauMode>,
     /// The factor of a reduction.
     pub factor: f64,
     /// How many observations without an improvement are borne.
@@ -55,7 +57,7 @@ pub struct ReduceOnPlateau {
 impl Default for ReduceOnPlateau {
     fn default() -> Self {
         ReduceOnPlateau {
-            mode: PlateauMode::Min,
+            mode: None,
             factor: 0.1,
             patience: 10,
             threshold: 1e-4,
@@ -81,16 +83,36 @@ impl ReduceOnPlateau {
     }
 
     pub(super) fn start(&self, lr: f64) -> PlateauState {
-        let best = match self.mode {
+        let best = self.worst();
+        PlateauState { lr, base_lr: Some(lr), best, bad_observations: 0, cooldown: 0 }
+    }
+
+    /// What every metric is better than.
+    fn worst(&self) -> f64 {
+        match self.mode() {
             PlateauMode::Min => f64::INFINITY,
             PlateauMode::Max => f64::NEG_INFINITY,
-        };
-        PlateauState { lr, best, bad_observations: 0, cooldown: 0 }
+        }
+    }
+
+    fn mode(&self) -> PlateauMode {
+        self.mode.unwrap_or_default()
+    }
+
+    /// The state of a checkpoint, for an optimizer whose learning rate may be another by now.
+    pub(super) fn resume(&self, mut state: PlateauState, base_lr: f64) -> PlateauState {
+        if state.base_lr.is_some_and(|before| before != base_lr) {
+            state.restart_at(base_lr);
+        }
+        if state.best.is_infinite() {
+            state.best = self.worst();
+        }
+        state
     }
 
     /// Whether `metric` is better than `best` by more than the threshold. NaN is not.
     fn improves(&self, metric: f64, best: f64) -> bool {
-        match (self.mode, self.threshold_mode) {
+        match (self.mode(), self.threshold_mode) {
             (PlateauMode::Min, ThresholdMode::Rel) => metric < best * (1.0 - self.threshold),
             (PlateauMode::Min, ThresholdMode::Abs) => metric < best - self.threshold,
             (PlateauMode::Max, ThresholdMode::Rel) => metric > best * (1.0 + self.threshold),
@@ -130,6 +152,9 @@ impl ReduceOnPlateau {
 pub struct PlateauState {
     #[serde(with = "super::state::exact")]
     lr: f64,
+    /// The optimizer's learning rate that it started from.
+    #[serde(default, with = "super::state::exact_option", skip_serializing_if = "Option::is_none")]
+    base_lr: Option<f64>,
     #[serde(with = "super::state::exact")]
     best: f64,
     bad_observations: u64,
@@ -145,5 +170,16 @@ impl PlateauState {
     /// The best metric so far; infinite before the first observation.
     pub fn best(&self) -> f64 {
         self.best
+    }
+
+    /// Forgets the metric, but not the learning rate: from now on another one is watched.
+    pub fn forget_metric(&mut self) {
+        self.best = f64::INFINITY;
+        self.bad_observations = 0;
+    }
+
+    /// Goes on from another learning rate of the optimizer.
+    pub(super) fn restart_at(&mut self, lr: f64) {
+        (self.lr, self.base_lr) = (lr, Some(lr));
     }
 }

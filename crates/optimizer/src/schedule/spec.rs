@@ -5,8 +5,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::horizon::Clock;
 use super::{
-    Cosine, Exponential, LinearWarmup, MultiStep, OneCycle, Per, ReduceOnPlateau, SCHEDULE_FORMS,
-    StepDecay,
+    Cosine, Exponential, LinearWarmup, MultiStep, OneCycle, Per, PlateauMode, ReduceOnPlateau,
+    SCHEDULE_FORMS, StepDecay,
 };
 use crate::OptimizerError;
 use crate::shorthand::{self, Options, Shorthand};
@@ -121,7 +121,7 @@ impl ScheduleSpec {
     }
 
     /// The part that watches a metric.
-    pub(super) fn plateau(&self) -> Option<&ReduceOnPlateau> {
+    pub fn plateau(&self) -> Option<&ReduceOnPlateau> {
         match self {
             ScheduleSpec::ReduceOnPlateau(spec) => Some(spec),
             ScheduleSpec::LinearWarmup(spec) => spec.then.plateau(),
@@ -129,8 +129,47 @@ impl ScheduleSpec {
         }
     }
 
+    /// The same schedule, in which the part that watches a metric takes `mode` for the better
+    /// direction unless it says one itself.
+    #[must_use]
+    pub fn with_plateau_mode(mut self, mode: PlateauMode) -> Self {
+        match &mut self {
+            ScheduleSpec::ReduceOnPlateau(spec) => spec.mode = Some(spec.mode.unwrap_or(mode)),
+            ScheduleSpec::LinearWarmup(spec) => {
+                let then = std::mem::take(&mut *spec.then);
+                *spec.then = then.with_plateau_mode(mode);
+            }
+            _ => {}
+        }
+        self
+    }
+
+    /// The learning rate of its own that it goes by in place of the optimizer's, where it has one.
+    pub fn own_lr(&self) -> Option<f64> {
+        match self {
+            ScheduleSpec::OneCycle(spec) => spec.max_lr,
+            ScheduleSpec::LinearWarmup(spec) => spec.then.own_lr(),
+            _ => None,
+        }
+    }
+
+    /// Whether the learning rate depends on how many steps an epoch has, or the run.
+    pub fn needs_epochs(&self) -> bool {
+        match self {
+            ScheduleSpec::Constant(_) | ScheduleSpec::ReduceOnPlateau(_) => false,
+            ScheduleSpec::Step(_) | ScheduleSpec::MultiStep(_) | ScheduleSpec::Exponential(_) => {
+                self.per() == Per::Epoch
+            }
+            ScheduleSpec::Cosine(spec) => spec.per == Per::Epoch || spec.t_max.is_none(),
+            ScheduleSpec::OneCycle(spec) => spec.per == Per::Epoch || spec.total_steps.is_none(),
+            ScheduleSpec::LinearWarmup(spec) => {
+                spec.per() == Per::Epoch || spec.then.needs_epochs()
+            }
+        }
+    }
+
     /// The learning rate, where `base` is that of the optimizer, or of the plateau's state.
-    pub(super) fn lr(&self, base: f64, clock: Clock) -> f64 {
+    pub(super) fn lr(&self, base: f64, clock: Clock<'_>) -> f64 {
         match self {
             ScheduleSpec::Constant(_) | ScheduleSpec::ReduceOnPlateau(_) => base,
             ScheduleSpec::Step(spec) => spec.lr(base, clock),

@@ -44,3 +44,24 @@ pub(super) mod exact {
         text.parse().map_err(|_| D::Error::custom(format!("expected a number, got `{text}`")))
     }
 }
+
+/// The same for a number that may be missing.
+pub(super) mod exact_option {
+    use serde::{Deserializer, Serializer};
+
+    pub(in super::super) fn serialize<S: Serializer>(
+        value: &Option<f64>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(value) => super::exact::serialize(value, serializer),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<f64>, D::Error> {
+        super::exact::deserialize(deserializer).map(Some)
+    }
+}

@@ -38,7 +38,7 @@ impl StepDecay {
         check("step", [("gamma", self.gamma, Range::NotNegative)])
     }
 
-    pub(super) fn lr(&self, base: f64, clock: Clock) -> f64 {
+    pub(super) fn lr(&self, base: f64, clock: Clock<'_>) -> f64 {
         let falls = clock.count(self.per) / self.step_size;
         base * self.gamma.powf(falls as f64)
     }

@@ -83,7 +83,7 @@ impl LinearWarmup {
         self.then.validate()
     }
 
-    pub(super) fn lr(&self, base: f64, clock: Clock) -> f64 {
+    pub(super) fn lr(&self, base: f64, clock: Clock<'_>) -> f64 {
         let full = self.then.lr(base, clock.after(self.total_iters, self.per()));
         let t = clock.count(self.per());
         if t >= self.total_iters {

@@ -4,6 +4,7 @@
 mod clipping;
 mod groups;
 mod rules;
+mod runs;
 mod schedules;
 mod simulation;
 mod specs;

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::simulation::assert_close;
 
-fn build(text: &str, lr: f64, epochs: u64, steps_per_epoch: u64) -> Schedule {
+pub(crate) fn build(text: &str, lr: f64, epochs: u64, steps_per_epoch: u64) -> Schedule {
     let horizon = Horizon::new(epochs, steps_per_epoch).unwrap();
     text.parse::<ScheduleSpec>().unwrap().build(lr, horizon).unwrap()
 }
@@ -252,7 +252,7 @@ fn json_round_trips_and_refuses_what_is_unknown() {
 
 #[test]
 fn options_out_of_their_range_are_named() {
-    let horizon = Horizon::new(3, 3).unwrap();
+    let horizon = || Horizon::new(3, 3).unwrap();
     for (text, wanted) in [
         ("step:0", "step: `step_size` must be at least 1, got 0"),
         ("exponential:-1", "exponential: `gamma` must be finite and not negative, got -1"),
@@ -265,10 +265,10 @@ fn options_out_of_their_range_are_named() {
         ),
         ("warmup:1+step:0", "step: `step_size` must be at least 1, got 0"),
     ] {
-        let error = text.parse::<ScheduleSpec>().unwrap().build(0.1, horizon).unwrap_err();
+        let error = text.parse::<ScheduleSpec>().unwrap().build(0.1, horizon()).unwrap_err();
         assert_eq!(error.to_string(), wanted);
     }
-    let error = ScheduleSpec::default().build(-0.1, horizon).unwrap_err().to_string();
+    let error = ScheduleSpec::default().build(-0.1, horizon()).unwrap_err().to_string();
     assert_eq!(error, "constant: `lr` must be finite and not negative, got -0.1");
     let error = Horizon::new(3, 0).unwrap_err().to_string();
     assert_eq!(error, "schedule: `steps_per_epoch` must be at least 1, got 0");
