@@ -78,6 +78,11 @@ impl Pipeline {
         self
     }
 
+    /// Whether [`Pipeline::apply`] would do anything, in training or elsewhere.
+    pub fn has_steps(&self, training: bool) -> bool {
+        self.steps.iter().any(|step| training || step.when == When::Always)
+    }
+
     /// Whether there are no transforms.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()

@@ -2,6 +2,10 @@
 //! gradient and fuses it with what stands around it.
 //!
 //! `y = s * tanh(x)` with one learned scale a feature.
+//!
+//! A model file, a checkpoint's too, has a layer's name and options; a registry has the code. So a
+//! layer that is to be saved is registered. A closure alone is a layer as well, but one that nothing
+//! could be written of.
 
 use onestep::prelude::*;
 
@@ -16,26 +20,51 @@ impl Layer for ScaledTanh {
     }
 }
 
+/// The code behind the names of layers in files.
+fn registry() -> Registry {
+    Registry::new().layer("scaled_tanh", |_| Ok(ScaledTanh)).layer("times", |options| {
+        let factor = options.get("factor").and_then(|f| f.as_f64()).ok_or("`factor` is missing")?;
+        // A closure is a layer too: here one without parameters.
+        Ok(move |cx: &mut BuildContext, x: Value| -> Result<Value, LayerError> {
+            Ok(cx.graph.scale(x, factor as f32)?)
+        })
+    })
+}
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let data = open("digits")?;
     let model = ModelBuilder::new([1, 8, 8])
         .flatten("flat")
         .dense(64, true, "fc1")
-        .custom("squash", ScaledTanh)
-        // A closure is a layer too: here one without parameters.
-        .custom("half", |cx: &mut BuildContext, x| Ok(cx.graph.scale(x, 0.5)?))
+        .layer(Custom {
+            name: Some("squash".into()),
+            ..Custom::registered("scaled_tanh", Default::default())
+        })
+        .layer(Custom::registered(
+            "times",
+            [("factor".to_owned(), 0.5.into())].into_iter().collect(),
+        ))
         .dense(10, true, "fc2")
-        .build()?;
+        .spec()
+        .resolve(&registry())?
+        .compile()?;
     println!("{}", model.summary(32));
 
     let config = TrainerConfig { epochs: 5, ..Default::default() };
     let mut trainer = Trainer::new(model, config)?;
-    let history = trainer.fit(data.train, Some(data.validation), &mut [])?;
+    let history = trainer.fit(data.train, Some(data.validation.clone()), &mut [])?;
     for epoch in &history.epochs {
         let accuracy = epoch.validation.and_then(|v| v.accuracy).unwrap_or_default();
         println!("epoch {}: loss {:.4}, accuracy {accuracy:.4}", epoch.epoch, epoch.train.loss);
     }
     let scales = trainer.parameter("squash.scale")?;
     println!("the first learned scales: {:?}", &scales[..4]);
+
+    let folder = std::env::temp_dir().join(format!("onestep-custom-layer-{}", std::process::id()));
+    trainer.save(&folder)?;
+    let mut loaded = Trainer::load_with(&folder, &registry())?;
+    let accuracy = loaded.evaluate(data.validation)?.metrics.accuracy.unwrap_or_default();
+    println!("loaded again: accuracy {accuracy:.4}");
+    std::fs::remove_dir_all(&folder)?;
     Ok(())
 }

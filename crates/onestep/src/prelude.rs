@@ -11,9 +11,9 @@ pub use onestep_engine::{
     Scalars, StateTable, StepCounters, Ticket, Value,
 };
 pub use onestep_layers::{
-    BatchNorm, Branch, BuildContext, Conv2d, CustomLoss, Dense, Fan, GeluForm, Initializer, Layer,
-    LayerError, LayerSpec, Loss, LossSpec, LossValues, MaxPool2d, Model, ModelBuilder, ModelSpec,
-    Padding, Pair, Registry,
+    BatchNorm, Branch, BuildContext, Conv2d, Custom, CustomLoss, Dense, Fan, GeluForm, Initializer,
+    Layer, LayerError, LayerSpec, Loss, LossSpec, LossValues, MaxPool2d, Model, ModelBuilder,
+    ModelSpec, Padding, Pair, Registry,
 };
 pub use onestep_memory::{DType, Element, MemoryError, MemoryManager, Shape, Tensor, format_bytes};
 pub use onestep_optimizer::{
@@ -23,6 +23,6 @@ pub use onestep_optimizer::{
 pub use onestep_trainer::{
     BestCheckpoint, Callback, Checkpoints, ConfusionMatrix, CurvePlot, EarlyStopping,
     EarlyStoppingConfig, EpochRecord, ExecutorOptions, Flow, History, MetricsCsv, MetricsJson,
-    Monitor, Progress, ProgressEvent, StepEvent, TopK, Trainer, TrainerConfig, TrainerError,
-    devices, executor, factory,
+    Monitor, Progress, ProgressEvent, StepEvent, TopK, Trainer, TrainerBuilder, TrainerConfig,
+    TrainerError, Weights, devices, executor, factory,
 };

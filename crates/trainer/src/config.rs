@@ -26,6 +26,11 @@ use crate::history::Monitor;
 pub struct TrainerConfig {
     /// Passes through the training data, in all; default 10.
     pub epochs: usize,
+    /// Steps in an epoch of a loop of one's own around
+    /// [`Trainer::train_batch`](crate::Trainer::train_batch), for schedules that go by epochs or by
+    /// the length of the run; `fit` knows them from its data. Default none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps_per_epoch: Option<usize>,
     /// Samples in a batch; default 32.
     pub batch_size: usize,
     /// What is minimised; default cross-entropy.
@@ -73,8 +78,8 @@ pub struct TrainerConfig {
     pub evaluation_batch_size: Option<usize>,
     /// A sample counts for top-k accuracy when its class is among so many; default 5.
     pub top_k: usize,
-    /// What `reduce_on_plateau` watches and what counts as the best epoch; default the validation
-    /// loss.
+    /// What `reduce_on_plateau` and early stopping watch and what counts as the best epoch; it
+    /// decides whether higher or lower is better. Default the validation loss.
     pub monitor: Monitor,
     /// When to stop before the last epoch; default never.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -93,16 +98,17 @@ pub struct EarlyStoppingConfig {
     pub patience: usize,
     /// What counts as an improvement must be larger than this; default 0.
     pub min_delta: f64,
-    /// What is watched; default the validation loss.
-    pub monitor: Monitor,
-    /// Whether the best epoch's parameters are put back at the end; default true.
+    /// What is watched; default [`TrainerConfig::monitor`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub monitor: Option<Monitor>,
+    /// Whether the best epoch's weights are used when training has ended; default true. Training
+    /// that is resumed goes on from the last step's all the same.
     pub restore_best: bool,
 }
 
 impl Default for EarlyStoppingConfig {
     fn default() -> Self {
-        let monitor = Monitor::ValidationLoss;
-        EarlyStoppingConfig { patience: 5, min_delta: 0.0, monitor, restore_best: true }
+        EarlyStoppingConfig { patience: 5, min_delta: 0.0, monitor: None, restore_best: true }
     }
 }
 
@@ -110,6 +116,7 @@ impl Default for TrainerConfig {
     fn default() -> Self {
         TrainerConfig {
             epochs: 10,
+            steps_per_epoch: None,
             batch_size: 32,
             loss: LossSpec::default(),
             optimizer: OptimizerSpec::default(),
@@ -149,6 +156,7 @@ impl TrainerConfig {
     pub fn validate(&self) -> Result<(), TrainerError> {
         let counts = [
             ("epochs", self.epochs),
+            ("steps_per_epoch", self.steps_per_epoch.unwrap_or(1)),
             ("batch_size", self.batch_size),
             ("steps_in_flight", self.steps_in_flight),
             ("prefetch", self.prefetch.unwrap_or(1)),
@@ -195,6 +203,11 @@ impl TrainerConfig {
             "" => Ok(Pipeline::new()),
             text => Ok(text.parse()?),
         }
+    }
+
+    /// What early stopping watches.
+    pub(crate) fn early_stopping_monitor(&self) -> Monitor {
+        self.early_stopping.as_ref().and_then(|e| e.monitor).unwrap_or(self.monitor)
     }
 
     /// Samples in a batch of evaluation and prediction.

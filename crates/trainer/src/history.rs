@@ -39,6 +39,16 @@ impl Monitor {
 
     /// Whether larger is better.
     pub fn higher_is_better(self) -> bool {
+        self.is_accuracy()
+    }
+
+    /// Whether it is a figure of the validation data.
+    pub(crate) fn validates(self) -> bool {
+        matches!(self, Monitor::ValidationLoss | Monitor::ValidationAccuracy)
+    }
+
+    /// Whether it is an accuracy.
+    pub(crate) fn is_accuracy(self) -> bool {
         matches!(self, Monitor::TrainAccuracy | Monitor::ValidationAccuracy)
     }
 
@@ -81,10 +91,13 @@ impl FromStr for Monitor {
     }
 }
 
-/// Means over the samples of an epoch or of a data set.
+/// Figures of an epoch or of a data set, which do not depend on how it was cut into batches. Where
+/// targets were standardised to learn them, errors are in the targets' own units, and so are the
+/// losses `mse` (in their square) and `mae`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Metrics {
-    /// The loss.
+    /// The loss: over the samples its mean, over weighted classes the weighted mean, or the sum
+    /// where it is one.
     pub loss: f64,
     /// The share of right answers, from 0 to 1; for losses of classification.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -139,11 +152,21 @@ pub enum Stop {
     /// The last epoch is done.
     #[default]
     Completed,
-    /// A callback asked for it.
+    /// Early stopping saw no improvement any more.
+    EarlyStopping,
+    /// Another callback asked for it before the last epoch was done: an interruption, after which
+    /// the state is as the last step left it.
     Callback {
         /// The callback's name.
         name: String,
     },
+}
+
+impl Stop {
+    /// Whether training has really ended, and was not interrupted.
+    pub fn is_end(&self) -> bool {
+        matches!(self, Stop::Completed | Stop::EarlyStopping)
+    }
 }
 
 /// A training run: its epochs and what it took. Epochs before a resumption are among them; the

@@ -55,4 +55,5 @@ pub use phases::{Phases, peak_resident_bytes};
 pub use plot::draw_curves;
 pub use trainer::{
     Evaluation, HostData, ModelSource, Prediction, Snapshot, StepResult, Trainer, TrainerBuilder,
+    Weights,
 };

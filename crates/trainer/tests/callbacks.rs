@@ -26,7 +26,7 @@ fn early_stopping_puts_the_best_parameters_back() {
     };
     let mut trainer = trainer(model(), config);
     let history = trainer.fit(quadrants(32), Some(quadrants(24)), &mut []).unwrap();
-    assert_eq!(history.stop, Stop::Callback { name: "early_stopping".into() });
+    assert_eq!(history.stop, Stop::EarlyStopping);
     let best = history.best(Monitor::ValidationLoss).unwrap();
     assert_eq!(history.epochs.len(), best.epoch + 3);
     let now = trainer.evaluate(quadrants(24)).unwrap().metrics;

@@ -11,11 +11,12 @@ use onestep_trainer::{
 };
 use support::{executor, halves, small_config, stateful_model, trainer};
 
-const FILES: [&str; 5] = [
+const FILES: [&str; 6] = [
     checkpoint::STATE,
     checkpoint::WEIGHTS,
     checkpoint::MODEL,
     checkpoint::TRAINER,
+    checkpoint::DATA,
     checkpoint::PROGRESS,
 ];
 
@@ -115,6 +116,11 @@ fn first_version() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/checkpoint-v1")
 }
 
+/// Its files.
+fn of_the_first() -> impl Iterator<Item = &'static str> {
+    FILES.into_iter().filter(|name| *name != checkpoint::DATA).chain([checkpoint::BEST])
+}
+
 #[test]
 fn checkpoints_of_the_first_version_are_read_and_checked() {
     let mut trainer = load(&first_version()).unwrap();
@@ -133,12 +139,12 @@ fn checkpoints_of_the_first_version_are_read_and_checked() {
     let folder = root.path().join("run");
     let copy = || {
         fs::create_dir_all(&folder).unwrap();
-        for name in FILES.into_iter().chain([checkpoint::BEST]) {
+        for name in of_the_first() {
             fs::copy(first_version().join(name), folder.join(name)).unwrap();
         }
     };
     copy();
-    for name in FILES.into_iter().chain([checkpoint::BEST]).filter(|n| *n != checkpoint::PROGRESS) {
+    for name in of_the_first().filter(|name| *name != checkpoint::PROGRESS) {
         let flipped = |mut content: Vec<u8>| {
             *content.last_mut().unwrap() ^= 1;
             Some(content)

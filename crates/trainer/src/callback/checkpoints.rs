@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::TrainerError;
 use crate::callback::{Callback, Flow, StepEvent};
 use crate::checkpoint::check_place;
-use crate::history::{EpochRecord, Monitor};
+use crate::history::{EpochRecord, History, Monitor};
 use crate::trainer::Trainer;
 
 /// Writes the whole state to one folder at the end of every so many epochs and, where asked for,
@@ -19,13 +19,15 @@ pub struct Checkpoints {
     folder: PathBuf,
     every_epochs: usize,
     every_steps: Option<u64>,
+    /// The step of the checkpoint that was written last.
+    saved: Option<u64>,
 }
 
 impl Checkpoints {
     /// A checkpoint in `folder` at the end of each epoch, and as often within it as
     /// [`TrainerConfig::save_every_steps`](crate::TrainerConfig::save_every_steps) says.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Checkpoints { folder: folder.into(), every_epochs: 1, every_steps: None }
+        Checkpoints { folder: folder.into(), every_epochs: 1, every_steps: None, saved: None }
     }
 
     /// At the end of every so many epochs; 0 for none.
@@ -46,6 +48,12 @@ impl Checkpoints {
     pub fn folder(&self) -> &Path {
         &self.folder
     }
+
+    fn save(&mut self, trainer: &mut Trainer) -> Result<(), TrainerError> {
+        trainer.save(&self.folder)?;
+        self.saved = Some(trainer.progress().step);
+        Ok(())
+    }
 }
 
 impl Callback for Checkpoints {
@@ -53,8 +61,9 @@ impl Callback for Checkpoints {
         "checkpoints"
     }
 
-    /// A folder that no checkpoint can be written to is refused here, not hours later.
-    fn on_fit_start(&mut self, _: &mut Trainer) -> Result<(), TrainerError> {
+    /// A model or a folder that no checkpoint can be made of is refused here, not hours later.
+    fn on_fit_start(&mut self, trainer: &mut Trainer) -> Result<(), TrainerError> {
+        trainer.check_writable()?;
         check_place(&self.folder)
     }
 
@@ -63,7 +72,7 @@ impl Callback for Checkpoints {
         // The last step of an epoch is saved with the epoch's end, after validation.
         let due = every.is_some_and(|every| step.step.is_multiple_of(every.max(1)));
         if due && step.batch < step.batches {
-            trainer.save(&self.folder)?;
+            self.save(trainer)?;
         }
         Ok(Flow::Continue)
     }
@@ -75,9 +84,19 @@ impl Callback for Checkpoints {
     ) -> Result<Flow, TrainerError> {
         let last = epoch.epoch == trainer.config().epochs;
         if self.every_epochs > 0 && (last || epoch.epoch.is_multiple_of(self.every_epochs)) {
-            trainer.save(&self.folder)?;
+            self.save(trainer)?;
         }
         Ok(Flow::Continue)
+    }
+
+    /// The last checkpoint of a run that has ended says which weights it is used with.
+    fn on_fit_end(&mut self, trainer: &mut Trainer, run: &History) -> Result<(), TrainerError> {
+        let stands = self.saved == Some(trainer.progress().step)
+            && trainer.weights() == trainer.progress().weights;
+        if self.every_epochs > 0 && run.stop.is_end() && !stands {
+            self.save(trainer)?;
+        }
+        Ok(())
     }
 }
 
@@ -122,6 +141,8 @@ impl Callback for BestCheckpoint {
     }
 
     fn on_fit_start(&mut self, trainer: &mut Trainer) -> Result<(), TrainerError> {
+        trainer.check_monitor(self.monitor.unwrap_or(trainer.config().monitor))?;
+        trainer.check_writable()?;
         self.best = trainer.recall(Self::NAME)?;
         check_place(&self.folder)
     }

@@ -9,8 +9,9 @@ use crate::history::{EpochRecord, History, Monitor};
 use crate::trainer::Trainer;
 
 /// Ends training after `patience` epochs in a row in which the monitored figure did not improve by
-/// more than `min_delta`, and puts the best epoch's parameters and states back. What it knows of
-/// the past is part of a checkpoint.
+/// more than `min_delta`. When training has ended, by it or with its last epoch, the best epoch's
+/// parameters and states are used; after an interruption the state is as the last step left it, and
+/// the best is kept beside it. What it knows of the past is part of a checkpoint.
 #[derive(Debug)]
 pub struct EarlyStopping {
     config: EarlyStoppingConfig,
@@ -44,8 +45,8 @@ impl EarlyStopping {
         self.memory.best_epoch
     }
 
-    fn monitor(&self) -> Monitor {
-        self.config.monitor
+    fn monitor(&self, trainer: &Trainer) -> Monitor {
+        self.config.monitor.unwrap_or(trainer.config().monitor)
     }
 }
 
@@ -55,6 +56,7 @@ impl Callback for EarlyStopping {
     }
 
     fn on_fit_start(&mut self, trainer: &mut Trainer) -> Result<(), TrainerError> {
+        trainer.check_monitor(self.monitor(trainer))?;
         self.memory = trainer.recall(Self::NAME)?.unwrap_or_default();
         Ok(())
     }
@@ -64,9 +66,10 @@ impl Callback for EarlyStopping {
         trainer: &mut Trainer,
         epoch: &EpochRecord,
     ) -> Result<Flow, TrainerError> {
-        let Some(value) = self.monitor().of(epoch) else { return Ok(Flow::Continue) };
+        let monitor = self.monitor(trainer);
+        let Some(value) = monitor.of(epoch) else { return Ok(Flow::Continue) };
         let memory = &mut self.memory;
-        if self.config.monitor.improves(value, memory.best, self.config.min_delta) {
+        if monitor.improves(value, memory.best, self.config.min_delta) {
             let best = Some(value);
             *memory = Memory { best, best_epoch: epoch.epoch, epochs_without_improvement: 0 };
             if self.config.restore_best {
@@ -81,8 +84,8 @@ impl Callback for EarlyStopping {
         Ok(if patience_is_over { Flow::Stop } else { Flow::Continue })
     }
 
-    fn on_fit_end(&mut self, trainer: &mut Trainer, _: &History) -> Result<(), TrainerError> {
-        if self.config.restore_best {
+    fn on_fit_end(&mut self, trainer: &mut Trainer, run: &History) -> Result<(), TrainerError> {
+        if self.config.restore_best && run.stop.is_end() {
             trainer.restore_best()?;
         }
         Ok(())

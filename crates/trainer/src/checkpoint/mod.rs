@@ -2,11 +2,12 @@
 //!
 //! | file | holds |
 //! | --- | --- |
-//! | `weights.safetensors` | parameters and running statistics by their plain names, for others to load |
-//! | `state.safetensors` | the whole state table, the optimizer's state included |
+//! | `weights.safetensors` | parameters and running statistics by their plain names, for others to load: those that the model is used with, after early stopping the restored best |
+//! | `state.safetensors` | the whole state table of the last step, the optimizer's state included: what training goes on from |
 //! | `best.safetensors` | the best epoch's parameters and running statistics, where early stopping keeps them |
 //! | `model.json` | the model's specification |
 //! | `trainer.json` | the settings: loss, optimizer, schedule and all else |
+//! | `data.json` | what the model learnt from its data: names of classes and columns, the scale of targets |
 //! | `progress.json` | epoch, batch, step, seed, the schedule's state, the epochs so far, what callbacks remember, the version of the format, size and SHA-256 of the other files and of itself |
 //!
 //! A checkpoint is written to a hidden folder beside its place, which then swaps places with the
@@ -32,13 +33,16 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use onestep_data::DataRecord;
 use onestep_engine::{StateKind, StateLayout, StateTable};
 use onestep_layers::ModelSpec;
 
 pub(crate) use folder::check_place;
 pub use leftovers::remove_leftovers;
+pub(crate) use progress::OwnCode;
 pub use progress::{LoaderState, Progress};
 pub(crate) use reading::Checkpoint;
+pub(crate) use record::Record;
 
 use crate::TrainerError;
 use crate::atomic_file::write_atomically;
@@ -46,7 +50,7 @@ use crate::config::TrainerConfig;
 use crate::trainer::Snapshot;
 use folder::Replacement;
 use hash::model_hash;
-use record::{Fingerprint, Record};
+use record::Fingerprint;
 
 /// Parameters and running statistics by their plain names.
 pub const WEIGHTS: &str = "weights.safetensors";
@@ -58,14 +62,16 @@ pub const BEST: &str = "best.safetensors";
 pub const MODEL: &str = "model.json";
 /// The settings.
 pub const TRAINER: &str = "trainer.json";
+/// What the model learnt from its data.
+pub const DATA: &str = "data.json";
 /// How far training has come, and the hashes that hold the files together.
 pub const PROGRESS: &str = "progress.json";
 
 /// All files but the record.
-const FILES: [&str; 5] = [WEIGHTS, STATE, BEST, MODEL, TRAINER];
+const FILES: [&str; 6] = [WEIGHTS, STATE, BEST, MODEL, TRAINER, DATA];
 
 /// Those that not every checkpoint has.
-const OPTIONAL: [&str; 1] = [BEST];
+const OPTIONAL: [&str; 2] = [BEST, DATA];
 
 /// Why a file is refused.
 const CHANGED: &str = "its content is not what was written with the rest of the checkpoint";
@@ -75,9 +81,12 @@ pub(crate) struct Contents<'a> {
     pub(crate) model: &'a ModelSpec,
     pub(crate) config: &'a TrainerConfig,
     pub(crate) state: &'a StateTable,
+    /// The last step's parameters and states, where the table has those of the best epoch.
+    pub(crate) last: Option<&'a Snapshot>,
     pub(crate) progress: &'a Progress,
     pub(crate) callbacks: &'a BTreeMap<String, serde_json::Value>,
     pub(crate) best: Option<&'a Snapshot>,
+    pub(crate) record: &'a DataRecord,
 }
 
 /// Values by name.
@@ -85,15 +94,21 @@ pub(crate) type NamedValues = Vec<(String, Vec<f32>)>;
 
 /// Writes a checkpoint in place of the one in `folder`.
 pub(crate) fn write(folder: &Path, contents: &Contents<'_>) -> Result<(), TrainerError> {
-    let state = tensors::serialize(contents.state, |_| true)?;
+    let state = tensors::serialize(contents.state, contents.last, |_| true)?;
     if let Some(tensor) = state.not_finite {
         return Err(TrainerError::BadState { path: folder.to_path_buf(), tensor });
     }
-    let weights = tensors::serialize(contents.state, |kind| kind != StateKind::Optimizer)?;
+    let weights = tensors::serialize(contents.state, None, |kind| kind != StateKind::Optimizer)?;
     let model = contents.model.to_json()?.into_bytes();
     let config = json(folder, contents.config)?;
-    let mut files =
-        vec![(WEIGHTS, weights.bytes), (STATE, state.bytes), (MODEL, model), (TRAINER, config)];
+    let record = json(folder, contents.record)?;
+    let mut files = vec![
+        (WEIGHTS, weights.bytes),
+        (STATE, state.bytes),
+        (MODEL, model),
+        (TRAINER, config),
+        (DATA, record),
+    ];
     if let Some(best) = contents.best {
         let best = tensors::serialize_snapshot(contents.state.layout(), best)?;
         files.push((BEST, best.bytes));
@@ -109,6 +124,11 @@ pub(crate) fn write(folder: &Path, contents: &Contents<'_>) -> Result<(), Traine
     }
     replacement.file(PROGRESS, &record)?;
     replacement.complete()
+}
+
+/// Whether the settings can be written.
+pub(crate) fn check_writable(config: &TrainerConfig) -> Result<(), TrainerError> {
+    json(Path::new(TRAINER), config).map(|_| ())
 }
 
 fn json(folder: &Path, value: &impl serde::Serialize) -> Result<Vec<u8>, TrainerError> {
@@ -149,7 +169,7 @@ pub(crate) fn read_weights(path: &Path, layout: &StateLayout) -> Result<NamedVal
 
 /// Writes parameters and model states.
 pub(crate) fn write_weights(path: &Path, state: &StateTable) -> Result<(), TrainerError> {
-    let weights = tensors::serialize(state, |kind| kind != StateKind::Optimizer)?;
+    let weights = tensors::serialize(state, None, |kind| kind != StateKind::Optimizer)?;
     write_atomically(path, |file| file.write_all(&weights.bytes))
 }
 

@@ -2,11 +2,12 @@
 
 use std::fmt;
 
-use onestep_optimizer::ScheduleState;
+use onestep_optimizer::{Leg, ScheduleState};
 use serde::{Deserialize, Serialize};
 
 use crate::history::EpochRecord;
 use crate::metrics::Meter;
+use crate::trainer::Weights;
 
 /// How far a training run has come: all that is not in the state table.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,6 +26,16 @@ pub struct Progress {
     pub loader: Option<LoaderState>,
     /// What the schedule has seen.
     pub schedule: Option<ScheduleState>,
+    /// How many steps the epochs have had.
+    #[serde(default)]
+    pub legs: Vec<Leg>,
+    /// The weights that the model is used with: those of the last step or, after a run that
+    /// restored them, those of the best epoch.
+    #[serde(default)]
+    pub weights: Weights,
+    /// What the run used that no file can hold.
+    #[serde(default, skip_serializing_if = "OwnCode::is_empty")]
+    pub(crate) own: OwnCode,
     /// The sums of the epoch that is not complete.
     pub(crate) meter: Meter,
     /// The complete epochs.
@@ -41,6 +52,9 @@ impl Progress {
             first_loss: None,
             loader: None,
             schedule: None,
+            legs: Vec::new(),
+            weights: Weights::Last,
+            own: OwnCode::default(),
             meter: Meter::default(),
             epochs: Vec::new(),
         }
@@ -66,6 +80,24 @@ impl Progress {
     }
 }
 
+/// Code of a run by the names it goes by: it must be given again to go on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct OwnCode {
+    /// An update rule of one's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) optimizer: Option<String>,
+    /// Transforms of one's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) pipeline: Option<String>,
+}
+
+impl OwnCode {
+    fn is_empty(&self) -> bool {
+        *self == OwnCode::default()
+    }
+}
+
 /// What the batches of an epoch depend on besides the seed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoaderState {
@@ -79,6 +111,14 @@ pub struct LoaderState {
     pub shuffle: bool,
     /// Whether a last batch that is not full is left out.
     pub drop_last: bool,
+}
+
+impl LoaderState {
+    /// The batches of an epoch.
+    pub(crate) fn steps_per_epoch(&self) -> usize {
+        let (samples, batch) = (self.samples, self.batch_size.max(1));
+        if self.drop_last { samples / batch } else { samples.div_ceil(batch) }
+    }
 }
 
 impl fmt::Display for LoaderState {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use onestep_data::DataRecord;
 use onestep_engine::{StateKind, StateLayout};
 use onestep_layers::ModelSpec;
 
@@ -10,7 +11,8 @@ use super::hash::model_hash;
 use super::opened::Opened;
 use super::record::Record;
 use super::{
-    BEST, CHANGED, FILES, MODEL, NamedValues, OPTIONAL, PROGRESS, STATE, TRAINER, WEIGHTS, tensors,
+    BEST, CHANGED, DATA, FILES, MODEL, NamedValues, OPTIONAL, PROGRESS, STATE, TRAINER, WEIGHTS,
+    tensors,
 };
 use crate::TrainerError;
 use crate::config::TrainerConfig;
@@ -61,6 +63,16 @@ impl Checkpoint {
     pub(crate) fn config(&self) -> Result<TrainerConfig, TrainerError> {
         let (path, content) = self.content(TRAINER);
         serde_json::from_slice(content).map_err(|error| TrainerError::checkpoint(&path, error))
+    }
+
+    /// What the model learnt from its data, where the checkpoint has it.
+    pub(crate) fn data_record(&self) -> Result<Option<DataRecord>, TrainerError> {
+        if !self.contents.contains_key(DATA) {
+            return Ok(None);
+        }
+        let (path, content) = self.content(DATA);
+        let record = serde_json::from_slice(content);
+        record.map(Some).map_err(|error| TrainerError::checkpoint(&path, error))
     }
 
     /// Refuses a checkpoint of another model.
@@ -125,7 +137,7 @@ fn verified(
         // What is there but not written down was put there by somebody else.
         return if files.has(name) { Err(changed()) } else { Ok(None) };
     };
-    let most = if [MODEL, TRAINER].contains(&name) { LARGEST_TEXT } else { u64::MAX };
+    let most = if [MODEL, TRAINER, DATA].contains(&name) { LARGEST_TEXT } else { u64::MAX };
     let content = files.read(name, fingerprint.bytes().unwrap_or(u64::MAX).min(most))?;
     match fingerprint.fits(&content) {
         true => Ok(Some(content)),

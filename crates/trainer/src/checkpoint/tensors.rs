@@ -17,13 +17,21 @@ pub(super) struct Serialized {
     pub(super) not_finite: Option<String>,
 }
 
-/// The tensors of some kinds from the device.
+/// The tensors of some kinds from the device, or from `instead` where it has them.
 pub(super) fn serialize(
     state: &StateTable,
+    instead: Option<&Snapshot>,
     keep: impl Fn(StateKind) -> bool,
 ) -> Result<Serialized, TrainerError> {
     let kept = state.layout().entries().iter().filter(|entry| keep(entry.kind));
-    serialize_values(kept.map(|entry| Ok((entry, state.read(&entry.name)?))))
+    serialize_values(kept.map(|entry| {
+        let other = instead.and_then(|snapshot| snapshot.get(&entry.name));
+        let values = match other {
+            Some(values) => values.to_vec(),
+            None => state.read(&entry.name)?,
+        };
+        Ok((entry, values))
+    }))
 }
 
 /// The tensors of a snapshot.

@@ -7,4 +7,4 @@ mod top_k;
 pub use confusion::ConfusionMatrix;
 pub use top_k::TopK;
 
-pub(crate) use meter::{Meter, MetricKind};
+pub(crate) use meter::{Figures, Meter, MetricKind};

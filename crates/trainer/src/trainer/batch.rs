@@ -5,8 +5,7 @@ use onestep_engine::{DType, Feeds, Mode};
 use onestep_memory::{Shape, Tensor};
 
 use super::flight::Pending;
-use super::program::OUTPUT;
-use super::{Trainer, flight::Offence};
+use super::{Trainer, Weights, flight::Offence};
 use crate::TrainerError;
 use crate::history::Metrics;
 use crate::metrics::Meter;
@@ -72,18 +71,21 @@ from_slices!(f32 => F32, i32 => I32);
 pub struct StepResult {
     /// The step of the run, from 1.
     pub step: u64,
-    /// The loss, before the update.
+    /// The loss, before the update, in the target's own units as all figures are.
     pub loss: f32,
     /// Loss and metric of the batch.
     pub metrics: Metrics,
-    /// All scalars that the step reports by name: the loss, the metric, the gradient's norm where
-    /// clipping is by norm.
+    /// All scalars that the step reports by name, as the device computed them: the loss, the metric,
+    /// what a weighted loss was divided by, the gradient's norm where clipping is by norm.
     pub reports: Vec<(String, f32)>,
 }
 
 impl Trainer {
-    /// One step of training on host data, and a wait for its loss. The batch size is that of the
-    /// data; the first batch of a size compiles the step.
+    /// One step of training on host data as a data set would give it (the transforms that count in
+    /// evaluation too are applied here, augmentation is not), and a wait for its loss. The batch size is that of the
+    /// data; the first batch of a size compiles the step. The learning rate follows the schedule,
+    /// for which [`TrainerConfig::steps_per_epoch`](crate::TrainerConfig::steps_per_epoch) says what
+    /// an epoch is, or [`Trainer::set_learning_rate`].
     ///
     /// ```
     /// use onestep_trainer::{Trainer, TrainerConfig, TrainerError, factory};
@@ -100,7 +102,8 @@ impl Trainer {
     ///
     /// # Errors
     /// Data that does not fit the model, [`TrainerError::Label`] for a label beyond the classes,
-    /// [`TrainerError::NonFinite`], and the engine's errors.
+    /// [`TrainerError::NonFinite`], a schedule that goes by epochs whose steps are not known, and
+    /// the engine's errors.
     pub fn train_batch<'a>(
         &mut self,
         input: impl Into<HostData<'a>>,
@@ -110,8 +113,13 @@ impl Trainer {
         let input_shape = self.check_input(input)?;
         let batch = input_shape[0];
         let target_shape = self.check_target(target, batch)?;
+        let transformed = self.transformed(input)?;
+        let input = transformed.as_deref().map_or(input, HostData::F32);
+        self.use_weights(Weights::Last)?;
+        self.follow_schedule()?;
         let tensors = [self.upload(input, input_shape)?, self.upload(target, target_shape)?];
         self.set_scalars();
+        self.readings = None;
         let step = self.progress.step + 1;
         let ticket = self.engine.submit(Mode::Train, Feeds::new(&tensors), &self.scalars)?;
         self.last_batch = batch;
@@ -121,35 +129,17 @@ impl Trainer {
             let place = (self.progress.epoch, self.progress.batch);
             return Err(self.non_finite(Offence { loss, place, step }, None));
         }
+        let loss = self.loss_in_units(loss);
         self.progress.record_step(loss);
         let mut meter = Meter::default();
-        meter.add(loss, reports.values().get(1).copied(), batch);
+        meter.add(self.figures, reports.values(), batch);
         let names = self.engine.report_names(Mode::Train, batch)?;
         Ok(StepResult {
             step,
             loss,
-            metrics: meter.metrics(self.metric),
+            metrics: self.metrics(&meter),
             reports: names.into_iter().zip(reports.values().iter().copied()).collect(),
         })
-    }
-
-    /// The model's output in the last step of training, before its update, row-major.
-    ///
-    /// # Errors
-    /// There was no step, or
-    /// [`TrainerConfig::keep_gradients`](crate::TrainerConfig::keep_gradients) is off.
-    pub fn output(&mut self) -> Result<Vec<f32>, TrainerError> {
-        Ok(self.engine.read_output(Mode::Train, self.last_batch, OUTPUT)?)
-    }
-
-    /// The gradient of a parameter in the last step of training, before clipping, row-major.
-    ///
-    /// # Errors
-    /// There was no step, there is no such parameter, or
-    /// [`TrainerConfig::keep_gradients`](crate::TrainerConfig::keep_gradients) is off.
-    pub fn gradient(&mut self, parameter: &str) -> Result<Vec<f32>, TrainerError> {
-        let name = format!("grad.{parameter}");
-        Ok(self.engine.read_output(Mode::Train, self.last_batch, &name)?)
     }
 
     pub(super) fn upload(&self, data: HostData<'_>, shape: Shape) -> Result<Tensor, TrainerError> {
@@ -166,6 +156,7 @@ impl Trainer {
         // Handles only: they are gone before the batch gives its slot back.
         let tensors = [batch.input().clone(), batch.target().clone()];
         let feeds = Feeds { tensors: &tensors, staged: Some(batch.staged()) };
+        self.readings = None;
         let ticket = self.engine.submit(Mode::Train, feeds, &self.scalars)?;
         self.last_batch = batch.size();
         self.progress.step += 1;
@@ -184,7 +175,7 @@ impl Trainer {
             false => self.flight.collect(meter),
         };
         if self.progress.first_loss.is_none() {
-            self.progress.first_loss = self.flight.last_loss;
+            self.progress.first_loss = self.flight.last_loss.map(|loss| self.loss_in_units(loss));
         }
         result
     }

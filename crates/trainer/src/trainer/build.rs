@@ -4,18 +4,19 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use onestep_data::Pipeline;
+use onestep_data::{DataRecord, Pipeline};
 use onestep_engine::{
     Engine, Executor, Footprint, Mode, ParameterInfo, Scalars, StateInfo, StateLayout,
 };
-use onestep_layers::Model;
+use onestep_layers::{Model, Registry};
 use onestep_optimizer::Optimizer;
 
 use super::flight::Flight;
 use super::program::Programs;
-use super::{ModelSource, Trainer};
+use super::resume::{forget_figures, refuse_changes, refuse_optimizer, refuse_pipeline};
+use super::{ModelSource, Trainer, Weights};
 use crate::TrainerError;
-use crate::checkpoint::{Checkpoint, Progress};
+use crate::checkpoint::{Checkpoint, OwnCode, Progress};
 use crate::config::TrainerConfig;
 use crate::device::{ExecutorOptions, executor};
 
@@ -37,6 +38,8 @@ pub struct TrainerBuilder {
     optimizer: Option<Optimizer>,
     pipeline: Option<Pipeline>,
     checkpoint: Option<Source>,
+    weights: Option<Weights>,
+    record: Option<DataRecord>,
 }
 
 /// Where the state comes from.
@@ -56,6 +59,8 @@ impl TrainerBuilder {
             optimizer: None,
             pipeline: None,
             checkpoint: None,
+            weights: None,
+            record: None,
         }
     }
 
@@ -63,12 +68,29 @@ impl TrainerBuilder {
     ///
     /// The files are read once, here, and compared with their hashes before anything is made of them.
     ///
+    /// Settings that are [changed](Self::configure) apply from the next step on: the number of
+    /// epochs, the batch size, the data's order, the loss, the learning rate and the options of the
+    /// optimizer, the schedule, clipping, early stopping, and everything of the machine. Refused, by
+    /// their names, are those that cannot apply any more: another seed, fewer epochs than are done,
+    /// an optimizer that keeps another state, a learning rate that the schedule does not look at,
+    /// and, in the middle of an epoch, what the rest of its batches depends on. An update rule and
+    /// transforms of one's own are code, which must be given again.
+    ///
     /// # Errors
     /// A missing or broken file.
     pub fn load(folder: impl AsRef<Path>) -> Result<Self, TrainerError> {
+        Self::load_with(folder, &Registry::new())
+    }
+
+    /// The same for a model with custom layers, or a custom loss, whose code the registry has.
+    ///
+    /// # Errors
+    /// A missing or broken file, and a custom layer or loss that is not registered.
+    pub fn load_with(folder: impl AsRef<Path>, registry: &Registry) -> Result<Self, TrainerError> {
         let checkpoint = Checkpoint::read(folder.as_ref())?;
-        let mut builder = Self::new(checkpoint.model()?.into());
+        let mut builder = Self::new(checkpoint.model()?.resolve(registry)?.into());
         builder.config = checkpoint.config()?;
+        builder.config.loss = builder.config.loss.resolve(registry)?;
         builder.checkpoint = Some(Source::Read(Box::new(checkpoint)));
         Ok(builder)
     }
@@ -94,17 +116,36 @@ impl TrainerBuilder {
         self
     }
 
-    /// An optimizer, such as one with an update rule of one's own, in place of the settings'.
+    /// An optimizer, such as one with an update rule of one's own, in place of the settings', which
+    /// then name it: of a built-in rule a checkpoint keeps all, of an own rule the name.
     #[must_use]
     pub fn optimizer(mut self, optimizer: Optimizer) -> Self {
         self.optimizer = Some(optimizer);
         self
     }
 
-    /// Transforms, such as some of one's own, in place of the settings'.
+    /// Transforms, such as some of one's own, in place of the settings'. A checkpoint keeps those
+    /// that have a text form.
     #[must_use]
     pub fn pipeline(mut self, pipeline: Pipeline) -> Self {
         self.pipeline = Some(pipeline);
+        self
+    }
+
+    /// What the data that the model is for told of itself, such as
+    /// [`DataSplits::record`](onestep_data::DataSplits::record), in place of a checkpoint's.
+    #[must_use]
+    pub fn record(mut self, record: DataRecord) -> Self {
+        self.record = Some(record);
+        self
+    }
+
+    /// Uses the weights of the last step, or those of the best epoch, whatever the checkpoint was
+    /// saved with in use: after early stopping that is the best epoch, else the last step. Training
+    /// goes on from the last step in any case.
+    #[must_use]
+    pub fn weights(mut self, weights: Weights) -> Self {
+        self.weights = Some(weights);
         self
     }
 
@@ -145,47 +186,119 @@ impl TrainerBuilder {
     /// # Errors
     /// As for [`Trainer::new`] and [`Trainer::load`].
     pub fn build(self) -> Result<Trainer, TrainerError> {
-        let config = self.config;
+        let mut config = self.config;
         config.validate()?;
         let model = self.model.compile()?;
-        let optimizer = self.optimizer.map_or_else(|| config.optimizer(), Ok)?;
-        let pipeline = self.pipeline.map_or_else(|| config.pipeline(), Ok)?;
-        let executor = self.executor.map_or_else(|| executor_of(&config), Ok)?;
-        let (programs, layout) = programs(&model, &config, &optimizer)?;
-        let described = programs.describe()?;
-        let engine = Engine::new(executor, layout, programs.source())?;
-        initialise(&engine, &model, config.seed)?;
-        let mut trainer = Trainer {
-            metric: described.metric,
-            target: described.target,
-            scalars: Scalars::new(config.seed),
-            schedule: None,
-            flight: Flight::new(config.steps_in_flight),
-            progress: Progress::new(config.seed),
-            remembered: BTreeMap::new(),
-            best: None,
-            last_checkpoint: None,
-            last_batch: 0,
-            fitting: false,
-            model,
-            config,
-            optimizer,
-            pipeline,
-            engine,
+        let mut saved = self.checkpoint.map(Source::read).transpose()?;
+        if let Some((checkpoint, before)) = &mut saved {
+            checkpoint.check_model(model.spec())?;
+            refuse_changes(before, &config, &checkpoint.record.progress)?;
+            forget_figures(before, &config, &mut checkpoint.record);
+            if self.pipeline.is_none() {
+                refuse_pipeline(&checkpoint.record.progress.own)?;
+            }
+        }
+        let mut own = OwnCode::default();
+        let pipeline = match self.pipeline {
+            Some(pipeline) => adopt_pipeline(pipeline, &mut config, &mut own),
+            None => config.pipeline()?,
         };
-        match self.checkpoint {
-            Some(Source::Folder(folder)) => trainer.restore(folder)?,
-            Some(Source::Read(checkpoint)) => trainer.restore_from(*checkpoint)?,
-            None => {}
+        let optimizer = match self.optimizer {
+            Some(optimizer) => adopt_optimizer(optimizer, &mut config, &mut own),
+            None => config.optimizer()?,
+        };
+        if let Some((checkpoint, before)) = &saved {
+            refuse_optimizer(before, &checkpoint.record.progress.own, &optimizer)?;
+        }
+        let executor = self.executor.map_or_else(|| executor_of(&config), Ok)?;
+        let mut trainer = fresh(model, config, (optimizer, pipeline), executor)?;
+        trainer.progress.own = own;
+        if let Some((checkpoint, _)) = saved {
+            trainer.restore_from(checkpoint, self.weights)?;
+        }
+        if let Some(record) = self.record {
+            trainer.set_record(record)?;
         }
         Ok(trainer)
     }
 }
 
-/// The device that the settings name.
+/// A trainer before its first step.
+fn fresh(
+    model: Model,
+    config: TrainerConfig,
+    (optimizer, pipeline): (Optimizer, Pipeline),
+    executor: Box<dyn Executor>,
+) -> Result<Trainer, TrainerError> {
+    let (programs, layout) = programs(&model, &config, &optimizer)?;
+    let described = programs.describe()?;
+    let engine = Engine::new(executor, layout, programs.source())?;
+    initialise(&engine, &model, config.seed)?;
+    Ok(Trainer {
+        figures: described.figures,
+        target: described.target,
+        scalars: Scalars::new(config.seed),
+        schedule: None,
+        flight: Flight::new(config.steps_in_flight, described.figures),
+        progress: Progress::new(config.seed),
+        remembered: BTreeMap::new(),
+        best: None,
+        last: None,
+        readings: None,
+        last_checkpoint: None,
+        last_batch: 0,
+        fitting: false,
+        model,
+        config,
+        optimizer,
+        pipeline,
+        record: DataRecord::default(),
+        engine,
+    })
+}
+
+/// The executor of the device that the settings name.
 fn executor_of(config: &TrainerConfig) -> Result<Box<dyn Executor>, TrainerError> {
     let (threads, memory_budget) = (config.threads, config.memory_budget);
     executor(&config.device, &ExecutorOptions { threads, memory_budget })
+}
+
+impl Source {
+    /// The checkpoint, with its settings.
+    fn read(self) -> Result<(Checkpoint, TrainerConfig), TrainerError> {
+        let checkpoint = match self {
+            Source::Folder(folder) => Checkpoint::read(&folder)?,
+            Source::Read(checkpoint) => *checkpoint,
+        };
+        let config = checkpoint.config()?;
+        Ok((checkpoint, config))
+    }
+}
+
+/// Makes transforms part of the settings where they have a text form.
+fn adopt_pipeline(pipeline: Pipeline, config: &mut TrainerConfig, own: &mut OwnCode) -> Pipeline {
+    let text = pipeline.to_string();
+    let same = |parsed: Pipeline| parsed.to_string() == text;
+    match text.parse().is_ok_and(same) {
+        true => config.augmentation = text,
+        false => (config.augmentation, own.pipeline) = (String::new(), Some(text)),
+    }
+    pipeline
+}
+
+/// Makes an optimizer part of the settings where its rule is a built-in one.
+fn adopt_optimizer(
+    optimizer: Optimizer,
+    config: &mut TrainerConfig,
+    own: &mut OwnCode,
+) -> Optimizer {
+    match optimizer.spec() {
+        Some(spec) => (config.optimizer, config.weight_decay) = (spec, None),
+        None => own.optimizer = Some(optimizer.name().to_owned()),
+    }
+    config.grouping = optimizer.grouping().clone();
+    config.clip = optimizer.clip();
+    optimizer
 }
 
 /// What a trainer's programs are made of, and where their state lies.

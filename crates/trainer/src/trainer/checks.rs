@@ -8,6 +8,8 @@ use super::Trainer;
 use super::batch::HostData;
 use super::program::TargetKind;
 use crate::TrainerError;
+use crate::history::Monitor;
+use crate::metrics::MetricKind;
 
 impl Trainer {
     /// Refuses a data set that the model or the loss cannot work on, before a sample is read.
@@ -48,6 +50,28 @@ impl Trainer {
                 Err(TrainerError::mismatch(subject("target"), wanted, "another kind of target"))
             }
         }
+    }
+
+    /// Refuses a figure that training will not have.
+    ///
+    /// # Errors
+    /// [`TrainerError::Option`] for an accuracy where the loss is none of classification.
+    pub(crate) fn check_monitor(&self, monitor: Monitor) -> Result<(), TrainerError> {
+        if !monitor.is_accuracy() || self.figures.metric == MetricKind::Accuracy {
+            return Ok(());
+        }
+        let loss = self.config.loss.type_name();
+        let wanted = format!("a figure that the loss {loss} has, such as validation_loss");
+        Err(TrainerError::option("monitor", wanted, monitor))
+    }
+
+    /// What is watched by the settings.
+    pub(super) fn watched(&self) -> Vec<Monitor> {
+        vec![self.config.monitor, self.config.early_stopping_monitor()]
+    }
+
+    pub(super) fn check_monitors(&self) -> Result<(), TrainerError> {
+        self.watched().into_iter().try_for_each(|monitor| self.check_monitor(monitor))
     }
 
     /// The part of [`Self::check_dataset`] that concerns prediction too.

@@ -33,16 +33,16 @@ pub struct Evaluation {
 
 impl Trainer {
     /// Measures loss, accuracy, top-k accuracy and confusion matrix (or the mean absolute error)
-    /// on a data set: in its order, without dropout, with running statistics, without the
+    /// on a data set, whose classes are matched with the model's by their names: in its order, without dropout, with running statistics, without the
     /// transforms for training. Training can go on afterwards as if nothing had happened.
     ///
     /// The outputs of each batch are read back, so that the host waits for each.
     ///
     /// # Errors
-    /// A data set that does not fit the model, a sample that cannot be read, and the engine's
+    /// A data set that does not fit the model or has a class that it does not know, a sample that cannot be read, and the engine's
     /// errors.
     pub fn evaluate(&mut self, dataset: Arc<dyn Dataset>) -> Result<Evaluation, TrainerError> {
-        self.check_dataset(dataset.as_ref())?;
+        let dataset = self.by_name(dataset, self.record.classes.as_deref())?;
         self.collect(true)?;
         let mut answers = self.answers(dataset.as_ref());
         let mut loader = self.evaluation_loader(dataset)?;
@@ -56,14 +56,14 @@ impl Trainer {
             None => Ok(()),
         })?;
         let (top_k, confusion) = answers.map(|a| (a.top_k, a.confusion)).unzip();
-        let metrics = meter.metrics(self.metric);
+        let metrics = self.metrics(&meter);
         Ok(Evaluation { samples: meter.samples, metrics, top_k, confusion })
     }
 
     /// Loss and metric alone, from tickets: the host waits for none of the batches.
     pub(super) fn validate(&mut self, loader: &mut DataLoader) -> Result<Metrics, TrainerError> {
         let meter = self.run_evaluation(loader, |_, _| Ok(()))?;
-        Ok(meter.metrics(self.metric))
+        Ok(self.metrics(&meter))
     }
 
     fn run_evaluation(
@@ -71,7 +71,8 @@ impl Trainer {
         loader: &mut DataLoader,
         mut visit: impl FnMut(&mut Trainer, &Tensor) -> Result<(), TrainerError>,
     ) -> Result<Meter, TrainerError> {
-        let mut flight = Flight::new(self.config.steps_in_flight);
+        self.keep_readings()?;
+        let mut flight = Flight::new(self.config.steps_in_flight, self.figures);
         let mut meter = Meter::default();
         for batch in loader.epoch(0) {
             let batch = batch?;

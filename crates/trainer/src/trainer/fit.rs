@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use onestep_data::{DataLoader, Dataset};
 use onestep_engine::Mode;
-use onestep_optimizer::Horizon;
 
-use super::Trainer;
 use super::run::Run;
+use super::{Trainer, Weights};
 use crate::TrainerError;
 use crate::callback::{Callback, EarlyStopping};
 use crate::history::History;
@@ -48,7 +47,7 @@ impl Trainer {
     /// allocation on the way.
     ///
     /// # Errors
-    /// Data that does not fit the model; a sample that cannot be read or has a wrong label, by its
+    /// Data that does not fit the model or has a class that it does not know; a sample that cannot be read or has a wrong label, by its
     /// index; [`TrainerError::NonFinite`] when the loss is not a number any more; the errors of
     /// callbacks and of the engine.
     pub fn fit(
@@ -60,10 +59,15 @@ impl Trainer {
         if self.fitting {
             return Err(TrainerError::Busy);
         }
-        self.check_dataset(train.as_ref())?;
-        if let Some(validation) = &validation {
-            self.check_dataset(validation.as_ref())?;
+        for warning in self.check_fit(&train, validation.as_ref())? {
+            log::warn!("{warning}");
         }
+        let classes = self.classes_with(train.as_ref());
+        let train = self.by_name(train, classes.as_deref())?;
+        let validation =
+            validation.map(|data| self.by_name(data, classes.as_deref())).transpose()?;
+        self.record.classes = classes;
+        self.use_weights(Weights::Last)?;
         let mut fitting = Fitting::begin(self);
         let result = fitting.trainer.run_callbacks(train, validation, callbacks);
         fitting.complete = result.is_ok();
@@ -86,17 +90,6 @@ impl Trainer {
             all.push(&mut **callback);
         }
         Run::new(self, train, validation, all)?.run()
-    }
-
-    /// The schedule of a run over this many steps an epoch, at the state it has reached.
-    pub(super) fn start_schedule(&mut self, steps_per_epoch: usize) -> Result<(), TrainerError> {
-        let horizon = Horizon::new(self.config.epochs as u64, steps_per_epoch as u64)?;
-        let mut schedule = self.config.schedule.build(self.optimizer.lr(), horizon)?;
-        if let Some(state) = self.progress.schedule.clone() {
-            schedule.restore(state)?;
-        }
-        self.schedule = Some(schedule);
-        Ok(())
     }
 
     /// Compiles what an epoch needs, so that no step in its middle does.

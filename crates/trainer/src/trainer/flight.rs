@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use onestep_engine::Ticket;
 
 use crate::TrainerError;
-use crate::metrics::Meter;
+use crate::metrics::{Figures, Meter};
 
 /// A step in flight.
 #[derive(Debug)]
@@ -31,6 +31,7 @@ pub(super) struct Offence {
 pub(super) struct Flight {
     pending: VecDeque<Pending>,
     limit: usize,
+    figures: Figures,
     /// The loss that arrived last.
     pub(super) last_loss: Option<f32>,
     /// The first loss that is not finite.
@@ -38,9 +39,9 @@ pub(super) struct Flight {
 }
 
 impl Flight {
-    pub(super) fn new(limit: usize) -> Self {
+    pub(super) fn new(limit: usize, figures: Figures) -> Self {
         let pending = VecDeque::with_capacity(limit + 1);
-        Flight { pending, limit, last_loss: None, offence: None }
+        Flight { pending, limit, figures, last_loss: None, offence: None }
     }
 
     pub(super) fn push(&mut self, pending: Pending) {
@@ -78,12 +79,11 @@ impl Flight {
 
     fn take(&mut self, meter: &mut Meter, reports: onestep_engine::Reports) {
         let Some(step) = self.pending.pop_front() else { return };
-        let values = reports.values();
         let loss = reports.loss().unwrap_or(f32::NAN);
         self.last_loss = Some(loss);
         if !loss.is_finite() && self.offence.is_none() {
             self.offence = Some(Offence { loss, place: step.place, step: step.step });
         }
-        meter.add(loss, values.get(1).copied(), step.samples);
+        meter.add(self.figures, reports.values(), step.samples);
     }
 }

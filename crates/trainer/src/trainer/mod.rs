@@ -8,23 +8,28 @@ mod fit;
 mod flight;
 mod predict;
 mod program;
+mod readings;
+mod record;
+mod resume;
 mod run;
+mod schedule;
 mod state;
 mod targets;
+mod weights;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use onestep_data::Pipeline;
+use onestep_data::{DataRecord, Pipeline};
 use onestep_engine::{Engine, Footprint, Mode, Scalars, StepCounters};
-use onestep_layers::{Model, ModelSpec};
+use onestep_layers::{Model, ModelSpec, Registry};
 use onestep_optimizer::{LR, Optimizer, Schedule};
 
 pub use batch::{HostData, StepResult};
 pub use build::TrainerBuilder;
 pub use evaluate::Evaluation;
 pub use predict::Prediction;
-pub use state::Snapshot;
+pub use weights::{Snapshot, Weights};
 
 pub(crate) use program::OUTPUT;
 
@@ -32,9 +37,10 @@ use crate::TrainerError;
 use crate::checkpoint::Progress;
 use crate::config::TrainerConfig;
 use crate::history::EpochRecord;
-use crate::metrics::MetricKind;
+use crate::metrics::Figures;
 use flight::Flight;
 use program::TargetKind;
+use readings::Readings;
 
 /// Trains, evaluates and applies a model.
 ///
@@ -71,7 +77,8 @@ pub struct Trainer {
     config: TrainerConfig,
     optimizer: Optimizer,
     pipeline: Pipeline,
-    metric: MetricKind,
+    record: DataRecord,
+    figures: Figures,
     target: TargetKind,
     engine: Engine,
     scalars: Scalars,
@@ -80,6 +87,10 @@ pub struct Trainer {
     progress: Progress,
     remembered: BTreeMap<String, serde_json::Value>,
     best: Option<Snapshot>,
+    /// The weights of the last step, while those of the best epoch are in use.
+    last: Option<Snapshot>,
+    /// What could be read after the last step of training, where another step has run since.
+    readings: Option<Readings>,
     last_checkpoint: Option<PathBuf>,
     last_batch: usize,
     fitting: bool,
@@ -106,6 +117,14 @@ impl Trainer {
     /// and those of [`Trainer::new`].
     pub fn load(folder: impl AsRef<Path>) -> Result<Self, TrainerError> {
         TrainerBuilder::load(folder)?.build()
+    }
+
+    /// The same for a model with custom layers, or a custom loss, whose code the registry has.
+    ///
+    /// # Errors
+    /// As for [`Trainer::load`], and a custom layer or loss that is not registered.
+    pub fn load_with(folder: impl AsRef<Path>, registry: &Registry) -> Result<Self, TrainerError> {
+        TrainerBuilder::load_with(folder, registry)?.build()
     }
 
     /// The model.
@@ -151,21 +170,17 @@ impl Trainer {
     /// Trains to another number of epochs in all, for a run that is to be continued.
     ///
     /// # Errors
-    /// No epochs.
+    /// No epochs, or fewer than are done.
     pub fn set_epochs(&mut self, epochs: usize) -> Result<(), TrainerError> {
-        if epochs == 0 {
-            return Err(TrainerError::option("epochs", "at least 1", 0));
+        if epochs < self.progress.epoch.max(1) {
+            let wanted = match self.progress.epoch {
+                0 => "at least 1".to_owned(),
+                done => format!("at least {done}, which are done"),
+            };
+            return Err(TrainerError::option("epochs", wanted, epochs));
         }
         self.config.epochs = epochs;
         Ok(())
-    }
-
-    /// The learning rate of the next step.
-    pub fn learning_rate(&self) -> f64 {
-        match &self.schedule {
-            Some(schedule) => schedule.lr(self.progress.step),
-            None => self.optimizer.lr(),
-        }
     }
 
     /// The checkpoint that was written or loaded last.

@@ -66,7 +66,8 @@ fn softmax(values: &[f32]) -> Vec<f32> {
 
 impl Trainer {
     /// Applies the model to host data of any number of samples, in batches of the evaluation's
-    /// size.
+    /// size. The data is what a data set would give: the transforms that count in evaluation are
+    /// applied here. Values that were standardised to learn them come in their own units.
     ///
     /// # Errors
     /// Data that does not fit the model, and the engine's errors.
@@ -76,6 +77,8 @@ impl Trainer {
     ) -> Result<Prediction, TrainerError> {
         let input = input.into();
         self.check_input(input)?;
+        let transformed = self.transformed(input)?;
+        let input = transformed.as_deref().map_or(input, HostData::F32);
         let each = self.model.input_shape().elements() * self.config.evaluation_batch_size();
         let mut values = Vec::new();
         match input {
@@ -90,6 +93,7 @@ impl Trainer {
                 }
             }
         }
+        self.restore_units(&mut values);
         Ok(Prediction { shape: self.model.output_shape().clone(), values })
     }
 
@@ -111,6 +115,7 @@ impl Trainer {
             let batch = batch?;
             values.extend(self.predict_tensor(batch.input())?);
         }
+        self.restore_units(&mut values);
         Ok(Prediction { shape: self.model.output_shape().clone(), values })
     }
 
@@ -122,6 +127,7 @@ impl Trainer {
     }
 
     fn predict_tensor(&mut self, input: &Tensor) -> Result<Vec<f32>, TrainerError> {
+        self.keep_readings()?;
         let batch = input.shape()[0];
         let feeds = Feeds::new(std::slice::from_ref(input));
         self.engine.submit(Mode::Predict, feeds, &self.scalars)?.wait()?;

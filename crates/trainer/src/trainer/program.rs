@@ -8,7 +8,7 @@ use onestep_engine::{
 use onestep_layers::{LayerError, LossSpec, Model};
 
 use crate::TrainerError;
-use crate::metrics::MetricKind;
+use crate::metrics::Figures;
 
 /// The output of the model in every program that has it.
 pub(crate) const OUTPUT: &str = "output";
@@ -24,7 +24,7 @@ pub(crate) enum TargetKind {
 
 /// What a loss of a model turns out to be.
 pub(super) struct Description {
-    pub(super) metric: MetricKind,
+    pub(super) figures: Figures,
     pub(super) target: TargetKind,
 }
 
@@ -43,7 +43,7 @@ impl Programs {
         let mut forward = self.model.forward(Mode::Evaluate, 2)?;
         let graph = &mut forward.graph;
         let values = self.loss.build(graph, forward.output)?;
-        let metric = MetricKind::of(&self.loss, graph, &values, forward.output);
+        let (figures, _) = Figures::build(&self.loss, graph, forward.output, &values)?;
         let target = graph.type_of(values.target);
         let shape = Shape::new(target.shape.dims().get(1..).unwrap_or_default())?;
         let target = match target.dtype {
@@ -53,7 +53,7 @@ impl Programs {
             }
             _ => TargetKind::Values { shape },
         };
-        Ok(Description { metric, target })
+        Ok(Description { figures, target })
     }
 
     /// The engine's way of asking for programs.
@@ -73,8 +73,7 @@ impl Programs {
         if mode != Mode::Predict {
             let graph = &mut forward.graph;
             let values = self.loss.build(graph, forward.output)?;
-            let metric = MetricKind::of(&self.loss, graph, &values, forward.output);
-            reports.extend(metric.report(graph, forward.output, &values)?);
+            reports = Figures::build(&self.loss, graph, forward.output, &values)?.1;
             loss = Some(values.loss);
         }
         let training = mode == Mode::Train;

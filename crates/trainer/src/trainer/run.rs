@@ -9,7 +9,7 @@ use onestep_engine::{Mode, StepCounters};
 use super::Trainer;
 use super::flight::Offence;
 use crate::TrainerError;
-use crate::callback::{Callback, EpochStart, Flow, StepEvent};
+use crate::callback::{Callback, EarlyStopping, EpochStart, Flow, StepEvent};
 use crate::checkpoint::LoaderState;
 use crate::history::{EpochRecord, History, PerStep, Stop};
 use crate::phases::{Phases, Stopwatch, peak_resident_bytes};
@@ -39,7 +39,10 @@ impl Callbacks<'_> {
         for callback in &mut self.all {
             let flow = hook(&mut **callback)?;
             if flow == Flow::Stop && self.stop.is_none() {
-                self.stop = Some(Stop::Callback { name: callback.name().to_owned() });
+                self.stop = Some(match callback.name() {
+                    EarlyStopping::NAME => Stop::EarlyStopping,
+                    name => Stop::Callback { name: name.to_owned() },
+                });
             }
         }
         Ok(())
@@ -66,8 +69,9 @@ impl<'a> Run<'a> {
         let batch_size = if drop_last { batch_size } else { batch_size.min(train.len()) };
         let train = trainer.loader(train, batch_size, true)?;
         let validation = validation.map(|data| trainer.evaluation_loader(data)).transpose()?;
+        let position = trainer.check_position(&train)?;
         trainer.start_schedule(train.batches_per_epoch())?;
-        trainer.check_position(&train)?;
+        trainer.progress.loader = Some(position);
         let start = Instant::now();
         let mut history = History {
             planned_bytes: trainer.compile(Mode::Train, &train, drop_last)?,
@@ -164,7 +168,7 @@ impl<'a> Run<'a> {
     /// Validates, writes the epoch down, and lets schedule and callbacks know.
     fn end_epoch(&mut self, steps: &Steps) -> Result<(), TrainerError> {
         let trainer = &mut *self.trainer;
-        let train = trainer.progress.meter.metrics(trainer.metric);
+        let train = trainer.metrics(&trainer.progress.meter);
         let start = Instant::now();
         let validation = match &mut self.validation {
             Some(loader) => Some(trainer.validate(loader)?),
@@ -203,7 +207,12 @@ impl<'a> Run<'a> {
         let mut history = self.history;
         history.epochs.clone_from(&trainer.progress.epochs);
         history.first_loss = trainer.progress.first_loss;
-        history.stop = self.callbacks.stop.take().unwrap_or_default();
+        history.stop = match self.callbacks.stop.take() {
+            Some(Stop::EarlyStopping) => Stop::EarlyStopping,
+            // Nothing was left to interrupt.
+            Some(_) if trainer.progress.epoch >= trainer.config.epochs => Stop::Completed,
+            stop => stop.unwrap_or_default(),
+        };
         let each = |count: u64| count as f64 / history.steps.max(1) as f64;
         history.per_step = PerStep {
             native_calls: each(self.used.native_calls),
@@ -252,14 +261,14 @@ impl Trainer {
             step: self.progress.step,
             samples: batch.size(),
             learning_rate,
-            loss: self.flight.last_loss,
-            running: self.progress.meter.metrics(self.metric),
+            loss: self.flight.last_loss.map(|loss| self.loss_in_units(loss)),
+            running: self.metrics(&self.progress.meter),
             seconds,
         }
     }
 
     /// A run that goes on in the middle of an epoch must find the same batches there.
-    fn check_position(&mut self, loader: &DataLoader) -> Result<(), TrainerError> {
+    fn check_position(&self, loader: &DataLoader) -> Result<LoaderState, TrainerError> {
         let now = LoaderState {
             dataset: loader.dataset().name().to_owned(),
             samples: loader.dataset().len(),
@@ -267,14 +276,12 @@ impl Trainer {
             shuffle: self.config.shuffle,
             drop_last: self.config.drop_last,
         };
-        let before = self.progress.loader.replace(now.clone());
-        match before {
-            Some(before) if self.progress.batch > 0 && before != now => {
-                self.progress.loader = Some(before.clone());
+        match &self.progress.loader {
+            Some(before) if self.progress.batch > 0 && *before != now => {
                 let subject = "resuming in the middle of an epoch";
                 Err(TrainerError::mismatch(subject, before, now))
             }
-            _ => Ok(()),
+            _ => Ok(now),
         }
     }
 }

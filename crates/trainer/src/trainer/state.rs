@@ -1,19 +1,13 @@
-//! The state table seen from outside: parameters by name, snapshots, checkpoints.
+//! The state table seen from outside: parameters by name, checkpoints.
 
 use std::path::Path;
 
 use onestep_engine::StateKind;
 
-use super::Trainer;
 use super::flight::Offence;
+use super::{Trainer, Weights};
 use crate::TrainerError;
-use crate::checkpoint::{self, Checkpoint, Contents};
-
-/// A copy on the host of a model's parameters and states, without the optimizer's.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Snapshot {
-    pub(crate) tensors: Vec<(String, Vec<f32>)>,
-}
+use crate::checkpoint::{self, Checkpoint, Contents, Progress};
 
 impl Trainer {
     /// The elements of a parameter, of a state such as `bn1.running_mean`, or of optimizer state
@@ -26,59 +20,16 @@ impl Trainer {
         Ok(self.engine.state().read(name)?)
     }
 
-    /// Replaces the elements of such a tensor.
+    /// Replaces the elements of such a tensor. Training goes on from the weights in use, this one
+    /// among them.
     ///
     /// # Errors
     /// There is no tensor of this name, or the count is wrong.
     pub fn set_parameter(&mut self, name: &str, values: &[f32]) -> Result<(), TrainerError> {
         self.collect(true)?;
-        Ok(self.engine.state().write(name, values)?)
-    }
-
-    /// Copies parameters and model states to the host.
-    ///
-    /// # Errors
-    /// The device cannot be read.
-    pub fn snapshot(&mut self) -> Result<Snapshot, TrainerError> {
-        self.collect(true)?;
-        let state = self.engine.state();
-        let entries = state.layout().entries().iter();
-        let kept = entries.filter(|entry| entry.kind != StateKind::Optimizer);
-        let tensors = kept.map(|entry| Ok((entry.name.clone(), state.read(&entry.name)?)));
-        Ok(Snapshot { tensors: tensors.collect::<Result<_, TrainerError>>()? })
-    }
-
-    /// Puts parameters and model states back.
-    ///
-    /// # Errors
-    /// The snapshot is of another model.
-    pub fn restore_snapshot(&mut self, snapshot: &Snapshot) -> Result<(), TrainerError> {
-        self.collect(true)?;
-        for (name, values) in &snapshot.tensors {
-            self.engine.state().write(name, values)?;
-        }
+        self.engine.state().write(name, values)?;
+        self.last = None;
         Ok(())
-    }
-
-    /// Keeps a snapshot of now as the best there was, as part of the next checkpoints.
-    ///
-    /// # Errors
-    /// The device cannot be read.
-    pub fn keep_best(&mut self) -> Result<(), TrainerError> {
-        self.best = Some(self.snapshot()?);
-        Ok(())
-    }
-
-    /// Puts the parameters and states back that [`Trainer::keep_best`] kept last, in this run or
-    /// in the one of the checkpoint that it goes on from. Tells whether there were any.
-    ///
-    /// # Errors
-    /// The device cannot be written.
-    pub fn restore_best(&mut self) -> Result<bool, TrainerError> {
-        match self.best.take() {
-            Some(best) => self.restore_snapshot(&best).map(|()| true),
-            None => Ok(false),
-        }
     }
 
     /// Writes a checkpoint: a folder with everything that training needs to go on exactly as if it
@@ -93,37 +44,50 @@ impl Trainer {
         let folder = folder.as_ref();
         self.collect(true)?;
         self.refuse_offence()?;
-        self.progress.schedule = self.schedule.as_ref().map(|schedule| schedule.state());
+        if let Some(schedule) = &self.schedule {
+            self.progress.schedule = Some(schedule.state());
+        }
+        self.progress.weights = self.weights();
         checkpoint::write(
             folder,
             &Contents {
                 model: self.model.spec(),
                 config: &self.config,
                 state: self.engine.state(),
+                last: self.last.as_ref(),
                 progress: &self.progress,
                 callbacks: &self.remembered,
                 best: self.best.as_ref(),
+                record: &self.record,
             },
         )?;
         self.last_checkpoint = Some(folder.to_path_buf());
         Ok(())
     }
 
-    /// Takes the state of a checkpoint of the same model, and goes on from there.
+    /// Takes the state of a checkpoint of the same model, and goes on from there, with the seed of
+    /// its run. It uses the weights that the checkpoint was saved with in use.
     ///
     /// # Errors
     /// [`TrainerError::OtherModel`], [`TrainerError::Checkpoint`], [`TrainerError::File`]. Nothing
     /// has changed then.
     pub fn restore(&mut self, folder: impl AsRef<Path>) -> Result<(), TrainerError> {
-        self.restore_from(Checkpoint::read(folder.as_ref())?)
+        self.restore_from(Checkpoint::read(folder.as_ref())?, None)
     }
 
-    /// As [`Trainer::restore`], from a checkpoint that was read.
-    pub(super) fn restore_from(&mut self, checkpoint: Checkpoint) -> Result<(), TrainerError> {
+    /// As [`Trainer::restore`], from a checkpoint that was read, with the weights asked for.
+    pub(super) fn restore_from(
+        &mut self,
+        checkpoint: Checkpoint,
+        weights: Option<Weights>,
+    ) -> Result<(), TrainerError> {
         checkpoint.check_model(self.model.spec())?;
         let layout = self.engine.state().layout();
         let state = checkpoint.state(layout)?;
         let best = checkpoint.best(layout)?;
+        if let Some(record) = checkpoint.data_record()? {
+            self.set_record(record)?;
+        }
         // What is in flight belongs to the state that is given up.
         let _ = self.collect(true);
         self.flight.clear();
@@ -132,16 +96,18 @@ impl Trainer {
         }
         self.engine.recover();
         self.schedule = None;
-        self.scalars.seed = checkpoint.record.progress.seed;
         self.last_checkpoint = Some(checkpoint.folder().to_path_buf());
-        self.progress = checkpoint.record.progress;
+        let own = std::mem::take(&mut self.progress.own);
+        self.progress = Progress { own, ..checkpoint.record.progress };
+        self.progress.meter.complete();
+        (self.scalars.seed, self.config.seed) = (self.progress.seed, self.progress.seed);
         self.remembered = checkpoint.record.callbacks;
-        self.best = best;
-        Ok(())
+        (self.best, self.last) = (best, None);
+        self.use_weights(weights.unwrap_or(self.progress.weights))
     }
 
     /// Takes parameters and model states from a safetensors file, such as a checkpoint's
-    /// `weights.safetensors`. The file must hold them all and nothing else.
+    /// `weights.safetensors`. Training goes on from them. The file must hold them all and nothing else.
     ///
     /// # Errors
     /// [`TrainerError::File`] and [`TrainerError::Checkpoint`]. Nothing has changed then.
@@ -152,10 +118,21 @@ impl Trainer {
         for (name, values) in &weights {
             self.engine.state().write(name, values)?;
         }
+        self.last = None;
         Ok(())
     }
 
-    /// Writes parameters and model states to a safetensors file under their plain names.
+    /// Whether a checkpoint can hold the model and the settings: code without a name cannot be
+    /// written.
+    ///
+    /// # Errors
+    /// The layer or the loss that cannot, and how it could.
+    pub fn check_writable(&self) -> Result<(), TrainerError> {
+        self.model.spec().to_json()?;
+        checkpoint::check_writable(&self.config)
+    }
+
+    /// Writes the parameters and model states in use to a safetensors file under their plain names.
     ///
     /// # Errors
     /// [`TrainerError::File`].

@@ -1,0 +1,110 @@
+//! Which settings may change when a run goes on.
+
+use onestep_optimizer::{Optimizer, ScheduleState};
+
+use super::schedule::refuse_own_lr;
+use crate::TrainerError;
+use crate::callback::{BestCheckpoint, EarlyStopping};
+use crate::checkpoint::{OwnCode, Progress, Record};
+use crate::config::TrainerConfig;
+use crate::history::Monitor;
+
+/// Refuses, by their names, changes of settings that cannot apply any more. All others apply from
+/// the next step on.
+pub(super) fn refuse_changes(
+    before: &TrainerConfig,
+    now: &TrainerConfig,
+    progress: &Progress,
+) -> Result<(), TrainerError> {
+    if now.seed != progress.seed {
+        let wanted = format!(
+            "{}, with which the run began (its orders and its noise follow from it; another seed \
+             is another run)",
+            progress.seed
+        );
+        return Err(TrainerError::option("seed", wanted, now.seed));
+    }
+    if now.epochs < progress.epoch && now.epochs != before.epochs {
+        let wanted = format!("at least {}, which are done", progress.epoch);
+        return Err(TrainerError::option("epochs", wanted, now.epochs));
+    }
+    if progress.batch > 0 {
+        let whole = |setting: &dyn std::fmt::Display| {
+            format!("{setting} until the epoch that was interrupted is complete")
+        };
+        if now.batch_size != before.batch_size {
+            let wanted = whole(&before.batch_size);
+            return Err(TrainerError::option("batch_size", wanted, now.batch_size));
+        }
+        if now.shuffle != before.shuffle {
+            return Err(TrainerError::option("shuffle", whole(&before.shuffle), now.shuffle));
+        }
+        if now.drop_last != before.drop_last {
+            return Err(TrainerError::option("drop_last", whole(&before.drop_last), now.drop_last));
+        }
+    }
+    let lr = now.optimizer.lr();
+    if lr != before.optimizer.lr() {
+        refuse_own_lr(&now.schedule, lr)?;
+    }
+    Ok(())
+}
+
+/// Refuses an optimizer that cannot go on from the state of the one that a checkpoint is of.
+pub(super) fn refuse_optimizer(
+    before: &TrainerConfig,
+    own: &OwnCode,
+    now: &Optimizer,
+) -> Result<(), TrainerError> {
+    let refuse = |wanted: String| Err(TrainerError::option("optimizer", wanted, now.name()));
+    if let Some(rule) = &own.optimizer {
+        return match rule == now.name() {
+            true => Ok(()),
+            false => refuse(format!(
+                "`{rule}`, the run's own update rule: it is code, so give it again with \
+                 TrainerBuilder::optimizer"
+            )),
+        };
+    }
+    let before = before.optimizer()?;
+    match before.rule().states() == now.rule().states() {
+        true => Ok(()),
+        false => refuse(format!(
+            "{} with options that keep the same state, which the checkpoint holds (start a new run \
+             from its weights for another)",
+            before.name()
+        )),
+    }
+}
+
+/// Refuses to go on without transforms that were code.
+pub(super) fn refuse_pipeline(own: &OwnCode) -> Result<(), TrainerError> {
+    match &own.pipeline {
+        None => Ok(()),
+        Some(text) => {
+            let wanted = format!(
+                "the run's own transforms ({text}): they are code, so give them again with \
+                 TrainerBuilder::pipeline"
+            );
+            Err(TrainerError::option("augmentation", wanted, "none"))
+        }
+    }
+}
+
+/// Forgets the best figures so far where another figure is watched from now on.
+pub(super) fn forget_figures(before: &TrainerConfig, now: &TrainerConfig, record: &mut Record) {
+    // By what is written: a loss of one's own is code in one of them and a name in the other.
+    let written = |config: &TrainerConfig| serde_json::to_value(&config.loss).ok();
+    let same_loss = written(before) == written(now);
+    let changed =
+        |figure: fn(&TrainerConfig) -> Monitor| !same_loss || figure(before) != figure(now);
+    if changed(|config| config.monitor) {
+        if let Some(ScheduleState::ReduceOnPlateau(state)) = &mut record.progress.schedule {
+            state.forget_metric();
+        }
+        record.callbacks.remove(BestCheckpoint::NAME);
+    }
+    if changed(TrainerConfig::early_stopping_monitor) {
+        record.callbacks.remove(EarlyStopping::NAME);
+    }
+}
