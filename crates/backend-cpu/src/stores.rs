@@ -251,7 +251,7 @@ mod tests {
         fn windows(&self, _: usize, context: &Context<'_>, _: Turn, windows: &mut Windows) {
             windows.add(Window::run(context.bases[0].cast::<f32>(), 4));
         }
-        unsafe fn task(&self, _: usize, context: &Context<'_>, turn: Turn) {
+        unsafe fn task(&self, _: usize, context: &Context<'_>, _: Turn) {
             struct Store(*mut f32);
             impl crate::simd::Task for Store {
                 type Output = ();
@@ -266,7 +266,6 @@ mod tests {
                 }
             }
             let at = context.bases[0].cast::<f32>().wrapping_add(context.key.seed as usize);
-            let _ = turn;
             // SAFETY: the level is available.
             unsafe { context.level.run(Store(at)) };
         }

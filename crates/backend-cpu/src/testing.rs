@@ -140,7 +140,7 @@ fn check_windows(
         for task in 0..tasks {
             let (mut windows, worker) = (Windows::default(), task % threads);
             kernel.windows(job, context, Turn { task, worker }, &mut windows);
-            let check = |at: usize, length: usize| {
+            let mut check = |at: usize, length: usize| {
                 if length == 0 || !(arena..arena + 4 * words).contains(&at) {
                     return;
                 }
@@ -151,7 +151,6 @@ fn check_windows(
                     *owner = task;
                 }
             };
-            let mut check = check;
             windows.iter().for_each(|window| window.each_run(&mut check));
         }
         job += 1;
