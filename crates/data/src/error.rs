@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use onestep_memory::MemoryError;
 
-use crate::shown::{listed, shown, shown_path};
+use crate::shown::{escaped, listed, shown, shown_path};
 
 /// An error of a dataset, a file format or the loader.
 #[derive(Debug, thiserror::Error)]
@@ -277,5 +277,5 @@ impl DataError {
 }
 
 fn in_place(location: &Option<String>) -> String {
-    location.as_ref().map(|place| format!(" ({place})")).unwrap_or_default()
+    location.as_ref().map(|place| format!(" ({})", escaped(place))).unwrap_or_default()
 }

@@ -22,13 +22,7 @@ const LISTED: usize = 12;
 pub fn shown(text: &str) -> String {
     let mut result = String::new();
     let mut rest = text.chars();
-    for character in rest.by_ref().take(LONGEST) {
-        if character.is_control() || turns_direction(character) {
-            result.extend(character.escape_default());
-        } else {
-            result.push(character);
-        }
-    }
+    rest.by_ref().take(LONGEST).for_each(|character| push_escaped(&mut result, character));
     if rest.next().is_some() {
         result.push('…');
     }
@@ -48,12 +42,22 @@ pub(crate) fn listed<S: AsRef<str>>(names: &[S]) -> String {
     }
 }
 
-/// A path as a message may show it, in full where nothing in it needs an escape.
+/// A path as a message may show it: in full, with the same characters escaped.
 pub(crate) fn shown_path(path: &Path) -> String {
-    let text = path.display().to_string();
-    let escape = |c: char| match c.is_control() || turns_direction(c) {
-        true => c.escape_default().collect::<String>(),
-        false => c.to_string(),
-    };
-    text.chars().map(escape).collect()
+    escaped(&path.display().to_string())
+}
+
+/// A text in full, with control characters and those that turn the direction of writing escaped.
+pub(crate) fn escaped(text: &str) -> String {
+    let mut result = String::with_capacity(text.len());
+    text.chars().for_each(|character| push_escaped(&mut result, character));
+    result
+}
+
+fn push_escaped(text: &mut String, character: char) {
+    if character.is_control() || turns_direction(character) {
+        text.extend(character.escape_default());
+    } else {
+        text.push(character);
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::shown::listed;
 use crate::{DataError, DataRecord, Dataset, Pipeline, TargetSpec};
 
 /// A data set to learn from and one to validate on, with the same kind of samples.
@@ -96,9 +97,17 @@ fn fits(
     }
     let (wanted, got) = (train.target(), other.target());
     if wanted != got {
-        return Err(DataError::setting(target, format!("{wanted:?}"), format!("{got:?}")));
+        let wanted = format!("{}, as in the training part", describe(&wanted));
+        return Err(DataError::setting(target, wanted, describe(&got)));
     }
     Ok(())
+}
+
+fn describe(target: &TargetSpec) -> String {
+    match target {
+        TargetSpec::Classes { names } => format!("{} classes ({})", names.len(), listed(names)),
+        TargetSpec::Values { shape } => format!("values of {shape}"),
+    }
 }
 
 impl std::fmt::Debug for DataSplits {

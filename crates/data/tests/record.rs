@@ -98,3 +98,20 @@ fn the_source_holds_from_anywhere() {
     let spec = format!("csv:{}/t.csv?header=no", folder.text());
     assert_eq!(open(&spec).unwrap().record.source, Some(spec));
 }
+
+#[test]
+fn names_are_neither_shown_raw_nor_all() {
+    let folder = Folder::new();
+    let path = folder.write("\u{1b}[31mt.csv", "1,a\n2,b\n1,a\n2,b\n");
+    let set = onestep_data::csv_file(path, &onestep_data::CsvOptions::default()).unwrap();
+    assert_eq!(set.name(), "\\u{1b}[31mt");
+    let error = text(open(&format!("csv:{}/\u{1b}[31m.csv", folder.text())));
+    assert!(!error.contains('\u{1b}') && error.contains("\\u{1b}[31m.csv: not found"), "{error}");
+    let many: Vec<String> = (0..10_000).map(|i| format!("class {i}")).collect();
+    let error = text(relabel(pets(&["\u{1b}[2J"]), &many));
+    assert!(error.len() < 300 && error.ends_with("got a class `\\u{1b}[2J`"), "{error}");
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    let error = text(onestep_data::DataSplits::new("x", pets(&many), pets(&["a"])));
+    assert!(error.len() < 400 && error.contains("10000 classes (class 0, "), "{error}");
+    assert!(error.ends_with("as in the training part, got 1 classes (a)"), "{error}");
+}

@@ -5,8 +5,8 @@ mod files;
 
 use files::Folder;
 use onestep_data::{
-    CsvOptions, DataError, DataRecord, Dataset, DecimalMark, InMemory, TargetSpec, csv_file, open,
-    read_sample,
+    CsvOptions, DataError, DataRecord, Dataset, DecimalMark, InMemory, SampleRng, TargetSpec,
+    csv_file, open, read_sample,
 };
 
 fn read(content: impl AsRef<[u8]>) -> Result<InMemory, DataError> {
@@ -270,4 +270,34 @@ fn a_model_of_no_table_takes_all_columns() {
     assert_eq!(read("1\n2\n").unwrap().width, 1);
     assert!(read("1,2\n3\n").unwrap_err().to_string().contains("line 2: expected 2 fields, got 1"));
     assert!(read("1,2\n3,x\n").unwrap_err().to_string().contains("line 2, column 2"));
+}
+
+#[test]
+fn no_text_brings_the_reader_down() {
+    const PIECES: [&str; 22] = [
+        "0", "1", "7", "25", ",", ",", ";", ";", ".", "\n", "\n", "\n", "\r\n", "\"", " ", "\t",
+        "|", "a", "nan", "-", "1e39", "\u{feff}",
+    ];
+    let folder = Folder::new();
+    let (path, record) = (folder.path().join("t.csv"), flowers());
+    let mut accepted = 0;
+    for seed in 0..800 {
+        let mut rng = SampleRng::new(seed, 0, 0);
+        let length = rng.below(40);
+        let text: String = (0..length).map(|_| PIECES[rng.below(PIECES.len())]).collect();
+        std::fs::write(&path, &text).unwrap();
+        if let Ok(set) = csv_file(&path, &CsvOptions::default()) {
+            accepted += 1;
+            let finite = |index| read_sample(&set, index).unwrap().0.iter().all(|v| v.is_finite());
+            assert!((0..set.len()).all(finite), "{text:?}");
+        }
+        for record in [&record, &DataRecord::default()] {
+            if let Ok(rows) = record.read_table(&path) {
+                assert!(rows.values.iter().all(|value| value.is_finite()), "{text:?}");
+                assert_eq!(rows.rows().len(), rows.lines.len(), "{text:?}");
+            }
+        }
+        let _ = open(&format!("csv:{}", path.display()));
+    }
+    assert!(accepted > 8, "{accepted}");
 }

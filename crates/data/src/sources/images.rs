@@ -194,7 +194,7 @@ impl ImageFolder {
         };
         let bytes = samples.len().saturating_mul(picture.elements());
         let cached = bytes <= options.cache_bytes;
-        Ok(Self { name: file_name(dir), samples, classes, picture, cached })
+        Ok(Self { name: shown(&file_name(dir)), samples, classes, picture, cached })
     }
 
     /// How other parts of the same data are read: as this one, with what is left for keeping pictures.
@@ -214,7 +214,7 @@ impl ImageFolder {
     }
 
     fn named(mut self, dir: &Path) -> Self {
-        self.name = file_name(dir);
+        self.name = shown(&file_name(dir));
         self
     }
 

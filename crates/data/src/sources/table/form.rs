@@ -24,17 +24,17 @@ pub(super) struct Form {
     pub(super) notes: Vec<String>,
 }
 
-/// Says of a column of the first line given whether it must hold numbers.
-pub(super) type IsFeature<'a> = &'a dyn Fn(&StringRecord, usize) -> bool;
+/// Says of each column, by the first line, whether it must hold numbers.
+pub(super) type Features<'a> = &'a dyn Fn(&StringRecord) -> Vec<bool>;
 
 /// The first lines, divided at one delimiter.
-struct Reading<'a> {
+struct Reading {
     delimiter: u8,
     lines: Vec<StringRecord>,
-    is_feature: IsFeature<'a>,
+    is_feature: Vec<bool>,
 }
 
-impl Reading<'_> {
+impl Reading {
     fn width(&self) -> usize {
         self.lines.first().map_or(0, StringRecord::len)
     }
@@ -51,12 +51,9 @@ impl Reading<'_> {
 
     /// The fields of the body that must be numbers, or those that need not.
     fn fields(&self, features: bool) -> impl Iterator<Item = &str> {
-        let wanted: Vec<bool> = (0..self.width())
-            .map(|column| (self.is_feature)(&self.lines[0], column) == features)
-            .collect();
         self.body().iter().flat_map(move |line| {
-            let wanted = wanted.clone();
-            line.iter().enumerate().filter(move |(i, _)| wanted.get(*i) == Some(&true)).map(|f| f.1)
+            let fields = line.iter().zip(&self.is_feature);
+            fields.filter(move |(_, is_feature)| **is_feature == features).map(|(field, _)| field)
         })
     }
 
@@ -85,11 +82,11 @@ impl Form {
         file: &TableFile<'_>,
         options: &CsvOptions,
         names: Option<&[String]>,
-        is_feature: IsFeature<'_>,
+        features: Features<'_>,
     ) -> Result<Self, DataError> {
         let reading = match options.delimiter {
-            Some(delimiter) => read(file, delimiter, is_feature),
-            None => choose(file, is_feature)?,
+            Some(delimiter) => read(file, delimiter, features),
+            None => choose(file, features)?,
         };
         let (mark, mut notes) = (decimal_mark(file, options, &reading)?, Vec::new());
         if reading.delimiter != b',' && options.delimiter.is_none() {
@@ -108,8 +105,10 @@ impl Form {
     }
 }
 
-fn read<'a>(file: &TableFile<'_>, delimiter: u8, is_feature: IsFeature<'a>) -> Reading<'a> {
-    Reading { delimiter, lines: file.first_lines(delimiter), is_feature }
+fn read(file: &TableFile<'_>, delimiter: u8, features: Features<'_>) -> Reading {
+    let lines = file.first_lines(delimiter);
+    let is_feature = lines.first().map(features).unwrap_or_default();
+    Reading { delimiter, lines, is_feature }
 }
 
 fn name_of(delimiter: u8) -> String {
@@ -117,9 +116,9 @@ fn name_of(delimiter: u8) -> String {
 }
 
 /// The one reading in which every line has the same fields and the features are numbers.
-fn choose<'a>(file: &TableFile<'_>, is_feature: IsFeature<'a>) -> Result<Reading<'a>, DataError> {
-    let all = DELIMITERS.iter().map(|&delimiter| read(file, delimiter, is_feature));
-    let mut readings: Vec<Reading<'_>> = all.filter(|reading| reading.width() > 1).collect();
+fn choose(file: &TableFile<'_>, features: Features<'_>) -> Result<Reading, DataError> {
+    let all = DELIMITERS.iter().map(|&delimiter| read(file, delimiter, features));
+    let mut readings: Vec<Reading> = all.filter(|reading| reading.width() > 1).collect();
     let most = readings.iter().map(Reading::even_lines).max();
     readings.retain(|reading| Some(reading.even_lines()) == most);
     // A character that leaves most fields no numbers stands inside them; one that leaves others in the
@@ -131,7 +130,7 @@ fn choose<'a>(file: &TableFile<'_>, is_feature: IsFeature<'a>) -> Result<Reading
         reading.unreadable_fields() == 0 && !reading.has_divided_targets()
     });
     match readings.len() {
-        0 => Ok(read(file, b',', is_feature)),
+        0 => Ok(read(file, b',', features)),
         1 => Ok(readings.remove(0)),
         _ => {
             let found: Vec<_> = readings.iter().map(|reading| name_of(reading.delimiter)).collect();
@@ -152,7 +151,7 @@ fn prefer<T>(items: &mut Vec<T>, passes: impl Fn(&T) -> bool) {
 fn decimal_mark(
     file: &TableFile<'_>,
     options: &CsvOptions,
-    reading: &Reading<'_>,
+    reading: &Reading,
 ) -> Result<DecimalMark, DataError> {
     if let Some(mark) = options.decimal {
         return Ok(mark);
@@ -182,7 +181,7 @@ fn decimal_mark(
 /// show by being a sequence, or by a target that is called what no other is.
 fn has_header(
     file: &TableFile<'_>,
-    reading: &Reading<'_>,
+    reading: &Reading,
     mark: DecimalMark,
     notes: &mut Vec<String>,
 ) -> Result<bool, DataError> {
@@ -193,7 +192,7 @@ fn has_header(
     let split = |line: &StringRecord| -> (Vec<String>, Vec<String>) {
         let fields = line.iter().map(str::to_owned).enumerate();
         let (features, other): (Vec<_>, Vec<_>) =
-            fields.partition(|(column, _)| (reading.is_feature)(first, *column));
+            fields.partition(|(column, _)| reading.is_feature.get(*column) == Some(&true));
         let texts =
             |fields: Vec<(usize, String)>| fields.into_iter().map(|field| field.1).collect();
         (texts(features), texts(other))
@@ -248,7 +247,8 @@ fn has_header(
 
 /// Whether a line has all of some names.
 pub(super) fn has_all(line: &StringRecord, names: &[String]) -> bool {
-    names.iter().all(|name| line.iter().any(|field| field == name))
+    let fields: HashSet<&str> = line.iter().collect();
+    names.iter().all(|name| fields.contains(&name[..]))
 }
 
 enum Verdict {
@@ -275,10 +275,13 @@ fn all_in_sequence(fields: &StringRecord) -> bool {
 }
 
 /// The features of a table that no model knows yet: all columns but the target's.
-pub(super) fn all_but(target: &Column) -> impl Fn(&StringRecord, usize) -> bool + '_ {
-    move |first, column| match target {
-        Column::Last => column + 1 != first.len(),
-        Column::Index(index) => column != *index,
-        Column::Name(name) => first.get(column) != Some(name),
+pub(super) fn all_but(target: &Column) -> impl Fn(&StringRecord) -> Vec<bool> + '_ {
+    move |first| {
+        let is_feature = |(column, name): (usize, &str)| match target {
+            Column::Last => column + 1 != first.len(),
+            Column::Index(index) => column != *index,
+            Column::Name(target) => name != target,
+        };
+        first.iter().enumerate().map(is_feature).collect()
     }
 }

@@ -1,6 +1,6 @@
 //! Which column of a table goes where.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use csv::StringRecord;
@@ -83,7 +83,9 @@ impl Layout {
     ) -> Result<Self, DataError> {
         let (features, target) = if header && columns.header {
             let names = names(path, first, true)?;
-            let place = |name: &String| names.iter().position(|column| column == name);
+            let places: HashMap<&str, usize> =
+                names.iter().enumerate().map(|(place, name)| (&name[..], place)).collect();
+            let place = |name: &String| places.get(&name[..]).copied();
             let feature = |name: &String| place(name).ok_or_else(|| missing(path, name, &names));
             let features = columns.features.iter().map(feature).collect::<Result<_, _>>()?;
             (features, place(&columns.target))

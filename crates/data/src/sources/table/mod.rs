@@ -7,12 +7,14 @@ mod number;
 mod splits;
 mod target;
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use csv::StringRecord;
 use onestep_memory::Shape;
 
-use crate::{Columns, DataError, DataRecord, InMemory};
+use crate::shown::shown_path;
+use crate::{Columns, DataError, DataRecord, InMemory, shown};
 use file::{TableFile, unreadable};
 use form::{Form, all_but, has_all};
 use layout::Layout;
@@ -130,7 +132,7 @@ impl Table {
         let mut notes = std::mem::take(&mut lines.notes);
         let targets = target::read(&lines, kind, known.classes.as_deref(), &mut notes)?;
         let keys = lines.keys();
-        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let name = shown(&path.file_stem().unwrap_or_default().to_string_lossy());
         let shape = Shape::from([lines.width()]);
         let inputs = lines.inputs;
         let samples = match targets {
@@ -168,11 +170,17 @@ impl<'a> Lines<'a> {
         columns: &Columns,
     ) -> Result<Self, DataError> {
         let names = columns.header.then_some(&columns.features[..]);
-        let is_feature = |first: &StringRecord, column: usize| match (names, first.get(column)) {
-            (Some(names), Some(name)) if has_all(first, names) => names.iter().any(|n| n == name),
-            _ => first.len() <= columns.features.len() || column != columns.target_index,
+        let features = |first: &StringRecord| -> Vec<bool> {
+            match names.filter(|names| has_all(first, names)) {
+                Some(names) => {
+                    let names: HashSet<&str> = names.iter().map(String::as_str).collect();
+                    first.iter().map(|name| names.contains(name)).collect()
+                }
+                None if first.len() <= columns.features.len() => vec![true; first.len()],
+                None => (0..first.len()).map(|column| column != columns.target_index).collect(),
+            }
         };
-        let form = Form::find(&file, options, names, &is_feature)?;
+        let form = Form::find(&file, options, names, &features)?;
         let (path, header) = (file.path, form.header);
         Self::read(file, &form, |first| Layout::known(path, first, header, columns))
     }
@@ -190,7 +198,7 @@ impl<'a> Lines<'a> {
         };
         let mut more = next(&mut record)?;
         if !more {
-            return Err(DataError::Empty { dataset: path.display().to_string() });
+            return Err(DataError::Empty { dataset: shown_path(path) });
         }
         let mut lines = Self {
             path,
@@ -210,7 +218,7 @@ impl<'a> Lines<'a> {
             more = next(&mut record)?;
         }
         if lines.numbers.is_empty() {
-            return Err(DataError::Empty { dataset: path.display().to_string() });
+            return Err(DataError::Empty { dataset: shown_path(path) });
         }
         Ok(lines)
     }
@@ -275,7 +283,7 @@ impl DataRecord {
         let lines = match &self.columns {
             Some(columns) => Lines::known(file, &options, columns)?,
             None => {
-                let form = Form::find(&file, &options, None, &|_, _| true)?;
+                let form = Form::find(&file, &options, None, &|first| vec![true; first.len()])?;
                 Lines::read(file, &form, |first| Ok(Layout::all(first.len())))?
             }
         };
