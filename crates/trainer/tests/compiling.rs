@@ -49,13 +49,14 @@ fn work(model: Model) -> u64 {
 
 #[cfg(debug_assertions)]
 #[test]
-fn twice_as_many_layers_are_about_twice_the_work() {
+fn work_does_not_grow_with_the_square_of_the_layers() {
     let kinds: [(&str, fn(usize) -> Model); 3] =
         [("dense", dense), ("norms", norms), ("residual", residual)];
     for (kind, model) in kinds {
-        let [once, twice] = [150, 300].map(|layers| work(model(layers)));
+        let [once, twice] = [300, 600].map(|layers| work(model(layers)));
         assert!(once > 1000, "{kind}: {once} is nothing to compare with");
-        assert!(twice * 2 < once * 5, "{kind}: {once}, then {twice}");
+        // A pass that grows with the square would make it four times as much.
+        assert!(twice * 2 < once * 7, "{kind}: {once}, then {twice}");
     }
 }
 
