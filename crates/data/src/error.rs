@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use onestep_memory::MemoryError;
 
+use crate::DATA_FORMS;
 use crate::shown::{escaped, listed, shown, shown_path};
 
 /// An error of a dataset, a file format or the loader.
@@ -149,10 +150,7 @@ pub enum DataError {
     },
 
     /// A data specification that cannot be read, such as `mnist` without its folder.
-    #[error(
-        "data `{}`: {reason}; expected digits, mnist:DIR, cifar10:DIR, images:DIR or csv:FILE",
-        shown(spec)
-    )]
+    #[error("data `{}`: {reason}; expected {DATA_FORMS}", shown(spec))]
     Spec {
         /// The specification.
         spec: String,

@@ -63,8 +63,7 @@ pub use pipeline::Pipeline;
 pub use random::SampleRng;
 pub use record::{Columns, DataRecord, Pictures, Scaling};
 pub use relabel::relabel;
-pub use shown::shown;
-pub use sources::Split;
+pub use shown::{shown, steers};
 pub use sources::cifar::{cifar10, cifar10_splits};
 pub use sources::digits::digits;
 pub use sources::idx::{IdxArray, read_idx};
@@ -74,6 +73,7 @@ pub use sources::open::{open, open_as};
 pub use sources::table::{
     Column, CsvOptions, CsvTarget, DecimalMark, TableRows, csv_file, csv_splits,
 };
+pub use sources::{DATA_FORMS, Split};
 pub use splits::DataSplits;
 pub use subset::{Subset, split};
 pub use transform::{Normalise, RandomCrop, RandomHorizontalFlip, Transform};

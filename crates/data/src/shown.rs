@@ -29,8 +29,10 @@ pub fn shown(text: &str) -> String {
     result
 }
 
-fn turns_direction(character: char) -> bool {
-    matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+/// Whether a character would steer a terminal or turn the direction of writing.
+pub fn steers(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// The first of some names, and how many there are.
@@ -55,7 +57,7 @@ pub(crate) fn escaped(text: &str) -> String {
 }
 
 fn push_escaped(text: &mut String, character: char) {
-    if character.is_control() || turns_direction(character) {
+    if steers(character) {
         text.extend(character.escape_default());
     } else {
         text.push(character);

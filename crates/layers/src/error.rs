@@ -116,6 +116,17 @@ pub enum LayerError {
         /// The shape, or the number of elements, that was given.
         got: String,
     },
+    /// Weights of which some are in one layout and some in the other.
+    #[error(
+        "the weights are in no one layout: `{ours}` has the shape of this library's ([in, out]), \
+         `{theirs}` that of PyTorch's ([out, in])"
+    )]
+    MixedLayouts {
+        /// A dense weight in the layout used here.
+        ours: String,
+        /// One in PyTorch's.
+        theirs: String,
+    },
 }
 
 /// What the engine refused, in terms of the layer: the op comes last, since the layer's user has not

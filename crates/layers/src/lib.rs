@@ -60,5 +60,5 @@ pub use metrics::accuracy;
 pub use model::{Forward, LayerRow, Layout, Model, ParameterSpec, StateSpec};
 pub use registry::Registry;
 pub use spec::{InputSpec, InputType, ModelSpec};
-pub use state_dict::StateTensor;
+pub use state_dict::{StateTensor, WeightLayout};
 pub use summary::{Summary, SummaryRow, summary};

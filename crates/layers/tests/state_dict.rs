@@ -1,5 +1,6 @@
 //! PyTorch's state dict there and back.
 
+use onestep_layers::state_dict::WeightLayout;
 use onestep_layers::{LayerError, Model, ModelBuilder, StateTensor, state_dict};
 
 fn model() -> Model {
@@ -60,4 +61,66 @@ fn foreign_dicts_are_refused() {
     short[0].data.pop();
     let message = state_dict::from_pytorch(&model, short).unwrap_err().to_string();
     assert!(message.ends_with("expected shape [2, 2, 3, 3], got 35 elements"), "{message}");
+}
+
+fn square() -> Model {
+    ModelBuilder::new([2]).dense(2, true, "a").relu("r").dense(2, false, "b").build().unwrap()
+}
+
+#[test]
+fn a_layout_is_recognised_by_shapes_and_names() {
+    let model = model();
+    let ours = tensors(&model);
+    let theirs = state_dict::to_pytorch(&model, ours.clone()).unwrap();
+    let of = |tensors: &[StateTensor]| state_dict::recognise(&model, tensors).unwrap();
+    assert_eq!(of(&ours), Some(WeightLayout::Onestep));
+    assert_eq!(of(&theirs), Some(WeightLayout::Pytorch));
+    for (layout, given) in [(WeightLayout::Onestep, &ours), (WeightLayout::Pytorch, &theirs)] {
+        assert_eq!(state_dict::from_layout(&model, given.clone(), layout).unwrap(), ours);
+        assert_eq!(layout.name().parse::<WeightLayout>().unwrap(), layout);
+    }
+    assert!("torch".parse::<WeightLayout>().unwrap_err().to_string().contains("pytorch"));
+}
+
+#[test]
+fn square_weights_are_in_neither_layout_for_sure() {
+    let model = square();
+    let weights = |a: [f32; 4], b: [f32; 4]| {
+        vec![
+            StateTensor::new("a.weight", &[2, 2], a.to_vec()),
+            StateTensor::new("a.bias", &[2], vec![0.0; 2]),
+            StateTensor::new("b.weight", &[2, 2], b.to_vec()),
+        ]
+    };
+    let of = |tensors: &[StateTensor]| state_dict::recognise(&model, tensors).unwrap();
+    let (even, uneven) = ([1.0, 2.0, 2.0, 5.0], [1.0, 2.0, 3.0, 4.0]);
+    assert_eq!(of(&weights(even, uneven)), None);
+    // What is its own transpose is the same in both.
+    assert_eq!(of(&weights(even, even)), Some(WeightLayout::Onestep));
+    let mut counted = weights(even, uneven);
+    counted.push(StateTensor::new("bn.num_batches_tracked", &[], vec![7.0]));
+    assert_eq!(of(&counted), Some(WeightLayout::Pytorch));
+    let theirs = state_dict::from_layout(&model, weights(even, uneven), WeightLayout::Pytorch);
+    assert_eq!(theirs.unwrap()[2].data, [1.0, 3.0, 2.0, 4.0]);
+    let mut short = weights(even, uneven);
+    short[2].data.pop();
+    assert_eq!(of(&short), Some(WeightLayout::Onestep));
+    assert!(state_dict::from_layout(&model, short, WeightLayout::Onestep).is_err());
+}
+
+#[test]
+fn states_may_be_left_out_and_layouts_not_mixed() {
+    let model = model();
+    let mut ours = tensors(&model);
+    ours.retain(|tensor| !tensor.name.contains("running"));
+    let read = state_dict::from_layout(&model, ours.clone(), WeightLayout::Onestep).unwrap();
+    assert_eq!(read, ours);
+
+    let model = ModelBuilder::new([2]).dense(3, false, "a").dense(4, false, "b").build().unwrap();
+    let mixed = [
+        StateTensor::new("a.weight", &[2, 3], vec![0.0; 6]),
+        StateTensor::new("b.weight", &[4, 3], vec![0.0; 12]),
+    ];
+    let error = state_dict::recognise(&model, &mixed).unwrap_err().to_string();
+    assert!(error.contains("`a.weight`") && error.contains("`b.weight`"), "{error}");
 }

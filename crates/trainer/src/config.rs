@@ -1,12 +1,13 @@
 //! The settings of a training run.
 
-use onestep_data::Pipeline;
+use onestep_data::{MOST_SLOTS, MOST_WORKERS, Pipeline};
 use onestep_layers::LossSpec;
 use onestep_optimizer::{Clip, Grouping, Optimizer, OptimizerSpec, ScheduleSpec};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::TrainerError;
+use crate::device::MOST_THREADS;
 use crate::history::Monitor;
 
 /// The settings of a training run. Every field has a default, so that JSON or TOML needs to name
@@ -39,7 +40,7 @@ pub struct TrainerConfig {
     pub optimizer: OptimizerSpec,
     /// How the learning rate changes; default not at all.
     pub schedule: ScheduleSpec,
-    /// Weight decay in place of the optimizer's own.
+    /// Weight decay in place of the optimizer's own; default none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weight_decay: Option<f64>,
     /// Groups of parameters with options of their own; by default biases and the scales and shifts
@@ -148,6 +149,11 @@ impl Default for TrainerConfig {
 const MOST_IN_FLIGHT: usize = 16;
 
 impl TrainerConfig {
+    /// The JSON schema of the settings, with a description of each.
+    pub fn schema() -> serde_json::Value {
+        schemars::schema_for!(TrainerConfig).to_value()
+    }
+
     /// Checks the settings by themselves; whether they suit a model and data shows later.
     ///
     /// # Errors
@@ -168,9 +174,14 @@ impl TrainerConfig {
         if let Some((option, got)) = counts.into_iter().find(|&(_, count)| count == 0) {
             return Err(TrainerError::option(option, "at least 1", got));
         }
-        if self.steps_in_flight > MOST_IN_FLIGHT {
-            let wanted = format!("at most {MOST_IN_FLIGHT}");
-            return Err(TrainerError::option("steps_in_flight", wanted, self.steps_in_flight));
+        let bounds = [
+            ("steps_in_flight", self.steps_in_flight, MOST_IN_FLIGHT),
+            ("threads", self.threads, MOST_THREADS),
+            ("workers", self.workers, MOST_WORKERS),
+            ("prefetch", self.prefetch.unwrap_or(1), MOST_SLOTS),
+        ];
+        if let Some((option, got, most)) = bounds.into_iter().find(|(_, got, most)| got > most) {
+            return Err(TrainerError::option(option, format!("at most {most}"), got));
         }
         if let Some(stopping) = &self.early_stopping {
             stopping.validate()?;
@@ -253,6 +264,12 @@ mod tests {
             ),
             (TrainerConfig { epochs: 0, ..default() }, "epochs: expected at least 1, got 0"),
             (TrainerConfig { steps_in_flight: 99, ..default() }, "steps_in_flight: expected at"),
+            (TrainerConfig { workers: 100_000, ..default() }, "workers: expected at most"),
+            (
+                TrainerConfig { threads: 100_000, ..default() },
+                "threads: expected at most 1024, got",
+            ),
+            (TrainerConfig { prefetch: Some(1 << 60), ..default() }, "prefetch: expected at most"),
             (TrainerConfig { weight_decay: Some(-1.0), ..default() }, "weight_decay"),
             (TrainerConfig { clip: Some(Clip::Norm(0.0)), ..default() }, "norm"),
             (TrainerConfig { augmentation: "spin".into(), ..default() }, "spin"),

@@ -40,6 +40,9 @@ const DEVICES: &[Device] = &[
     Device { name: "cpu", make: cpu, automatic: true },
 ];
 
+/// The most threads of a kind: more would not start, and never help.
+pub(crate) const MOST_THREADS: usize = 1024;
+
 /// The names that [`executor`] knows besides `auto`.
 ///
 /// ```
@@ -67,6 +70,10 @@ pub fn executor(
     device: &str,
     options: &ExecutorOptions,
 ) -> Result<Box<dyn Executor>, TrainerError> {
+    if options.threads > MOST_THREADS {
+        let wanted = format!("at most {MOST_THREADS}");
+        return Err(TrainerError::option("threads", wanted, options.threads));
+    }
     if device == "auto" {
         return automatic(options);
     }

@@ -125,6 +125,14 @@ pub enum TrainerError {
         /// The process, where it is known.
         process: Option<u32>,
     },
+    /// A file of weights that the model cannot take.
+    #[error("{}: not usable as weights: {reason}", path.display())]
+    Weights {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A file of a checkpoint is not what it should be.
     #[error("{}: not a usable checkpoint: {reason}", path.display())]
     Checkpoint {
@@ -220,6 +228,11 @@ impl TrainerError {
 
     pub(crate) fn checkpoint(path: &Path, reason: impl ToString) -> Self {
         TrainerError::Checkpoint { path: path.to_path_buf(), reason: reason.to_string() }
+    }
+
+    /// A file of weights that the model cannot take.
+    pub(crate) fn weights(path: &Path, reason: impl std::fmt::Display) -> Self {
+        TrainerError::Weights { path: path.to_path_buf(), reason: reason.to_string() }
     }
 
     /// Names the file in an error of the operating system.

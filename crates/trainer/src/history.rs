@@ -32,6 +32,11 @@ impl Monitor {
         ("validation_accuracy", Monitor::ValidationAccuracy),
     ];
 
+    /// The names of all there are.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        Self::ALL.iter().map(|(name, _)| *name)
+    }
+
     /// The name, such as `validation_loss`.
     pub fn name(self) -> &'static str {
         Self::ALL.iter().find(|(_, monitor)| *monitor == self).map_or("", |(name, _)| name)
@@ -85,7 +90,7 @@ impl FromStr for Monitor {
     fn from_str(name: &str) -> Result<Self, Self::Err> {
         let found = Self::ALL.iter().find(|(known, _)| *known == name);
         found.map(|&(_, monitor)| monitor).ok_or_else(|| {
-            let known: Vec<&str> = Self::ALL.iter().map(|(name, _)| *name).collect();
+            let known: Vec<&str> = Self::names().collect();
             TrainerError::option("monitor", format!("one of {}", known.join(", ")), name)
         })
     }

@@ -39,6 +39,7 @@ mod metrics;
 mod phases;
 mod plot;
 mod trainer;
+pub mod weights;
 
 pub use atomic_file::write_atomically;
 pub use callback::{

@@ -4,6 +4,8 @@ use std::ops::Range;
 use std::path::Path;
 
 use plotters::coord::Shift;
+use plotters::coord::ranged1d::Ranged;
+use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 
 use crate::TrainerError;
@@ -14,6 +16,12 @@ const TRAIN: RGBColor = RGBColor(31, 119, 180);
 const VALIDATION: RGBColor = RGBColor(214, 80, 20);
 const SIZE: (u32, u32) = (960, 400);
 const FONT: &str = "sans-serif";
+
+/// Numbers that an axis has at most.
+const TICKS: usize = 10;
+/// Pixels for the name of an axis, and for a digit of its numbers.
+const AXIS_NAME: u32 = 36;
+const DIGIT: u32 = 8;
 
 /// One panel of the picture.
 struct Panel {
@@ -102,11 +110,12 @@ fn draw(svg: &mut String, panels: &[Panel]) -> DrawResult {
 
 fn draw_panel(area: &DrawingArea<SVGBackend<'_>, Shift>, panel: &Panel) -> DrawResult {
     let (x, y) = panel.ranges();
+    let ticks = Ticks::new(&y);
     let mut chart = ChartBuilder::on(area)
         .caption(panel.title, (FONT, 20))
         .margin(12)
         .x_label_area_size(40)
-        .y_label_area_size(64)
+        .y_label_area_size(ticks.area)
         .build_cartesian_2d(x, y)?;
     chart
         .configure_mesh()
@@ -117,7 +126,8 @@ fn draw_panel(area: &DrawingArea<SVGBackend<'_>, Shift>, panel: &Panel) -> DrawR
             // Between two epochs there is nothing to name.
             if epoch.fract() == 0.0 { format!("{epoch:.0}") } else { String::new() }
         })
-        .y_label_formatter(&|value| label(*value))
+        .y_labels(TICKS)
+        .y_label_formatter(&|value| ticks.label(*value))
         .light_line_style(RGBColor(240, 240, 240))
         .axis_desc_style((FONT, 15))
         .label_style((FONT, 13))
@@ -146,13 +156,41 @@ fn draw_panel(area: &DrawingArea<SVGBackend<'_>, Shift>, panel: &Panel) -> DrawR
     Ok(())
 }
 
-/// A number in as few digits as tell ticks apart.
-fn label(value: f64) -> String {
-    match value.abs() {
-        size if size >= 100.0 => format!("{value:.0}"),
-        size if size >= 1.0 || size == 0.0 => format!("{value:.2}"),
-        size if size >= 1e-3 => format!("{value:.3}"),
-        _ => format!("{value:.0e}"),
+/// How the numbers of an axis are written: all in one way, in as few digits as tell them apart.
+struct Ticks {
+    /// Whether they are written as powers of ten.
+    powers: bool,
+    /// Digits behind the point.
+    digits: usize,
+    /// What is much smaller than the distance of two numbers is a 0 that was rounded.
+    step: f64,
+    /// Pixels that the longest takes with the name of the axis.
+    area: u32,
+}
+
+impl Ticks {
+    fn new(axis: &Range<f64>) -> Self {
+        let points = RangedCoordf64::from(axis.clone()).key_points(TICKS);
+        let step = points.windows(2).map(|pair| pair[1] - pair[0]).fold(f64::INFINITY, f64::min);
+        let step = if step.is_finite() { step } else { axis.end - axis.start };
+        let most = axis.start.abs().max(axis.end.abs());
+        let powers = !(1e-2..1e5).contains(&most);
+        // Places of the step behind the point, or behind the first digit of the largest number.
+        let unit = if powers { most.log10().floor() } else { 0.0 };
+        let digits = (unit - (step.log10() + 1e-9).floor()).clamp(0.0, 9.0) as usize;
+        let mut ticks = Ticks { powers, digits, step, area: 0 };
+        let longest = points.iter().map(|&point| ticks.label(point).len()).max().unwrap_or(0);
+        ticks.area = AXIS_NAME + DIGIT * longest as u32;
+        ticks
+    }
+
+    fn label(&self, value: f64) -> String {
+        let digits = self.digits;
+        match self.powers {
+            _ if value.abs() < self.step * 1e-6 => "0".to_owned(),
+            true => format!("{value:.digits$e}"),
+            false => format!("{value:.digits$}"),
+        }
     }
 }
 
@@ -184,7 +222,30 @@ mod tests {
     }
 
     #[test]
-    fn ticks_are_short() {
-        assert_eq!([label(250.0), label(1.5), label(0.025)], ["250", "1.50", "0.025"]);
+    fn ticks_of_an_axis_are_written_in_one_way_and_have_room() {
+        for (range, places, powers) in [
+            (0.0..1.0, 1, false),
+            (0.7..1.5, 1, false),
+            (0.0213..0.0219, 4, false),
+            (0.0..12345.0, 0, false),
+            (-3.0..250.0, 0, false),
+            (33_000_000.0..34_961_123.0, 2, true),
+            (1e-9..9.1e-8, 0, true),
+        ] {
+            let ticks = Ticks::new(&range);
+            let points = RangedCoordf64::from(range).key_points(TICKS);
+            let labels: Vec<String> = points.iter().map(|&point| ticks.label(point)).collect();
+            for label in labels.iter().filter(|label| *label != "0") {
+                let mantissa = label.split('e').next().unwrap_or_default();
+                let behind = mantissa.split_once('.').map_or(0, |(_, rest)| rest.len());
+                assert_eq!((behind, label.contains('e')), (places, powers), "{labels:?}");
+            }
+            let mut apart = labels.clone();
+            apart.dedup();
+            assert_eq!(apart, labels);
+            assert!(
+                labels.iter().all(|label| DIGIT * label.len() as u32 + AXIS_NAME <= ticks.area)
+            );
+        }
     }
 }

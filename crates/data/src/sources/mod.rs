@@ -60,3 +60,6 @@ fn classes_without_samples(train: &Subset) -> Vec<String> {
     }
     names.iter().zip(seen).filter(|(_, seen)| !seen).map(|(name, _)| name.clone()).collect()
 }
+
+/// The texts that [`open`](crate::open) takes.
+pub const DATA_FORMS: &str = "digits, mnist:DIR, cifar10:DIR, images:DIR or csv:FILE";

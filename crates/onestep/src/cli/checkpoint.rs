@@ -3,36 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow};
-use onestep::data::{DataSplits, TargetSpec};
+use clap::{Args, ValueEnum};
 use onestep::trainer::checkpoint::locate;
-use onestep::trainer::{Trainer, TrainerBuilder};
-use serde::{Deserialize, Serialize};
+use onestep::trainer::{Trainer, TrainerBuilder, Weights};
 
 use super::device::DeviceFlags;
+use super::weights::WeightsFlags;
 
 /// The folder of the last checkpoint within that of a run.
 pub(crate) const LAST: &str = "last";
-
-/// The name that [`RunInfo`] goes by in a checkpoint.
-const RUN_INFO: &str = "run";
-
-/// What the command adds to a checkpoint.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct RunInfo {
-    /// The data it was trained on, as on the command line.
-    data: Option<String>,
-    /// The names of the classes, where there are any.
-    #[serde(default)]
-    classes: Vec<String>,
-}
-
-/// A trained model with what is known of its data.
-#[derive(Debug)]
-pub(crate) struct TrainedModel {
-    pub(crate) trainer: Trainer,
-    pub(crate) data: Option<String>,
-    pub(crate) classes: Vec<String>,
-}
 
 /// The folder of a checkpoint: `path` itself or the one that a run keeps within.
 pub(crate) fn folder(path: &Path) -> Result<PathBuf> {
@@ -55,36 +34,47 @@ pub(crate) fn home<'a>(given: &'a Path, checkpoint: &Path) -> Option<&'a Path> {
     Some(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })
 }
 
-/// The model of a run or a checkpoint, on the device of the flags.
-pub(crate) fn load(
-    path: &Path,
-    device: &DeviceFlags,
-    batch_size: Option<usize>,
-) -> Result<TrainedModel> {
-    let builder = TrainerBuilder::load(folder(path)?)?.configure(|config| {
-        config.evaluation_batch_size = batch_size.or(config.evaluation_batch_size);
-    });
-    let trainer = builder.executor(device.executor()?).build()?;
-    let info = recall(&trainer)?;
-    Ok(TrainedModel { trainer, data: info.data, classes: info.classes })
+/// Whose weights a trained model is used with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Epoch {
+    /// Those of the last epoch.
+    Last,
+    /// Those of the epoch that early stopping found best.
+    Best,
 }
 
-/// Makes the data's name and classes part of the checkpoints to come.
-pub(crate) fn remember(trainer: &mut Trainer, spec: &str, data: &DataSplits) -> Result<()> {
-    let classes = match data.train.target() {
-        TargetSpec::Classes { names } => names.to_vec(),
-        _ => Vec::new(),
-    };
-    Ok(trainer.remember(RUN_INFO, &RunInfo { data: Some(spec.to_owned()), classes })?)
+/// Which trained model, and where to run it.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ModelFlags {
+    /// The folder of a training run or of a checkpoint
+    #[arg(long, value_name = "DIR")]
+    checkpoint: PathBuf,
+    /// The epoch whose weights are used [default: the one whose weights the run has ended with: the
+    /// best where early stopping puts it back, else the last]
+    #[arg(long, value_enum, value_name = "EPOCH")]
+    epoch: Option<Epoch>,
+    #[command(flatten)]
+    weights: WeightsFlags,
+    #[command(flatten)]
+    device: DeviceFlags,
 }
 
-/// The data that the run of a checkpoint was trained on.
-pub(crate) fn recall_data(trainer: &Trainer) -> Result<Option<String>> {
-    Ok(recall(trainer)?.data)
-}
-
-fn recall(trainer: &Trainer) -> Result<RunInfo> {
-    Ok(trainer.recall(RUN_INFO)?.unwrap_or_default())
+impl ModelFlags {
+    /// The model, which evaluates in batches of this size, or as it was trained.
+    pub(crate) fn load(&self, batch_size: Option<usize>) -> Result<Trainer> {
+        let mut builder = TrainerBuilder::load(folder(&self.checkpoint)?)?.configure(|config| {
+            config.evaluation_batch_size = batch_size.or(config.evaluation_batch_size);
+        });
+        if let Some(epoch) = self.epoch {
+            builder = builder.weights(match epoch {
+                Epoch::Last => Weights::Last,
+                Epoch::Best => Weights::Best,
+            });
+        }
+        let mut trainer = builder.executor(self.device.executor()?).build()?;
+        self.weights.apply(&mut trainer)?;
+        Ok(trainer)
+    }
 }
 
 #[cfg(test)]

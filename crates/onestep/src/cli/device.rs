@@ -3,15 +3,14 @@
 use anyhow::Result;
 use clap::Args;
 use onestep::engine::Executor;
-use onestep::trainer::{ExecutorOptions, executor};
+use onestep::trainer::{ExecutorOptions, devices, executor};
 
 use super::size::MemorySize;
 
 /// Where to run.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct DeviceFlags {
-    /// The device: auto (the best there is), metal or cpu [default: auto]
-    #[arg(long, value_name = "DEVICE")]
+    #[arg(long, value_name = "DEVICE", help = device_help())]
     pub(crate) device: Option<String>,
     /// Threads of the CPU [default: all processors]
     #[arg(long, value_name = "N")]
@@ -19,6 +18,11 @@ pub(crate) struct DeviceFlags {
     /// The most device memory to use, such as 512MiB; a plan that needs more is refused
     #[arg(long, value_name = "SIZE")]
     pub(crate) memory_budget: Option<MemorySize>,
+}
+
+fn device_help() -> String {
+    let names: Vec<&str> = devices().collect();
+    format!("The device: auto (the best there is), {} [default: auto]", names.join(" or "))
 }
 
 impl DeviceFlags {

@@ -2,11 +2,10 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow, bail};
-use onestep::data::read_picture;
+use anyhow::{Result, bail};
+use onestep::data::{DataRecord, read_picture};
 use onestep::memory::Shape;
 
-use super::files::read_text;
 use super::tensors::{Elements, TensorFile};
 
 /// One sample.
@@ -17,12 +16,13 @@ pub(crate) struct Input {
     pub(crate) values: Vec<f32>,
 }
 
-/// The samples of a file: tensors, a table of numbers, or a picture.
-pub(crate) fn read(path: &Path, shape: &Shape) -> Result<Vec<Input>> {
+/// The samples of a file (tensors, a table of numbers, or a picture), read as the data was that the
+/// model learnt `record` from.
+pub(crate) fn read(path: &Path, shape: &Shape, record: &DataRecord) -> Result<Vec<Input>> {
     let extension = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase());
     match extension.as_deref() {
         Some("safetensors") => tensors(path, shape),
-        Some("csv") => table(path, shape),
+        Some("csv" | "tsv") => table(path, shape, record),
         _ => {
             Ok(vec![Input { name: path.display().to_string(), values: read_picture(path, shape)? }])
         }
@@ -32,47 +32,42 @@ pub(crate) fn read(path: &Path, shape: &Shape) -> Result<Vec<Input>> {
 fn tensors(path: &Path, shape: &Shape) -> Result<Vec<Input>> {
     let mut file = TensorFile::read(path)?;
     let tensor = file.take("input", &format!("samples of {shape}"))?;
+    let place = format!("{}: tensor `input`", path.display());
     let single = tensor.shape == shape.dims();
     if !single && tensor.shape.get(1..) != Some(shape.dims()) {
-        let path = path.display();
-        bail!("{path}: tensor `input`: expected one or more samples of {shape}, got {tensor}");
+        bail!("{place}: expected one or more samples of {shape}, got {tensor}");
     }
     let values: Vec<f32> = match tensor.elements {
         Elements::F32(values) => values,
         Elements::I32(values) => values.into_iter().map(|x| x as f32).collect(),
     };
-    Ok(split(path, values.chunks_exact(shape.elements()).map(<[f32]>::to_vec).collect()))
-}
-
-fn table(path: &Path, shape: &Shape) -> Result<Vec<Input>> {
-    let text = read_text(path)?;
-    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    let rows = lines.map(|(number, line)| {
-        row(line, shape).with_context(|| format!("{}: line {}", path.display(), number + 1))
-    });
-    Ok(split(path, rows.collect::<Result<_>>()?))
-}
-
-fn row(line: &str, shape: &Shape) -> Result<Vec<f32>> {
-    let number = |cell: &str| {
-        let cell = cell.trim();
-        cell.parse().map_err(|_| anyhow!("expected a number, got `{cell}`"))
-    };
-    let values: Vec<f32> = line.split(',').map(number).collect::<Result<_>>()?;
-    if values.len() != shape.elements() {
-        let wanted = shape.elements();
-        bail!("expected {wanted} numbers, the model's input {shape}, got {}", values.len());
+    if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+        bail!(
+            "{place}: sample {}: expected finite numbers, got {}",
+            at / shape.elements(),
+            values[at]
+        );
     }
-    Ok(values)
+    Ok(split(path, &values, shape))
 }
 
-/// Names samples after their file.
-fn split(path: &Path, samples: Vec<Vec<f32>>) -> Vec<Input> {
+fn table(path: &Path, shape: &Shape, record: &DataRecord) -> Result<Vec<Input>> {
+    let rows = record.read_table(path)?;
+    if rows.width != shape.elements() {
+        let (path, wanted, got) = (path.display(), shape.elements(), rows.width);
+        bail!("{path}: expected {wanted} numbers a line, the model's input {shape}, got {got}");
+    }
+    Ok(split(path, &rows.values, shape))
+}
+
+/// The samples of a file, named after it.
+fn split(path: &Path, values: &[f32], shape: &Shape) -> Vec<Input> {
     let file = path.display().to_string();
+    let samples = values.chunks_exact(shape.elements());
     let single = samples.len() == 1;
     let name = |index: usize| if single { file.clone() } else { format!("{file}[{index}]") };
-    let numbered = samples.into_iter().enumerate();
-    numbered.map(|(index, values)| Input { name: name(index), values }).collect()
+    let numbered = samples.enumerate();
+    numbered.map(|(index, values)| Input { name: name(index), values: values.to_vec() }).collect()
 }
 
 #[cfg(test)]
@@ -83,17 +78,19 @@ mod tests {
     fn tables_are_read_line_by_line() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.csv");
-        std::fs::write(&path, "1, 2\n\n3,4.5\n").unwrap();
-        let samples = read(&path, &Shape::from([2])).unwrap();
+        let read = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            read(&path, &Shape::from([2]), &DataRecord::default())
+        };
+        let samples = read("1, 2\n\n3,4.5\n").unwrap();
         assert_eq!(samples.len(), 2);
         assert_eq!(samples[1].values, [3.0, 4.5]);
         assert!(samples[1].name.ends_with("x.csv[1]"));
-
-        std::fs::write(&path, "1,2\n3,x\n").unwrap();
-        let error = format!("{:#}", read(&path, &Shape::from([2])).unwrap_err());
+        let error = format!("{:#}", read("1,2\n3,x\n").unwrap_err());
         assert!(error.contains("line 2") && error.contains("`x`"), "{error}");
-        std::fs::write(&path, "1,2,3\n").unwrap();
-        let error = format!("{:#}", read(&path, &Shape::from([2])).unwrap_err());
+        let error = format!("{:#}", read("1,2,3\n").unwrap_err());
         assert!(error.contains("expected 2 numbers"), "{error}");
+        let error = format!("{:#}", read("1,2\nnan,1e39\n").unwrap_err());
+        assert!(error.contains("finite"), "{error}");
     }
 }

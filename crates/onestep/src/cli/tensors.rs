@@ -21,11 +21,13 @@ pub(crate) enum Elements {
 pub(crate) struct HostTensor {
     pub(crate) shape: Vec<usize>,
     pub(crate) elements: Elements,
+    /// The name of the type that a file has it in, where it is another.
+    stored: Option<String>,
 }
 
 impl HostTensor {
     pub(crate) fn f32(shape: &[usize], data: Vec<f32>) -> Self {
-        HostTensor { shape: shape.to_vec(), elements: Elements::F32(data) }
+        HostTensor { shape: shape.to_vec(), elements: Elements::F32(data), stored: None }
     }
 
     fn dtype(&self) -> DType {
@@ -44,23 +46,35 @@ impl HostTensor {
         })
     }
 
-    /// The numbers, which must be f32.
-    pub(crate) fn into_f32(self) -> Option<Vec<f32>> {
-        match self.elements {
-            Elements::F32(data) => Some(data),
-            Elements::I32(_) => None,
+    /// Type and shape as the device will have them.
+    pub(crate) fn on_device(&self) -> String {
+        format!("{}{:?}", self.dtype(), self.shape)
+    }
+
+    /// Whole numbers as f32, where that is what is wanted.
+    pub(crate) fn converted(self, to: DType) -> Self {
+        match (&self.elements, to) {
+            (Elements::I32(data), DType::F32) => {
+                let data = data.iter().map(|&x| x as f32).collect();
+                HostTensor { elements: Elements::F32(data), ..self }
+            }
+            _ => self,
         }
     }
 }
 
 impl std::fmt::Display for HostTensor {
-    /// Type and shape: `f32[2, 3]`.
+    /// Type and shape as the file has them: `f32[2, 3]`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}{:?}", self.dtype(), self.shape)
+        match &self.stored {
+            Some(stored) => write!(f, "{stored}{:?}", self.shape),
+            None => f.write_str(&self.on_device()),
+        }
     }
 }
 
-/// The tensors of a file by name. Floating-point types of any width become f32, integers i32.
+/// The tensors of a file by name. Floating-point types of any width become f32, whole numbers and
+/// truth values i32.
 #[derive(Debug)]
 pub(crate) struct TensorFile {
     path: PathBuf,
@@ -85,7 +99,7 @@ impl TensorFile {
 
     /// Takes a tensor out of the file.
     pub(crate) fn take(&mut self, name: &str, wanted: &str) -> Result<HostTensor> {
-        self.take_optional(name).ok_or_else(|| {
+        self.tensors.remove(name).ok_or_else(|| {
             let known: Vec<&str> = self.tensors.keys().map(String::as_str).collect();
             let known = if known.is_empty() { "nothing".to_owned() } else { known.join(", ") };
             anyhow!(
@@ -93,23 +107,6 @@ impl TensorFile {
                 self.path.display()
             )
         })
-    }
-
-    /// Takes a tensor out of the file, where it is there.
-    pub(crate) fn take_optional(&mut self, name: &str) -> Option<HostTensor> {
-        self.tensors.remove(name)
-    }
-
-    /// Checks a tensor's shape and that it is f32.
-    pub(crate) fn expect(&self, name: &str, shape: &[usize], got: HostTensor) -> Result<Vec<f32>> {
-        let described = got.to_string();
-        match got.into_f32() {
-            Some(data) if described == format!("{}{shape:?}", DType::F32) => Ok(data),
-            _ => Err(anyhow!(
-                "{}: tensor `{name}`: expected f32{shape:?}, got {described}",
-                self.path.display()
-            )),
-        }
     }
 
     /// Refuses tensors that nobody took.
@@ -126,18 +123,23 @@ impl TensorFile {
 
 fn decode(view: &TensorView<'_>) -> Result<HostTensor> {
     let bytes = view.data();
-    let floats = |data: Vec<f32>| Elements::F32(data);
     let elements = match view.dtype() {
-        Dtype::F32 => floats(read(bytes, f32::from_le_bytes)),
-        Dtype::F64 => floats(read(bytes, |b| f64::from_le_bytes(b) as f32)),
-        Dtype::F16 => floats(read(bytes, |b| f16::from_le_bytes(b).to_f32())),
-        Dtype::BF16 => floats(read(bytes, |b| bf16::from_le_bytes(b).to_f32())),
+        Dtype::F32 => Elements::F32(read(bytes, f32::from_le_bytes)),
+        Dtype::F64 => Elements::F32(read(bytes, |b| f64::from_le_bytes(b) as f32)),
+        Dtype::F16 => Elements::F32(read(bytes, |b| f16::from_le_bytes(b).to_f32())),
+        Dtype::BF16 => Elements::F32(read(bytes, |b| bf16::from_le_bytes(b).to_f32())),
+        Dtype::BOOL | Dtype::U8 => whole(bytes.to_vec())?,
+        Dtype::I8 => whole(read(bytes, i8::from_le_bytes))?,
+        Dtype::I16 => whole(read(bytes, i16::from_le_bytes))?,
+        Dtype::U16 => whole(read(bytes, u16::from_le_bytes))?,
         Dtype::I32 => Elements::I32(read(bytes, i32::from_le_bytes)),
-        Dtype::U8 => Elements::I32(bytes.iter().map(|&b| i32::from(b)).collect()),
-        Dtype::I64 => Elements::I32(narrow(read(bytes, i64::from_le_bytes))?),
-        other => bail!("expected f32, f64, f16, bf16, i32, i64 or u8, got {other:?}"),
+        Dtype::U32 => whole(read(bytes, u32::from_le_bytes))?,
+        Dtype::I64 => whole(read(bytes, i64::from_le_bytes))?,
+        Dtype::U64 => whole(read(bytes, u64::from_le_bytes))?,
+        other => bail!("expected floating-point or whole numbers of usual types, got {other:?}"),
     };
-    Ok(HostTensor { shape: view.shape().to_vec(), elements })
+    let stored = format!("{:?}", view.dtype()).to_ascii_lowercase();
+    Ok(HostTensor { shape: view.shape().to_vec(), elements, stored: Some(stored) })
 }
 
 fn read<const N: usize, T>(bytes: &[u8], element: impl Fn([u8; N]) -> T) -> Vec<T> {
@@ -145,9 +147,12 @@ fn read<const N: usize, T>(bytes: &[u8], element: impl Fn([u8; N]) -> T) -> Vec<
     chunks.iter().map(|&chunk| element(chunk)).collect()
 }
 
-fn narrow(values: Vec<i64>) -> Result<Vec<i32>> {
-    let one = |value| i32::try_from(value).with_context(|| format!("{value} does not fit in i32"));
-    values.into_iter().map(one).collect()
+/// Whole numbers of any type as i32, where they fit.
+fn whole<T: Copy + std::fmt::Display + TryInto<i32>>(values: Vec<T>) -> Result<Elements> {
+    let one = |(index, value): (usize, T)| {
+        value.try_into().map_err(|_| anyhow!("element {index}: {value} does not fit in i32"))
+    };
+    Ok(Elements::I32(values.into_iter().enumerate().map(one).collect::<Result<_>>()?))
 }
 
 /// Writes tensors to a file, which is there as a whole or not at all.

@@ -1,17 +1,16 @@
 //! `onestep evaluate`: how good a trained model is.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Context, Result, anyhow};
 use clap::{Args, ValueEnum};
-use onestep::data::{Dataset, open};
+use onestep::data::{DataSplits, Dataset, open_as};
 use onestep::trainer::{ConfusionMatrix, Evaluation};
 use serde_json::json;
 
-use crate::cli::checkpoint;
+use crate::cli::checkpoint::ModelFlags;
 use crate::cli::console::Console;
-use crate::cli::device::DeviceFlags;
+use crate::cli::flags::data_help;
 use crate::cli::progress::metrics_text;
 
 /// Measure a trained model: loss, accuracy, top-k accuracy and the confusion matrix
@@ -22,12 +21,9 @@ use crate::cli::progress::metrics_text;
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Evaluate {
-    /// The folder of a training run or of a checkpoint
-    #[arg(long, value_name = "DIR")]
-    checkpoint: PathBuf,
-    /// The data: digits, mnist:DIR, cifar10:DIR, images:DIR or csv:FILE [default: those that the
-    /// model was trained on]
-    #[arg(long, value_name = "DATA")]
+    #[command(flatten)]
+    model: ModelFlags,
+    #[arg(long, value_name = "DATA", help = data_help("those that the model was trained on"))]
     data: Option<String>,
     /// Which part of the data
     #[arg(long, value_enum, default_value_t = Part::Validation)]
@@ -35,8 +31,6 @@ pub(crate) struct Evaluate {
     /// Samples in a batch [default: as in training]
     #[arg(long, value_name = "N")]
     batch_size: Option<usize>,
-    #[command(flatten)]
-    device: DeviceFlags,
     /// Print one JSON object on standard output
     #[arg(long)]
     json: bool,
@@ -50,27 +44,50 @@ Examples:
 /// A part of a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Part {
-    /// What the model has never learned from.
+    /// What the model has never learned from, but may have been chosen by.
     Validation,
+    /// What it has not even been chosen by, where the data has a third part.
+    Test,
     /// What it has learned from.
     Train,
+}
+
+impl Part {
+    fn name(self) -> &'static str {
+        match self {
+            Part::Validation => "validation",
+            Part::Test => "test",
+            Part::Train => "train",
+        }
+    }
+
+    fn of(self, data: DataSplits, spec: &str) -> Result<Arc<dyn Dataset>> {
+        match self {
+            Part::Validation => Ok(data.validation),
+            Part::Train => Ok(data.train),
+            Part::Test => data.test.ok_or_else(|| {
+                anyhow!("--part test: {spec} has no third part; there are validation and train")
+            }),
+        }
+    }
 }
 
 impl Evaluate {
     pub(crate) fn run(self) -> Result<()> {
         let console = Console::new(self.json);
-        let mut run = checkpoint::load(&self.checkpoint, &self.device, self.batch_size)?;
-        let spec = self.data.or(run.data.take()).unwrap_or_else(|| "digits".to_owned());
-        let data = open(&spec)?;
-        let part: Arc<dyn Dataset> = match self.part {
-            Part::Validation => data.validation,
-            Part::Train => data.train,
-        };
-        let evaluation = run.trainer.evaluate(part)?;
-        say(&console, &spec, &evaluation);
+        let mut trainer = self.model.load(self.batch_size)?;
+        let record = trainer.record();
+        let spec = self.data.as_ref().or(record.source.as_ref()).cloned();
+        let spec =
+            spec.context("the checkpoint does not say what it was trained on; add --data")?;
+        let data = open_as(&spec, record)?;
+        console.notes(&data.notes);
+        let evaluation = trainer.evaluate(self.part.of(data, &spec)?)?;
+        say(&console, &format!("{spec} ({})", self.part.name()), &evaluation);
         console.object(&json!({
-            "device": run.trainer.device_name(),
+            "device": trainer.device_name(),
             "data": spec,
+            "part": self.part.name(),
             "samples": evaluation.samples,
             "loss": evaluation.metrics.loss,
             "accuracy": evaluation.metrics.accuracy,

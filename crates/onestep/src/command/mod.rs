@@ -2,6 +2,7 @@
 
 mod bench;
 mod evaluate;
+mod export;
 mod predict;
 mod step;
 mod summary;
@@ -25,6 +26,7 @@ pub(crate) enum Command {
     Train(Box<train::Train>),
     Evaluate(evaluate::Evaluate),
     Predict(predict::Predict),
+    Export(export::Export),
     Summary(summary::SummaryCommand),
     Step(Box<step::StepCommand>),
     Bench(bench::Bench),
@@ -43,6 +45,7 @@ impl Command {
             Command::Train(command) => return command.run(),
             Command::Evaluate(command) => command.run(),
             Command::Predict(command) => command.run(),
+            Command::Export(command) => command.run(),
             Command::Summary(command) => command.run(),
             Command::Step(command) => command.run(),
             Command::Bench(command) => command.run(),

@@ -2,36 +2,35 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::Args;
 use comfy_table::{Table, presets};
-use onestep::trainer::Prediction;
+use onestep::trainer::{Prediction, Trainer};
 use serde::Serialize;
 
-use crate::cli::checkpoint::{self, TrainedModel};
+use crate::cli::checkpoint::ModelFlags;
 use crate::cli::console::Console;
-use crate::cli::device::DeviceFlags;
 use crate::cli::inputs::{self, Input};
+use crate::cli::progress::figure;
 
 /// Apply a trained model to pictures or tensors
 ///
-/// Pictures are brought to the size of the model's input, in grey or in colours as it takes them,
-/// from 0 to 1. A .safetensors file has a tensor `input` of one or more samples. A .csv file has
-/// one sample a line, numbers only.
+/// Files are read as the training data was: pictures are turned upright and brought to the size and the
+/// colours that the model takes, a .csv file may have the same header, delimiter and columns (that of
+/// the target may be left out). A .safetensors file has a tensor `input` of one or more samples. What
+/// the model does to its inputs, such as a normalisation, is done here too, and predicted values are in
+/// their own units.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Predict {
-    /// The folder of a training run or of a checkpoint
-    #[arg(long, value_name = "DIR")]
-    checkpoint: PathBuf,
+    #[command(flatten)]
+    model: ModelFlags,
     /// The files
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
     /// How many of the most probable classes to show
     #[arg(long, value_name = "K", default_value_t = 3)]
     top_k: usize,
-    #[command(flatten)]
-    device: DeviceFlags,
     /// Print one JSON object on standard output
     #[arg(long)]
     json: bool,
@@ -64,24 +63,29 @@ struct Class {
 impl Predict {
     pub(crate) fn run(self) -> Result<()> {
         let console = Console::new(self.json);
-        let mut model = checkpoint::load(&self.checkpoint, &self.device, None)?;
-        let shape = model.trainer.model().input_shape().clone();
+        let mut trainer = self.model.load(None)?;
+        let shape = trainer.model().input_shape().clone();
         let mut samples = Vec::new();
         for file in &self.files {
-            samples.extend(inputs::read(file, &shape)?);
+            samples.extend(inputs::read(file, &shape, trainer.record())?);
         }
-        let answers = answers(&mut model, samples, self.top_k)?;
-        console.say(table(&answers));
+        let answers = answers(&mut trainer, samples, self.top_k)?;
+        let target = trainer.record().columns.as_ref().map(|columns| columns.target.as_str());
+        console.say(table(&answers, target.unwrap_or("output")));
         console.object(&serde_json::json!({ "predictions": answers }))
     }
 }
 
-fn answers(model: &mut TrainedModel, samples: Vec<Input>, top_k: usize) -> Result<Vec<Answer>> {
+fn answers(trainer: &mut Trainer, samples: Vec<Input>, top_k: usize) -> Result<Vec<Answer>> {
     let values: Vec<f32> =
         samples.iter().flat_map(|sample| sample.values.iter().copied()).collect();
-    let prediction: Prediction = model.trainer.predict(&values)?;
-    let classifies = model.trainer.config().loss.type_name() == "cross_entropy";
-    let classes = &model.classes;
+    let prediction: Prediction = trainer.predict(&values)?;
+    for (sample, output) in samples.iter().zip(prediction.rows()) {
+        let finite = output.iter().all(|value| value.is_finite());
+        ensure!(finite, "{}: the model's output is no finite number: {output:?}", sample.name);
+    }
+    let classifies = trainer.config().loss.type_name() == "cross_entropy";
+    let classes = trainer.record().classes.as_deref().unwrap_or_default();
     let answer = |((sample, output), probabilities): ((Input, &[f32]), &Vec<f32>)| Answer {
         input: sample.name,
         top: if classifies { best(probabilities, classes, top_k) } else { Vec::new() },
@@ -100,11 +104,11 @@ fn best(probabilities: &[f32], names: &[String], count: usize) -> Vec<Class> {
     order.into_iter().take(count.max(1)).map(class).collect()
 }
 
-fn table(answers: &[Answer]) -> Table {
+fn table(answers: &[Answer], target: &str) -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_HORIZONTAL_ONLY);
     if answers.iter().all(|answer| answer.top.is_empty()) {
-        table.set_header(["input", "output"]);
+        table.set_header(["input", target]);
         for answer in answers {
             table.add_row([answer.input.clone(), numbers(&answer.output)]);
         }
@@ -124,7 +128,7 @@ fn percent(class: &Class) -> String {
 }
 
 fn numbers(values: &[f32]) -> String {
-    let shown: Vec<String> = values.iter().take(8).map(|value| format!("{value:.4}")).collect();
+    let shown: Vec<String> = values.iter().take(8).map(|&value| figure(f64::from(value))).collect();
     let more = if values.len() > 8 { ", …" } else { "" };
     format!("{}{more}", shown.join(", "))
 }

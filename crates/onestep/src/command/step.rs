@@ -5,17 +5,19 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
-use onestep::engine::{DType, Mode, StateKind};
-use onestep::layers::{LossSpec, Model};
+use onestep::engine::{Mode, StateKind};
+use onestep::layers::{Layout, LossSpec, Model, StateTensor, WeightLayout};
 use onestep::memory::{MemoryManager, Tensor};
 use onestep::optimizer::{Clip, Optimizer, OptimizerSpec};
 use onestep::runner::{OUTPUT, RunnerOptions, StepRunner};
+use onestep::trainer::weights;
 
 use crate::cli::console::Console;
 use crate::cli::device::DeviceFlags;
 use crate::cli::files::read_model;
-use crate::cli::settings::parse_optimizer;
+use crate::cli::flags::{loss_help, optimizer_help, parse_optimizer};
 use crate::cli::tensors::{Elements, HostTensor, TensorFile, write_tensors};
+use crate::cli::weights::LayoutFlag;
 
 /// Run training steps on given tensors and write down everything that comes of them
 ///
@@ -28,17 +30,20 @@ pub(crate) struct StepCommand {
     /// The model, a JSON specification
     #[arg(long, value_name = "SPEC.json")]
     model: PathBuf,
-    /// The parameters (and perhaps the running statistics) before the first step
+    /// The parameters (and perhaps the running statistics) before the first step: tensors of this
+    /// program, or a PyTorch state dict
     #[arg(long, value_name = "P.safetensors")]
     params: PathBuf,
+    #[command(flatten)]
+    layout: LayoutFlag,
     /// The batch: `input` [N, ...] and `target` (labels [N], or values)
     #[arg(long, value_name = "B.safetensors")]
     batch: PathBuf,
-    /// The loss: a name such as cross_entropy or mse, or a JSON object
-    #[arg(long, value_name = "LOSS", default_value = "cross_entropy")]
+    #[arg(long, value_name = "LOSS", default_value = LOSS, hide_default_value = true,
+          help = loss_help(LOSS))]
     loss: LossSpec,
-    /// The optimizer: a name such as sgd or adam, or a JSON object with its options
-    #[arg(long, value_name = "OPTIMIZER", default_value = "sgd", value_parser = parse_optimizer)]
+    #[arg(long, value_name = "OPTIMIZER", default_value = "sgd", value_parser = parse_optimizer,
+          help = optimizer_help())]
     optimizer: OptimizerSpec,
     /// The learning rate, in place of the optimizer's own
     #[arg(long, value_name = "X")]
@@ -65,6 +70,8 @@ pub(crate) struct StepCommand {
     json: bool,
 }
 
+const LOSS: &str = "cross_entropy";
+
 const EXAMPLES: &str = "\
 Examples:
   onestep step --model net.json --params p.safetensors --batch b.safetensors \\
@@ -80,7 +87,8 @@ Tensors of the output file, all f32:
   optimizer.KIND.NAME  the optimizer's state after the last step, such as optimizer.exp_avg.fc.weight
 
 Names and layouts are those of docs/model-spec.md: convolutions [out, in, height, width], dense
-weights [in, out].";
+weights [in, out]. Where the parameters are in PyTorch's layout, the results are too: dense weights
+[out, in].";
 
 impl StepCommand {
     pub(crate) fn run(self) -> Result<()> {
@@ -92,19 +100,22 @@ impl StepCommand {
         let options = RunnerOptions { seed: self.seed, keep_outputs: true };
         let mut runner =
             StepRunner::new(&model, &self.loss, &optimizer, executor, batch, &options)?;
-        self.read_parameters(&model, &runner)?;
+        let layout = self.read_parameters(&model, &runner)?;
         let losses = self.steps(&mut runner)?;
-        let tensors = results(&model, &mut runner, &losses)?;
+        let tensors = results(&model, &mut runner, &losses, layout)?;
         write_tensors(&self.out, &tensors)?;
         let last = losses.last().copied().unwrap_or(f32::NAN);
         console.say(format_args!("loss {} -> {last} in {} steps", losses[0], losses.len()));
-        console.say(format_args!("{} tensors written to {}", tensors.len(), self.out.display()));
+        let (count, out) = (tensors.len(), self.out.display());
+        console.say(format_args!("{count} tensors written to {out} in the layout of {layout}"));
         console.object(&serde_json::json!({
             "device": runner.device_name(),
             "steps": losses.len(),
             "loss": losses,
             "tensors": tensors.len(),
-            "out": self.out,
+            "layout": layout.name(),
+            // A path need not be text.
+            "out": self.out.display().to_string(),
         }))
     }
 
@@ -125,25 +136,18 @@ impl StepCommand {
         let input = file.take("input", &format!("[N, ...] with samples of {sample}"))?;
         let target = file.take("target", "labels [N] or values [N, ...]")?;
         file.finish("a batch (input, target)")?;
-        let input = convert(input, model.spec().input.dtype.dtype());
+        let input = input.converted(model.spec().input.dtype.dtype());
         check_batch(&self.batch, model, &self.loss, &input, &target)?;
         Ok([input.upload(memory)?, target.upload(memory)?])
     }
 
-    fn read_parameters(&self, model: &Model, runner: &StepRunner) -> Result<()> {
-        let mut file = TensorFile::read(&self.params)?;
-        for parameter in model.parameters() {
-            let (name, shape) = (&parameter.info.name, parameter.info.shape.dims());
-            let tensor = file.take(name, &format!("f32{shape:?}"))?;
-            runner.state().write(name, &file.expect(name, shape, tensor)?)?;
+    /// Puts the parameters in place, and tells which layout they were in.
+    fn read_parameters(&self, model: &Model, runner: &StepRunner) -> Result<WeightLayout> {
+        let (tensors, layout) = weights::read(&self.params, model, self.layout.layout)?;
+        for tensor in &tensors {
+            runner.state().write(&tensor.name, &tensor.data)?;
         }
-        for state in model.states() {
-            let (name, shape) = (&state.name, state.shape.dims());
-            if let Some(tensor) = file.take_optional(name) {
-                runner.state().write(name, &file.expect(name, shape, tensor)?)?;
-            }
-        }
-        file.finish(&format!("the model `{}`", model.spec().name))
+        Ok(layout)
     }
 
     fn steps(&self, runner: &mut StepRunner) -> Result<Vec<f32>> {
@@ -153,16 +157,6 @@ impl StepCommand {
             losses.push(reports.loss().context("the step has reported no loss")?);
         }
         Ok(losses)
-    }
-}
-
-/// Whole numbers as the dtype that the model takes.
-fn convert(tensor: HostTensor, to: DType) -> HostTensor {
-    match (tensor.elements, to) {
-        (Elements::I32(data), DType::F32) => {
-            HostTensor::f32(&tensor.shape, data.into_iter().map(|x| x as f32).collect())
-        }
-        (elements, _) => HostTensor { shape: tensor.shape, elements },
     }
 }
 
@@ -191,7 +185,7 @@ fn check_batch(
     let mut forward = model.forward(Mode::Evaluate, count)?;
     let wanted = loss.build(&mut forward.graph, forward.output)?.target;
     let wanted = forward.graph.type_of(wanted);
-    if target.to_string() != wanted.to_string() {
+    if target.on_device() != wanted.to_string() {
         return Err(anyhow!("{path}: tensor `target`: expected {wanted}, got {target}"));
     }
     let classes = model.output_shape().first().copied().unwrap_or(0);
@@ -199,11 +193,25 @@ fn check_batch(
     match labels.iter().position(|&label| label < 0 || label as usize >= classes) {
         None => Ok(()),
         Some(at) => Err(anyhow!(
-            "{path}: tensor `target`: sample {at}: expected a label from 0 to {}, got {}",
+            "{path}: tensor `target`: {}: expected a label from 0 to {}, got {}",
+            place(at, &target.shape),
             classes.saturating_sub(1),
             labels[at]
         )),
     }
+}
+
+/// Where an element of the targets stands: `sample 3`, or `sample 3, position [0, 7]`.
+fn place(index: usize, shape: &[usize]) -> String {
+    let (mut rest, mut position) = (index, Vec::new());
+    for &size in shape[1..].iter().rev() {
+        position.push(rest % size);
+        rest /= size;
+    }
+    position.reverse();
+    let within =
+        if position.is_empty() { String::new() } else { format!(", position {position:?}") };
+    format!("sample {rest}{within}")
 }
 
 fn join(dims: &[usize]) -> String {
@@ -215,7 +223,19 @@ fn results(
     model: &Model,
     runner: &mut StepRunner,
     losses: &[f32],
+    layout: WeightLayout,
 ) -> Result<BTreeMap<String, HostTensor>> {
+    let turned: Vec<&str> = match layout {
+        WeightLayout::Onestep => Vec::new(),
+        WeightLayout::Pytorch => turned(model),
+    };
+    // A name of the state is the parameter's or ends with it: `exp_avg.fc.weight`.
+    let tensor = |name: &str, shape: &[usize], data: Vec<f32>| {
+        let is = |of: &&str| name.strip_suffix(of).is_some_and(is_kind);
+        let tensor = StateTensor::new(name, shape, data);
+        let tensor = if turned.iter().any(is) { tensor.transposed() } else { tensor };
+        HostTensor::f32(&tensor.shape, tensor.data)
+    };
     let mut tensors = BTreeMap::new();
     tensors.insert("loss".to_owned(), HostTensor::f32(&[losses.len()], losses.to_vec()));
     let shape = model.output_shape().with_batch(runner.batch_size())?;
@@ -223,7 +243,7 @@ fn results(
     for parameter in model.parameters() {
         let name = format!("grad.{}", parameter.info.name);
         let gradient = runner.read_output(&name)?;
-        tensors.insert(name, HostTensor::f32(&parameter.info.shape, gradient));
+        tensors.insert(name, tensor(&parameter.info.name, &parameter.info.shape, gradient));
     }
     for entry in runner.state().layout().entries() {
         let prefix = match entry.kind {
@@ -232,8 +252,20 @@ fn results(
             StateKind::Optimizer => "optimizer",
         };
         let data = runner.state().read(&entry.name)?;
-        let tensor = HostTensor::f32(&entry.shape, data);
+        let tensor = tensor(&entry.name, &entry.shape, data);
         tensors.insert(format!("{prefix}.{}", entry.name), tensor);
     }
     Ok(tensors)
+}
+
+/// Whether what stands before a parameter's name makes it that parameter or its optimizer state.
+fn is_kind(before: &str) -> bool {
+    before.is_empty() || before.strip_suffix('.').is_some_and(|kind| !kind.contains('.'))
+}
+
+/// The parameters that PyTorch stores with their axes swapped.
+fn turned(model: &Model) -> Vec<&str> {
+    let parameters = model.parameters().iter();
+    let swapped = parameters.filter(|p| p.layout == Layout::Transposed);
+    swapped.map(|p| p.info.name.as_str()).collect()
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
-use onestep::data::{DataSplits, open};
+use onestep::data::{DataSplits, open, open_as};
 use onestep::engine::{Footprint, Mode};
 use onestep::memory::format_bytes;
 use onestep::trainer::{
@@ -18,10 +18,12 @@ use super::summary::memory_text;
 use crate::cli::checkpoint::{self, LAST};
 use crate::cli::console::Console;
 use crate::cli::defaults;
+use crate::cli::flags::{TrainingFlags, settings_help};
 use crate::cli::interrupt::Interrupt;
 use crate::cli::progress::{ProgressDisplay, metrics_text};
 use crate::cli::run_folder::RunFolder;
-use crate::cli::settings::{Settings, TrainingFlags};
+use crate::cli::settings::Settings;
+use crate::cli::weights::WeightsFlags;
 
 /// Train a model and save it
 ///
@@ -29,14 +31,16 @@ use crate::cli::settings::{Settings, TrainingFlags};
 /// of the program. Each setting comes from its flag, else from the configuration file, else from
 /// defaults that follow from the data.
 #[derive(Debug, Default, Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{SETTINGS}{}", settings_help()))]
 pub(crate) struct Train {
     #[command(flatten)]
     settings: TrainingFlags,
     /// Go on from the checkpoint of a run, exactly as if it had not been interrupted; its model,
     /// data and settings count unless flags say otherwise
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with = "weights")]
     resume: Option<PathBuf>,
+    #[command(flatten)]
+    weights: WeightsFlags,
     /// A TOML or JSON file with settings; flags win over it
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -76,7 +80,14 @@ What is saved in the folder of the run:
   last/                the last checkpoint: the whole state, for --resume, evaluate and predict
 
 Ctrl-C finishes the step, saves a checkpoint and ends with code 130; so do SIGTERM (143) and SIGHUP
-(129), unless nohup keeps the latter away. A second one ends at once.";
+(129), unless nohup keeps the latter away. A second one ends at once.
+
+
+onestep help train lists all settings; onestep train -h is the short form.";
+
+const SETTINGS: &str = "\
+All settings of the trainer, as the configuration file has them (where no default is said for a
+flag above, these count):";
 
 /// A trainer with its data and the folder of its run.
 struct Run {
@@ -92,7 +103,7 @@ impl Train {
         let console = Console::new(self.json);
         let mut run = match &self.resume {
             Some(folder) => Run::resume(&settings, folder, self.overwrite, console)?,
-            None => Run::fresh(&settings, self.overwrite, console)?,
+            None => Run::fresh(&settings, &self.weights, self.overwrite, console)?,
         };
         run.announce()?;
         let mut interrupt = Interrupt::listen();
@@ -103,7 +114,12 @@ impl Train {
 }
 
 impl Run {
-    fn fresh(settings: &Settings, overwrite: bool, console: Console) -> Result<Self> {
+    fn fresh(
+        settings: &Settings,
+        weights: &WeightsFlags,
+        overwrite: bool,
+        console: Console,
+    ) -> Result<Self> {
         let spec = settings.data().unwrap_or("digits");
         let data = open(spec)?;
         let model = match settings.model()? {
@@ -111,8 +127,9 @@ impl Run {
             None => defaults::model(&data),
         };
         let config = settings.apply(defaults::config(&data)?)?;
-        let mut trainer = Trainer::new(model, config)?;
-        checkpoint::remember(&mut trainer, spec, &data)?;
+        let builder = Trainer::builder(model).config(config).record(data.record.clone());
+        let mut trainer = builder.build()?;
+        weights.apply(&mut trainer)?;
         plan(&mut trainer, &data)?;
         let folder = match settings.out() {
             Some(path) => RunFolder::at(path)?,
@@ -140,12 +157,11 @@ impl Run {
             let config = trainer.config().clone();
             trainer = Trainer::builder(model).config(config).checkpoint(&from).build()?;
         }
-        let known = checkpoint::recall_data(&trainer)?;
-        let spec = settings.data().map(str::to_owned).or(known);
+        let record = trainer.record();
+        let spec = settings.data().or(record.source.as_deref());
         let spec =
             spec.context("the checkpoint does not say what it was trained on; add --data")?;
-        let data = open(&spec)?;
-        checkpoint::remember(&mut trainer, &spec, &data)?;
+        let data = open_as(spec, record)?;
         let folder = match asked {
             Some(folder) => folder,
             None => RunFolder::fresh(&trainer.model().spec().name)?,
@@ -167,12 +183,15 @@ impl Run {
         let (batch_size, plan) = plan(&mut self.trainer, &self.data)?;
         self.console.say(self.trainer.model().summary(batch_size));
         self.console.say(format_args!("planned memory  {}", memory_text(&plan)));
+        let test = self.data.test.as_ref().map(|test| format!(", {} to test on", test.len()));
         self.console.say(format_args!(
-            "data            {}: {} samples to learn from, {} to validate on",
+            "data            {}: {} samples to learn from, {} to validate on{}",
             self.data.name,
             self.data.train.len(),
-            self.data.validation.len()
+            self.data.validation.len(),
+            test.unwrap_or_default()
         ));
+        self.console.notes(&self.data.notes);
         self.console.say(format_args!("training        {}", describe(self.trainer.config())));
         self.console.say(format_args!("device          {}\n", self.trainer.device_name()));
         Ok(())
@@ -202,7 +221,7 @@ impl Run {
             write_atomically(&self.folder.file(name), |file| writeln!(file, "{text}"))?;
         }
         self.say_rates(history);
-        self.say_files();
+        self.say_files(interrupted);
         self.console.object(&self.report(history, interrupted))
     }
 
@@ -239,13 +258,17 @@ impl Run {
         }
     }
 
-    fn say_files(&self) {
+    fn say_files(&self, interrupted: bool) {
         let folder = self.folder.path().display();
         self.console.say(format_args!(
             "saved in {folder}: weights.safetensors, model.json, trainer.json, metrics.csv, \
              metrics.json, curves.svg, {LAST}/ (checkpoint)"
         ));
-        self.console.say(format_args!("next: onestep evaluate --checkpoint {folder}"));
+        let next = match interrupted {
+            true => format!("train --resume {folder}"),
+            false => format!("evaluate --checkpoint {folder}"),
+        };
+        self.console.say(format_args!("next: onestep {next}"));
     }
 
     fn report(&self, history: &History, interrupted: bool) -> Value {

@@ -49,6 +49,67 @@ fn bad_flags_are_usage_errors() {
     place.fails("train --device abacus", 1, &["abacus", "cpu"]);
     place.fails("train --data minst:x", 1, &["minst"]);
     place.fails("train --batch-size 0", 1, &["batch_size", "at least 1"]);
+    place.fails("train --workers 100000", 1, &["workers", "at most", "100000"]);
+    place.fails("train --threads 100000", 1, &["threads", "at most", "100000"]);
+    place.fails("bench mlp_mnist --threads 100000", 1, &["threads", "at most", "100000"]);
+    place.fails("train --prefetch 1152921504606846976", 1, &["prefetch", "at most"]);
+    place.fails("train --monitor mood", 2, &["mood", "validation_accuracy"]);
+    place.fails("train --min-delta 1", 1, &["--min-delta", "--early-stopping"]);
+    place.fails("train --layout pytorch", 1, &["--layout", "--weights"]);
+}
+
+#[test]
+fn negative_numbers_are_refused_by_what_takes_them() {
+    let place = Place::new();
+    place.fails("train --lr -1", 1, &["lr", "-1"]);
+    place.fails("train --weight-decay -0.5", 1, &["weight_decay", "-0.5"]);
+    place.fails("train --clip-norm -2", 1, &["norm", "-2"]);
+    place.fails("train --early-stopping 2 --min-delta -1", 1, &["min_delta", "-1"]);
+    place.fails("train --epochs -1", 2, &["--epochs", "-1"]);
+    place.fails("bench --seconds -1", 2, &["--seconds", "-1"]);
+}
+
+#[test]
+fn settings_are_named_with_key_and_line() {
+    let place = Place::new();
+    place.write("run.toml", "epochs = 1\n[optimizer]\ntype = \"sgd\"\nlr = \"fast\"\n");
+    place.fails("train --config run.toml", 1, &["run.toml: line 4: optimizer.lr: ", "fast"]);
+    place.write("run.toml", "epochs = 1\nbatch_size = -4\n");
+    place.fails("train --config run.toml", 1, &["run.toml: line 2: batch_size: ", "-4"]);
+}
+
+#[test]
+fn what_is_echoed_is_short_and_does_not_steer_the_terminal() {
+    let place = Place::new();
+    let cell = "x".repeat(100_000);
+    place.write("t.csv", format!("a,label\n1,u\n{cell},v\n2,u\n3,v\n"));
+    let finished = place.run("train --data csv:t.csv --out o");
+    assert_eq!(finished.code, Some(1));
+    assert!(finished.stderr.len() < 5_000, "{}", finished.stderr.len());
+    place.write("t.csv", "a,label\n\u{1b}[31m,u\n2,v\n3,u\n");
+    place.fails("train --data csv:t.csv --out o", 1, &["\\u{1b}[31m"]);
+    let rows: String =
+        (0..40).map(|i| format!("{i},{}\n", ["\u{1b}[31mred", "blue"][i % 2])).collect();
+    place.write("t.csv", format!("a,label\n{rows}"));
+    place.json("train --data csv:t.csv --epochs 1 --threads 1 --out o --json");
+    place.write("x.csv", "a\n0\n");
+    for command in ["evaluate --checkpoint o", "predict --checkpoint o x.csv"] {
+        let text = place.run(command).stdout;
+        assert!(text.contains("[31mred") && !text.contains('\u{1b}'), "{text}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_that_is_no_text_is_no_trouble() {
+    use std::os::unix::ffi::OsStrExt;
+    let place = Place::new();
+    place.write("mlp.json", MLP);
+    let out = std::ffi::OsStr::from_bytes(b"run\xff");
+    let finished =
+        place.run_with("train --model mlp.json --epochs 1 --threads 1 --json --out", out);
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+    assert!(place.path("").join(out).join("weights.safetensors").is_file());
 }
 
 #[test]

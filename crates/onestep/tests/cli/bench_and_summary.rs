@@ -65,6 +65,9 @@ fn help_teaches() {
         ("train --help", "onestep train --resume"),
         ("step --help", "optimizer.KIND.NAME"),
         ("bench --help", "mlp_mnist"),
+        ("help train", "early_stopping.patience"),
+        ("help train", "smooth_l1"),
+        ("help export", "load_state_dict"),
     ] {
         let finished = place.run(command);
         assert_eq!(finished.code, Some(0));

@@ -4,6 +4,7 @@ mod bad_input;
 mod bench_and_summary;
 #[cfg(unix)]
 mod crashes;
+mod errors;
 mod out_of_range;
 #[cfg(unix)]
 mod runs;

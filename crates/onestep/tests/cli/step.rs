@@ -12,6 +12,7 @@ const LINE: &str = r#"{ "input": { "shape": [2] },
 enum Data<'a> {
     F32(&'a [f32]),
     I32(&'a [i32]),
+    Other(Dtype, Vec<u8>),
 }
 
 fn write(place: &Place, file: &str, tensors: &[(&str, &[usize], Data<'_>)]) {
@@ -20,6 +21,7 @@ fn write(place: &Place, file: &str, tensors: &[(&str, &[usize], Data<'_>)]) {
         .map(|(_, _, data)| match data {
             Data::F32(data) => (Dtype::F32, data.iter().flat_map(|x| x.to_le_bytes()).collect()),
             Data::I32(data) => (Dtype::I32, data.iter().flat_map(|x| x.to_le_bytes()).collect()),
+            Data::Other(dtype, bytes) => (*dtype, bytes.clone()),
         })
         .collect();
     let views: BTreeMap<&str, TensorView<'_>> = tensors
@@ -150,10 +152,11 @@ fn wrong_tensors_are_named() {
     let place = place();
     let run = format!("{STEP} --out o.safetensors");
     write(&place, "p.safetensors", &[("fc.weight", &[2, 1], Data::F32(&[0.5, -0.25]))]);
-    place.fails(&run, 1, &["p.safetensors", "`fc.bias` is missing", "f32[1]"]);
+    place.fails(&run, 1, &["p.safetensors", "no tensor `fc.bias`", "it has fc.weight"]);
     let bias: (&str, &[usize], Data<'_>) = ("fc.bias", &[1], Data::F32(&[0.1]));
-    write(&place, "p.safetensors", &[bias, ("fc.weight", &[1, 2], Data::F32(&[0.5, -0.25]))]);
-    place.fails(&run, 1, &["`fc.weight`", "expected f32[2, 1]", "got f32[1, 2]"]);
+    let weight: &[f32] = &[0.5, -0.25, 0.0, 0.0];
+    write(&place, "p.safetensors", &[bias, ("fc.weight", &[2, 2], Data::F32(weight))]);
+    place.fails(&run, 1, &["`fc.weight`", "expected shape [2, 1]", "got [2, 2]"]);
     write(
         &place,
         "p.safetensors",
@@ -163,9 +166,9 @@ fn wrong_tensors_are_named() {
             ("fc.slope", &[1], Data::F32(&[0.1])),
         ],
     );
-    place.fails(&run, 1, &["`fc.slope`", "not one of the model"]);
+    place.fails(&run, 1, &["`fc.slope`", "which the model does not have"]);
     place.write("p.safetensors", [1, 2, 3]);
-    place.fails(&run, 1, &["p.safetensors", "not a usable safetensors file"]);
+    place.fails(&run, 1, &["p.safetensors", "no whole safetensors file"]);
     assert!(!place.path("o.safetensors").exists());
 }
 
@@ -197,4 +200,101 @@ fn wrong_batches_are_named() {
     place.fails(&run, 1, &["`target`", "expected i32[2]", "got f32[2]"]);
     batch(Data::I32(&[0]), &[1], &[1, 4]);
     place.fails(&run, 1, &["`input`", "expected [N, 2]", "got f32[1, 4]"]);
+}
+
+/// Two dense layers, the second square; the weights as `torch.nn.Linear` has them.
+const TWO: &str = r#"{ "input": { "shape": [3] },
+  "layers": [ { "type": "dense", "name": "a", "out_features": 2, "bias": false },
+              { "type": "dense", "name": "b", "out_features": 2, "bias": false } ] }"#;
+const A: [f32; 6] = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
+const B: [f32; 4] = [1.0, 2.0, 3.0, 4.0];
+
+#[test]
+fn a_pytorch_state_dict_is_taken_and_results_are_written_like_it() {
+    let place = Place::new();
+    place.write("two.json", TWO);
+    let weights: [(&str, &[usize], Data<'_>); 2] =
+        [("a.weight", &[2, 3], Data::F32(&A)), ("b.weight", &[2, 2], Data::F32(&B))];
+    write(&place, "p.safetensors", &weights);
+    let input: (&str, &[usize], Data<'_>) = ("input", &[1, 3], Data::F32(&[1.0, 0.0, -1.0]));
+    write(&place, "b.safetensors", &[input, ("target", &[1, 2], Data::F32(&[0.0, 0.0]))]);
+    let run = "step --model two.json --params p.safetensors --batch b.safetensors --loss mse \
+               --optimizer {\"type\":\"sgd\",\"momentum\":0.9} --lr 0.5 --out o.safetensors --json";
+    for layout in ["", " --layout pytorch"] {
+        let report = place.json(&format!("{run}{layout}"));
+        assert_eq!(report["layout"], "pytorch");
+        let tensors = read(&place, "o.safetensors");
+        // a x = [-2, -2], b a x = [-6, -14]; the loss is the mean of 36 and 196, its gradient by
+        // the output [-6, -14], by b [-6, -14]^T [-2, -2], by a (b^T [-6, -14])^T x^T.
+        assert_close(&tensors["output"].1, &[-6.0, -14.0]);
+        assert_close(&tensors["grad.b.weight"].1, &[12.0, 12.0, 28.0, 28.0]);
+        let gradient = [-48.0, 0.0, 48.0, -68.0, 0.0, 68.0];
+        for name in ["grad.a.weight", "optimizer.momentum_buffer.a.weight"] {
+            assert_eq!(tensors[name].0, [2, 3], "{name}");
+            assert_close(&tensors[name].1, &gradient);
+        }
+        let after: Vec<f32> = A.iter().zip(gradient).map(|(a, g)| a - 0.5 * g).collect();
+        assert_close(&tensors["param.a.weight"].1, &after);
+    }
+    place.fails(&format!("{run} --layout onestep"), 1, &["`a.weight`", "layout of onestep"]);
+    place.fails(&format!("{run} --layout torch"), 2, &["torch", "onestep or pytorch"]);
+}
+
+#[test]
+fn square_weights_are_not_guessed_at() {
+    let place = Place::new();
+    place.write("square.json", TWO.replace("[3]", "[2]"));
+    let weights: [(&str, &[usize], Data<'_>); 2] = [
+        ("a.weight", &[2, 2], Data::F32(&[1.0, 0.0, 0.0, 1.0])),
+        ("b.weight", &[2, 2], Data::F32(&B)),
+    ];
+    write(&place, "p.safetensors", &weights);
+    let input: (&str, &[usize], Data<'_>) = ("input", &[1, 2], Data::F32(&[1.0, 10.0]));
+    write(&place, "b.safetensors", &[input, ("target", &[1, 2], Data::F32(&[0.0, 0.0]))]);
+    let run = "step --model square.json --params p.safetensors --batch b.safetensors --loss mse \
+               --out o.safetensors";
+    place.fails(run, 1, &["p.safetensors", "square", "--layout pytorch"]);
+    assert!(!place.path("o.safetensors").exists());
+    for (layout, wanted) in [("pytorch", [21.0, 43.0]), ("onestep", [31.0, 42.0])] {
+        place.json(&format!("{run} --layout {layout} --json"));
+        assert_close(&read(&place, "o.safetensors")["output"].1, &wanted);
+    }
+}
+
+#[test]
+fn labels_may_be_whole_numbers_of_any_type() {
+    let place = place();
+    place.write("line.json", LINE.replace("\"out_features\": 1", "\"out_features\": 2"));
+    let weight: &[f32] = &[0.5, -0.25, 0.0, 0.0];
+    let bias: (&str, &[usize], Data<'_>) = ("fc.bias", &[2], Data::F32(&[0.1, 0.0]));
+    write(&place, "p.safetensors", &[bias, ("fc.weight", &[2, 2], Data::F32(weight))]);
+    let run = STEP.replace("mse", "cross_entropy") + " --layout onestep --out o.safetensors";
+    let batch = |dtype: Dtype, bytes: Vec<u8>| {
+        let input: (&str, &[usize], Data<'_>) =
+            ("input", &[2, 2], Data::F32(&[1.0, 2.0, 3.0, 4.0]));
+        write(&place, "b.safetensors", &[input, ("target", &[2], Data::Other(dtype, bytes))]);
+    };
+    let little = |size: usize, labels: [u64; 2]| -> Vec<u8> {
+        labels.iter().flat_map(|label| label.to_le_bytes()[..size].to_vec()).collect()
+    };
+    let mut losses = Vec::new();
+    for (dtype, size) in [
+        (Dtype::BOOL, 1),
+        (Dtype::U8, 1),
+        (Dtype::I8, 1),
+        (Dtype::U16, 2),
+        (Dtype::I16, 2),
+        (Dtype::U32, 4),
+        (Dtype::I32, 4),
+        (Dtype::U64, 8),
+        (Dtype::I64, 8),
+    ] {
+        batch(dtype, little(size, [0, 1]));
+        losses.push(place.json(&format!("{run} --json"))["loss"][0].as_f64().unwrap());
+    }
+    assert!(losses.iter().all(|loss| *loss == losses[0]), "{losses:?}");
+    batch(Dtype::U64, little(8, [0, u64::MAX]));
+    place.fails(&run, 1, &["`target`", "element 1", "18446744073709551615", "i32"]);
+    batch(Dtype::I8, little(1, [0, 255]));
+    place.fails(&run, 1, &["`target`", "sample 1", "got -1"]);
 }

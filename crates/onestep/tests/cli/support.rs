@@ -1,5 +1,6 @@
 //! Running the command with a time limit, and looking at what it left.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -46,9 +47,14 @@ impl Place {
 
     /// Starts the command with arguments separated by spaces.
     pub(crate) fn start(&self, arguments: &str) -> Child {
+        self.start_with(arguments, None)
+    }
+
+    fn start_with(&self, arguments: &str, last: Option<&OsStr>) -> Child {
         let file = |name: &str| Stdio::from(File::create(self.path(name)).unwrap());
         Command::new(env!("CARGO_BIN_EXE_onestep"))
             .args(arguments.split_whitespace())
+            .args(last)
             .current_dir(self.folder.path())
             .env_remove("RUST_LOG")
             .stdin(Stdio::null())
@@ -68,6 +74,12 @@ impl Place {
     /// Runs the command with arguments separated by spaces.
     pub(crate) fn run(&self, arguments: &str) -> Finished {
         self.finish(self.start(arguments))
+    }
+
+    /// Runs the command with one more argument, which need not be text.
+    #[cfg(unix)]
+    pub(crate) fn run_with(&self, arguments: &str, last: &OsStr) -> Finished {
+        self.finish(self.start_with(arguments, Some(last)))
     }
 
     /// Runs the command, which must succeed, and reads the last line of its standard output.

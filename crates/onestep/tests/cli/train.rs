@@ -64,6 +64,9 @@ fn the_default_network_learns_the_digits() {
         assert!(finished.stdout.contains(said), "`{said}` is not in: {}", finished.stdout);
     }
     assert!(place.path("runs/digits-cnn-1/curves.svg").is_file());
+    let table = finished.stdout.lines().skip_while(|line| !line.trim().starts_with("epoch"));
+    let lines: Vec<&str> = table.take(2).collect();
+    assert!(lines[1].trim().starts_with("1/1") && lines[1].len() <= 80, "{lines:?}");
 }
 
 #[test]
@@ -107,8 +110,9 @@ fn a_trained_model_is_evaluated_and_applied() {
     assert_eq!(measured["samples"], 359);
     assert_eq!(measured["confusion"].as_array().unwrap().len(), 10);
     assert!(measured["top_k"]["accuracy"].as_f64().unwrap() >= accuracy);
+    place.fails("evaluate --checkpoint out --part test", 1, &["--part test", "no third part"]);
     let text = place.run("evaluate --checkpoint out/last --data digits --part train").stdout;
-    assert!(text.contains("1438 samples") && text.contains("recall"), "{text}");
+    assert!(text.contains("1438 samples of digits (train)") && text.contains("recall"), "{text}");
 
     // A bar in the middle is a one.
     let bar =
@@ -126,6 +130,32 @@ fn a_trained_model_is_evaluated_and_applied() {
 }
 
 #[test]
+fn early_stopping_leaves_the_best_and_the_last() {
+    let place = place_with_model();
+    let flags = "--epochs 9 --optimizer sgd --lr 3 --schedule constant --early-stopping 1";
+    place.json(&format!("train --model mlp.json {flags} --threads 1 --out out --json"));
+    let csv = std::fs::read_to_string(place.path("out/metrics.csv")).unwrap();
+    let column = csv.lines().next().unwrap().split(',').position(|name| name == "validation_loss");
+    let of = |line: &str| line.split(',').nth(column.unwrap()).unwrap().parse::<f64>().unwrap();
+    let losses: Vec<f64> = csv.lines().skip(1).map(of).collect();
+    let best = losses.iter().copied().fold(f64::INFINITY, f64::min);
+    let last = *losses.last().unwrap();
+    assert!(best < last, "{losses:?}");
+    let measured = |flags: &str| {
+        let report = place.json(&format!("evaluate --checkpoint out {flags} --threads 1 --json"));
+        report["loss"].as_f64().unwrap()
+    };
+    for (flags, wanted) in [
+        ("", best),
+        ("--epoch best", best),
+        ("--epoch last", last),
+        ("--weights out/weights.safetensors", best),
+    ] {
+        assert!((measured(flags) - wanted).abs() < 1e-5, "{flags}: {losses:?}");
+    }
+}
+
+#[test]
 fn values_are_learned_from_a_table() {
     let place = Place::new();
     let rows = (0..100).map(|i| {
@@ -137,10 +167,52 @@ fn values_are_learned_from_a_table() {
     let report = place.json(&format!("train --data {data} --epochs 20 --threads 1 --out o --json"));
     assert!(report["validation_loss"].as_f64().unwrap() < 0.05, "{report}");
     assert!(report["validation_accuracy"].is_null());
-    place.write("x.csv", "0.5\n-0.5\n");
+    place.write("x.csv", "x\n0.5\n-0.5\n");
     let answer = place.json("predict --checkpoint o x.csv --json");
     let value = |i: usize| answer["predictions"][i]["output"][0].as_f64().unwrap();
     assert!(value(0).abs() < 0.4 && (value(1) + 2.0).abs() < 0.4, "{answer}");
+}
+
+#[test]
+fn flags_for_early_stopping_and_data_count() {
+    let place = place_with_model();
+    let flags = "--epochs 30 --early-stopping 1 --min-delta 10 --monitor validation_accuracy \
+                 --augmentation crop=1 --drop-last --no-shuffle --clip-value 0.5";
+    let report =
+        place.json(&format!("train --model mlp.json {flags} --threads 1 --out out --json"));
+    // The first epoch is the best whatever comes; 1438 samples are 44 full batches.
+    assert_eq!((report["epochs"].as_u64(), report["steps"].as_u64()), (Some(2), Some(88)));
+    let settings = std::fs::read_to_string(place.path("out/trainer.json")).unwrap();
+    let settings: serde_json::Value = serde_json::from_str(&settings).unwrap();
+    assert_eq!(
+        (&settings["shuffle"], &settings["augmentation"]),
+        (&false.into(), &"crop=1".into())
+    );
+    assert_eq!(settings["early_stopping"]["monitor"], "validation_accuracy");
+}
+
+#[test]
+fn weights_go_to_pytorch_and_back() {
+    let place = place_with_model();
+    place.json("train --model mlp.json --epochs 1 --threads 1 --out out --json");
+    place.json("export --checkpoint out --to pytorch --out theirs.safetensors --json");
+    let theirs = std::fs::read(place.path("theirs.safetensors")).unwrap();
+    let theirs = safetensors::SafeTensors::deserialize(&theirs).unwrap();
+    assert_eq!(theirs.tensor("fc1.weight").unwrap().shape(), [16, 64]);
+    let own = place.json("evaluate --checkpoint out --json");
+    let back = place.json("evaluate --checkpoint out --weights theirs.safetensors --json");
+    assert_eq!(own["loss"], back["loss"]);
+    let run =
+        "export --checkpoint out --weights theirs.safetensors --to onestep --out back.safetensors";
+    place.json(&format!("{run} --json"));
+    let bytes = |name: &str| std::fs::read(place.path(name)).unwrap();
+    assert_eq!(bytes("back.safetensors"), bytes("out/weights.safetensors"));
+    // Training begins where the weights are.
+    let flags = "--optimizer sgd --lr 1e-30 --schedule constant --epochs 1 --threads 1 --out next";
+    let next =
+        place.json(&format!("train --model mlp.json --weights theirs.safetensors {flags} --json"));
+    assert_eq!(next["validation_loss"], own["loss"]);
+    place.fails("train --resume out --weights theirs.safetensors", 2, &["--resume", "--weights"]);
 }
 
 #[cfg(unix)]
@@ -157,6 +229,7 @@ fn an_interrupt_saves_a_checkpoint() {
     let report: serde_json::Value =
         serde_json::from_str(finished.stdout.lines().last().unwrap()).unwrap();
     assert_eq!(report["interrupted"], true);
+    assert!(finished.stderr.contains("next: onestep train --resume out"), "{}", finished.stderr);
     let epochs = report["epochs"].as_u64().unwrap();
     let resumed = place.json(&format!("train --resume out --epochs {} --json", epochs + 1));
     assert_eq!(resumed["epochs"].as_u64(), Some(epochs + 1));

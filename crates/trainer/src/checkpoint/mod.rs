@@ -29,23 +29,22 @@ mod record;
 mod tensors;
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use onestep_data::DataRecord;
-use onestep_engine::{StateKind, StateLayout, StateTable};
+use onestep_engine::{StateKind, StateTable};
 use onestep_layers::ModelSpec;
 
 pub(crate) use folder::check_place;
 pub use leftovers::remove_leftovers;
+pub(crate) use opened::read_bounded;
 pub(crate) use progress::OwnCode;
 pub use progress::{LoaderState, Progress};
 pub(crate) use reading::Checkpoint;
 pub(crate) use record::Record;
 
 use crate::TrainerError;
-use crate::atomic_file::write_atomically;
 use crate::config::TrainerConfig;
 use crate::trainer::Snapshot;
 use folder::Replacement;
@@ -156,21 +155,6 @@ pub fn locate(folder: &Path, names: &[&str]) -> PathBuf {
 /// then all stays. [`TrainerError::File`].
 pub fn remove(folder: &Path) -> Result<(), TrainerError> {
     folder::remove(folder)
-}
-
-/// Parameters and model states of a safetensors file, complete and of the right shapes.
-pub(crate) fn read_weights(path: &Path, layout: &StateLayout) -> Result<NamedValues, TrainerError> {
-    let failed = |error| io_error(path, "read the file", error);
-    let mut file = File::open(path).map_err(failed)?;
-    let limit = tensors::largest_file(layout);
-    let bytes = opened::read_bounded(&mut file, limit).map_err(failed)?;
-    tensors::parse(path, &bytes, layout, |kind| kind != StateKind::Optimizer)
-}
-
-/// Writes parameters and model states.
-pub(crate) fn write_weights(path: &Path, state: &StateTable) -> Result<(), TrainerError> {
-    let weights = tensors::serialize(state, None, |kind| kind != StateKind::Optimizer)?;
-    write_atomically(path, |file| file.write_all(&weights.bytes))
 }
 
 /// An I/O error with the path that it is about.

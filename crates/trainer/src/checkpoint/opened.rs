@@ -73,7 +73,7 @@ impl Opened {
 
 /// The content of a file that must not be larger than `limit` bytes. Nothing is taken into memory
 /// that is not there, and a size that there is no memory for is an error.
-pub(super) fn read_bounded(file: &mut File, limit: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn read_bounded(file: &mut File, limit: u64) -> io::Result<Vec<u8>> {
     let size = file.metadata()?.len();
     let too_large = || {
         let text = format!("it is larger than the {limit} bytes that it can have");

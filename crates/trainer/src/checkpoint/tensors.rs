@@ -3,12 +3,14 @@
 use std::path::Path;
 
 use onestep_engine::{StateEntry, StateKind, StateLayout, StateTable};
+use onestep_layers::WeightLayout;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
 use super::NamedValues;
 use crate::TrainerError;
 use crate::trainer::Snapshot;
+use crate::weights;
 
 /// A file's content.
 pub(super) struct Serialized {
@@ -62,15 +64,9 @@ fn serialize_values<'a>(
         Ok((entry.name.as_str(), view))
     });
     let views = views.collect::<Result<Vec<_>, _>>().map_err(unwritable)?;
-    let bytes = safetensors::serialize(views, None).map_err(unwritable)?;
+    let mark = Some(weights::mark(WeightLayout::Onestep));
+    let bytes = safetensors::serialize(views, mark).map_err(unwritable)?;
     Ok(Serialized { bytes, not_finite })
-}
-
-/// The most bytes that a file of some tensors of a state table can have: 4 for each number, and a
-/// header, which the format limits to 100 MB.
-pub(super) fn largest_file(layout: &StateLayout) -> u64 {
-    let elements = layout.entries().iter().map(|entry| entry.shape.elements() as u64);
-    elements.sum::<u64>().saturating_mul(4).saturating_add(100_000_000)
 }
 
 /// The tensors of some kinds from a file's content: each must be there, in its shape, and no

@@ -3,11 +3,13 @@
 use std::path::Path;
 
 use onestep_engine::StateKind;
+use onestep_layers::{StateTensor, WeightLayout};
 
 use super::flight::Offence;
 use super::{Trainer, Weights};
 use crate::TrainerError;
 use crate::checkpoint::{self, Checkpoint, Contents, Progress};
+use crate::weights;
 
 impl Trainer {
     /// The elements of a parameter, of a state such as `bn1.running_mean`, or of optimizer state
@@ -107,16 +109,42 @@ impl Trainer {
     }
 
     /// Takes parameters and model states from a safetensors file, such as a checkpoint's
-    /// `weights.safetensors`. Training goes on from them. The file must hold them all and nothing else.
+    /// `weights.safetensors` or a PyTorch state dict. Training goes on from them. The file must hold them all and nothing else;
+    /// its layout is recognised, and [`Trainer::load_weights_in`] says it.
     ///
     /// # Errors
-    /// [`TrainerError::File`] and [`TrainerError::Checkpoint`]. Nothing has changed then.
+    /// [`TrainerError::File`] and [`TrainerError::Weights`], the latter also where the layout
+    /// cannot be told. Nothing has changed then.
     pub fn load_weights(&mut self, file: impl AsRef<Path>) -> Result<(), TrainerError> {
-        let layout = self.engine.state().layout();
-        let weights = checkpoint::read_weights(file.as_ref(), layout)?;
+        self.take_weights(file.as_ref(), None)
+    }
+
+    /// [`Trainer::load_weights`] from a file that is in `layout`.
+    ///
+    /// # Errors
+    /// Those of [`Trainer::load_weights`].
+    pub fn load_weights_in(
+        &mut self,
+        file: impl AsRef<Path>,
+        layout: WeightLayout,
+    ) -> Result<(), TrainerError> {
+        self.take_weights(file.as_ref(), Some(layout))
+    }
+
+    fn take_weights(
+        &mut self,
+        file: &Path,
+        layout: Option<WeightLayout>,
+    ) -> Result<(), TrainerError> {
+        let (tensors, _) = weights::read(file, &self.model, layout)?;
+        let there = |name: &str| tensors.iter().any(|tensor| tensor.name == name);
+        if let Some(state) = self.model.states().iter().find(|state| !there(&state.name)) {
+            let reason = format!("it has no tensor `{}`, which the model needs", state.name);
+            return Err(TrainerError::weights(file, reason));
+        }
         self.collect(true)?;
-        for (name, values) in &weights {
-            self.engine.state().write(name, values)?;
+        for tensor in &tensors {
+            self.engine.state().write(&tensor.name, &tensor.data)?;
         }
         self.last = None;
         Ok(())
@@ -137,8 +165,27 @@ impl Trainer {
     /// # Errors
     /// [`TrainerError::File`].
     pub fn save_weights(&mut self, file: impl AsRef<Path>) -> Result<(), TrainerError> {
+        self.save_weights_in(file, WeightLayout::Onestep)
+    }
+
+    /// [`Trainer::save_weights`] in `layout`: in PyTorch's, a module whose children have the layers'
+    /// names takes the file by `load_state_dict(load_file(file), strict=False)`.
+    ///
+    /// # Errors
+    /// Those of [`Trainer::save_weights`].
+    pub fn save_weights_in(
+        &mut self,
+        file: impl AsRef<Path>,
+        layout: WeightLayout,
+    ) -> Result<(), TrainerError> {
         self.collect(true)?;
-        checkpoint::write_weights(file.as_ref(), self.engine.state())
+        let state = self.engine.state();
+        let kept = state.layout().entries().iter().filter(|e| e.kind != StateKind::Optimizer);
+        let tensors = kept.map(|entry| {
+            Ok(StateTensor::new(&entry.name, entry.shape.dims(), state.read(&entry.name)?))
+        });
+        let tensors = tensors.collect::<Result<_, TrainerError>>()?;
+        weights::write(file.as_ref(), &self.model, tensors, layout)
     }
 
     /// The error for a loss that is not a number, where one has arrived.

@@ -1,0 +1,227 @@
+//! The flags of training that have a counterpart in the configuration file.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use onestep::layers::LossSpec;
+use onestep::optimizer::{OptimizerSpec, SCHEDULE_FORMS, ScheduleSpec};
+use onestep::trainer::{Monitor, TrainerConfig};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::device::DeviceFlags;
+
+/// The flags that have a counterpart in the configuration file.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct TrainingFlags {
+    /// The model, a JSON specification [default: a network that suits the data]
+    #[arg(long, value_name = "SPEC.json")]
+    pub(crate) model: Option<PathBuf>,
+    #[arg(long, value_name = "DATA", help = data_help("digits"))]
+    pub(crate) data: Option<String>,
+    /// Passes through the training data, in all [default: by the size of the data]
+    #[arg(long, value_name = "N")]
+    pub(crate) epochs: Option<usize>,
+    /// Samples in a batch [default: by the size of the data]
+    #[arg(long, value_name = "N")]
+    pub(crate) batch_size: Option<usize>,
+    #[arg(long, value_name = "LOSS", help = loss_help("by the data"))]
+    pub(crate) loss: Option<LossSpec>,
+    #[arg(long, value_name = "OPTIMIZER", value_parser = parse_optimizer, help = optimizer_help())]
+    pub(crate) optimizer: Option<OptimizerSpec>,
+    /// The learning rate, in place of the optimizer's own
+    #[arg(long, value_name = "X")]
+    pub(crate) lr: Option<f64>,
+    #[arg(long, value_name = "SCHEDULE", value_parser = parse_schedule, help = schedule_help())]
+    pub(crate) schedule: Option<ScheduleSpec>,
+    /// The weight decay, in place of the optimizer's own (biases and normalisations are spared)
+    #[arg(long, value_name = "X")]
+    pub(crate) weight_decay: Option<f64>,
+    /// The most that the norm of all gradients together may be [default: unbounded]
+    #[arg(long, value_name = "X")]
+    pub(crate) clip_norm: Option<f64>,
+    /// The most that each number of the gradients may be [default: unbounded]
+    #[arg(long, value_name = "X", conflicts_with = "clip_norm")]
+    pub(crate) clip_value: Option<f64>,
+    /// Transforms of the inputs such as crop=4,flip=0.5, or none; a + before one keeps it in
+    /// evaluation and prediction too, as +normalise=MEANS:DEVIATIONS [default: what suits the data]
+    #[arg(long, value_name = "TRANSFORMS")]
+    pub(crate) augmentation: Option<String>,
+    /// Take the samples of each epoch in their order
+    #[arg(long)]
+    pub(crate) no_shuffle: bool,
+    /// Leave out a last batch that is not full
+    #[arg(long)]
+    pub(crate) drop_last: bool,
+    /// Stop after so many epochs in a row without improvement and put the best one's parameters back
+    /// [default: never]
+    #[arg(long, value_name = "PATIENCE")]
+    pub(crate) early_stopping: Option<usize>,
+    /// What counts as an improvement must be larger than this [default: 0]
+    #[arg(long, value_name = "X")]
+    pub(crate) min_delta: Option<f64>,
+    /// Keep the last epoch's parameters after early stopping, not the best one's
+    #[arg(long)]
+    pub(crate) no_restore_best: bool,
+    #[arg(long, value_name = "FIGURE", help = monitor_help())]
+    pub(crate) monitor: Option<Monitor>,
+    #[command(flatten)]
+    pub(crate) device: DeviceFlags,
+    /// Determines initial values, orders, augmentation and dropout [default: 0]
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    #[arg(long, value_name = "N", help = workers_help())]
+    pub(crate) workers: Option<usize>,
+    /// Batches prepared ahead [default: as many as workers, at least 2]
+    #[arg(long, value_name = "N")]
+    pub(crate) prefetch: Option<usize>,
+    /// Samples in a batch of validation [default: as in training]
+    #[arg(long, value_name = "N")]
+    pub(crate) evaluation_batch_size: Option<usize>,
+    /// Steps between checkpoints within an epoch [default: only at its end]
+    #[arg(long, value_name = "N")]
+    pub(crate) save_every_steps: Option<u64>,
+    /// The folder for everything that is saved [default: runs/MODEL-N, the first N that is free]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// The help of a flag that names data.
+pub(crate) fn data_help(default: &str) -> String {
+    format!("The data: {} [default: {default}]", onestep::data::DATA_FORMS)
+}
+
+/// The help of a flag that names a loss.
+pub(crate) fn loss_help(default: &str) -> String {
+    // What is custom has code that the command does not know.
+    let names = LossSpec::TYPES.iter().filter(|name| **name != "custom");
+    let names: Vec<&str> = names.copied().collect();
+    let names = names.join(", ");
+    format!("What is minimised: a name ({names}) or a JSON object [default: {default}]")
+}
+
+/// The help of a flag that names an optimizer.
+pub(crate) fn optimizer_help() -> String {
+    let names = OptimizerSpec::NAMES.join(", ");
+    format!(
+        "How parameters change: a name ({names}) or a JSON object such as \
+         '{{\"type\": \"sgd\", \"momentum\": 0.9}}'"
+    )
+}
+
+fn schedule_help() -> String {
+    format!("How the learning rate changes: {SCHEDULE_FORMS}; or a JSON object")
+}
+
+fn monitor_help() -> String {
+    let (names, default) = (Monitor::names().collect::<Vec<_>>().join(", "), Monitor::default());
+    format!("What early stopping and reduce_on_plateau watch: {names} [default: {default}]")
+}
+
+fn workers_help() -> String {
+    let default = TrainerConfig::default().workers;
+    format!("Threads that prepare batches; 0 does it in the training loop [default: {default}]")
+}
+
+/// An optimizer from its name or its JSON form.
+pub(crate) fn parse_optimizer(text: &str) -> Result<OptimizerSpec, String> {
+    let spec: OptimizerSpec = name_or_json(text)?;
+    spec.validate().map_err(|error| error.to_string())?;
+    Ok(spec)
+}
+
+fn parse_schedule(text: &str) -> Result<ScheduleSpec, String> {
+    name_or_json(text)
+}
+
+fn name_or_json<T>(text: &str) -> Result<T, String>
+where
+    T: std::str::FromStr + DeserializeOwned,
+    T::Err: std::fmt::Display,
+{
+    if text.trim_start().starts_with('{') {
+        return serde_json::from_str(text).map_err(|error| error.to_string());
+    }
+    text.parse().map_err(|error: T::Err| error.to_string())
+}
+
+/// The keys of the trainer's settings with what they mean and their defaults, a paragraph each: the
+/// list is the settings' own schema.
+pub(crate) fn settings_help() -> String {
+    let schema = TrainerConfig::schema();
+    let mut text = String::new();
+    let mut list = |properties: Option<&Value>, prefix: &str| {
+        for (name, property) in properties.and_then(Value::as_object).into_iter().flatten() {
+            let said = property["description"].as_str().unwrap_or_default().replace('\n', " ");
+            text.push_str(&format!("\n  {prefix}{name}\n{}", indented(&plain(&said))));
+        }
+    };
+    list(schema.get("properties"), "");
+    list(schema.pointer("/$defs/EarlyStoppingConfig/properties"), "early_stopping.");
+    text
+}
+
+/// A documentation text without the marks of links and code.
+fn plain(text: &str) -> String {
+    let mut plain = String::new();
+    let mut rest = text;
+    // `[name](target)` and [`name`] become name.
+    while let Some(start) = rest.find('[') {
+        plain.push_str(&rest[..start]);
+        let inner = &rest[start + 1..];
+        let Some(end) = inner.find(']') else { break };
+        plain.push_str(&inner[..end]);
+        rest = &inner[end + 1..];
+        if let Some(target) = rest.strip_prefix('(').and_then(|target| target.find(')')) {
+            rest = &rest[target + 2..];
+        }
+    }
+    plain.push_str(rest);
+    plain.replace('`', "")
+}
+
+/// Lines of at most 76 characters with a margin.
+fn indented(text: &str) -> String {
+    let (mut lines, mut line) = (String::new(), String::new());
+    for word in text.split_whitespace() {
+        if line.chars().count() + word.chars().count() > 70 {
+            lines.push_str(&format!("      {}\n", line.trim_end()));
+            line.clear();
+        }
+        line.push_str(word);
+        line.push(' ');
+    }
+    lines + &format!("      {}", line.trim_end())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_setting_is_in_the_help_with_its_default() {
+        let help = settings_help();
+        let fields = serde_json::to_value(TrainerConfig {
+            weight_decay: Some(0.0),
+            steps_per_epoch: Some(1),
+            clip: Some(onestep::optimizer::Clip::Norm(1.0)),
+            memory_budget: Some(1),
+            prefetch: Some(1),
+            evaluation_batch_size: Some(1),
+            early_stopping: Some(Default::default()),
+            save_every_steps: Some(1),
+            ..TrainerConfig::default()
+        });
+        for (name, _) in fields.unwrap().as_object().unwrap() {
+            let (_, rest) = help.split_once(&format!("\n  {name}\n")).expect(name);
+            let own = rest.split("\n  ").take_while(|line| line.starts_with("    "));
+            let own: String = own.collect();
+            assert!(own.to_lowercase().contains("default"), "{name}: {own}");
+        }
+        for name in ["patience", "min_delta", "monitor", "restore_best"] {
+            assert!(help.contains(&format!("\n  early_stopping.{name}\n")), "{name}");
+        }
+        assert!(help.lines().all(|line| line.chars().count() <= 80), "{help}");
+        assert!(!help.contains('`') && !help.contains("]("), "{help}");
+    }
+}
