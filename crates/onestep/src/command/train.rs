@@ -261,8 +261,8 @@ impl Run {
     fn say_files(&self, interrupted: bool) {
         let folder = self.folder.path().display();
         self.console.say(format_args!(
-            "saved in {folder}: weights.safetensors, model.json, trainer.json, metrics.csv, \
-             metrics.json, curves.svg, {LAST}/ (checkpoint)"
+            "saved in {folder}:\n  weights.safetensors, model.json, trainer.json, metrics.csv, \
+             metrics.json,\n  curves.svg, {LAST}/ (checkpoint)"
         ));
         let next = match interrupted {
             true => format!("train --resume {folder}"),
