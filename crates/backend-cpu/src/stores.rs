@@ -46,9 +46,8 @@ impl Window {
     fn holds(&self, at: usize, bytes: usize) -> bool {
         let Some(mut offset) = at.checked_sub(self.at) else { return false };
         for &(count, step) in self.times.iter().rev() {
-            if step > 0 {
-                let index = (offset / step).min(count.saturating_sub(1));
-                offset -= index * step;
+            if let Some(index) = offset.checked_div(step) {
+                offset -= index.min(count.saturating_sub(1)) * step;
             }
         }
         offset + bytes <= self.length && self.times.iter().all(|&(count, _)| count > 0)

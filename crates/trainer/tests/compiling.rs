@@ -50,8 +50,8 @@ fn work(model: Model) -> u64 {
 #[cfg(debug_assertions)]
 #[test]
 fn work_does_not_grow_with_the_square_of_the_layers() {
-    let kinds: [(&str, fn(usize) -> Model); 3] =
-        [("dense", dense), ("norms", norms), ("residual", residual)];
+    type Kind = (&'static str, fn(usize) -> Model);
+    let kinds: [Kind; 3] = [("dense", dense), ("norms", norms), ("residual", residual)];
     for (kind, model) in kinds {
         let [once, twice] = [300, 600].map(|layers| work(model(layers)));
         assert!(once > 1000, "{kind}: {once} is nothing to compare with");

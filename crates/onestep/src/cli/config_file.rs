@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, bail};
-use onestep::layers::ModelSpec;
+use anyhow::{Context, Error, Result, anyhow, bail};
+use onestep::layers::{ModelSpec, json};
 use onestep::trainer::TrainerConfig;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -52,7 +52,7 @@ impl ConfigFile {
         let place = || format!("{}", path.display());
         let values: Map<String, Value> = match format(path) {
             Some("toml") => toml::from_str(&text).with_context(place)?,
-            Some("json") => serde_json::from_str(&text).with_context(place)?,
+            Some("json") => json::from_str(&text).map_err(Error::msg).with_context(place)?,
             _ => bail!("{}: expected a file that ends in .toml or .json", path.display()),
         };
         let mut file = ConfigFile { path: path.to_path_buf(), text, ..ConfigFile::default() };
@@ -211,5 +211,7 @@ mod tests {
         assert!(refused("run.toml", "epochs = 1\nlr = = 2\n").contains("line 2"));
         assert!(refused("run.json", "{\n \"epochs\": }").contains("line 2"));
         assert!(refused("run.yaml", "epochs: 1").contains(".toml or .json"));
+        let twice = refused("run.json", "{\"seed\": 1, \"optimizer\": {\"lr\": 1, \"lr\": 2}}");
+        assert!(twice.contains("run.json: the key `lr` is given twice"), "{twice}");
     }
 }

@@ -25,6 +25,20 @@ pub(crate) fn config(data: &DataSplits) -> Result<TrainerConfig> {
     })
 }
 
+/// Settings with the standardisation that the data asks for, where transforms were asked for that say
+/// nothing of one: flips of pictures are a choice, the scale of a table's columns is part of the data.
+pub(crate) fn standardised(config: TrainerConfig, data: &DataSplits) -> TrainerConfig {
+    let normalises = |text: &str| text.contains("normalise") || text.contains("normalize");
+    let suggested = data.augmentation.to_string();
+    if !normalises(&suggested) || normalises(&config.augmentation) {
+        return config;
+    }
+    let parts = [suggested, config.augmentation];
+    let parts: Vec<&str> =
+        parts.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
+    TrainerConfig { augmentation: parts.join(","), ..config }
+}
+
 /// A network that suits the data: convolutions for pictures, a perceptron for all else.
 pub(crate) fn model(data: &DataSplits) -> ModelSpec {
     let shape = data.train.input_shape();

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use onestep::layers::LossSpec;
+use onestep::layers::{LossSpec, json};
 use onestep::optimizer::{OptimizerSpec, SCHEDULE_FORMS, ScheduleSpec};
 use onestep::trainer::{Monitor, TrainerConfig};
 use serde::de::DeserializeOwned;
@@ -44,7 +44,8 @@ pub(crate) struct TrainingFlags {
     #[arg(long, value_name = "X", conflicts_with = "clip_norm")]
     pub(crate) clip_value: Option<f64>,
     /// Transforms of the inputs such as crop=4,flip=0.5, or none; a + before one keeps it in
-    /// evaluation and prediction too, as +normalise=MEANS:DEVIATIONS [default: what suits the data]
+    /// evaluation and prediction too, as +normalise=MEANS:DEVIATIONS. A table stays standardised
+    /// unless that is named (or its text says standardise=no) [default: what suits the data]
     #[arg(long, value_name = "TRANSFORMS")]
     pub(crate) augmentation: Option<String>,
     /// Take the samples of each epoch in their order
@@ -140,7 +141,7 @@ where
     T::Err: std::fmt::Display,
 {
     if text.trim_start().starts_with('{') {
-        return serde_json::from_str(text).map_err(|error| error.to_string());
+        return json::from_str(text);
     }
     text.parse().map_err(|error: T::Err| error.to_string())
 }

@@ -126,7 +126,7 @@ impl Run {
             Some(model) => model,
             None => defaults::model(&data),
         };
-        let config = settings.apply(defaults::config(&data)?)?;
+        let config = defaults::standardised(settings.apply(defaults::config(&data)?)?, &data);
         let builder = Trainer::builder(model).config(config).record(data.record.clone());
         let mut trainer = builder.build()?;
         weights.apply(&mut trainer)?;
@@ -162,6 +162,7 @@ impl Run {
         let spec =
             spec.context("the checkpoint does not say what it was trained on; add --data")?;
         let data = open_as(spec, record)?;
+        trainer.set_record(data.record.clone())?;
         let folder = match asked {
             Some(folder) => folder,
             None => RunFolder::fresh(&trainer.model().spec().name)?,
