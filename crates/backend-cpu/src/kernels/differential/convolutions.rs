@@ -199,14 +199,15 @@ fn check_moments(draw: &mut Draw, shapes: &Shapes) {
             let size = dims[2] * dims[3];
             let of_channel = |i: &usize| i / size % dims[1] == channel;
             let values: Vec<f64> = (0..y.len()).filter(of_channel).map(|i| y[i]).collect();
-            let want = values.iter().sum::<f64>() / values.len() as f64;
-            let rest: f64 = values.iter().map(|v| (v - want).powi(2)).sum();
+            let count = values.len() as f64;
+            let want = values.iter().sum::<f64>() / count;
+            let variance = values.iter().map(|v| (v - want).powi(2)).sum::<f64>() / count;
             let largest = values.iter().fold(1f64, |a, x| a.max(x.abs()));
             let way = format!("{shapes:?}: {level}, {} threads, channel {channel}", machine.0);
-            let [mean, deviations] = [0, 1].map(|i| f64::from(got[i][channel]));
+            let [mean, squares] = [0, 1].map(|i| f64::from(got[i][channel]));
             assert!((mean - want).abs() <= 1e-4 * largest, "{way}: mean {mean}, wanted {want}");
-            let bound = 1e-4 * (rest + largest * largest);
-            assert!((deviations - rest).abs() <= bound, "{way}: {deviations}, wanted {rest}");
+            let bound = 1e-4 * (variance + largest * largest / count);
+            assert!((squares - variance).abs() <= bound, "{way}: {squares}, wanted {variance}");
         }
     }
 }
