@@ -1,0 +1,55 @@
+//! Each kind of data through every door of the product: trained on, interrupted, resumed, stopped
+//! early, evaluated, predicted from files and by the library, stepped with given tensors, its weights
+//! in PyTorch's layout and back. Each door must give the same numbers, and data that does not fit
+//! must be refused by name.
+
+mod kinds;
+#[path = "../cli/support.rs"]
+#[allow(dead_code)]
+mod support;
+mod walk;
+
+use kinds::Kind;
+use walk::Walk;
+
+fn walk(kind: Kind) {
+    let walk = Walk::train(kind);
+    walk.evaluate();
+    walk.predict_files();
+    walk.predict_by_the_library();
+    walk.step_and_pytorch_layout();
+    walk.refuse_what_does_not_fit();
+    walk.stop_early();
+    #[cfg(unix)]
+    walk.interrupt_and_resume();
+}
+
+#[test]
+fn digits() {
+    walk(kinds::digits());
+}
+
+#[test]
+fn pictures_in_folders_with_normalisation() {
+    walk(kinds::pictures());
+}
+
+#[test]
+fn a_table_for_classes() {
+    walk(kinds::table_for_classes());
+}
+
+#[test]
+fn a_table_for_values() {
+    walk(kinds::table_for_values());
+}
+
+#[test]
+fn idx_files() {
+    walk(kinds::idx());
+}
+
+#[test]
+fn cifar_files() {
+    walk(kinds::cifar());
+}
