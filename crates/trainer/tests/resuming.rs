@@ -80,11 +80,14 @@ fn another_learning_rate_applies() {
     assert!(error.contains("lr: expected left as it is") && error.contains("max_lr"), "{error}");
 }
 
+/// What a refusal must say, and the change of settings that it is of.
+type Refused = (&'static str, fn(&mut TrainerConfig));
+
 #[test]
 fn what_cannot_apply_is_refused_by_name() {
     let root = tempfile::tempdir().unwrap();
     saved(root.path(), config("constant"));
-    let change: [(&str, fn(&mut TrainerConfig)); 3] = [
+    let change: [Refused; 3] = [
         ("seed: expected 0, with which the run began", |config| config.seed = 7),
         ("epochs: expected at least 4, which are done, got 3", |config| config.epochs = 3),
         ("optimizer: expected sgd", |config| config.optimizer = "adam".parse().unwrap()),
@@ -100,7 +103,7 @@ fn what_cannot_apply_is_refused_by_name() {
     let mut cut = trainer(model(), config("constant"));
     cut.fit(quadrants(32), None, &mut [&mut StopAt(6)]).unwrap();
     cut.save(root.path()).unwrap();
-    let change: [(&str, fn(&mut TrainerConfig)); 3] = [
+    let change: [Refused; 3] = [
         ("batch_size: expected 8 until the epoch", |config| config.batch_size = 4),
         ("shuffle: expected true until the epoch", |config| config.shuffle = false),
         ("drop_last: expected false until the epoch", |config| config.drop_last = true),

@@ -49,7 +49,7 @@ impl Corpus {
     fn texts(&mut self) {
         for (name, spec) in [
             ("mlp.json", factory::mlp([1, 8, 8], &[16], 10)),
-            ("cnn.json", factory::cnn(&[3, 16, 16], 4)),
+            ("cnn.json", factory::cnn([3, 16, 16], 4)),
         ] {
             self.add(name, spec.to_json().unwrap(), doors::model);
         }

@@ -194,8 +194,8 @@ fn check_moments(draw: &mut Draw, shapes: &Shapes) {
             lower_with_moments(&case.op, &case.inputs, &case.out, moments, regions, machine);
         let Some(kernel) = kernel.unwrap() else { continue };
         let after = case.memory.run(&*kernel, level, machine.0);
-        let got = [&mean, &deviations].map(|place| after.f32s(place));
-        for channel in 0..dims[1] {
+        let [means, squares] = [&mean, &deviations].map(|place| after.f32s(place));
+        for (channel, (&mean, &squares)) in means.iter().zip(&squares).enumerate() {
             let size = dims[2] * dims[3];
             let of_channel = |i: &usize| i / size % dims[1] == channel;
             let values: Vec<f64> = (0..y.len()).filter(of_channel).map(|i| y[i]).collect();
@@ -204,7 +204,7 @@ fn check_moments(draw: &mut Draw, shapes: &Shapes) {
             let variance = values.iter().map(|v| (v - want).powi(2)).sum::<f64>() / count;
             let largest = values.iter().fold(1f64, |a, x| a.max(x.abs()));
             let way = format!("{shapes:?}: {level}, {} threads, channel {channel}", machine.0);
-            let [mean, squares] = [0, 1].map(|i| f64::from(got[i][channel]));
+            let (mean, squares) = (f64::from(mean), f64::from(squares));
             assert!((mean - want).abs() <= 1e-4 * largest, "{way}: mean {mean}, wanted {want}");
             let bound = 1e-4 * (variance + largest * largest / count);
             assert!((squares - variance).abs() <= bound, "{way}: {squares}, wanted {variance}");

@@ -42,7 +42,7 @@ impl Example {
         let leaves: HashMap<String, Array> = self.data.iter().map(leaf).collect();
         let want = evaluate(&self.graph, &leaves, &Context::default(), &self.outputs).unwrap();
         let name = |i: usize| format!("output{i}");
-        let outputs = self.outputs.iter().enumerate().map(|(i, &v)| Named::new(&name(i), v));
+        let outputs = self.outputs.iter().enumerate().map(|(i, &v)| Named::new(name(i), v));
         let program = Program::predict(self.graph.clone(), outputs.collect());
         for level in Level::available() {
             let threads = draw.within(1, 4);

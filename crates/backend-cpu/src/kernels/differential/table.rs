@@ -39,9 +39,12 @@ fn cell(kernel: &dyn Native) -> String {
     }
 }
 
-/// Input, weight, stride, padding, dilation, groups: shapes of real networks, and what is near a bound.
+/// Input, weight, stride, padding, dilation, groups.
+type Shape = ([usize; 4], [usize; 4], usize, [usize; 2], usize, usize);
+
+/// Shapes of real networks, and what is near a bound.
 #[rustfmt::skip]
-const SHAPES: &[([usize; 4], [usize; 4], usize, [usize; 2], usize, usize)] = &[
+const SHAPES: &[Shape] = &[
     ([32, 1, 28, 28], [8, 1, 3, 3], 1, [1, 1], 1, 1),
     ([32, 3, 32, 32], [32, 3, 3, 3], 1, [1, 1], 1, 1),
     ([32, 3, 32, 32], [32, 3, 5, 5], 1, [2, 2], 1, 1),
@@ -72,7 +75,7 @@ const SHAPES: &[([usize; 4], [usize; 4], usize, [usize; 2], usize, usize)] = &[
 
 const LEVELS: [(Level, &str); 3] = [(Level::Portable, "4"), (Level::V3, "8"), (Level::V4, "16")];
 
-fn row(text: &mut String, shape: &([usize; 4], [usize; 4], usize, [usize; 2], usize, usize)) {
+fn row(text: &mut String, shape: &Shape) {
     let &(x, w, stride, pad, dilation, groups) = shape;
     let window = ConvWindow {
         stride: [stride; 2],
