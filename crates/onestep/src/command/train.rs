@@ -8,8 +8,8 @@ use onestep::data::{DataSplits, open, open_as};
 use onestep::engine::{Footprint, Mode};
 use onestep::memory::format_bytes;
 use onestep::trainer::{
-    Callback, Checkpoints, CurvePlot, History, MetricsCsv, MetricsJson, Trainer, TrainerBuilder,
-    TrainerConfig, write_atomically,
+    Callback, Checkpoints, CurvePlot, EarlyStopping, EpochRecord, History, MetricsCsv, MetricsJson,
+    Trainer, TrainerBuilder, TrainerConfig, Weights, write_atomically,
 };
 use serde_json::{Value, json};
 
@@ -20,7 +20,7 @@ use crate::cli::console::Console;
 use crate::cli::defaults;
 use crate::cli::flags::{TrainingFlags, settings_help};
 use crate::cli::interrupt::Interrupt;
-use crate::cli::progress::{ProgressDisplay, metrics_text};
+use crate::cli::progress::{ProgressDisplay, figure, metrics_text};
 use crate::cli::run_folder::RunFolder;
 use crate::cli::settings::Settings;
 use crate::cli::weights::WeightsFlags;
@@ -248,15 +248,26 @@ impl Run {
             format_bytes(history.peak_device_bytes),
             resident.map(|bytes| format!(", {bytes} resident")).unwrap_or_default()
         ));
-        if let Some(last) = history.last() {
-            let metrics = last.validation.as_ref().unwrap_or(&last.train);
-            let first = history.first_loss.unwrap_or(f32::NAN);
+        if let Some(saved) = self.saved_epoch(history) {
+            let metrics = saved.validation.as_ref().unwrap_or(&saved.train);
+            let first = figure(history.first_loss.map_or(f64::NAN, f64::from));
+            let best = if self.trainer.weights() == Weights::Best { ", the best" } else { "" };
             say(format_args!(
-                "first loss {first:.4}; after epoch {} on the validation data: {}",
-                last.epoch,
+                "first loss {first}; after epoch {}{best}: {}",
+                saved.epoch,
                 metrics_text(metrics)
             ));
         }
+    }
+
+    /// The epoch whose weights are saved: the best where early stopping has put it back, else the last.
+    fn saved_epoch<'a>(&self, history: &'a History) -> Option<&'a EpochRecord> {
+        let best = match self.trainer.weights() {
+            Weights::Best => EarlyStopping::best_epoch_of(&self.trainer).ok().flatten(),
+            Weights::Last => None,
+        };
+        let found = history.epochs.iter().find(|epoch| Some(epoch.epoch) == best);
+        found.or(history.last())
     }
 
     fn say_files(&self, interrupted: bool) {
@@ -273,8 +284,8 @@ impl Run {
     }
 
     fn report(&self, history: &History, interrupted: bool) -> Value {
-        let last = history.last();
-        let validation = last.and_then(|epoch| epoch.validation.as_ref());
+        let saved = self.saved_epoch(history);
+        let validation = saved.and_then(|epoch| epoch.validation.as_ref());
         let planned = history.planned_bytes as u64;
         json!({
             "device": self.trainer.device_name(),
@@ -287,8 +298,9 @@ impl Run {
             "samples_per_second": history.samples_per_second(),
             "train_seconds": history.train_seconds,
             "first_loss": history.first_loss,
-            "train_loss": last.map(|epoch| epoch.train.loss),
-            "train_accuracy": last.and_then(|epoch| epoch.train.accuracy),
+            "saved_epoch": saved.map(|epoch| epoch.epoch),
+            "train_loss": saved.map(|epoch| epoch.train.loss),
+            "train_accuracy": saved.and_then(|epoch| epoch.train.accuracy),
             "validation_loss": validation.map(|metrics| metrics.loss),
             "validation_accuracy": validation.and_then(|metrics| metrics.accuracy),
             "validation_mean_absolute_error":
@@ -315,20 +327,19 @@ fn plan(trainer: &mut Trainer, data: &DataSplits) -> Result<(usize, Footprint)> 
     Ok((batch_size, trainer.footprint(Mode::Train, batch_size)?))
 }
 
-/// The settings in a line.
+/// The settings in lines that a terminal of 80 columns has room for.
 fn describe(config: &TrainerConfig) -> String {
-    let augmentation = match config.augmentation.as_str() {
-        "" => String::new(),
-        text => format!(", augmentation {text}"),
-    };
-    format!(
-        "{} epochs of batches of {}, loss {}, {} with lr {}, schedule {}{augmentation}, seed {}",
-        config.epochs,
-        config.batch_size,
-        config.loss,
-        config.optimizer,
-        config.optimizer.lr(),
-        config.schedule.name(),
-        config.seed
-    )
+    let optimizer = &config.optimizer;
+    let mut lines = vec![
+        format!(
+            "{} epochs of batches of {}, seed {}",
+            config.epochs, config.batch_size, config.seed
+        ),
+        format!("loss {}, {} with lr {}", config.loss, optimizer, optimizer.lr()),
+        format!("schedule {}", config.schedule.name()),
+    ];
+    if !config.augmentation.is_empty() {
+        lines.push(format!("augmentation {}", config.augmentation));
+    }
+    lines.join("\n                ")
 }

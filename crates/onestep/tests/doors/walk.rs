@@ -247,6 +247,7 @@ impl Walk {
             .fold(f64::INFINITY, f64::min);
         let measured = place.json("evaluate --checkpoint early --threads 1 --json");
         let loss = number(&measured["loss"]);
+        assert!(close(loss, number(&trained["validation_loss"])), "{measured}, {trained}");
         // Less than min_delta is no better epoch.
         assert!(loss >= best * (1.0 - 2e-5) && loss <= best + 0.001 + 1e-6, "{loss}, best {best}");
     }

@@ -45,6 +45,15 @@ impl EarlyStopping {
         self.memory.best_epoch
     }
 
+    /// The best epoch of a trainer's run so far, from 1, where the run has early stopping.
+    ///
+    /// # Errors
+    /// A checkpoint whose memory is of another form.
+    pub fn best_epoch_of(trainer: &Trainer) -> Result<Option<usize>, TrainerError> {
+        let memory: Option<Memory> = trainer.recall(Self::NAME)?;
+        Ok(memory.map(|memory| memory.best_epoch).filter(|&epoch| epoch > 0))
+    }
+
     fn monitor(&self, trainer: &Trainer) -> Monitor {
         self.config.monitor.unwrap_or(trainer.config().monitor)
     }

@@ -167,6 +167,7 @@ const BEGIN: &str = "<!-- made by `kernels/differential/table.rs` -->\n";
 const END: &str = "<!-- end of what is made -->\n";
 
 #[test]
+#[cfg_attr(not(target_arch = "x86_64"), ignore = "the table has the widths of vectors on x86-64")]
 fn the_table_of_ways_is_fresh() {
     let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/convolutions.md");
     let text = std::fs::read_to_string(&file).unwrap();
@@ -186,6 +187,7 @@ fn the_table_of_ways_is_fresh() {
 
 /// The ways whose units may be strips meet them in the draws, whole ones and shorter.
 #[test]
+#[cfg_attr(not(target_arch = "x86_64"), ignore = "the table has the widths of vectors on x86-64")]
 fn the_draws_reach_strips_of_each_way() {
     let reached = reached();
     for (op, way) in [
