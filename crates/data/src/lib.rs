@@ -36,6 +36,7 @@
 
 #![forbid(unsafe_code)]
 
+mod concat;
 mod dataset;
 mod error;
 mod in_memory;
@@ -52,6 +53,7 @@ mod splits;
 mod subset;
 mod transform;
 
+pub use concat::ConcatDataset;
 pub use dataset::{Dataset, TargetMut, TargetSpec, read_sample};
 pub use error::DataError;
 pub use in_memory::InMemory;

@@ -132,7 +132,7 @@ impl FromStr for Pipeline {
 
     /// Reads `crop=PIXELS`, `flip=PROBABILITY` (`flip` is `flip=0.5`) and `normalise=MEANS:DEVIATIONS`
     /// (`normalize` too; numbers per channel with `/` between), with commas between and a plus sign
-    /// before what is applied in evaluation too.
+    /// before what is applied in evaluation too. A normalisation always is, with or without the sign.
     fn from_str(text: &str) -> Result<Self, DataError> {
         let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
         parts.map(parse_step).collect::<Result<_, _>>().map(|steps| Self { steps })
@@ -161,7 +161,9 @@ fn parse_step(text: &str) -> Result<Step, DataError> {
             let numbers = |list: &str| -> Result<Vec<f32>, DataError> {
                 list.split('/').map(|number| number.parse().map_err(|_| refuse())).collect()
             };
-            Arc::new(Normalise::new(&numbers(mean)?, &numbers(std)?)?)
+            // Its numbers are what the model expects of its inputs, in training and after it.
+            let normalise = Arc::new(Normalise::new(&numbers(mean)?, &numbers(std)?)?);
+            return Ok(Step { transform: normalise, when: When::Always });
         }
         _ => return Err(refuse()),
     };
@@ -194,5 +196,12 @@ mod tests {
         }
         assert!("".parse::<Pipeline>().unwrap().is_empty());
         assert_eq!("flip".parse::<Pipeline>().unwrap().to_string(), "flip=0.5");
+    }
+
+    #[test]
+    fn a_normalisation_counts_in_evaluation_too() {
+        let pipeline: Pipeline = "flip,normalise=1:2".parse().unwrap();
+        assert_eq!(pipeline.to_string(), "flip=0.5,+normalise=1:2");
+        assert!(pipeline.has_steps(false));
     }
 }

@@ -84,7 +84,7 @@ impl DataSplits {
     }
 }
 
-fn fits(
+pub(crate) fn fits(
     train: &Arc<dyn Dataset>,
     other: &Arc<dyn Dataset>,
     shape: &'static str,

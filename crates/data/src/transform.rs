@@ -87,6 +87,17 @@ impl Normalise {
     }
 }
 
+impl Normalise {
+    /// The channels with mean and deviation whose numbers lie so far from 0 that f32 has less than a
+    /// thousand steps within their deviation.
+    pub(crate) fn coarse(&self) -> Vec<(usize, f32, f32)> {
+        let moments = self.mean.iter().zip(&self.std).enumerate();
+        let coarse = |(mean, deviation): (&f32, &f32)| mean.abs() * f32::EPSILON * 1e3 > *deviation;
+        let found = moments.filter(|&(_, pair)| coarse(pair));
+        found.map(|(channel, (&mean, &deviation))| (channel, mean, deviation)).collect()
+    }
+}
+
 fn channels(shape: &Shape) -> usize {
     shape.dims().first().copied().unwrap_or(1).max(1)
 }

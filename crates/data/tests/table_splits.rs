@@ -251,3 +251,47 @@ fn a_table_of_many_columns_is_read_by_name() {
     assert_eq!(read.width, 4000);
     assert_eq!((read.values[0], read.values[3999]), ((3999 + 3) as f32 % 256.0, 3.0));
 }
+
+#[test]
+fn a_column_that_f32_cannot_tell_apart_is_named() {
+    let place = Place::new();
+    let table = |first: u64| {
+        let rows = (0..100).map(|i| format!("{},{}\n", first + i, ["a", "b"][i as usize % 2]));
+        format!("time,class\n{}", rows.collect::<String>())
+    };
+    let coarse =
+        |splits: DataSplits| splits.notes.iter().any(|note| note.contains("column `time`"));
+    assert!(coarse(place.open(&table(1_700_000_000), "")));
+    assert!(!coarse(place.open(&table(0), "")));
+}
+
+#[test]
+fn an_option_that_stands_twice_is_refused() {
+    let place = Place::new();
+    let spec = place.spec("a,b\n1,u\n2,v\n", "?target=a&target=b");
+    assert!(text(open(&spec)).contains("option target is given twice"));
+}
+
+#[test]
+fn a_mark_for_what_is_missing_is_no_class() {
+    let place = Place::new();
+    let rows: String = (0..60).map(|i| format!("{i},{}\n", i % 2)).collect();
+    let table = format!("a,b\n{rows}60,missing\n");
+    let error = text(open(&place.spec(&table, "")));
+    assert!(error.contains("line 62") && error.contains("`missing`"), "{error}");
+    assert!(open(&place.spec(&table, "?kind=classes")).is_ok());
+}
+
+#[test]
+fn what_a_model_has_settled_is_no_option_any_more() {
+    let place = Place::new();
+    let table: String = (0..60).map(|i| format!("{i},{},{}\n", i % 7, ["u", "v"][i % 2])).collect();
+    let spec = place.spec(&format!("a,b,c\n{table}"), "?target=c");
+    let record = open(&spec).unwrap().record;
+    assert!(open_as(&spec, &record).is_ok());
+    for option in ["kind=values", "target=a", "standardise=no"] {
+        let other = spec.replace("target=c", option);
+        let key = option.split('=').next().unwrap();
+        assert!(text(open_as(&other, &record)).contains(&format!("option {key}: it was settled")));
+    }
+}

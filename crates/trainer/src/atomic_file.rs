@@ -11,7 +11,8 @@ use crate::disk;
 
 /// Writes a file so that a reader, or a crash at any moment, finds the old content or the new one,
 /// never a part: the content goes to a temporary name in the same folder, reaches the disk, and is
-/// renamed. Folders on the way are made.
+/// renamed. Folders on the way are made. A link is followed; a device or a pipe, which is no file to be
+/// replaced, is written to as it is.
 ///
 /// ```
 /// # let folder = tempfile::tempdir().unwrap();
@@ -28,6 +29,16 @@ pub fn write_atomically(
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), TrainerError> {
+    let target = match path.is_symlink() {
+        true => fs::canonicalize(path).map_err(TrainerError::file(path, "follow the link"))?,
+        false => path.to_path_buf(),
+    };
+    let path = target.as_path();
+    if path.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+        let opened = fs::OpenOptions::new().write(true).open(path);
+        let written = opened.and_then(|mut file| write(&mut file).and_then(|()| file.flush()));
+        return written.map_err(TrainerError::file(path, "write to the device"));
+    }
     let folder = folder_of(path);
     fs::create_dir_all(&folder).map_err(TrainerError::file(&folder, "make the folder"))?;
     let temporary = temporary(path);
@@ -134,6 +145,29 @@ mod tests {
         {
             assert_eq!(known(other), None, "{other}");
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_are_followed_and_devices_are_no_files_to_replace() {
+        use std::os::unix::fs::{FileTypeExt, symlink};
+        let folder = tempfile::tempdir().unwrap();
+        let [file, link, pipe] = ["file", "link", "pipe"].map(|name| folder.path().join(name));
+        fs::write(&file, "old").unwrap();
+        symlink(&file, &link).unwrap();
+        write_atomically(&link, |file| file.write_all(b"new")).unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(fs::read_to_string(&file).unwrap(), "new");
+
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+        assert!(made.success());
+        let reader = std::thread::spawn({
+            let pipe = pipe.clone();
+            move || fs::read_to_string(pipe).unwrap()
+        });
+        write_atomically(&pipe, |file| file.write_all(b"through")).unwrap();
+        assert_eq!(reader.join().unwrap(), "through");
+        assert!(pipe.metadata().unwrap().file_type().is_fifo());
     }
 
     #[test]

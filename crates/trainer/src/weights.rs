@@ -72,6 +72,12 @@ pub fn read(
                 refuse(format!("tensor `{name}`: expected f32, f64, f16 or bf16, got {got}"))
             })?
         };
+        if view.dtype() == Dtype::F64
+            && let Some(at) = beyond_f32(view.data(), &data)
+        {
+            let wanted = "expected a number that f32 can hold";
+            return Err(refuse(format!("tensor `{name}`: element {at}: {wanted}")));
+        }
         tensors.push(StateTensor::new(&name, view.shape(), data));
     }
     let says = |(key, value): (&str, &str)| {
@@ -110,6 +116,12 @@ fn explained(error: LayerError, layout: WeightLayout, mut names: Vec<String>) ->
         LayerError::TensorShape { .. } => format!("{error} (read in the layout of {layout})"),
         other => other.to_string(),
     }
+}
+
+/// The first finite f64 that is infinite as f32.
+pub fn beyond_f32(f64_bytes: &[u8], narrowed: &[f32]) -> Option<usize> {
+    let numbers = f64_bytes.as_chunks().0.iter().map(|&bytes| f64::from_le_bytes(bytes));
+    numbers.zip(narrowed).position(|(wide, narrow)| wide.is_finite() && !narrow.is_finite())
 }
 
 /// The elements of a tensor of floating-point numbers.

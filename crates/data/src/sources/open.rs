@@ -122,7 +122,10 @@ fn read(spec: &str, record: &DataRecord) -> Result<DataSplits, DataError> {
             }
             image_folder_splits_as(place.as_ref(), &options, record)
         }
-        _ => csv_splits_as(place.as_ref(), &csv_options(options).map_err(refuse)?, record),
+        _ => {
+            settled(options, record).map_err(refuse)?;
+            csv_splits_as(place.as_ref(), &csv_options(options).map_err(refuse)?, record)
+        }
     }
 }
 
@@ -131,15 +134,21 @@ fn form(pictures: &Pictures) -> String {
     format!("{}x{} {colour}", pictures.height, pictures.width)
 }
 
-/// The `key=value` pairs of an option text.
-fn pairs(options: &str) -> impl Iterator<Item = (&str, &str)> {
+/// The `key=value` pairs of an option text, in which no key stands twice.
+fn pairs(options: &str) -> Result<Vec<(&str, &str)>, String> {
     let pairs = options.split('&').filter(|pair| !pair.is_empty());
-    pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+    let pairs: Vec<_> = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, ""))).collect();
+    let mut keys: Vec<&str> = pairs.iter().map(|(key, _)| *key).collect();
+    keys.sort_unstable();
+    match keys.windows(2).find(|two| two[0] == two[1]) {
+        Some(two) => Err(format!("option {} is given twice", shown(two[0]))),
+        None => Ok(pairs),
+    }
 }
 
 fn image_options(text: &str) -> Result<ImageOptions, String> {
     let mut options = ImageOptions::default();
-    for (key, value) in pairs(text) {
+    for (key, value) in pairs(text)? {
         let refused =
             |wanted: &str| format!("option {key}: expected {wanted}, got `{}`", shown(value));
         match key {
@@ -167,9 +176,26 @@ fn image_options(text: &str) -> Result<ImageOptions, String> {
     Ok(options)
 }
 
+/// Refuses options that a model's record has settled otherwise, rather than to ignore them.
+fn settled(options: &str, record: &DataRecord) -> Result<(), String> {
+    if record.columns.is_none() {
+        return Ok(());
+    }
+    let source = record.source.as_deref().and_then(|source| source.split_once('?'));
+    let known = pairs(source.map_or("", |(_, options)| options))?;
+    let settled = |key: &str| ["target", "kind", "standardise"].contains(&key);
+    match pairs(options)?.into_iter().find(|pair| settled(pair.0) && !known.contains(pair)) {
+        Some((key, _)) => Err(format!(
+            "option {key}: it was settled when the model was trained, and its columns go by their \
+             names; leave it out"
+        )),
+        None => Ok(()),
+    }
+}
+
 fn csv_options(text: &str) -> Result<CsvOptions, String> {
     let mut options = CsvOptions::default();
-    for (key, value) in pairs(text) {
+    for (key, value) in pairs(text)? {
         let refused =
             |wanted: &str| format!("option {key}: expected {wanted}, got `{}`", shown(value));
         match key {

@@ -25,18 +25,18 @@ pub(crate) fn config(data: &DataSplits) -> Result<TrainerConfig> {
     })
 }
 
-/// Settings with the standardisation that the data asks for, where transforms were asked for that say
-/// nothing of one: flips of pictures are a choice, the scale of a table's columns is part of the data.
-pub(crate) fn standardised(config: TrainerConfig, data: &DataSplits) -> TrainerConfig {
+/// Settings with the normalisation of `known` transforms (those that the data asks for, or those that a
+/// run began with), where other transforms were asked for that say nothing of one: flips of pictures are
+/// a choice, what the model's inputs are scaled by is part of the model.
+pub(crate) fn normalised(config: TrainerConfig, known: &str) -> TrainerConfig {
     let normalises = |text: &str| text.contains("normalise") || text.contains("normalize");
-    let suggested = data.augmentation.to_string();
-    if !normalises(&suggested) || normalises(&config.augmentation) {
+    if normalises(&config.augmentation) {
         return config;
     }
-    let parts = [suggested, config.augmentation];
-    let parts: Vec<&str> =
-        parts.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
-    TrainerConfig { augmentation: parts.join(","), ..config }
+    let kept = known.split(',').filter(|step| normalises(step));
+    let parts: Vec<&str> = kept.chain(Some(config.augmentation.as_str())).collect();
+    let augmentation = parts.join(",").trim_end_matches(',').to_owned();
+    TrainerConfig { augmentation, ..config }
 }
 
 /// A network that suits the data: convolutions for pictures, a perceptron for all else.

@@ -23,6 +23,10 @@ pub(crate) fn read(path: &Path, shape: &Shape, record: &DataRecord) -> Result<Ve
     match extension.as_deref() {
         Some("safetensors") => tensors(path, shape),
         Some("csv" | "tsv") => table(path, shape, record),
+        _ if shape.rank() != 3 => {
+            let path = path.display();
+            bail!("{path}: the model takes {shape}, no pictures; give a .csv or .safetensors file")
+        }
         _ => {
             Ok(vec![Input { name: path.display().to_string(), values: read_picture(path, shape)? }])
         }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 use onestep::memory::{DType, MemoryManager, Shape, Tensor, bf16, f16};
+use onestep::trainer::weights::beyond_f32;
 use onestep::trainer::write_atomically;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
@@ -125,7 +126,13 @@ fn decode(view: &TensorView<'_>) -> Result<HostTensor> {
     let bytes = view.data();
     let elements = match view.dtype() {
         Dtype::F32 => Elements::F32(read(bytes, f32::from_le_bytes)),
-        Dtype::F64 => Elements::F32(read(bytes, |b| f64::from_le_bytes(b) as f32)),
+        Dtype::F64 => {
+            let narrowed = read(bytes, |b| f64::from_le_bytes(b) as f32);
+            if let Some(at) = beyond_f32(bytes, &narrowed) {
+                bail!("element {at}: expected a number that f32 can hold");
+            }
+            Elements::F32(narrowed)
+        }
         Dtype::F16 => Elements::F32(read(bytes, |b| f16::from_le_bytes(b).to_f32())),
         Dtype::BF16 => Elements::F32(read(bytes, |b| bf16::from_le_bytes(b).to_f32())),
         Dtype::BOOL | Dtype::U8 => whole(bytes.to_vec())?,

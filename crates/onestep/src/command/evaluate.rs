@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow};
 use clap::{Args, ValueEnum};
-use onestep::data::{DataSplits, Dataset, open_as};
+use onestep::data::{ConcatDataset, DataSplits, Dataset, open_as};
 use onestep::trainer::{ConfusionMatrix, Evaluation};
 use serde_json::json;
 
@@ -39,7 +39,8 @@ pub(crate) struct Evaluate {
 const EXAMPLES: &str = "\
 Examples:
   onestep evaluate --checkpoint runs/digits-cnn-1
-  onestep evaluate --checkpoint runs/mnist-cnn-1 --data mnist:DIR --part train --json";
+  onestep evaluate --checkpoint runs/mnist-cnn-1 --data mnist:DIR --part train --json
+  onestep evaluate --checkpoint runs/fruit-mlp-1 --data csv:new.csv --part all";
 
 /// A part of a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -50,6 +51,8 @@ enum Part {
     Test,
     /// What it has learned from.
     Train,
+    /// All samples, for data that the model has never seen.
+    All,
 }
 
 impl Part {
@@ -58,6 +61,7 @@ impl Part {
             Part::Validation => "validation",
             Part::Test => "test",
             Part::Train => "train",
+            Part::All => "all",
         }
     }
 
@@ -65,6 +69,10 @@ impl Part {
         match self {
             Part::Validation => Ok(data.validation),
             Part::Train => Ok(data.train),
+            Part::All => {
+                let parts = [Some(data.train), Some(data.validation), data.test];
+                Ok(Arc::new(ConcatDataset::new(parts.into_iter().flatten().collect())?))
+            }
             Part::Test => data.test.ok_or_else(|| {
                 anyhow!("--part test: {spec} has no third part; there are validation and train")
             }),
@@ -82,6 +90,12 @@ impl Evaluate {
             spec.context("the checkpoint does not say what it was trained on; add --data")?;
         let data = open_as(&spec, record)?;
         console.notes(&data.notes);
+        if self.data.is_some() && self.part == Part::Validation && data.test.is_none() {
+            let (part, all) = (data.validation.len(), data.train.len() + data.validation.len());
+            console.notes(&[format!(
+                "{part} of {all} samples are measured, those held out; `--part all` measures all"
+            )]);
+        }
         let evaluation = trainer.evaluate(self.part.of(data, &spec)?)?;
         say(&console, &format!("{spec} ({})", self.part.name()), &evaluation);
         console.object(&json!({

@@ -9,7 +9,7 @@ use onestep::engine::{Footprint, Mode};
 use onestep::memory::format_bytes;
 use onestep::trainer::{
     Callback, Checkpoints, CurvePlot, EarlyStopping, EpochRecord, History, MetricsCsv, MetricsJson,
-    Trainer, TrainerBuilder, TrainerConfig, Weights, write_atomically,
+    Stop, Trainer, TrainerBuilder, TrainerConfig, Weights, write_atomically,
 };
 use serde_json::{Value, json};
 
@@ -126,7 +126,8 @@ impl Run {
             Some(model) => model,
             None => defaults::model(&data),
         };
-        let config = defaults::standardised(settings.apply(defaults::config(&data)?)?, &data);
+        let config = settings.apply(defaults::config(&data)?)?;
+        let config = defaults::normalised(config, &data.augmentation.to_string());
         let builder = Trainer::builder(model).config(config).record(data.record.clone());
         let mut trainer = builder.build()?;
         weights.apply(&mut trainer)?;
@@ -147,7 +148,7 @@ impl Run {
         let mut applied = Ok(());
         let loaded =
             TrainerBuilder::load(&from)?.configure(|config| match settings.apply(config.clone()) {
-                Ok(changed) => *config = changed,
+                Ok(changed) => *config = defaults::normalised(changed, &config.augmentation),
                 Err(error) => applied = Err(error),
             });
         applied?;
@@ -248,6 +249,13 @@ impl Run {
             format_bytes(history.peak_device_bytes),
             resident.map(|bytes| format!(", {bytes} resident")).unwrap_or_default()
         ));
+        if let (Stop::EarlyStopping, Some(last)) = (&history.stop, history.last()) {
+            say(format_args!(
+                "stopped early after epoch {}: nothing better for {} epochs",
+                last.epoch,
+                self.trainer.config().early_stopping.as_ref().map_or(0, |early| early.patience)
+            ));
+        }
         if let Some(saved) = self.saved_epoch(history) {
             let metrics = saved.validation.as_ref().unwrap_or(&saved.train);
             let first = figure(history.first_loss.map_or(f64::NAN, f64::from));

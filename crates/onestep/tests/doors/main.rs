@@ -19,6 +19,7 @@ fn walk(kind: Kind) {
     walk.predict_by_the_library();
     walk.step_and_pytorch_layout();
     walk.refuse_what_does_not_fit();
+    walk.resume_with_other_transforms();
     walk.stop_early();
     #[cfg(unix)]
     walk.interrupt_and_resume();

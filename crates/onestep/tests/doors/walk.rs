@@ -124,6 +124,11 @@ impl Walk {
             error += count * measured["mean_absolute_error"].as_f64().unwrap_or(0.0);
         }
         assert_eq!(samples as usize, self.kind.truths.len());
+        let all = self.kind.place.json("evaluate --checkpoint run --threads 1 --part all --json");
+        assert_eq!(all["samples"].as_u64(), Some(samples as u64));
+        if let Some(accuracy) = all["accuracy"].as_f64() {
+            assert!((accuracy - right / samples).abs() < 1e-6, "{all}");
+        }
         (right / samples, error / samples)
     }
 
@@ -232,6 +237,16 @@ impl Walk {
         }
         let after = place.json("evaluate --checkpoint run --threads 1 --json");
         assert!(close(number(&after["loss"]), number(&self.trained["validation_loss"])));
+    }
+
+    /// Other transforms in a resumed run leave the normalisation, which is part of the model.
+    pub(crate) fn resume_with_other_transforms(&self) {
+        let place = &self.kind.place;
+        place.json("train --resume run --epochs 13 --augmentation none --out other --json");
+        let settings = fs::read_to_string(place.path("other/trainer.json")).unwrap();
+        let before = fs::read_to_string(place.path("run/trainer.json")).unwrap();
+        let normalises = |text: &str| text.contains("+normalise=");
+        assert_eq!(normalises(&settings), normalises(&before), "{settings}");
     }
 
     /// After early stopping the run is its best epoch, at every door.

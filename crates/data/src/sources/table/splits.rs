@@ -7,7 +7,7 @@ use super::super::{HELD_OUT, SPLIT_SEED, hold_out};
 use super::{CsvOptions, Lines, Table};
 use crate::random::KeyHasher;
 use crate::subset::divide_by_key;
-use crate::{DataError, DataRecord, DataSplits, Dataset, Normalise, Pipeline};
+use crate::{DataError, DataRecord, DataSplits, Dataset, Normalise, Pipeline, shown};
 
 /// A table of which a fifth of the rows is held out, with what standardises it.
 ///
@@ -46,6 +46,13 @@ pub(crate) fn csv_splits_as(
     }
     if is_new && options.standardise {
         let normalise = Normalise::of(splits.train.as_ref())?;
+        for (column, mean, deviation) in normalise.coarse() {
+            splits = splits.with_note(format!(
+                "column `{}` lies far from 0 for its spread (mean {mean}, deviation {deviation}), \
+                 so that f32 cannot tell its numbers apart; subtract a constant from it first",
+                shown(columns.features.get(column).map_or("", String::as_str)),
+            ));
+        }
         splits = splits.with_augmentation(Pipeline::new().always(normalise)).with_note(
             "features (and values to predict) are standardised by the rows that are learnt from; \
              `standardise=no` leaves them as they are",

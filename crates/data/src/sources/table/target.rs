@@ -70,7 +70,8 @@ fn regression(lines: &Lines<'_>) -> Result<Option<String>, DataError> {
             "target {column} {why}, so values are predicted (regression); `kind=classes` makes classes \
              of them"
         ))),
-        // Texts are classes; but not where nearly all is numbers that could not be.
+        // Texts are classes; but not where most is numbers that could not be, and a text or two among
+        // numbers is a mark for what is missing.
         Some(index) => {
             let unusable = lines
                 .targets
@@ -78,8 +79,9 @@ fn regression(lines: &Lines<'_>) -> Result<Option<String>, DataError> {
                 .zip(&canonical)
                 .position(|((_, text), number)| number.is_none() && is_numeric(text));
             let mostly = 2 * count > canonical.len();
+            let nearly_all = 10 * count >= 9 * canonical.len();
             let index = unusable.unwrap_or(index);
-            if mostly && (unusable.is_some() || !why.is_empty()) {
+            if nearly_all || mostly && (unusable.is_some() || !why.is_empty()) {
                 let wanted =
                     "a finite number, as other targets are (`kind=classes` takes any text)";
                 return Err(lines.target_error(index, wanted));
