@@ -17,7 +17,7 @@ export "CARGO_TARGET_${linker}_RUSTFLAGS=-Zsanitizer=address"
 # Stores to a task's own stack are told by their address: frames must lie on the stack.
 export ASAN_OPTIONS="detect_stack_use_after_return=0:${ASAN_OPTIONS:-}"
 export ONESTEP_DRAWS="${ONESTEP_DRAWS:-60}"
-if [ "$#" -eq 0 ]; then set -- --lib differential strips; fi
+if [ "$#" -eq 0 ]; then set -- --lib -- differential strips; fi
 # A sanitized build needs no optimisation beyond the first level, which takes a third of the time to compile.
 cargo test -p onestep-backend-cpu --target "$target" \
   --config 'profile.dev.package.onestep-backend-cpu.opt-level=1' "$@"
