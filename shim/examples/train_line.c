@@ -11,7 +11,6 @@
 
 enum { kPoints = 16, kSteps = 200 };
 static const float kSlope = 3.0f, kOffset = -2.0f;
-static const float kReciprocal = 1.0f / kPoints;
 
 /* Ends the program with the library's own words. */
 static void check(onestep_status *status, const char *what) {
