@@ -33,14 +33,15 @@ pub struct Evaluation {
 
 impl Trainer {
     /// Measures loss, accuracy, top-k accuracy and confusion matrix (or the mean absolute error)
-    /// on a data set, whose classes are matched with the model's by their names: in its order, without dropout, with running statistics, without the
-    /// transforms for training. Training can go on afterwards as if nothing had happened.
+    /// on a data set, whose classes are matched with the model's by their names: in its order,
+    /// without dropout, with running statistics, without the transforms for training. Training can
+    /// go on afterwards as if nothing had happened.
     ///
     /// The outputs of each batch are read back, so that the host waits for each.
     ///
     /// # Errors
-    /// A data set that does not fit the model or has a class that it does not know, a sample that cannot be read, and the engine's
-    /// errors.
+    /// A data set that does not fit the model or has a class that it does not know, a sample that
+    /// cannot be read, and the engine's errors.
     pub fn evaluate(&mut self, dataset: Arc<dyn Dataset>) -> Result<Evaluation, TrainerError> {
         let dataset = self.by_name(dataset, self.record.classes.as_deref())?;
         self.collect(true)?;
