@@ -1,20 +1,17 @@
-//! Training steps on one and the same batch, straight on the engine: no loader, no metrics, no
-//! schedule. Rates are measured with it, and single steps are compared with other frameworks.
-
-use std::sync::Arc;
+//! Training steps on one and the same batch: a learner without a loader or a schedule, which runs the
+//! program that training runs. Rates are measured with it, and single steps are compared with other
+//! frameworks.
 
 use onestep_engine::{
-    Engine, EngineError, Executor, Feeds, Footprint, KernelTime, Mode, Named, ParameterGroup,
-    ParameterInfo, Program, Scalars, StateInfo, StateLayout, StateTable, StepCounters, Ticket,
-    UpdateGraph,
+    EngineError, Executor, Feeds, Footprint, KernelTime, Mode, StateTable, StepCounters, Ticket,
 };
 use onestep_layers::{LayerError, LossSpec, Model};
 use onestep_memory::{MemoryError, MemoryManager, Tensor};
-use onestep_optimizer::{LR, Optimizer, OptimizerError};
+use onestep_optimizer::{Optimizer, OptimizerError};
+use onestep_trainer::{Learner, TrainerError, TrainingProgram};
 use thiserror::Error;
 
-/// The output of the model, as [`StepRunner::read_output`] knows it.
-pub const OUTPUT: &str = "output";
+pub use onestep_trainer::OUTPUT;
 
 /// What can go wrong with a runner or a workload.
 #[derive(Debug, Error)]
@@ -40,6 +37,21 @@ pub enum RunnerError {
     /// Memory ran out.
     #[error(transparent)]
     Memory(#[from] MemoryError),
+    /// The program cannot be made.
+    #[error(transparent)]
+    Trainer(TrainerError),
+}
+
+impl From<TrainerError> for RunnerError {
+    fn from(error: TrainerError) -> Self {
+        match error {
+            TrainerError::Layer(error) => RunnerError::Layer(*error),
+            TrainerError::Optimizer(error) => RunnerError::Optimizer(*error),
+            TrainerError::Engine(error) => RunnerError::Engine(*error),
+            TrainerError::Memory(error) => RunnerError::Memory(*error),
+            other => RunnerError::Trainer(other),
+        }
+    }
 }
 
 /// How a [`StepRunner`] runs.
@@ -73,10 +85,9 @@ pub struct RunnerOptions {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct StepRunner {
-    engine: Engine,
+    learner: Learner,
     batch: [Tensor; 2],
     batch_size: usize,
-    scalars: Scalars,
 }
 
 impl StepRunner {
@@ -93,35 +104,14 @@ impl StepRunner {
         batch: [Tensor; 2],
         options: &RunnerOptions,
     ) -> Result<Self, RunnerError> {
-        let parameters: Vec<ParameterInfo> =
-            model.parameters().iter().map(|parameter| parameter.info.clone()).collect();
-        let groups = optimizer.groups(&parameters)?;
-        let update = optimizer.update_graph(&groups)?;
-        let states = model.states().iter().map(|state| StateInfo {
-            name: state.name.clone(),
-            shape: state.shape.clone(),
-            initial: state.initial,
-        });
-        let layout = StateLayout::new(&groups, &states.collect::<Vec<_>>(), Some(&update))?;
-        let recipe = Recipe {
-            model: model.clone(),
-            loss: loss.clone(),
-            groups: groups.into(),
-            update: Arc::new(update),
-            keep_outputs: options.keep_outputs,
-        };
-        let mut engine = Engine::new(executor, layout, Box::new(move |_, n| recipe.source(n)))?;
-        for (name, values) in model.initial_parameters(options.seed) {
-            engine.state().write(name, &values)?;
-        }
+        let program = TrainingProgram::new(model.clone(), loss.clone(), optimizer.clone())?
+            .keep(options.keep_outputs);
+        let mut learner = Learner::new(program, executor, options.seed)?;
         let batch_size = batch[0].shape().first().copied().unwrap_or(0);
         if batch_size > 0 {
-            engine.prepare(Mode::Train, batch_size)?;
+            learner.prepare(Mode::Train, batch_size)?;
         }
-        let mut scalars = Scalars::new(options.seed);
-        scalars.step = 0;
-        scalars.set(LR, optimizer.lr() as f32);
-        Ok(StepRunner { engine, batch, batch_size, scalars })
+        Ok(StepRunner { learner, batch, batch_size })
     }
 
     /// Submits a step; its loss arrives in the ticket.
@@ -129,8 +119,7 @@ impl StepRunner {
     /// # Errors
     /// The batch is empty or does not fit the model, or the device failed.
     pub fn step(&mut self) -> Result<Ticket, RunnerError> {
-        self.scalars.step += 1;
-        Ok(self.engine.submit(Mode::Train, Feeds::new(&self.batch), &self.scalars)?)
+        Ok(self.learner.step(Feeds::new(&self.batch))?)
     }
 
     /// Runs a step and times each of its kernels.
@@ -138,8 +127,7 @@ impl StepRunner {
     /// # Errors
     /// As for [`StepRunner::step`], and a device that does not run kernel by kernel.
     pub fn profile(&mut self) -> Result<Vec<KernelTime>, RunnerError> {
-        self.scalars.step += 1;
-        Ok(self.engine.profile(Mode::Train, Feeds::new(&self.batch), &self.scalars)?)
+        Ok(self.learner.profile(Feeds::new(&self.batch))?)
     }
 
     /// The output of the model in the last step ([`OUTPUT`]) or the gradient of a parameter
@@ -148,13 +136,13 @@ impl StepRunner {
     /// # Errors
     /// There is no such output, or there was no step.
     pub fn read_output(&mut self, name: &str) -> Result<Vec<f32>, RunnerError> {
-        Ok(self.engine.read_output(Mode::Train, self.batch_size, name)?)
+        Ok(self.learner.reading(name)?)
     }
 
     /// Parameters, optimizer state and running statistics. Wait for the last step before reading
     /// or writing.
     pub fn state(&self) -> &StateTable {
-        self.engine.state()
+        self.learner.state()
     }
 
     /// The batch: input and target.
@@ -164,7 +152,7 @@ impl StepRunner {
 
     /// The memory of the device.
     pub fn memory(&self) -> &MemoryManager {
-        self.engine.memory()
+        self.learner.memory()
     }
 
     /// Samples in the batch.
@@ -174,12 +162,12 @@ impl StepRunner {
 
     /// Steps submitted so far.
     pub fn steps(&self) -> u64 {
-        self.scalars.step
+        self.learner.steps()
     }
 
     /// What the executor has done so far.
     pub fn counters(&self) -> StepCounters {
-        self.engine.counters()
+        self.learner.counters()
     }
 
     /// The memory that the plan of the step takes.
@@ -187,57 +175,21 @@ impl StepRunner {
     /// # Errors
     /// An empty batch.
     pub fn footprint(&mut self) -> Result<Footprint, RunnerError> {
-        Ok(self.engine.prepare(Mode::Train, self.batch_size)?)
+        Ok(self.learner.prepare(Mode::Train, self.batch_size)?)
     }
 
     /// The device's name.
     pub fn device_name(&self) -> String {
-        self.engine.device_name()
+        self.learner.device_name()
     }
 }
 
 impl std::fmt::Debug for StepRunner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("StepRunner")
-            .field("device", &self.engine.device_name())
+            .field("device", &self.learner.device_name())
             .field("batch_size", &self.batch_size)
-            .field("steps", &self.scalars.step)
+            .field("steps", &self.learner.steps())
             .finish_non_exhaustive()
-    }
-}
-
-/// What the training program is made of.
-struct Recipe {
-    model: Model,
-    loss: LossSpec,
-    groups: Arc<[ParameterGroup]>,
-    update: Arc<UpdateGraph>,
-    keep_outputs: bool,
-}
-
-impl Recipe {
-    fn source(&self, batch: usize) -> Result<Program, EngineError> {
-        self.program(batch).map_err(|error| EngineError::Source {
-            mode: Mode::Train,
-            batch,
-            reason: error.to_string(),
-        })
-    }
-
-    fn program(&self, batch: usize) -> Result<Program, LayerError> {
-        let mut forward = self.model.forward(Mode::Train, batch)?;
-        let loss = self.loss.build(&mut forward.graph, forward.output)?.loss;
-        let output = self.keep_outputs.then(|| Named::new(OUTPUT, forward.output));
-        Ok(Program {
-            mode: Mode::Train,
-            loss: Some(loss),
-            outputs: output.into_iter().collect(),
-            reports: Vec::new(),
-            state_updates: forward.state_updates,
-            groups: Arc::clone(&self.groups),
-            update: Some(Arc::clone(&self.update)),
-            keep_gradients: self.keep_outputs,
-            graph: forward.graph,
-        })
     }
 }

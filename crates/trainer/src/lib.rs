@@ -35,9 +35,11 @@ mod error;
 pub mod factory;
 mod folder_lock;
 mod history;
+mod learner;
 mod metrics;
 mod phases;
 mod plot;
+mod program;
 mod trainer;
 pub mod weights;
 
@@ -51,9 +53,11 @@ pub use device::{ExecutorOptions, devices, executor};
 pub use error::TrainerError;
 pub use folder_lock::FolderLock;
 pub use history::{EpochRecord, History, Metrics, Monitor, PerStep, Stop};
+pub use learner::Learner;
 pub use metrics::{ConfusionMatrix, TopK};
 pub use phases::{Phases, peak_resident_bytes};
 pub use plot::draw_curves;
+pub use program::{OUTPUT, TrainingProgram, gradient_name};
 pub use trainer::{
     Evaluation, HostData, ModelSource, Prediction, Snapshot, StepResult, Trainer, TrainerBuilder,
     Weights,

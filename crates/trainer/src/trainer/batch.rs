@@ -1,7 +1,7 @@
 //! Single steps: from a loader's batch or from host data.
 
 use onestep_data::Batch;
-use onestep_engine::{DType, Feeds, Mode};
+use onestep_engine::{DType, Feeds};
 use onestep_memory::{Shape, Tensor};
 
 use super::flight::Pending;
@@ -121,8 +121,7 @@ impl Trainer {
         self.set_scalars();
         self.readings = None;
         let step = self.progress.step + 1;
-        let ticket = self.engine.submit(Mode::Train, Feeds::new(&tensors), &self.scalars)?;
-        self.last_batch = batch;
+        let ticket = self.learner.step(Feeds::new(&tensors))?;
         let reports = ticket.wait()?;
         let loss = reports.loss().unwrap_or(f32::NAN);
         if !loss.is_finite() {
@@ -132,8 +131,8 @@ impl Trainer {
         let loss = self.loss_in_units(loss);
         self.progress.record_step(loss);
         let mut meter = Meter::default();
-        meter.add(self.figures, reports.values(), batch);
-        let names = self.engine.report_names(Mode::Train, batch)?;
+        meter.add(self.figures(), reports.values(), batch);
+        let names = self.learner.report_names(batch)?;
         Ok(StepResult {
             step,
             loss,
@@ -143,7 +142,7 @@ impl Trainer {
     }
 
     pub(super) fn upload(&self, data: HostData<'_>, shape: Shape) -> Result<Tensor, TrainerError> {
-        let memory = self.engine.memory();
+        let memory = self.learner.memory();
         Ok(match data {
             HostData::F32(values) => memory.from_slice(shape, values)?,
             HostData::I32(values) => memory.from_slice(shape, values)?,
@@ -157,8 +156,7 @@ impl Trainer {
         let tensors = [batch.input().clone(), batch.target().clone()];
         let feeds = Feeds { tensors: &tensors, staged: Some(batch.staged()) };
         self.readings = None;
-        let ticket = self.engine.submit(Mode::Train, feeds, &self.scalars)?;
-        self.last_batch = batch.size();
+        let ticket = self.learner.step(feeds)?;
         self.progress.step += 1;
         let place = (batch.epoch() as usize, batch.index());
         self.progress.batch = batch.index() + 1;

@@ -2,23 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use onestep_data::{DataRecord, Pipeline};
-use onestep_engine::{
-    Engine, Executor, Footprint, Mode, ParameterInfo, Scalars, StateInfo, StateLayout,
-};
+use onestep_engine::{Executor, Footprint, Mode};
 use onestep_layers::{Model, Registry};
 use onestep_optimizer::Optimizer;
 
 use super::flight::Flight;
-use super::program::Programs;
 use super::resume::{forget_figures, refuse_changes, refuse_optimizer, refuse_pipeline};
 use super::{ModelSource, Trainer, Weights};
 use crate::TrainerError;
 use crate::checkpoint::{Checkpoint, OwnCode, Progress};
 use crate::config::TrainerConfig;
 use crate::device::{ExecutorOptions, executor};
+use crate::learner::Learner;
+use crate::program::TrainingProgram;
 
 /// Makes a [`Trainer`].
 ///
@@ -171,11 +169,10 @@ impl TrainerBuilder {
         let model = self.model.compile()?;
         let optimizer = self.optimizer.map_or_else(|| config.optimizer(), Ok)?;
         let executor = self.executor.map_or_else(|| executor_of(&config), Ok)?;
-        let (programs, layout) = programs(&model, &config, &optimizer)?;
-        let source = programs.source();
+        let program = program(model, &config, optimizer)?;
         let mut footprints = [Footprint::default(); N];
         for (footprint, mode) in footprints.iter_mut().zip(modes) {
-            *footprint = executor.footprint(&source(mode, batch)?, &layout)?;
+            *footprint = executor.footprint(&program.program(mode, batch)?, program.layout())?;
         }
         Ok(footprints)
     }
@@ -230,30 +227,22 @@ fn fresh(
     (optimizer, pipeline): (Optimizer, Pipeline),
     executor: Box<dyn Executor>,
 ) -> Result<Trainer, TrainerError> {
-    let (programs, layout) = programs(&model, &config, &optimizer)?;
-    let described = programs.describe()?;
-    let engine = Engine::new(executor, layout, programs.source())?;
-    initialise(&engine, &model, config.seed)?;
+    let program = program(model, &config, optimizer)?;
+    let figures = program.figures();
     Ok(Trainer {
-        figures: described.figures,
-        target: described.target,
-        scalars: Scalars::new(config.seed),
+        learner: Learner::new(program, executor, config.seed)?,
         schedule: None,
-        flight: Flight::new(config.steps_in_flight, described.figures),
+        flight: Flight::new(config.steps_in_flight, figures),
         progress: Progress::new(config.seed),
         remembered: BTreeMap::new(),
         best: None,
         last: None,
         readings: None,
         last_checkpoint: None,
-        last_batch: 0,
         fitting: false,
-        model,
         config,
-        optimizer,
         pipeline,
         record: DataRecord::default(),
-        engine,
     })
 }
 
@@ -301,36 +290,12 @@ fn adopt_optimizer(
     optimizer
 }
 
-/// What a trainer's programs are made of, and where their state lies.
-fn programs(
-    model: &Model,
+/// What a trainer trains.
+fn program(
+    model: Model,
     config: &TrainerConfig,
-    optimizer: &Optimizer,
-) -> Result<(Programs, StateLayout), TrainerError> {
-    let parameters: Vec<ParameterInfo> =
-        model.parameters().iter().map(|parameter| parameter.info.clone()).collect();
-    let groups = optimizer.groups(&parameters)?;
-    let update = optimizer.update_graph(&groups)?;
-    let states: Vec<StateInfo> = model.states().iter().map(state_info).collect();
-    let layout = StateLayout::new(&groups, &states, Some(&update))?;
-    let programs = Programs {
-        model: model.clone(),
-        loss: config.loss.clone(),
-        groups: Arc::from(groups),
-        update: Arc::new(update),
-        keep_gradients: config.keep_gradients,
-    };
-    Ok((programs, layout))
-}
-
-fn state_info(state: &onestep_layers::StateSpec) -> StateInfo {
-    StateInfo { name: state.name.clone(), shape: state.shape.clone(), initial: state.initial }
-}
-
-/// Fills the parameters from the seed. The layout has filled all else.
-fn initialise(engine: &Engine, model: &Model, seed: u64) -> Result<(), TrainerError> {
-    for (name, values) in model.initial_parameters(seed) {
-        engine.state().write(name, &values)?;
-    }
-    Ok(())
+    optimizer: Optimizer,
+) -> Result<TrainingProgram, TrainerError> {
+    let program = TrainingProgram::new(model, config.loss.clone(), optimizer)?;
+    Ok(program.keep(config.keep_gradients))
 }

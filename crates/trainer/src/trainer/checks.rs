@@ -6,10 +6,10 @@ use onestep_memory::Shape;
 
 use super::Trainer;
 use super::batch::HostData;
-use super::program::TargetKind;
 use crate::TrainerError;
 use crate::history::Monitor;
 use crate::metrics::MetricKind;
+use crate::program::TargetKind;
 
 impl Trainer {
     /// Refuses a data set that the model or the loss cannot work on, before a sample is read.
@@ -17,7 +17,7 @@ impl Trainer {
         self.check_dataset_input(dataset)?;
         let subject = |part: &str| format!("{}: {part}", dataset.name());
         let loss = self.config.loss.type_name();
-        match (&self.target, dataset.target()) {
+        match (self.target(), dataset.target()) {
             (TargetKind::Labels { shape, classes }, TargetSpec::Classes { names }) => {
                 if shape.rank() != 0 {
                     let wanted = format!("labels of {shape} a sample for this model");
@@ -57,7 +57,7 @@ impl Trainer {
     /// # Errors
     /// [`TrainerError::Option`] for an accuracy where the loss is none of classification.
     pub(crate) fn check_monitor(&self, monitor: Monitor) -> Result<(), TrainerError> {
-        if !monitor.is_accuracy() || self.figures.metric == MetricKind::Accuracy {
+        if !monitor.is_accuracy() || self.figures().metric == MetricKind::Accuracy {
             return Ok(());
         }
         let loss = self.config.loss.type_name();
@@ -81,12 +81,12 @@ impl Trainer {
             return Err(onestep_data::DataError::Empty { dataset: name }.into());
         }
         let subject = || format!("{}: input", dataset.name());
-        let (wanted, got) = (self.model.input_shape(), dataset.input_shape());
+        let (wanted, got) = (self.model().input_shape(), dataset.input_shape());
         if *wanted != got {
             let wanted = format!("samples of {wanted}, as the model takes");
             return Err(TrainerError::mismatch(subject(), wanted, got));
         }
-        match self.model.spec().input.dtype.dtype() {
+        match self.model().spec().input.dtype.dtype() {
             DType::F32 => Ok(()),
             other => {
                 let got = format!("{}", DType::F32);
@@ -97,8 +97,8 @@ impl Trainer {
 
     /// The number of samples in host data, and the shape of a whole batch. All indices exist.
     pub(super) fn check_input(&self, input: HostData<'_>) -> Result<Shape, TrainerError> {
-        let sample = self.model.input_shape();
-        let dtype = self.model.spec().input.dtype.dtype();
+        let sample = self.model().input_shape();
+        let dtype = self.model().spec().input.dtype.dtype();
         if input.dtype() != dtype {
             return Err(TrainerError::mismatch("input", dtype, input.dtype()));
         }
@@ -107,7 +107,7 @@ impl Trainer {
             let wanted = format!("one or more samples of {sample}, {each} elements each");
             return Err(TrainerError::mismatch("input", wanted, format!("{got} elements")));
         }
-        if let (HostData::I32(indices), Some(limit)) = (input, self.model.index_limit()) {
+        if let (HostData::I32(indices), Some(limit)) = (input, self.model().index_limit()) {
             limit.check(indices, sample.dims())?;
         }
         Ok(sample.with_batch(got / each)?)
@@ -120,7 +120,7 @@ impl Trainer {
         target: HostData<'_>,
         batch: usize,
     ) -> Result<Shape, TrainerError> {
-        let (shape, dtype) = match &self.target {
+        let (shape, dtype) = match self.target() {
             TargetKind::Labels { shape, .. } => (shape, DType::I32),
             TargetKind::Values { shape } => (shape, DType::F32),
         };
@@ -135,7 +135,7 @@ impl Trainer {
             let got = format!("{} elements", target.len());
             return Err(TrainerError::mismatch("target", wanted, got));
         }
-        match (&self.target, target) {
+        match (self.target(), target) {
             (TargetKind::Labels { shape, classes }, HostData::I32(labels)) => {
                 check_labels(labels, shape, *classes)?;
             }

@@ -7,13 +7,14 @@ use onestep_engine::{Feeds, Mode};
 use onestep_memory::Tensor;
 use serde::{Deserialize, Serialize};
 
+use super::Trainer;
 use super::flight::{Flight, Pending};
 use super::predict::largest;
-use super::program::TargetKind;
-use super::{OUTPUT, Trainer};
 use crate::TrainerError;
 use crate::history::Metrics;
 use crate::metrics::{ConfusionMatrix, Meter, TopK};
+use crate::program::OUTPUT;
+use crate::program::TargetKind;
 
 /// How good a model is on a data set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -50,7 +51,7 @@ impl Trainer {
         let meter = self.run_evaluation(&mut loader, |trainer, target| match &mut answers {
             Some(answers) => {
                 let batch = target.shape()[0];
-                let output = trainer.engine.read_output(Mode::Evaluate, batch, OUTPUT)?;
+                let output = trainer.learner.read(Mode::Evaluate, batch, OUTPUT)?;
                 answers.add(&output, &target.read()?);
                 Ok(())
             }
@@ -73,13 +74,13 @@ impl Trainer {
         mut visit: impl FnMut(&mut Trainer, &Tensor) -> Result<(), TrainerError>,
     ) -> Result<Meter, TrainerError> {
         self.keep_readings()?;
-        let mut flight = Flight::new(self.config.steps_in_flight, self.figures);
+        let mut flight = Flight::new(self.config.steps_in_flight, self.figures());
         let mut meter = Meter::default();
         for batch in loader.epoch(0) {
             let batch = batch?;
             let tensors = [batch.input().clone(), batch.target().clone()];
             let feeds = Feeds { tensors: &tensors, staged: Some(batch.staged()) };
-            let ticket = self.engine.submit(Mode::Evaluate, feeds, &self.scalars)?;
+            let ticket = self.learner.evaluate(feeds)?;
             let place = (self.progress.epoch, batch.index());
             flight.push(Pending { ticket, samples: batch.size(), place, step: self.progress.step });
             visit(self, batch.target())?;
@@ -91,9 +92,9 @@ impl Trainer {
 
     /// Where the answers to a data set are counted, for classification with one label a sample.
     fn answers(&self, dataset: &dyn Dataset) -> Option<Answers> {
-        let TargetKind::Labels { shape, classes } = &self.target else { return None };
+        let TargetKind::Labels { shape, classes } = self.target() else { return None };
         let TargetSpec::Classes { names } = dataset.target() else { return None };
-        if shape.rank() != 0 || self.model.output_shape().rank() != 1 {
+        if shape.rank() != 0 || self.model().output_shape().rank() != 1 {
             return None;
         }
         // A model may know more classes than the data.

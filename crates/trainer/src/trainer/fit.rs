@@ -102,10 +102,10 @@ impl Trainer {
         let (samples, batch) = (loader.dataset().len(), loader.batch_size());
         let mut peak = 0;
         if samples >= batch {
-            peak = self.engine.prepare(mode, batch)?.peak();
+            peak = self.learner.prepare(mode, batch)?.peak();
         }
         if samples % batch > 0 && !drop_last {
-            peak = peak.max(self.engine.prepare(mode, samples % batch)?.peak());
+            peak = peak.max(self.learner.prepare(mode, samples % batch)?.peak());
         }
         Ok(peak)
     }

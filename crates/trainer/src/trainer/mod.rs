@@ -7,7 +7,6 @@ mod evaluate;
 mod fit;
 mod flight;
 mod predict;
-mod program;
 mod readings;
 mod record;
 mod resume;
@@ -21,9 +20,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use onestep_data::{DataRecord, Pipeline};
-use onestep_engine::{Engine, Footprint, Mode, Scalars, StepCounters};
+use onestep_engine::{Engine, Footprint, Mode, StepCounters};
 use onestep_layers::{Model, ModelSpec, Registry};
-use onestep_optimizer::{LR, Optimizer, Schedule};
+use onestep_optimizer::{Optimizer, Schedule};
 
 pub use batch::{HostData, StepResult};
 pub use build::TrainerBuilder;
@@ -31,15 +30,14 @@ pub use evaluate::Evaluation;
 pub use predict::Prediction;
 pub use weights::{Snapshot, Weights};
 
-pub(crate) use program::OUTPUT;
-
 use crate::TrainerError;
 use crate::checkpoint::Progress;
 use crate::config::TrainerConfig;
 use crate::history::EpochRecord;
+use crate::learner::Learner;
 use crate::metrics::Figures;
+use crate::program::TargetKind;
 use flight::Flight;
-use program::TargetKind;
 use readings::Readings;
 
 /// Trains, evaluates and applies a model.
@@ -73,15 +71,10 @@ use readings::Readings;
 /// # Ok::<(), TrainerError>(())
 /// ```
 pub struct Trainer {
-    model: Model,
+    learner: Learner,
     config: TrainerConfig,
-    optimizer: Optimizer,
     pipeline: Pipeline,
     record: DataRecord,
-    figures: Figures,
-    target: TargetKind,
-    engine: Engine,
-    scalars: Scalars,
     schedule: Option<Schedule>,
     flight: Flight,
     progress: Progress,
@@ -92,7 +85,6 @@ pub struct Trainer {
     /// What could be read after the last step of training, where another step has run since.
     readings: Option<Readings>,
     last_checkpoint: Option<PathBuf>,
-    last_batch: usize,
     fitting: bool,
 }
 
@@ -129,7 +121,7 @@ impl Trainer {
 
     /// The model.
     pub fn model(&self) -> &Model {
-        &self.model
+        self.learner.program().model()
     }
 
     /// The settings.
@@ -139,22 +131,37 @@ impl Trainer {
 
     /// The optimizer.
     pub fn optimizer(&self) -> &Optimizer {
-        &self.optimizer
+        self.learner.program().optimizer()
     }
 
     /// The engine, for its state table, plans and memory. Steps go through the trainer.
     pub fn engine(&self) -> &Engine {
-        &self.engine
+        self.learner.engine()
+    }
+
+    /// The model with its state on the device.
+    pub fn learner(&self) -> &Learner {
+        &self.learner
+    }
+
+    /// What a step reports.
+    fn figures(&self) -> Figures {
+        self.learner.program().figures()
+    }
+
+    /// What the loss wants to be told.
+    fn target(&self) -> &TargetKind {
+        self.learner.program().target()
     }
 
     /// The device's name for people.
     pub fn device_name(&self) -> String {
-        self.engine.device_name()
+        self.learner.device_name()
     }
 
     /// Calls, allocations and synchronisations of the executor so far.
     pub fn counters(&self) -> StepCounters {
-        self.engine.counters()
+        self.learner.counters()
     }
 
     /// How far training has come.
@@ -194,7 +201,7 @@ impl Trainer {
     /// # Errors
     /// A batch size that the model cannot be run with, or more memory than there is.
     pub fn footprint(&mut self, mode: Mode, batch: usize) -> Result<Footprint, TrainerError> {
-        Ok(self.engine.prepare(mode, batch)?)
+        self.learner.prepare(mode, batch)
     }
 
     /// The plan of a mode and batch size as text.
@@ -202,7 +209,7 @@ impl Trainer {
     /// # Errors
     /// As [`Trainer::footprint`].
     pub fn dump_plan(&mut self, mode: Mode, batch: usize) -> Result<String, TrainerError> {
-        Ok(self.engine.dump(mode, batch)?)
+        Ok(self.learner.engine_mut().dump(mode, batch)?)
     }
 
     /// Keeps a callback's memory under its name, as part of the next checkpoints.
@@ -238,8 +245,8 @@ impl Trainer {
     /// Sets the scalars of the next step of training.
     fn set_scalars(&mut self) -> f64 {
         let lr = self.learning_rate();
-        self.scalars.step = self.progress.step + 1;
-        self.scalars.set(LR, lr as f32);
+        self.learner.set_steps(self.progress.step);
+        self.learner.set_learning_rate(lr);
         lr
     }
 }
@@ -247,8 +254,8 @@ impl Trainer {
 impl std::fmt::Debug for Trainer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Trainer")
-            .field("model", &self.model.spec().name)
-            .field("device", &self.engine.device_name())
+            .field("model", &self.model().spec().name)
+            .field("device", &self.learner.device_name())
             .field("epoch", &self.progress.epoch)
             .field("step", &self.progress.step)
             .finish_non_exhaustive()

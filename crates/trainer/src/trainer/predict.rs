@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use onestep_data::{DataLoader, Dataset};
-use onestep_engine::{Feeds, Mode};
+use onestep_engine::Feeds;
 use onestep_memory::{Shape, Tensor};
 
+use super::Trainer;
 use super::batch::HostData;
-use super::{OUTPUT, Trainer};
 use crate::TrainerError;
 
 /// What a model says of some samples.
@@ -79,7 +79,7 @@ impl Trainer {
         self.check_input(input)?;
         let transformed = self.transformed(input)?;
         let input = transformed.as_deref().map_or(input, HostData::F32);
-        let each = self.model.input_shape().elements() * self.config.evaluation_batch_size();
+        let each = self.model().input_shape().elements() * self.config.evaluation_batch_size();
         let mut values = Vec::new();
         match input {
             HostData::F32(all) => {
@@ -94,7 +94,7 @@ impl Trainer {
             }
         }
         self.restore_units(&mut values);
-        Ok(Prediction { shape: self.model.output_shape().clone(), values })
+        Ok(Prediction { shape: self.model().output_shape().clone(), values })
     }
 
     /// Applies the model to a data set, with the transforms that count in evaluation. Its targets
@@ -116,7 +116,7 @@ impl Trainer {
             values.extend(self.predict_tensor(batch.input())?);
         }
         self.restore_units(&mut values);
-        Ok(Prediction { shape: self.model.output_shape().clone(), values })
+        Ok(Prediction { shape: self.model().output_shape().clone(), values })
     }
 
     fn predict_batch(&mut self, input: HostData<'_>) -> Result<Vec<f32>, TrainerError> {
@@ -128,10 +128,7 @@ impl Trainer {
 
     fn predict_tensor(&mut self, input: &Tensor) -> Result<Vec<f32>, TrainerError> {
         self.keep_readings()?;
-        let batch = input.shape()[0];
-        let feeds = Feeds::new(std::slice::from_ref(input));
-        self.engine.submit(Mode::Predict, feeds, &self.scalars)?.wait()?;
-        Ok(self.engine.read_output(Mode::Predict, batch, OUTPUT)?)
+        self.learner.predict(Feeds::new(std::slice::from_ref(input)))
     }
 
     /// A loader that reads a data set once, in its order, without the transforms for training.
@@ -164,7 +161,7 @@ impl Trainer {
         if let Some(prefetch) = config.prefetch {
             builder = builder.prefetch(prefetch);
         }
-        Ok(builder.build(self.engine.memory())?)
+        Ok(builder.build(self.learner.memory())?)
     }
 }
 

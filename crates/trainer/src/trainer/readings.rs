@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use onestep_engine::Mode;
-
-use super::{OUTPUT, Trainer};
+use super::Trainer;
 use crate::TrainerError;
+use crate::program::{OUTPUT, gradient_name};
 
 /// Output and gradients by the names they are read by.
 pub(super) type Readings = BTreeMap<String, Vec<f32>>;
@@ -34,28 +33,24 @@ impl Trainer {
         let kept = self.readings.as_ref().and_then(|readings| readings.get(name));
         match kept {
             Some(values) => Ok(values.clone()),
-            None => Ok(self.engine.read_output(Mode::Train, self.last_batch, name)?),
+            None => self.learner.reading(name),
         }
     }
 
     /// Copies them to the host before a step of another mode takes their memory.
     pub(super) fn keep_readings(&mut self) -> Result<(), TrainerError> {
-        if !self.config.keep_gradients || self.last_batch == 0 || self.readings.is_some() {
+        if !self.config.keep_gradients || !self.learner.has_stepped() || self.readings.is_some() {
             return Ok(());
         }
         self.collect(true)?;
-        let gradients = self.model.parameters().iter().map(|p| gradient_name(&p.info.name));
+        let gradients = self.model().parameters().iter().map(|p| gradient_name(&p.info.name));
         let names: Vec<String> = gradients.chain([OUTPUT.to_owned()]).collect();
         let mut readings = Readings::new();
         for name in names {
-            let values = self.engine.read_output(Mode::Train, self.last_batch, &name)?;
+            let values = self.learner.reading(&name)?;
             readings.insert(name, values);
         }
         self.readings = Some(readings);
         Ok(())
     }
-}
-
-fn gradient_name(parameter: &str) -> String {
-    format!("grad.{parameter}")
 }

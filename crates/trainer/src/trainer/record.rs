@@ -7,10 +7,10 @@ use onestep_layers::LossSpec;
 
 use super::Trainer;
 use super::batch::HostData;
-use super::program::TargetKind;
 use crate::TrainerError;
 use crate::history::Metrics;
 use crate::metrics::{Meter, MetricKind};
+use crate::program::TargetKind;
 
 impl Trainer {
     /// What the model learnt from its data, as part of its checkpoints: the names of its classes,
@@ -41,7 +41,7 @@ impl Trainer {
     /// More classes than the model has outputs, and a scale of targets that do not fit its outputs
     /// or its loss.
     pub fn set_record(&mut self, record: DataRecord) -> Result<(), TrainerError> {
-        if let (Some(names), TargetKind::Labels { classes, .. }) = (&record.classes, &self.target)
+        if let (Some(names), TargetKind::Labels { classes, .. }) = (&record.classes, self.target())
             && names.len() > *classes
         {
             let wanted = format!("at most {classes}, the outputs of the model");
@@ -49,13 +49,13 @@ impl Trainer {
         }
         if let Some(scaling) = &record.targets {
             let loss = self.config.loss.type_name();
-            let values = matches!(self.target, TargetKind::Values { .. });
-            if !values || self.figures.metric == MetricKind::Accuracy {
+            let values = matches!(self.target(), TargetKind::Values { .. });
+            if !values || self.figures().metric == MetricKind::Accuracy {
                 let wanted = format!("no scale for the loss {loss}");
                 let got = "standardised values";
                 return Err(TrainerError::mismatch("targets of the record", wanted, got));
             }
-            scaling.check(self.model.output_shape().elements())?;
+            scaling.check(self.model().output_shape().elements())?;
         }
         self.record = record;
         Ok(())
@@ -95,7 +95,7 @@ impl Trainer {
         if !self.pipeline.has_steps(false) {
             return Ok(None);
         }
-        let shape = self.model.input_shape();
+        let shape = self.model().input_shape();
         self.pipeline.check(shape)?;
         let (mut values, mut scratch) = (values.to_vec(), Vec::new());
         for (sample, number) in values.chunks_mut(shape.elements().max(1)).zip(0..) {
@@ -114,7 +114,7 @@ impl Trainer {
 
     /// The figures that a meter has come to, in the target's own units where they have any.
     pub(super) fn metrics(&self, meter: &Meter) -> Metrics {
-        let figures = meter.metrics(self.figures.metric);
+        let figures = meter.metrics(self.figures().metric);
         let (loss, error) = self.units();
         Metrics {
             loss: figures.loss * loss,

@@ -219,7 +219,7 @@ impl<'a> Run<'a> {
             allocations: each(self.used.allocations),
             host_syncs: each(self.used.host_syncs),
         };
-        history.peak_device_bytes = trainer.engine.memory().statistics().total.peak;
+        history.peak_device_bytes = trainer.learner.memory().statistics().total.peak;
         history.peak_resident_bytes = peak_resident_bytes();
         for callback in &mut self.callbacks.all {
             callback.on_fit_end(trainer, &history)?;

@@ -14,7 +14,7 @@ impl Trainer {
     pub fn learning_rate(&self) -> f64 {
         match &self.schedule {
             Some(schedule) => schedule.lr(self.progress.step),
-            None => self.optimizer.lr(),
+            None => self.optimizer().lr(),
         }
     }
 
@@ -38,7 +38,7 @@ impl Trainer {
     /// A rate that is negative or not finite, and a schedule that goes by a rate of its own.
     pub fn set_learning_rate(&mut self, lr: f64) -> Result<(), TrainerError> {
         refuse_own_lr(&self.config.schedule, lr)?;
-        self.optimizer = self.optimizer.clone().with_lr(lr)?;
+        self.learner.set_base_learning_rate(lr)?;
         self.config.optimizer = self.config.optimizer.clone().with_lr(lr);
         if let Some(schedule) = &mut self.schedule {
             schedule.set_base_lr(lr)?;
@@ -146,7 +146,7 @@ impl Trainer {
         }
         let horizon = Horizon::of_legs(self.config.epochs as u64, legs)?;
         let spec = self.config.schedule.clone().with_plateau_mode(better);
-        let mut schedule = spec.build(self.optimizer.lr(), horizon)?;
+        let mut schedule = spec.build(self.optimizer().lr(), horizon)?;
         match self.progress.schedule.clone() {
             // Another kind of schedule than before knows nothing of the past.
             Some(state) if watches(&state) == schedule.watches_metric() => {

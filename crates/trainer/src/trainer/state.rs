@@ -19,7 +19,7 @@ impl Trainer {
     /// There is no tensor of this name.
     pub fn parameter(&mut self, name: &str) -> Result<Vec<f32>, TrainerError> {
         self.collect(true)?;
-        Ok(self.engine.state().read(name)?)
+        Ok(self.learner.state().read(name)?)
     }
 
     /// Replaces the elements of such a tensor. Training goes on from the weights in use, this one
@@ -29,7 +29,7 @@ impl Trainer {
     /// There is no tensor of this name, or the count is wrong.
     pub fn set_parameter(&mut self, name: &str, values: &[f32]) -> Result<(), TrainerError> {
         self.collect(true)?;
-        self.engine.state().write(name, values)?;
+        self.learner.state().write(name, values)?;
         self.last = None;
         Ok(())
     }
@@ -53,9 +53,9 @@ impl Trainer {
         checkpoint::write(
             folder,
             &Contents {
-                model: self.model.spec(),
+                model: self.model().spec(),
                 config: &self.config,
-                state: self.engine.state(),
+                state: self.learner.state(),
                 last: self.last.as_ref(),
                 progress: &self.progress,
                 callbacks: &self.remembered,
@@ -83,8 +83,8 @@ impl Trainer {
         checkpoint: Checkpoint,
         weights: Option<Weights>,
     ) -> Result<(), TrainerError> {
-        checkpoint.check_model(self.model.spec())?;
-        let layout = self.engine.state().layout();
+        checkpoint.check_model(self.model().spec())?;
+        let layout = self.learner.state().layout();
         let state = checkpoint.state(layout)?;
         let best = checkpoint.best(layout)?;
         if let Some(record) = checkpoint.data_record()? {
@@ -94,15 +94,16 @@ impl Trainer {
         let _ = self.collect(true);
         self.flight.clear();
         for (name, values) in &state {
-            self.engine.state().write(name, values)?;
+            self.learner.state().write(name, values)?;
         }
-        self.engine.recover();
+        self.learner.engine_mut().recover();
         self.schedule = None;
         self.last_checkpoint = Some(checkpoint.folder().to_path_buf());
         let own = std::mem::take(&mut self.progress.own);
         self.progress = Progress { own, ..checkpoint.record.progress };
         self.progress.meter.complete();
-        (self.scalars.seed, self.config.seed) = (self.progress.seed, self.progress.seed);
+        self.learner.set_seed(self.progress.seed);
+        self.config.seed = self.progress.seed;
         self.remembered = checkpoint.record.callbacks;
         (self.best, self.last) = (best, None);
         self.use_weights(weights.unwrap_or(self.progress.weights))
@@ -136,15 +137,15 @@ impl Trainer {
         file: &Path,
         layout: Option<WeightLayout>,
     ) -> Result<(), TrainerError> {
-        let (tensors, _) = weights::read(file, &self.model, layout)?;
+        let (tensors, _) = weights::read(file, self.model(), layout)?;
         let there = |name: &str| tensors.iter().any(|tensor| tensor.name == name);
-        if let Some(state) = self.model.states().iter().find(|state| !there(&state.name)) {
+        if let Some(state) = self.model().states().iter().find(|state| !there(&state.name)) {
             let reason = format!("it has no tensor `{}`, which the model needs", state.name);
             return Err(TrainerError::weights(file, reason));
         }
         self.collect(true)?;
         for tensor in &tensors {
-            self.engine.state().write(&tensor.name, &tensor.data)?;
+            self.learner.state().write(&tensor.name, &tensor.data)?;
         }
         self.last = None;
         Ok(())
@@ -156,7 +157,7 @@ impl Trainer {
     /// # Errors
     /// The layer or the loss that cannot, and how it could.
     pub fn check_writable(&self) -> Result<(), TrainerError> {
-        self.model.spec().to_json()?;
+        self.model().spec().to_json()?;
         checkpoint::check_writable(&self.config)
     }
 
@@ -179,13 +180,13 @@ impl Trainer {
         layout: WeightLayout,
     ) -> Result<(), TrainerError> {
         self.collect(true)?;
-        let state = self.engine.state();
+        let state = self.learner.state();
         let kept = state.layout().entries().iter().filter(|e| e.kind != StateKind::Optimizer);
         let tensors = kept.map(|entry| {
             Ok(StateTensor::new(&entry.name, entry.shape.dims(), state.read(&entry.name)?))
         });
         let tensors = tensors.collect::<Result<_, TrainerError>>()?;
-        weights::write(file.as_ref(), &self.model, tensors, layout)
+        weights::write(file.as_ref(), self.model(), tensors, layout)
     }
 
     /// The error for a loss that is not a number, where one has arrived.
@@ -200,7 +201,7 @@ impl Trainer {
     /// Says what is known of a loss that is not a number: `cause`, or the first tensor of the
     /// model that is not finite by now.
     pub(super) fn non_finite(&mut self, offence: Offence, cause: Option<String>) -> TrainerError {
-        let state = self.engine.state();
+        let state = self.learner.state();
         let tensor = || {
             let entries = state.layout().entries().iter();
             let mut kept = entries.filter(|entry| entry.kind != StateKind::Optimizer);

@@ -47,7 +47,7 @@ impl Trainer {
     /// The device cannot be read.
     pub fn snapshot(&mut self) -> Result<Snapshot, TrainerError> {
         self.collect(true)?;
-        let state = self.engine.state();
+        let state = self.learner.state();
         let entries = state.layout().entries().iter();
         let kept = entries.filter(|entry| entry.kind != StateKind::Optimizer);
         let tensors = kept.map(|entry| Ok((entry.name.clone(), state.read(&entry.name)?)));
@@ -125,7 +125,7 @@ impl Trainer {
 
     fn write(&self, snapshot: &Snapshot) -> Result<(), TrainerError> {
         for (name, values) in &snapshot.tensors {
-            self.engine.state().write(name, values)?;
+            self.learner.state().write(name, values)?;
         }
         Ok(())
     }

@@ -1,0 +1,240 @@
+//! A model with its state on a device: what steps, and what can be read of it.
+
+use onestep_engine::{
+    Engine, Executor, Feeds, Footprint, KernelTime, Mode, Scalars, StateTable, StepCounters, Ticket,
+};
+use onestep_memory::MemoryManager;
+use onestep_optimizer::LR;
+
+use crate::TrainerError;
+use crate::program::TrainingProgram;
+
+/// A [`TrainingProgram`] and its state on a device: it steps, evaluates and predicts on batches, and
+/// its state can be read and written by name. It knows neither data sets nor epochs nor schedules;
+/// a [`Trainer`](crate::Trainer) adds those, and several learners can take turns.
+///
+/// ```
+/// use onestep_engine::{Feeds, Mode};
+/// use onestep_layers::ModelBuilder;
+/// use onestep_optimizer::{Optimizer, OptimizerSpec};
+/// use onestep_trainer::{ExecutorOptions, Learner, TrainingProgram, executor};
+///
+/// let model = ModelBuilder::new([2]).dense(1, true, "fc").build()?;
+/// let sgd = Optimizer::from_spec("sgd".parse::<OptimizerSpec>()?.with_lr(0.1))?;
+/// let program = TrainingProgram::new(model, "mse".parse()?, sgd)?;
+/// let cpu = executor("cpu", &ExecutorOptions { threads: 1, memory_budget: None })?;
+/// let mut learner = Learner::new(program, cpu, 1)?;
+/// let input = learner.memory().from_slice([2, 2], &[0.0f32, 1.0, 1.0, 0.0])?;
+/// let target = learner.memory().from_slice([2, 1], &[1.0f32, -1.0])?;
+/// let batch = [input, target];
+/// let first = learner.step(Feeds::new(&batch))?.wait()?.loss();
+/// let second = learner.step(Feeds::new(&batch))?.wait()?.loss();
+/// assert!(second < first);
+/// assert_eq!(learner.steps(), 2);
+/// # Ok::<(), onestep_trainer::TrainerError>(())
+/// ```
+pub struct Learner {
+    program: TrainingProgram,
+    engine: Engine,
+    scalars: Scalars,
+    /// Steps of training so far, those of a run that it goes on with included.
+    steps: u64,
+    learning_rate: f64,
+    /// The batch of the last step of training; 0 before the first.
+    last_batch: usize,
+}
+
+impl Learner {
+    /// Takes the device's memory for the state and fills the parameters from the seed.
+    ///
+    /// # Errors
+    /// A device without room.
+    pub fn new(
+        program: TrainingProgram,
+        executor: Box<dyn Executor>,
+        seed: u64,
+    ) -> Result<Self, TrainerError> {
+        let engine = Engine::new(executor, program.layout().clone(), program.source())?;
+        // The layout has filled all else.
+        for (name, values) in program.model().initial_parameters(seed) {
+            engine.state().write(name, &values)?;
+        }
+        let learning_rate = program.optimizer().lr();
+        let scalars = Scalars::new(seed);
+        Ok(Learner { program, engine, scalars, steps: 0, learning_rate, last_batch: 0 })
+    }
+
+    /// What it trains.
+    pub fn program(&self) -> &TrainingProgram {
+        &self.program
+    }
+
+    /// The engine, for its plans and memory.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    pub(crate) fn engine_mut(&mut self) -> &mut Engine {
+        &mut self.engine
+    }
+
+    /// Parameters, optimizer state and running statistics. Read and write it only when no step is in
+    /// flight.
+    pub fn state(&self) -> &StateTable {
+        self.engine.state()
+    }
+
+    /// The memory of the device.
+    pub fn memory(&self) -> &MemoryManager {
+        self.engine.memory()
+    }
+
+    /// Steps of training so far.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// Says how many steps there were, for state that was taken from elsewhere: the next step's noise
+    /// and corrections follow from its number.
+    pub fn set_steps(&mut self, steps: u64) {
+        self.steps = steps;
+    }
+
+    /// The seed of the masks of dropout.
+    pub fn seed(&self) -> u64 {
+        self.scalars.seed
+    }
+
+    pub(crate) fn set_seed(&mut self, seed: u64) {
+        self.scalars.seed = seed;
+    }
+
+    /// The learning rate of the next step.
+    pub fn learning_rate(&self) -> f64 {
+        self.learning_rate
+    }
+
+    /// Sets the learning rate from the next step on. Nothing is compiled anew.
+    pub fn set_learning_rate(&mut self, lr: f64) {
+        self.learning_rate = lr;
+    }
+
+    /// As the optimizer's own from now on.
+    pub(crate) fn set_base_learning_rate(&mut self, lr: f64) -> Result<(), TrainerError> {
+        self.program.set_learning_rate(lr)?;
+        self.learning_rate = lr;
+        Ok(())
+    }
+
+    /// Submits one step of training on a batch: one native call. Its loss arrives in the ticket.
+    ///
+    /// # Errors
+    /// The batch is empty or does not fit the model, or the device failed.
+    pub fn step(&mut self, feeds: Feeds<'_>) -> Result<Ticket, TrainerError> {
+        self.begin_step();
+        let ticket = self.engine.submit(Mode::Train, feeds, &self.scalars)?;
+        self.end_step(feeds);
+        Ok(ticket)
+    }
+
+    /// Runs a step and times each of its kernels.
+    ///
+    /// # Errors
+    /// As for [`Learner::step`], and a device that does not run kernel by kernel.
+    pub fn profile(&mut self, feeds: Feeds<'_>) -> Result<Vec<KernelTime>, TrainerError> {
+        self.begin_step();
+        let times = self.engine.profile(Mode::Train, feeds, &self.scalars)?;
+        self.end_step(feeds);
+        Ok(times)
+    }
+
+    fn begin_step(&mut self) {
+        self.scalars.step = self.steps + 1;
+        self.scalars.set(LR, self.learning_rate as f32);
+    }
+
+    fn end_step(&mut self, feeds: Feeds<'_>) {
+        self.last_batch = batch_of(feeds);
+        self.steps += 1;
+    }
+
+    /// Submits loss and metrics of a batch, without any change of state.
+    ///
+    /// # Errors
+    /// As for [`Learner::step`].
+    pub fn evaluate(&mut self, feeds: Feeds<'_>) -> Result<Ticket, TrainerError> {
+        Ok(self.engine.submit(Mode::Evaluate, feeds, &self.scalars)?)
+    }
+
+    /// Applies the model to a batch of inputs and waits for its output, row-major.
+    ///
+    /// # Errors
+    /// As for [`Learner::step`].
+    pub fn predict(&mut self, feeds: Feeds<'_>) -> Result<Vec<f32>, TrainerError> {
+        self.engine.submit(Mode::Predict, feeds, &self.scalars)?.wait()?;
+        self.read(Mode::Predict, batch_of(feeds), crate::program::OUTPUT)
+    }
+
+    /// The elements of an output of the last step of a mode and batch size; waits for that.
+    ///
+    /// # Errors
+    /// There was no such step, or it has no such output.
+    pub fn read(&mut self, mode: Mode, batch: usize, name: &str) -> Result<Vec<f32>, TrainerError> {
+        Ok(self.engine.read_output(mode, batch, name)?)
+    }
+
+    /// An output or a gradient ([`gradient_name`](crate::program::gradient_name)) of the last step of
+    /// training, where the program [keeps](TrainingProgram::keep) them.
+    ///
+    /// # Errors
+    /// There was no step, or it has no such output.
+    pub fn reading(&mut self, name: &str) -> Result<Vec<f32>, TrainerError> {
+        self.read(Mode::Train, self.last_batch, name)
+    }
+
+    /// Whether there was a step of training whose output and gradients may be there.
+    pub(crate) fn has_stepped(&self) -> bool {
+        self.last_batch > 0
+    }
+
+    /// The names of the scalars in the tickets of training.
+    ///
+    /// # Errors
+    /// As for [`Learner::prepare`].
+    pub fn report_names(&mut self, batch: usize) -> Result<Vec<String>, TrainerError> {
+        Ok(self.engine.report_names(Mode::Train, batch)?)
+    }
+
+    /// Compiles the step of a mode and batch size, unless that was done, and tells the memory it
+    /// takes.
+    ///
+    /// # Errors
+    /// A batch size that the model cannot be run with, or more memory than there is.
+    pub fn prepare(&mut self, mode: Mode, batch: usize) -> Result<Footprint, TrainerError> {
+        Ok(self.engine.prepare(mode, batch)?)
+    }
+
+    /// The device's name for people.
+    pub fn device_name(&self) -> String {
+        self.engine.device_name()
+    }
+
+    /// Calls, allocations and synchronisations of the executor so far.
+    pub fn counters(&self) -> StepCounters {
+        self.engine.counters()
+    }
+}
+
+fn batch_of(feeds: Feeds<'_>) -> usize {
+    feeds.tensors.first().and_then(|tensor| tensor.shape().first().copied()).unwrap_or(0)
+}
+
+impl std::fmt::Debug for Learner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Learner")
+            .field("model", &self.program.model().spec().name)
+            .field("device", &self.engine.device_name())
+            .field("steps", &self.steps)
+            .finish_non_exhaustive()
+    }
+}
