@@ -8,7 +8,6 @@ mod executor;
 mod graph;
 mod lower;
 pub mod ops;
-pub mod philox;
 pub mod plan;
 mod program;
 pub mod reference;
@@ -24,6 +23,7 @@ pub use error::{EngineError, GraphError};
 pub use executor::{Executor, Feeds, KernelTime, Scalars, Step};
 pub use graph::{Graph, Node, Phase, Type, Value};
 pub use lower::StepGraph;
+pub use onestep_base::philox;
 pub use onestep_memory::{DType, Shape};
 pub use plan::{Cost, Footprint, Plan};
 pub use program::{

@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+use onestep_base::RegistryError;
 use onestep_engine::GraphError;
 use thiserror::Error;
 
@@ -186,6 +187,12 @@ impl From<GraphError> for LayerError {
     /// The layer's path is filled in by [`crate::BuildContext`] on the way out of the layer.
     fn from(source: GraphError) -> Self {
         LayerError::Graph { layer: String::new(), source: Box::new(source) }
+    }
+}
+
+impl From<RegistryError> for LayerError {
+    fn from(error: RegistryError) -> Self {
+        LayerError::Json { what: "loss", message: error.to_string() }
     }
 }
 

@@ -32,7 +32,6 @@ mod error;
 mod geometry;
 mod host_checks;
 mod initializer;
-pub mod json;
 mod layer;
 mod limits;
 mod loss;
@@ -43,7 +42,8 @@ mod registry;
 mod spec;
 pub mod state_dict;
 mod summary;
-mod tagged;
+
+pub use onestep_base::json;
 
 pub use builder::{Branch, ModelBuilder};
 pub use context::BuildContext;

@@ -1,20 +1,14 @@
 //! The random numbers of initialisers: one Philox stream a parameter.
 
-use onestep_engine::philox::uniform_block;
+use onestep_base::hash::fnv1a;
+use onestep_base::normal::box_muller;
+use onestep_base::philox::uniform_block;
 
 use crate::initializer::TruncatedNormal;
 
 /// A training step never has this bit in its number, so that initial values share no random
 /// numbers with dropout masks under the same seed.
 const INITIALIZATION: u64 = 1 << 63;
-
-/// A stable 64-bit hash of a name: FNV-1a
-/// (<https://datatracker.ietf.org/doc/html/draft-eastlake-fnv>).
-fn hash(name: &str) -> u64 {
-    name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
-}
 
 /// Uniform and normal numbers one after the other, determined by a seed and a name.
 pub(crate) struct Stream {
@@ -28,7 +22,7 @@ pub(crate) struct Stream {
 
 impl Stream {
     pub(crate) fn new(seed: u64, name: &str) -> Self {
-        let hash = hash(name);
+        let hash = fnv1a(name.as_bytes());
         let step = INITIALIZATION | (hash >> 32);
         Stream { seed, step, stream: hash as u32, drawn: 0, block: [0.0; 4], spare: None }
     }
@@ -50,17 +44,15 @@ impl Stream {
         low + (high - low) * self.next()
     }
 
-    /// Standard normal, by Box and Muller ("A note on the generation of random normal deviates",
-    /// 1958): two numbers from two.
+    /// Standard normal: two numbers from two.
     fn normal(&mut self) -> f64 {
         if let Some(spare) = self.spare.take() {
             return spare;
         }
-        // 1 - u is in (0, 1], where the logarithm is finite.
-        let radius = (-2.0 * (1.0 - self.next()).ln()).sqrt();
-        let (sin, cos) = (std::f64::consts::TAU * self.next()).sin_cos();
-        self.spare = Some(radius * sin);
-        radius * cos
+        let (first, second) = (self.next(), self.next());
+        let (normal, spare) = box_muller(first, second);
+        self.spare = Some(spare);
+        normal
     }
 
     pub(crate) fn normals(&mut self, count: usize, mean: f64, std: f64) -> Vec<f32> {
@@ -84,14 +76,6 @@ impl Stream {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn hash_matches_published_values() {
-        // Test vectors of the FNV draft, section 8.
-        assert_eq!(hash(""), 0xcbf2_9ce4_8422_2325);
-        assert_eq!(hash("a"), 0xaf63_dc4c_8601_ec8c);
-        assert_eq!(hash("foobar"), 0x8594_4171_f739_67e8);
-    }
 
     #[test]
     fn normal_numbers_are_normal() {

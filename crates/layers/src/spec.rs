@@ -2,15 +2,16 @@
 
 use std::collections::{HashMap, HashSet};
 
+use onestep_base::json::{self, Strict};
+use onestep_base::schema::shorten_defaults;
 use onestep_engine::DType;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _, ser::Error as _};
 
 use crate::error::LayerError;
-use crate::json::{self, Strict};
 use crate::layer::LayerSpec;
 use crate::limits::{check_depth, check_length};
-use crate::loss::LossInput;
+use crate::loss::LossSpec;
 use crate::model::Model;
 use crate::registry::Registry;
 
@@ -119,7 +120,7 @@ impl ModelSpec {
     /// The JSON schema of the format. What may stand for a loss is `#/$defs/Loss` in it.
     pub fn json_schema() -> schemars::Schema {
         let mut generator = schemars::SchemaGenerator::default();
-        generator.subschema_for::<LossInput>();
+        generator.subschema_for::<LossSpec>();
         let mut schema = generator.into_root_schema_for::<ModelSpec>().to_value();
         shorten_defaults(&mut schema);
         // A JSON object stays one.
@@ -144,25 +145,6 @@ impl ModelSpec {
         check_depth(&self.layers)?;
         check_length("model", &self.name)?;
         Model::new(self.clone())
-    }
-}
-
-/// Writes f32 defaults as 0.1 rather than as the f64 nearest to that f32.
-fn shorten_defaults(schema: &mut serde_json::Value) {
-    match schema {
-        serde_json::Value::Object(map) => {
-            for (key, value) in map {
-                match value.as_f64() {
-                    Some(number) if key == "default" && value.is_f64() => {
-                        let shortest = (number as f32).to_string().parse::<f64>();
-                        *value = shortest.unwrap_or(number).into();
-                    }
-                    _ => shorten_defaults(value),
-                }
-            }
-        }
-        serde_json::Value::Array(items) => items.iter_mut().for_each(shorten_defaults),
-        _ => {}
     }
 }
 

@@ -56,7 +56,7 @@ fn every_example_is_read() {
 #[test]
 fn every_name_is_documented() {
     let text = read("model-spec.md");
-    let names = LayerSpec::TYPES.iter().chain(LossSpec::TYPES).chain(&Initializer::NAMES);
+    let names = LayerSpec::TYPES.iter().chain(LossSpec::TYPES).chain(Initializer::NAMES);
     for name in names {
         assert!(text.contains(&format!("`{name}`")), "docs/model-spec.md lacks `{name}`");
     }

@@ -53,7 +53,9 @@ fn initialisers_have_short_forms() {
     assert_eq!(read("\"xavier_uniform\"").unwrap(), xavier);
     assert_eq!(read("{\"xavier_uniform\": {}}").unwrap(), xavier);
     let message = read("\"orthogonal\"").unwrap_err().to_string();
-    assert!(message.contains("unknown initialiser `orthogonal`; known: default, zeros"));
+    assert!(
+        message.contains("unknown initialiser `orthogonal`; known initialisers: default, zeros")
+    );
     assert!(read("{\"normal\": {\"sigma\": 1}}").unwrap_err().to_string().contains("`sigma`"));
     assert!(read("\"constant\"").unwrap_err().to_string().contains("missing field `value`"));
     assert!(read("3").is_err());

@@ -6,68 +6,59 @@ pub use options::{
     ConstantValue, Fan, FanMode, Kaiming, Nonlinearity, Normal, TruncatedNormal, Uniform, Xavier,
 };
 
-use std::borrow::Cow;
+use onestep_base::registry;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
-
-use crate::json::Strict;
 use crate::random::Stream;
 
-/// How a parameter begins. In JSON the name (`"xavier_uniform"`, all options at their defaults) or
-/// `{"kaiming_normal": {"nonlinearity": "relu"}}`.
-///
-/// ```
-/// use onestep_layers::{Fan, Initializer};
-/// let init: Initializer = serde_json::from_str(r#"{"uniform": {"low": -1}}"#)?;
-/// let numbers = init.fill(1000, Fan::NONE, 7, "fc.weight");
-/// assert!(numbers.iter().all(|x| (-1.0..1.0).contains(x)));
-/// assert_eq!(numbers, init.fill(1000, Fan::NONE, 7, "fc.weight"));
-/// # Ok::<(), serde_json::Error>(())
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Initializer {
-    /// PyTorch's default for the layer and parameter.
-    #[default]
-    Default,
-    /// All 0.
-    Zeros,
-    /// All 1.
-    Ones,
-    /// All the same number.
-    Constant(ConstantValue),
-    /// Uniform in `[low, high)`.
-    Uniform(Uniform),
-    /// Normal.
-    Normal(Normal),
-    /// Normal within bounds.
-    TruncatedNormal(TruncatedNormal),
-    /// Uniform with Kaiming's standard deviation.
-    KaimingUniform(Kaiming),
-    /// Normal with Kaiming's standard deviation.
-    KaimingNormal(Kaiming),
-    /// Uniform with Xavier's standard deviation.
-    XavierUniform(Xavier),
-    /// Normal with Xavier's standard deviation.
-    XavierNormal(Xavier),
+registry! {
+    kind = "initialiser", plural = "initialisers", form = name_or_options;
+    /// How a parameter begins. In JSON the name (`"xavier_uniform"`, all options at their defaults) or
+    /// `{"kaiming_normal": {"nonlinearity": "relu"}}`.
+    ///
+    /// ```
+    /// use onestep_layers::{Fan, Initializer};
+    /// let init: Initializer = serde_json::from_str(r#"{"uniform": {"low": -1}}"#)?;
+    /// let numbers = init.fill(1000, Fan::NONE, 7, "fc.weight");
+    /// assert!(numbers.iter().all(|x| (-1.0..1.0).contains(x)));
+    /// assert_eq!(numbers, init.fill(1000, Fan::NONE, 7, "fc.weight"));
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    #[derive(Copy)]
+    pub enum Initializer {
+        /// PyTorch's default for the layer and parameter.
+        Default = "default",
+        /// All 0.
+        Zeros = "zeros",
+        /// All 1.
+        Ones = "ones",
+        /// All the same number.
+        Constant(ConstantValue) = "constant",
+        /// Uniform in `[low, high)`.
+        Uniform(Uniform) = "uniform",
+        /// Normal.
+        Normal(Normal) = "normal",
+        /// Normal within bounds.
+        TruncatedNormal(TruncatedNormal) = "truncated_normal",
+        /// Uniform with Kaiming's standard deviation.
+        KaimingUniform(Kaiming) = "kaiming_uniform",
+        /// Normal with Kaiming's standard deviation.
+        KaimingNormal(Kaiming) = "kaiming_normal",
+        /// Uniform with Xavier's standard deviation.
+        XavierUniform(Xavier) = "xavier_uniform",
+        /// Normal with Xavier's standard deviation.
+        XavierNormal(Xavier) = "xavier_normal",
+    }
+}
+
+impl Default for Initializer {
+    fn default() -> Self {
+        Initializer::Default
+    }
 }
 
 impl Initializer {
     /// The names in a spec.
-    pub const NAMES: [&str; 11] = [
-        "default",
-        "zeros",
-        "ones",
-        "constant",
-        "uniform",
-        "normal",
-        "truncated_normal",
-        "kaiming_uniform",
-        "kaiming_normal",
-        "xavier_uniform",
-        "xavier_normal",
-    ];
+    pub const NAMES: &'static [&'static str] = Self::TYPES;
 
     /// PyTorch's default for the weights of dense layers and convolutions:
     /// `kaiming_uniform(a = sqrt(5))`, that is, uniform within `1 / sqrt(fan_in)` of 0.
@@ -165,82 +156,5 @@ impl Initializer {
                 (0..count).map(|_| stream.truncated_normal(&o)).collect()
             }
         }
-    }
-
-    fn from_parts(name: &str, options: serde_json::Value) -> Result<Option<Self>, String> {
-        use crate::json::from_value;
-        /// The options of those that have none.
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct NoOptions {}
-        let plain = |options, init| from_value::<NoOptions>(options).map(|NoOptions {}| init);
-        Ok(Some(match name {
-            "default" => plain(options, Initializer::Default)?,
-            "zeros" => plain(options, Initializer::Zeros)?,
-            "ones" => plain(options, Initializer::Ones)?,
-            "constant" => Initializer::Constant(from_value(options)?),
-            "uniform" => Initializer::Uniform(from_value(options)?),
-            "normal" => Initializer::Normal(from_value(options)?),
-            "truncated_normal" => Initializer::TruncatedNormal(from_value(options)?),
-            "kaiming_uniform" => Initializer::KaimingUniform(from_value(options)?),
-            "kaiming_normal" => Initializer::KaimingNormal(from_value(options)?),
-            "xavier_uniform" => Initializer::XavierUniform(from_value(options)?),
-            "xavier_normal" => Initializer::XavierNormal(from_value(options)?),
-            _ => return Ok(None),
-        }))
-    }
-}
-
-impl<'de> Deserialize<'de> for Initializer {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (name, options) = match Strict::deserialize(deserializer)?.0 {
-            serde_json::Value::String(name) => (name, serde_json::Map::new().into()),
-            serde_json::Value::Object(map) if map.len() == 1 => {
-                map.into_iter().next().unwrap_or_default()
-            }
-            other => {
-                let wanted = "an initialiser: a name or {\"name\": {options}}";
-                return Err(D::Error::custom(format!("expected {wanted}, got {other}")));
-            }
-        };
-        match Initializer::from_parts(&name, options) {
-            Ok(Some(init)) => Ok(init),
-            Ok(None) => {
-                let known = Initializer::NAMES.join(", ");
-                Err(D::Error::custom(format!("unknown initialiser `{name}`; known: {known}")))
-            }
-            Err(error) => Err(D::Error::custom(format!("initialiser `{name}`: {error}"))),
-        }
-    }
-}
-
-impl JsonSchema for Initializer {
-    fn schema_name() -> Cow<'static, str> {
-        "Initializer".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let names: Vec<&str> =
-            Initializer::NAMES.into_iter().filter(|&name| name != "constant").collect();
-        let mut forms = vec![json_schema!({ "enum": names })];
-        for (name, options) in [
-            ("constant", generator.subschema_for::<ConstantValue>()),
-            ("uniform", generator.subschema_for::<Uniform>()),
-            ("normal", generator.subschema_for::<Normal>()),
-            ("truncated_normal", generator.subschema_for::<TruncatedNormal>()),
-            ("kaiming_uniform", generator.subschema_for::<Kaiming>()),
-            ("kaiming_normal", generator.subschema_for::<Kaiming>()),
-            ("xavier_uniform", generator.subschema_for::<Xavier>()),
-            ("xavier_normal", generator.subschema_for::<Xavier>()),
-        ] {
-            forms.push(json_schema!({
-                "type": "object", "properties": { name: options },
-                "required": [name], "additionalProperties": false
-            }));
-        }
-        json_schema!({
-            "description": "How a parameter begins: a name, or {\"name\": {options}}.",
-            "oneOf": forms
-        })
     }
 }

@@ -1,5 +1,6 @@
 //! Branches side by side.
 
+use onestep_base::json::Strict;
 use onestep_engine::Value;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -7,7 +8,6 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::{Layer, LayerSpec, Shapes};
 use crate::context::BuildContext;
 use crate::error::LayerError;
-use crate::json::Strict;
 use crate::limits::{clone_layers, drop_layers};
 use crate::spec::layers_from_values;
 

@@ -56,13 +56,11 @@ pub use silu::Silu;
 pub use softmax::Softmax;
 pub use tanh::Tanh;
 
+use onestep_base::{Registered, RegistryError, registry};
 use onestep_engine::Value;
-use serde::{Deserialize, Deserializer, de::Error as _};
 
 use crate::context::BuildContext;
 use crate::error::LayerError;
-use crate::json::Strict;
-use crate::tagged::{self, Tagged, tagged_enum};
 
 /// The dimensions a layer works on, without the batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,8 +138,9 @@ where
 
 /// Makes [`LayerSpec`] of the list of layers, with access to the `name` that each has.
 macro_rules! layers {
-    ($($(#[$doc:meta])* $variant:ident = $name:literal),* $(,)?) => {
-        tagged_enum! {
+    ($($(#[doc = $about:literal])+ $variant:ident = $name:literal),* $(,)?) => {
+        registry! {
+            kind = "layer type", plural = "types", form = object;
         /// One layer of a model: its type and its options. In JSON an object with a `type`.
         ///
         /// ```
@@ -153,7 +152,7 @@ macro_rules! layers {
         /// # Ok::<(), serde_json::Error>(())
         /// ```
             #[schemars(description = "One layer: its type and its options.")]
-            pub enum LayerSpec: Layer { $($(#[$doc])* $variant = $name),* }
+            pub enum LayerSpec: Layer { $($(#[doc = $about])+ $variant($variant) = $name),* }
         }
 
         impl LayerSpec {
@@ -263,27 +262,15 @@ impl LayerSpec {
 
     /// Reads one layer; errors name it and its place, counted from 1, among its siblings.
     pub(crate) fn from_value(value: serde_json::Value, place: usize) -> Result<Self, String> {
-        let Tagged { kind, options } =
-            tagged::split(value, false).map_err(|problem| format!("layer {place}: {problem}"))?;
-        let name = match options.get("name") {
-            Some(serde_json::Value::String(name)) => format!("layer {place} `{name}`"),
-            _ => format!("layer {place}"),
-        };
-        match LayerSpec::from_parts(&kind, options.into()) {
-            Some(Ok(layer)) => Ok(layer),
-            Some(Err(error)) => Err(format!("{name} ({kind}): {error}")),
-            None => {
-                let known = LayerSpec::TYPES.join(", ");
-                Err(format!("{name}: unknown layer type `{kind}`; known types: {known}"))
+        let name = value.get("name").and_then(serde_json::Value::as_str);
+        let name = name.map_or_else(String::new, |name| format!(" `{name}`"));
+        LayerSpec::from_object(value).map_err(|error| match error {
+            RegistryError::Form { problem, .. } => format!("layer {place}: {problem}"),
+            RegistryError::Options { name: kind, problem, .. } => {
+                format!("layer {place}{name} ({kind}): {problem}")
             }
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for LayerSpec {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Strict(value) = Strict::deserialize(deserializer)?;
-        LayerSpec::from_value(value, 1).map_err(D::Error::custom)
+            unknown => format!("layer {place}{name}: {unknown}"),
+        })
     }
 }
 

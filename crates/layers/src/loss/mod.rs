@@ -20,18 +20,15 @@ pub use mae::Mae;
 pub use mse::Mse;
 pub use smooth_l1::SmoothL1;
 
-use std::borrow::Cow;
 use std::fmt;
-use std::str::FromStr;
 
+use onestep_base::registry;
 use onestep_engine::{DType, Graph, GraphError, Value};
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::error::LayerError;
-use crate::json::{self, Strict};
 use crate::registry::Registry;
-use crate::tagged::{self, Tagged, tagged_enum};
 
 /// What a loss adds to a graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,7 +113,8 @@ where
     }
 }
 
-tagged_enum! {
+registry! {
+    kind = "loss", plural = "losses", form = name_or_object(LayerError);
     /// A loss by name with its options. In JSON, and on a command line, the name (`"mse"`) or an
     /// object (`{"type": "huber", "delta": 0.5}`).
     ///
@@ -127,22 +125,22 @@ tagged_enum! {
     /// assert_eq!("huber".parse::<LossSpec>()?, Huber::new(1.0).into());
     /// # Ok::<(), onestep_layers::LayerError>(())
     /// ```
-    #[schemars(description = "A loss as an object: its type and its options.")]
+    #[schemars(rename = "Loss", description = "A loss: its name, or an object with its options.")]
     pub enum LossSpec: Loss {
         /// Cross-entropy of logits against integer labels.
-        CrossEntropy = "cross_entropy",
+        CrossEntropy(CrossEntropy) = "cross_entropy",
         /// Binary cross-entropy of logits.
-        BceWithLogits = "bce_with_logits",
+        BceWithLogits(BceWithLogits) = "bce_with_logits",
         /// The mean squared error.
-        Mse = "mse",
+        Mse(Mse) = "mse",
         /// The mean absolute error.
-        Mae = "mae",
+        Mae(Mae) = "mae",
         /// Squared near 0, absolute beyond.
-        Huber = "huber",
+        Huber(Huber) = "huber",
         /// As Huber's, with another scale.
-        SmoothL1 = "smooth_l1",
+        SmoothL1(SmoothL1) = "smooth_l1",
         /// A loss of one's own.
-        CustomLoss = "custom",
+        CustomLoss(CustomLoss) = "custom",
     }
 }
 
@@ -178,19 +176,6 @@ impl LossSpec {
         }
         Ok(values)
     }
-
-    fn from_value(value: serde_json::Value) -> Result<Self, String> {
-        let Tagged { kind, options } =
-            tagged::split(value, true).map_err(|problem| format!("loss: {problem}"))?;
-        match LossSpec::from_parts(&kind, options.into()) {
-            Some(Ok(loss)) => Ok(loss),
-            Some(Err(error)) => Err(format!("loss `{kind}`: {error}")),
-            None => {
-                let known = LossSpec::TYPES.join(", ");
-                Err(format!("unknown loss `{kind}`; known losses: {known}"))
-            }
-        }
-    }
 }
 
 impl Loss for LossSpec {
@@ -210,46 +195,5 @@ impl fmt::Display for LossSpec {
     /// The name.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.type_name())
-    }
-}
-
-impl<'de> Deserialize<'de> for LossSpec {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Strict(value) = Strict::deserialize(deserializer)?;
-        LossSpec::from_value(value).map_err(D::Error::custom)
-    }
-}
-
-impl FromStr for LossSpec {
-    type Err = LayerError;
-
-    /// Reads a name, or the JSON object.
-    fn from_str(text: &str) -> Result<Self, LayerError> {
-        let error = |message| LayerError::Json { what: "loss", message };
-        let value = if text.trim_start().starts_with('{') {
-            json::parse(text).map_err(error)?
-        } else {
-            serde_json::Value::String(text.trim().to_owned())
-        };
-        LossSpec::from_value(value).map_err(error)
-    }
-}
-
-/// The schema of what may stand for a loss: a name or an object.
-pub(crate) struct LossInput;
-
-impl JsonSchema for LossInput {
-    fn schema_name() -> Cow<'static, str> {
-        "Loss".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let names: Vec<&str> =
-            LossSpec::TYPES.iter().copied().filter(|&name| name != "custom").collect();
-        let object = generator.subschema_for::<LossSpec>();
-        json_schema!({
-            "description": "A loss: its name, or an object with its options.",
-            "oneOf": [{ "enum": names }, object]
-        })
     }
 }

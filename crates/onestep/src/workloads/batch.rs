@@ -1,21 +1,20 @@
 //! Random batches that depend on a seed alone.
 
+use onestep_base::normal::box_muller;
 use onestep_data::SampleRng;
 
 /// Streams of the generator, one for each tensor.
 const INPUT: u64 = 0;
 const TARGET: u64 = 1;
 
-/// Standard normal numbers by the method of Box and Muller ("A note on the generation of random
-/// normal deviates", 1958): two numbers from two.
+/// Standard normal numbers, two from two.
 pub(super) fn normals(seed: u64, count: usize) -> Vec<f32> {
     let mut rng = SampleRng::new(seed, 0, INPUT);
     let mut numbers = Vec::with_capacity(count + 1);
     while numbers.len() < count {
-        // 1 - u is in (0, 1], where the logarithm is finite.
-        let radius = (-2.0 * f64::from(1.0 - rng.uniform()).ln()).sqrt();
-        let (sin, cos) = (std::f64::consts::TAU * f64::from(rng.uniform())).sin_cos();
-        numbers.extend([(radius * cos) as f32, (radius * sin) as f32]);
+        let (first, second) = (f64::from(rng.uniform()), f64::from(rng.uniform()));
+        let (one, other) = box_muller(first, second);
+        numbers.extend([one as f32, other as f32]);
     }
     numbers.truncate(count);
     numbers

@@ -10,14 +10,10 @@ pub(super) fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// FNV-1a of 64 bits, in hexadecimal
-/// (<https://datatracker.ietf.org/doc/html/draft-eastlake-fnv>): a short name for a model, and what
-/// the first version of the format had for files.
+/// FNV-1a in hexadecimal: a short name for a model, and what the first version of the format had for
+/// files.
 pub(super) fn fnv1a(bytes: &[u8]) -> String {
-    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, &byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
-    format!("{hash:016x}")
+    format!("{:016x}", onestep_base::hash::fnv1a(bytes))
 }
 
 /// The hash of a model's specification, whatever its name is.

@@ -2,7 +2,7 @@
 //! and an error says which setting it is about, what was wanted and what was got.
 //!
 //! ```
-//! use onestep_layers::json;
+//! use onestep_base::json;
 //! let error = json::from_str::<Vec<usize>>("[1, 2, \"same\"]").unwrap_err();
 //! assert_eq!(error, "[2]: invalid type: string \"same\", expected usize");
 //! let error = json::from_str::<json::Value>("{\"p\": 1,\n \"p\": 2}").unwrap_err();
@@ -47,7 +47,8 @@ pub fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, String> {
 }
 
 /// A value in which no key stands twice.
-pub(crate) struct Strict(pub(crate) Value);
+#[derive(Clone, Debug, PartialEq)]
+pub struct Strict(pub Value);
 
 impl<'de> Deserialize<'de> for Strict {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
