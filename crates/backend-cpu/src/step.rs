@@ -379,6 +379,7 @@ mod tests {
             state_updates: Vec::new(),
             groups: Arc::from([group()]),
             update: Some(Arc::new(update()?)),
+            weights: None,
             keep_gradients: false,
         })
     }

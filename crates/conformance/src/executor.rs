@@ -74,6 +74,7 @@ fn state_table(run: &Run, memory: &MemoryManager) -> Result<StateTable, Conforma
     for (name, array) in &run.initial {
         table.write(name, &singles(array))?;
     }
+    table.start_copies()?;
     Ok(table)
 }
 

@@ -75,11 +75,16 @@ fn initial_buffers(layout: &StateLayout, run: &Run) -> Result<Tensors, Conforman
         let entry = layout.entry(name)?;
         data[entry.buffer][entry.offset..][..array.data.len()].copy_from_slice(&array.data);
     }
+    for (index, buffer) in layout.buffers().iter().enumerate() {
+        if let Some(parameters) = buffer.copy_of {
+            data[index] = data[parameters].clone();
+        }
+    }
     let mut buffers = Tensors::new();
     for (buffer, data) in layout.buffers().iter().zip(data) {
-        // A running statistic's buffer stands for a leaf of its own shape.
+        // A buffer of one tensor, such as a running statistic, stands for a leaf of its shape.
         let entry = layout.entries().iter().find(|e| e.name == buffer.name);
-        let shape = match entry.filter(|e| e.kind == StateKind::Model) {
+        let shape = match entry {
             Some(entry) => entry.shape.clone(),
             None => Shape::new(&[buffer.elements])?,
         };

@@ -74,7 +74,8 @@ impl Memory {
             };
             let elements = layout.buffers()[buffer].elements;
             let mut data = vec![layout.buffers()[buffer].initial; elements];
-            for entry in layout.entries().iter().filter(|e| e.buffer == buffer) {
+            let source = layout.buffers()[buffer].copy_of.unwrap_or(buffer);
+            for entry in layout.entries().iter().filter(|e| e.buffer == source) {
                 if let Some(array) = run.initial.get(&entry.name) {
                     let slots = data[entry.offset..].iter_mut();
                     slots.zip(&array.data).for_each(|(slot, &x)| *slot = x as f32);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use onestep_engine::reference::{Array, Context, evaluate};
 use onestep_engine::{
-    Graph, GraphError, GroupUpdate, ParameterGroup, Program, Shape, UpdateGraph, Value, gradients,
+    Graph, GraphError, GroupUpdate, ParameterGroup, Program, Shape, StateShape, UpdateGraph, Value, gradients,
 };
 
 use crate::error::ConformanceError;
@@ -23,7 +23,7 @@ impl Subject for Reference {
     fn run(&self, run: &Run) -> Result<Outcome, ConformanceError> {
         let trained = Trained::new(&run.program)?;
         let mut leaves = run.initial.clone();
-        let mut optimizer = initial_optimizer_state(&run.program)?;
+        let mut optimizer = initial_optimizer_state(run)?;
         let mut outcome = Outcome::default();
         for (i, feeds) in run.steps.iter().enumerate() {
             for (name, array) in &feeds.inputs {
@@ -131,13 +131,25 @@ fn gradient_values(
 }
 
 /// The optimizer's state by the name of its leaf in the update graph.
-fn initial_optimizer_state(program: &Program) -> Result<Tensors, GraphError> {
+fn initial_optimizer_state(run: &Run) -> Result<Tensors, ConformanceError> {
     let mut result = Tensors::new();
-    let Some(update) = program.update.as_deref() else { return Ok(result) };
-    for state in update.groups.iter().flat_map(|g| &g.states) {
-        let shape = update.graph.shape(state.old).clone();
-        let data = vec![f64::from(state.initial); shape.elements()];
-        result.insert(leaf_name(&update.graph, state.old)?, Array::new(shape, data)?);
+    let Some(update) = run.program.update.as_deref() else { return Ok(result) };
+    let filled = |leaf: Value, initial: f32| {
+        let shape = update.graph.shape(leaf).clone();
+        let data = vec![f64::from(initial); shape.elements()];
+        Array::new(shape, data)
+    };
+    for (rule, group) in with_groups(update, &run.program.groups) {
+        for state in &rule.states {
+            let array = match state.shape {
+                StateShape::Copy => flatten(group, |name| run.initial.get(name))?,
+                _ => filled(state.old, state.initial)?,
+            };
+            result.insert(leaf_name(&update.graph, state.old)?, array);
+        }
+    }
+    for shared in &update.shared {
+        result.insert(shared.name.clone(), filled(shared.old, shared.initial)?);
     }
     Ok(result)
 }
@@ -177,12 +189,15 @@ fn apply(
     {
         step.insert(named.name.clone(), array);
     }
+    let shared: Vec<Value> = update.shared.iter().map(|shared| shared.new).collect();
+    let new = evaluate(&update.graph, &flat, context, &shared)?;
+    optimizer.extend(update.shared.iter().map(|shared| shared.name.clone()).zip(new));
     for (rule, group) in with_groups(update, groups) {
         let mut targets = vec![rule.new_parameter];
         targets.extend(rule.states.iter().map(|s| s.new));
         let mut arrays = evaluate(&update.graph, &flat, context, &targets)?.into_iter();
         if let Some(parameters) = arrays.next() {
-            leaves.extend(unflatten(group, &parameters));
+            leaves.extend(unflatten(group, StateShape::Element, &parameters));
         }
         for (state, array) in rule.states.iter().zip(arrays) {
             optimizer.insert(leaf_name(&update.graph, state.old)?, array);
@@ -215,17 +230,19 @@ fn flatten<'a>(
     Ok(Array { shape, data })
 }
 
-/// The tensors of a group out of its flat buffer, by name.
+/// What is kept for the tensors of a group out of its flat buffer, by the tensors' names.
 fn unflatten<'a>(
     group: &'a ParameterGroup,
+    kept: StateShape,
     flat: &'a Array,
 ) -> impl Iterator<Item = (String, Array)> + 'a {
     let mut start = 0;
-    group.parameters.iter().map(move |parameter| {
-        let end = start + parameter.shape.elements();
+    group.parameters.iter().filter_map(move |parameter| {
+        let shape = kept.of(&parameter.shape)?;
+        let end = start + shape.elements();
         let data = flat.data[start..end].to_vec();
         start = end;
-        (parameter.name.clone(), Array { shape: parameter.shape.clone(), data })
+        Some((parameter.name.clone(), Array { shape, data }))
     })
 }
 
@@ -237,10 +254,12 @@ fn split_optimizer_state(program: &Program, optimizer: &Tensors) -> BTreeMap<Str
         for state in &rule.states {
             let name = leaf_name(&update.graph, state.old).unwrap_or_default();
             if let Some(flat) = optimizer.get(&name) {
-                let tensors = unflatten(group, flat);
+                let tensors = unflatten(group, state.shape, flat);
                 result.extend(tensors.map(|(name, a)| (format!("{}.{name}", state.kind), a)));
             }
         }
     }
+    let shared = update.shared.iter().filter_map(|s| optimizer.get_key_value(&s.name));
+    result.extend(shared.map(|(name, array)| (name.clone(), array.clone())));
     result
 }

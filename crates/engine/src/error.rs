@@ -187,6 +187,15 @@ pub enum EngineError {
         /// The name.
         name: String,
     },
+    /// The weights to evaluate or predict with are not there.
+    #[error(
+        "no optimizer state `{kind}` has the shape of the parameters, so they cannot be read from it; \
+         use an optimizer that keeps it, and not in a program to train"
+    )]
+    NoWeights {
+        /// The kind of state.
+        kind: String,
+    },
     /// Two tensors of the state table with one name.
     #[error("two tensors of the state table are named `{name}`")]
     DuplicateState {

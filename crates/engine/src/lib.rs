@@ -13,6 +13,7 @@ mod program;
 pub mod reference;
 mod state;
 mod ticket;
+mod update;
 
 pub use autodiff::gradients;
 pub use counters::StepCounters;
@@ -26,8 +27,7 @@ pub use lower::StepGraph;
 pub use onestep_base::philox;
 pub use onestep_memory::{DType, Shape};
 pub use plan::{Cost, Footprint, Plan};
-pub use program::{
-    GroupUpdate, Mode, Named, ParameterGroup, ParameterInfo, Program, StateUpdate, UpdateGraph,
-};
+pub use program::{Mode, Named, ParameterGroup, ParameterInfo, Program};
 pub use state::{StateBuffer, StateEntry, StateInfo, StateKind, StateLayout, StateTable};
 pub use ticket::{MAX_REPORTS, Reports, Ticket, TicketRing};
+pub use update::{GroupUpdate, SharedUpdate, StateShape, StateUpdate, UpdateGraph};

@@ -7,9 +7,10 @@ use crate::autodiff::gradients;
 use crate::error::{EngineError, GraphError};
 use crate::graph::{Graph, Phase, Value};
 use crate::ops::{Leaf, LeafKind};
-use crate::program::{GroupUpdate, Mode, Named, Program, UpdateGraph};
-use crate::state::{StateLayout, optimizer_buffer, parameter_buffer};
+use crate::program::{Mode, Named, ParameterGroup, Program};
+use crate::state::{StateLayout, optimizer_buffer, parameter_buffer, weights_buffers};
 use crate::ticket::MAX_REPORTS;
+use crate::update::{GroupUpdate, UpdateGraph};
 
 /// One graph for a whole step. Its state leaves are whole buffers of the state table.
 #[derive(Clone, Debug)]
@@ -56,16 +57,14 @@ impl<'a> Lowering<'a> {
     fn begin(program: &'a Program, layout: &StateLayout) -> Result<Self, EngineError> {
         let mut graph = Graph::new();
         let mut cut = HashMap::new();
-        for group in program.groups.iter() {
-            let flat = graph.state(&parameter_buffer(&group.name), &[group.elements()])?;
-            let mut offset = 0;
-            for parameter in &group.parameters {
+        let buffers = weights_buffers(&program.groups, layout, program.weights.as_deref())?;
+        for (group, buffer) in program.groups.iter().zip(&buffers) {
+            let flat = graph.state(buffer, &[group.elements()])?;
+            for (parameter, range) in group.ranges() {
                 layout.entry(&parameter.name)?;
-                let end = offset + parameter.shape.elements();
-                let part = graph.slice_axis(flat, 0, offset, end)?;
+                let part = graph.slice_axis(flat, 0, range.start, range.end)?;
                 cut.entry(parameter.name.as_str())
                     .or_insert(graph.reshape(part, parameter.shape.dims())?);
-                offset = end;
             }
         }
         let parameter = |leaf: &Leaf| {
@@ -88,10 +87,20 @@ impl<'a> Lowering<'a> {
         let missing = |missing| EngineError::Incomplete { mode: "train", missing };
         let update = self.program.update.clone().ok_or_else(|| missing("an update rule"))?;
         let loss = self.program.loss.ok_or_else(|| missing("a loss"))?;
+        if let Some(kind) = &self.program.weights {
+            return Err(EngineError::NoWeights { kind: kind.clone() });
+        }
+        // What the update says nothing of is frozen.
+        let by_group: HashMap<&str, &GroupUpdate> =
+            update.groups.iter().rev().map(|u| (u.group.as_str(), u)).collect();
+        let learned = self.program.groups.iter();
+        let learned: Vec<(&ParameterGroup, &GroupUpdate)> = learned
+            .filter_map(|group| Some((group, *by_group.get(group.name.as_str())?)))
+            .collect();
         self.step.graph.begin(Phase::Backward);
-        let flat = self.flat_gradients(self.map[loss.index()])?;
+        let flat = self.flat_gradients(self.map[loss.index()], &learned)?;
         self.step.graph.begin(Phase::Update);
-        self.apply_update(&update, &flat)?;
+        self.apply_update(&update, &learned, &flat)?;
         for state in &self.program.state_updates {
             let value = self.map[state.value.index()];
             self.step.writes.push(Named::new(state.name.clone(), value));
@@ -100,9 +109,13 @@ impl<'a> Lowering<'a> {
     }
 
     /// The gradient of each group as one vector, in the order of the group's parameters.
-    fn flat_gradients(&mut self, loss: Value) -> Result<Vec<Value>, EngineError> {
+    fn flat_gradients(
+        &mut self,
+        loss: Value,
+        learned: &[(&ParameterGroup, &GroupUpdate)],
+    ) -> Result<Vec<Value>, EngineError> {
         let graph = &mut self.step.graph;
-        let parameters: Vec<_> = self.program.groups.iter().flat_map(|g| &g.parameters).collect();
+        let parameters: Vec<_> = learned.iter().flat_map(|(g, _)| &g.parameters).collect();
         let mut targets = Vec::with_capacity(parameters.len());
         for parameter in &parameters {
             // A parameter that the forward graph does not use has no node there.
@@ -113,7 +126,7 @@ impl<'a> Lowering<'a> {
         let mut grads = gradients(graph, loss, &used)?.into_iter();
         let mut flat = Vec::new();
         let mut targets = targets.into_iter();
-        for group in self.program.groups.iter() {
+        for (group, _) in learned {
             let mut parts = Vec::new();
             for parameter in &group.parameters {
                 let grad = match targets.next().flatten().and_then(|_| grads.next()) {
@@ -136,13 +149,19 @@ impl<'a> Lowering<'a> {
         Ok(flat)
     }
 
-    fn apply_update(&mut self, update: &UpdateGraph, flat: &[Value]) -> Result<(), EngineError> {
+    fn apply_update(
+        &mut self,
+        update: &UpdateGraph,
+        learned: &[(&ParameterGroup, &GroupUpdate)],
+        flat: &[Value],
+    ) -> Result<(), EngineError> {
         let mut substitutes = Vec::new();
-        let by_group: HashMap<&str, &GroupUpdate> =
-            update.groups.iter().rev().map(|u| (u.group.as_str(), u)).collect();
-        for (group, &gradient) in self.program.groups.iter().zip(flat) {
-            let Some(&updates) = by_group.get(group.name.as_str()) else { continue };
-            self.group_leaves(updates, gradient, &mut substitutes)?;
+        for ((group, updates), &gradient) in learned.iter().zip(flat) {
+            self.group_leaves(group, updates, gradient, &mut substitutes)?;
+        }
+        for shared in &update.shared {
+            let dims = update.graph.shape(shared.old).dims();
+            substitutes.push((shared.old, self.step.graph.state(&shared.name, dims)?));
         }
         let leaf_name = |value: Value| match update.graph.op(value) {
             crate::ops::Op::Leaf(leaf) => leaf.name.clone(),
@@ -170,6 +189,9 @@ impl<'a> Lowering<'a> {
                 self.step.writes.push(Named::new(buffer, map[state.new.index()]));
             }
         }
+        for shared in &update.shared {
+            self.step.writes.push(Named::new(shared.name.clone(), map[shared.new.index()]));
+        }
         let reports = update.reports.iter();
         self.step.reports.extend(reports.map(|r| Named::new(r.name.clone(), map[r.value.index()])));
         Ok(())
@@ -178,6 +200,7 @@ impl<'a> Lowering<'a> {
     /// What stands for each leaf of a group's update.
     fn group_leaves(
         &mut self,
+        group: &ParameterGroup,
         update: &GroupUpdate,
         gradient: Value,
         substitutes: &mut Vec<(Value, Value)>,
@@ -189,9 +212,9 @@ impl<'a> Lowering<'a> {
             .ok_or(GraphError::UnknownLeaf { name, known: "no such group".into() })?;
         substitutes.push((update.parameter, parameter));
         substitutes.push((update.gradient, gradient));
-        let elements = graph.shape(parameter).elements();
         for state in &update.states {
-            let leaf = graph.state(&optimizer_buffer(&state.kind, &update.group), &[elements])?;
+            let dims = [state.shape.elements(group)];
+            let leaf = graph.state(&optimizer_buffer(&state.kind, &update.group), &dims)?;
             substitutes.push((state.old, leaf));
         }
         Ok(())

@@ -1,12 +1,13 @@
 //! What is compiled: a forward graph, its loss, and the rule that updates the parameters.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use onestep_memory::Shape;
 
-use crate::error::GraphError;
 use crate::graph::{Graph, Value};
 use crate::ops::LeafKind;
+use crate::update::UpdateGraph;
 
 /// What a program is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -63,8 +64,13 @@ pub struct Program {
     pub state_updates: Vec<Named>,
     /// How parameters are grouped into contiguous buffers.
     pub groups: Arc<[ParameterGroup]>,
-    /// The update rule; required to train.
+    /// The update rule; required to train. A group of which it says nothing is frozen: it has no
+    /// gradient and stays as it is.
     pub update: Option<Arc<UpdateGraph>>,
+    /// To evaluate or predict with other weights than those that are trained: the kind of optimizer
+    /// state with the shape of the parameters that they are read from, such as `ema`. Groups that
+    /// have no such state, such as frozen ones, are read as they are.
+    pub weights: Option<String>,
     /// Whether the gradients are outputs too, as `grad.NAME`.
     pub keep_gradients: bool,
 }
@@ -87,6 +93,7 @@ impl Program {
             state_updates: Vec::new(),
             groups,
             update: None,
+            weights: None,
             keep_gradients: false,
         }
     }
@@ -144,80 +151,17 @@ impl ParameterGroup {
             .collect()
     }
 
+    /// Its parameters with the elements of the group's buffer that each takes.
+    pub fn ranges(&self) -> impl Iterator<Item = (&ParameterInfo, Range<usize>)> {
+        self.parameters.iter().scan(0, |start, parameter| {
+            let range = *start..*start + parameter.shape.elements();
+            *start = range.end;
+            Some((parameter, range))
+        })
+    }
+
     /// Elements of the group's buffers.
     pub fn elements(&self) -> usize {
         self.parameters.iter().map(|p| p.shape.elements()).sum()
-    }
-}
-
-/// The update of all groups as one graph over their flat buffers:
-/// `parameter, gradient, state, scalars -> parameter, state`.
-#[derive(Clone, Debug, Default)]
-pub struct UpdateGraph {
-    /// The graph. Its leaves are those made by [`UpdateGraph::group`], and scalars such as `lr`.
-    pub graph: Graph,
-    /// One entry a group.
-    pub groups: Vec<GroupUpdate>,
-    /// Scalars for the ticket, such as the gradient's norm.
-    pub reports: Vec<Named>,
-}
-
-/// The update of one group. All values are f32 vectors of the group's length.
-#[derive(Clone, Debug)]
-pub struct GroupUpdate {
-    /// The group's name.
-    pub group: String,
-    /// The leaf that stands for the parameters before the step.
-    pub parameter: Value,
-    /// The leaf that stands for their gradient.
-    pub gradient: Value,
-    /// The parameters after the step.
-    pub new_parameter: Value,
-    /// The optimizer's state.
-    pub states: Vec<StateUpdate>,
-}
-
-/// One kind of optimizer state of one group.
-#[derive(Clone, Debug)]
-pub struct StateUpdate {
-    /// What it is, such as `exp_avg`.
-    pub kind: String,
-    /// The leaf that stands for it before the step.
-    pub old: Value,
-    /// Its value after the step.
-    pub new: Value,
-    /// What it is before the first step.
-    pub initial: f32,
-}
-
-impl UpdateGraph {
-    /// Adds the leaves of a group: its parameters and its gradient. Until the caller sets
-    /// `new_parameter`, the update changes nothing.
-    ///
-    /// # Errors
-    /// The group was added before.
-    pub fn group(&mut self, group: &ParameterGroup) -> Result<&mut GroupUpdate, GraphError> {
-        let dims = [group.elements()];
-        let parameter = self.graph.parameter(&format!("{}.parameter", group.name), &dims)?;
-        let name = format!("{}.gradient", group.name);
-        let gradient = self.graph.input(&name, &dims, onestep_memory::DType::F32)?;
-        self.groups.push(GroupUpdate {
-            group: group.name.clone(),
-            parameter,
-            gradient,
-            new_parameter: parameter,
-            states: Vec::new(),
-        });
-        let last = self.groups.len() - 1;
-        Ok(&mut self.groups[last])
-    }
-
-    /// Adds a leaf for one kind of optimizer state of a group. The caller then appends a
-    /// [`StateUpdate`] to the group.
-    ///
-    /// # Errors
-    /// The group has such a state already.
-    pub fn state(&mut self, group: &ParameterGroup, kind: &str) -> Result<Value, GraphError> {
-        self.graph.state(&format!("{}.{kind}", group.name), &[group.elements()])
     }
 }

@@ -7,7 +7,8 @@ use onestep_memory::{DType, MemoryManager, Shape, Tensor};
 
 use crate::error::EngineError;
 use crate::plan::{Footprint, check_budget};
-use crate::program::{ParameterGroup, StateUpdate, UpdateGraph};
+use crate::program::ParameterGroup;
+use crate::update::{StateShape, StateUpdate, UpdateGraph};
 
 /// A flat f32 buffer of the state table.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,13 +19,16 @@ pub struct StateBuffer {
     pub elements: usize,
     /// What it is filled with at first.
     pub initial: f32,
+    /// The position of the buffer that it starts as a copy of ([`StateTable::start_copies`]).
+    pub copy_of: Option<usize>,
 }
 
 /// A named tensor within a buffer of the state table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StateEntry {
     /// Its name: `conv1.weight` for a parameter or running statistic, `exp_avg.conv1.weight` for
-    /// optimizer state.
+    /// what the optimizer keeps for a parameter, of whichever shape, and `d.run` for what all
+    /// parameters share.
     pub name: String,
     /// What it is.
     pub kind: StateKind,
@@ -41,7 +45,7 @@ pub struct StateEntry {
 pub enum StateKind {
     /// Learned by the optimizer.
     Parameter,
-    /// Kept by the optimizer for a parameter.
+    /// Kept by the optimizer.
     Optimizer,
     /// Kept by the model, such as running statistics.
     Model,
@@ -83,48 +87,55 @@ impl StateLayout {
             updates.entry(update.group.as_str()).or_default().extend(&update.states);
         }
         for group in groups {
-            layout.add_group(
-                group,
-                &parameter_buffer(&group.name),
-                "",
-                StateKind::Parameter,
-                0.0,
-            )?;
+            let parameters = layout.add_parameters(group)?;
             for state in updates.get(group.name.as_str()).into_iter().flatten() {
-                let buffer = optimizer_buffer(&state.kind, &group.name);
-                let prefix = format!("{}.", state.kind);
-                layout.add_group(group, &buffer, &prefix, StateKind::Optimizer, state.initial)?;
+                layout.add_state(group, state, parameters)?;
             }
         }
-        for state in states {
-            let (name, shape) = (state.name.clone(), state.shape.clone());
-            layout.buffers.push(StateBuffer {
-                name: name.clone(),
-                elements: shape.elements(),
-                initial: state.initial,
-            });
-            let buffer = layout.buffers.len() - 1;
-            let kind = StateKind::Model;
+        let shared = update.map_or(&[][..], |u| &u.shared).iter().map(|s| {
+            let shape = update.map_or_else(Shape::scalar, |u| u.graph.shape(s.old).clone());
+            (StateKind::Optimizer, s.name.clone(), shape, s.initial)
+        });
+        let kept = states.iter();
+        let kept = kept.map(|s| (StateKind::Model, s.name.clone(), s.shape.clone(), s.initial));
+        for (kind, name, shape, initial) in shared.chain(kept) {
+            let buffer = layout.add_buffer(&name, shape.elements(), initial);
             layout.add_entry(StateEntry { name, kind, buffer, offset: 0, shape })?;
         }
         Ok(layout)
     }
 
-    fn add_group(
+    fn add_buffer(&mut self, name: &str, elements: usize, initial: f32) -> usize {
+        let name = name.to_owned();
+        self.buffers.push(StateBuffer { name, elements, initial, copy_of: None });
+        self.buffers.len() - 1
+    }
+
+    fn add_parameters(&mut self, group: &ParameterGroup) -> Result<usize, EngineError> {
+        let buffer = self.add_buffer(&parameter_buffer(&group.name), group.elements(), 0.0);
+        for (parameter, range) in group.ranges() {
+            let (name, shape) = (parameter.name.clone(), parameter.shape.clone());
+            let (kind, offset) = (StateKind::Parameter, range.start);
+            self.add_entry(StateEntry { name, kind, buffer, offset, shape })?;
+        }
+        Ok(buffer)
+    }
+
+    /// One kind of optimizer state of a group, whose parameters are in the buffer `parameters`.
+    fn add_state(
         &mut self,
         group: &ParameterGroup,
-        buffer_name: &str,
-        prefix: &str,
-        kind: StateKind,
-        initial: f32,
+        state: &StateUpdate,
+        parameters: usize,
     ) -> Result<(), EngineError> {
-        let (name, elements) = (buffer_name.to_owned(), group.elements());
-        self.buffers.push(StateBuffer { name, elements, initial });
-        let buffer = self.buffers.len() - 1;
+        let name = optimizer_buffer(&state.kind, &group.name);
+        let buffer = self.add_buffer(&name, state.shape.elements(group), state.initial);
+        self.buffers[buffer].copy_of = (state.shape == StateShape::Copy).then_some(parameters);
         let mut offset = 0;
         for parameter in &group.parameters {
-            let (name, shape) = (format!("{prefix}{}", parameter.name), parameter.shape.clone());
-            let size = shape.elements();
+            let Some(shape) = state.shape.of(&parameter.shape) else { continue };
+            let (kind, size) = (StateKind::Optimizer, shape.elements());
+            let name = format!("{}.{}", state.kind, parameter.name);
             self.add_entry(StateEntry { name, kind, buffer, offset, shape })?;
             offset += size;
         }
@@ -168,6 +179,37 @@ impl StateLayout {
     }
 }
 
+/// The name of the buffer that the parameters of a group are read from: their own, or that of a
+/// kind of state with their shape.
+///
+/// # Errors
+/// No group has such state, or it has another shape.
+pub(crate) fn weights_buffers(
+    groups: &[ParameterGroup],
+    layout: &StateLayout,
+    kind: Option<&str>,
+) -> Result<Vec<String>, EngineError> {
+    let Some(kind) = kind else {
+        return Ok(groups.iter().map(|group| parameter_buffer(&group.name)).collect());
+    };
+    let mut found = false;
+    let names = groups.iter().map(|group| {
+        let copy = optimizer_buffer(kind, &group.name);
+        match layout.buffers.iter().find(|buffer| buffer.name == copy) {
+            Some(buffer) if buffer.elements != group.elements() => {
+                Err(EngineError::NoWeights { kind: kind.to_owned() })
+            }
+            Some(_) => {
+                found = true;
+                Ok(copy)
+            }
+            None => Ok(parameter_buffer(&group.name)),
+        }
+    });
+    let names = names.collect::<Result<Vec<_>, _>>()?;
+    found.then_some(names).ok_or_else(|| EngineError::NoWeights { kind: kind.to_owned() })
+}
+
 /// The name of the buffer of a group's parameters.
 pub(crate) fn parameter_buffer(group: &str) -> String {
     format!("parameter.{group}")
@@ -204,6 +246,21 @@ impl StateTable {
             tensors.push(tensor);
         }
         Ok(StateTable { layout: Arc::new(layout), tensors: tensors.into() })
+    }
+
+    /// Makes state that starts equal to the parameters ([`StateShape::Copy`]) equal to them: to be
+    /// called when initial weights have been written, and when others have been loaded, but not
+    /// when all state has been restored. The caller makes sure that no step is in flight.
+    ///
+    /// # Errors
+    /// The device cannot be read or written.
+    pub fn start_copies(&self) -> Result<(), EngineError> {
+        for (buffer, tensor) in self.layout.buffers.iter().zip(self.tensors.iter()) {
+            if let Some(parameters) = buffer.copy_of {
+                tensor.write(&self.tensors[parameters].read::<f32>()?)?;
+            }
+        }
+        Ok(())
     }
 
     /// Where each tensor lies.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use onestep_engine::{
-    Graph, Named, ParameterGroup, ParameterInfo, StateUpdate, Type, UpdateGraph, Value,
+    Graph, Named, ParameterGroup, ParameterInfo, StateShape, StateUpdate, Type, UpdateGraph, Value,
 };
 
 use crate::check::{Range, check};
@@ -195,7 +195,8 @@ impl Optimizer {
         update.group(group)?;
         for kind in self.rule.states() {
             let old = update.state(group, &kind.name)?;
-            let state = StateUpdate { kind: kind.name, old, new: old, initial: kind.initial };
+            let shape = StateShape::Element;
+            let state = StateUpdate { kind: kind.name, shape, old, new: old, initial: kind.initial };
             if let Some(last) = update.groups.last_mut() {
                 last.states.push(state);
             }

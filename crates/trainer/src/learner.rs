@@ -59,6 +59,7 @@ impl Learner {
         for (name, values) in program.model().initial_parameters(seed) {
             engine.state().write(name, &values)?;
         }
+        engine.state().start_copies()?;
         let learning_rate = program.optimizer().lr();
         let scalars = Scalars::new(seed);
         Ok(Learner { program, engine, scalars, steps: 0, learning_rate, last_batch: 0 })

@@ -178,6 +178,7 @@ impl TrainingProgram {
             state_updates: if training { forward.state_updates } else { Vec::new() },
             groups: Arc::clone(&self.groups),
             update: training.then(|| Arc::clone(&self.update)),
+            weights: None,
             keep_gradients: training && self.keep,
             graph: forward.graph,
         })

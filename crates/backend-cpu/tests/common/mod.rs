@@ -39,7 +39,7 @@ fn update(group: &ParameterGroup) -> Result<UpdateGraph> {
     let change = g.mul(new, lr)?;
     update.groups[0].new_parameter = g.sub(parameter, change)?;
     let kind = "momentum_buffer".to_owned();
-    update.groups[0].states.push(StateUpdate { kind, old, new, initial: 0.0 });
+    update.groups[0].states.push(StateUpdate { kind, shape: StateShape::Element, old, new, initial: 0.0 });
     update.reports.push(Named::new("grad_norm", norm));
     Ok(update)
 }
@@ -133,6 +133,7 @@ fn finish(mut g: Graph, y: Value, labels: Value, updates: Vec<Named>, mode: Mode
         state_updates: updates,
         groups: groups.into(),
         update: Some(Arc::new(update)),
+        weights: None,
         keep_gradients: mode == Mode::Train,
     };
     Ok(Model { program, layout })
@@ -172,6 +173,7 @@ pub(crate) fn perceptron(keep_gradients: bool) -> Result<Model> {
         state_updates: Vec::new(),
         groups: groups.into(),
         update: Some(Arc::new(update)),
+        weights: None,
         keep_gradients,
     };
     Ok(Model { program, layout })

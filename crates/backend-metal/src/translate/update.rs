@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use onestep_engine::ops::{Leaf, LeafKind};
 use onestep_engine::{
-    EngineError, GroupUpdate, ParameterGroup, Program, Shape, StateLayout, Type, UpdateGraph, Value,
+    EngineError, GroupUpdate, ParameterGroup, Program, Shape, StateLayout, StateUpdate, Type, UpdateGraph,
+    Value,
 };
 
 use super::graph::{Nodes, Source};
@@ -37,6 +38,10 @@ impl Update {
         groups: &[Group],
         scalars: &mut Vec<String>,
     ) -> Result<Self, EngineError> {
+        if let Some(shared) = rule.shared.first() {
+            let reason = "the shim keeps state for parameters alone";
+            return Err(unsupported(format!("shared state `{}`", shared.name), reason));
+        }
         let updates: Vec<_> = groups.iter().map(|g| of_group(rule, &g.name)).collect();
         let sources = sources(&updates);
         let mut nodes = Nodes::new(&rule.graph, &roots(rule, &updates), |value, leaf| {
@@ -69,15 +74,37 @@ pub(super) fn groups(
     full.map(|group| {
         let updates = rule.and_then(|rule| of_group(rule, &group.name));
         let kinds = updates.map_or(&[][..], |update| &update.states);
+        check_shapes(kinds)?;
         let states = kinds.iter().map(|state| buffer(layout, group, &format!("{}.", state.kind)));
         Ok(Group {
             name: group.name.clone(),
             elements: group.elements(),
-            parameter: buffer(layout, group, "")?,
+            parameter: weights(layout, group, program.weights.as_deref())?,
             states: states.collect::<Result<_, EngineError>>()?,
         })
     })
     .collect()
+}
+
+/// The buffer that a group's parameters are read from.
+fn weights(
+    layout: &StateLayout,
+    group: &ParameterGroup,
+    kind: Option<&str>,
+) -> Result<usize, EngineError> {
+    let copy = kind.and_then(|kind| buffer(layout, group, &format!("{kind}.")).ok());
+    copy.map_or_else(|| buffer(layout, group, ""), Ok)
+}
+
+/// The shim knows state of the group's length alone.
+fn check_shapes(kinds: &[StateUpdate]) -> Result<(), EngineError> {
+    match kinds.iter().find(|state| !state.shape.is_elementwise()) {
+        None => Ok(()),
+        Some(state) => {
+            let reason = "the shim keeps a number for each element of the parameters alone";
+            Err(unsupported(format!("optimizer state `{}`", state.kind), reason))
+        }
+    }
 }
 
 /// The one buffer in which the tensors of a group, with a prefix to their names, lie in order.

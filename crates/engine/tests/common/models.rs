@@ -34,7 +34,7 @@ fn momentum_update(groups: &[ParameterGroup]) -> Result<UpdateGraph> {
         let entry = &mut update.groups[i];
         entry.new_parameter = new_parameter;
         let kind = "momentum_buffer".to_owned();
-        entry.states.push(StateUpdate { kind, old, new, initial: 0.0 });
+        entry.states.push(StateUpdate { kind, shape: StateShape::Element, old, new, initial: 0.0 });
     }
     Ok(update)
 }
@@ -92,6 +92,7 @@ pub(crate) fn training(
         state_updates: updates,
         groups: groups.into(),
         update,
+        weights: None,
         keep_gradients: true,
     };
     Ok(Model { program, states })
@@ -212,4 +213,71 @@ pub(crate) fn products(layers: usize, size: usize) -> Result<Model> {
     model.program.update = Some(Arc::new(update));
     model.program.keep_gradients = false;
     Ok(model)
+}
+
+/// A group with state of every shape, and a frozen one.
+pub(crate) fn shaped_states() -> Result<Model> {
+    let mut g = Graph::new();
+    let x = g.input("input", &[2, 3], DType::F32)?;
+    let scale = g.parameter("scale", &[3])?;
+    let w = g.parameter("fc.weight", &[3, 4])?;
+    let b = g.parameter("fc.bias", &[4])?;
+    let x = g.mul(x, scale)?;
+    let y = g.matmul(x, w)?;
+    let y = g.add(y, b)?;
+    let y = g.tanh(y)?;
+    let loss = g.mean_all(y)?;
+    let mut model = training(g, y, loss, Vec::new())?;
+    let group = ParameterGroup::new(
+        "all",
+        vec![
+            ParameterInfo::new("fc.weight", Shape::from([3, 4])),
+            ParameterInfo::new("fc.bias", Shape::from([4])),
+        ],
+    );
+    let frozen = ParameterGroup::new("frozen", vec![ParameterInfo::new("scale", Shape::from([3]))]);
+    model.program.update = Some(Arc::new(shaped_update(&group)?));
+    model.program.groups = vec![group, frozen].into();
+    Ok(model)
+}
+
+fn shaped_update(group: &ParameterGroup) -> Result<UpdateGraph> {
+    let mut update = UpdateGraph::default();
+    let (parameter, gradient) = {
+        let of = update.group(group)?;
+        (of.parameter, of.gradient)
+    };
+    let shapes = [
+        ("rows", StateShape::Rows),
+        ("columns", StateShape::Columns),
+        ("vectors", StateShape::Vectors),
+        ("norm", StateShape::Tensor),
+        ("ema", StateShape::Copy),
+    ];
+    let mut states = Vec::new();
+    for (kind, shape) in shapes {
+        let old = update.shaped_state(group, kind, shape)?;
+        states.push(StateUpdate { kind: kind.to_owned(), shape, old, new: old, initial: 0.25 });
+    }
+    let d = update.shared("d.run", 1.0)?.old;
+    let g = &mut update.graph;
+    let square = g.square(gradient)?;
+    let matrix = g.slice_axis(square, 0, 0, 12)?;
+    let matrix = g.reshape(matrix, &[3, 4])?;
+    let vector = g.slice_axis(square, 0, 12, 16)?;
+    let rows = g.mean(matrix, &[1], false)?;
+    let columns = g.mean(matrix, &[0], false)?;
+    let norms = [g.sum_all(matrix)?, g.sum_all(vector)?];
+    let norms = [g.reshape(norms[0], &[1])?, g.reshape(norms[1], &[1])?];
+    let norms = g.concat(&norms, 0)?;
+    for (state, fresh) in states.iter_mut().zip([rows, columns, vector, norms, parameter]) {
+        state.new = g.add(state.old, fresh)?;
+    }
+    let change = g.mul(gradient, d)?;
+    let new_parameter = g.sub(parameter, change)?;
+    let total = g.sum_all(states[3].new)?;
+    let new_d = g.add(d, total)?;
+    (update.groups[0].new_parameter, update.groups[0].states) = (new_parameter, states);
+    update.shared[0].new = new_d;
+    Ok(update)
 }
