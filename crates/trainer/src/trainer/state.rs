@@ -147,7 +147,7 @@ impl Trainer {
         for tensor in &tensors {
             self.learner.state().write(&tensor.name, &tensor.data)?;
         }
-        self.engine.state().start_copies()?;
+        self.engine().state().start_copies()?;
         self.last = None;
         Ok(())
     }
