@@ -268,12 +268,12 @@ impl Step for CpuStep {
         };
         self.runtime.reads.fetch_add(1, Ordering::Relaxed);
         let shared = self.runtime.lock();
-        let gone = |reason: &str| Err(unsupported(format!("read_output `{name}`"), reason));
+        let gone = |reason| Err(EngineError::OutputGone { name: name.to_owned(), reason });
         if self.arena.is_none() {
             return gone("no step was run");
         }
         if shared.last != self.id && output.place.region == Region::Arena {
-            return gone("another step has run since and taken its memory");
+            return gone("another step has run since and taken its memory; read it first");
         }
         let from = self.address(&output.place)?;
         let count = output.place.shape.elements();
@@ -388,17 +388,18 @@ mod tests {
         let options = CpuOptions { threads: Some(2), ..CpuOptions::default() };
         let executor = CpuExecutor::new(options).unwrap();
         let layout = StateLayout::new(&[group()], &[], Some(&update()?))?;
-        Engine::new(Box::new(executor), layout, Box::new(|_, batch| Ok(program(batch)?)))
+        Engine::new(Box::new(executor), layout, Box::new(|_, fields| Ok(program(fields.batch())?)))
     }
 
     #[test]
     fn after_a_panic_and_a_recovery_steps_are_those_of_a_run_without() -> Result<(), EngineError> {
         let (mut engine, mut other) = (engine()?, engine()?);
         let x = engine.memory().from_slice([2, 4], &[1.0f32; 8])?;
-        let feeds = [x];
+        let (names, feeds) = (["x".to_owned()], [x]);
         let losses = |engine: &mut Engine| {
             let mut step = || {
-                let ticket = engine.submit(Mode::Train, Feeds::new(&feeds), &Scalars::new(0))?;
+                let ticket =
+                    engine.submit(Mode::Train, Feeds::named(&names, &feeds), &Scalars::new(0))?;
                 Ok::<_, EngineError>(ticket.wait()?.loss())
             };
             Ok::<_, EngineError>([step()?, step()?, step()?])

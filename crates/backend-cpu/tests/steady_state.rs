@@ -5,10 +5,13 @@ mod common;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use common::{Bench, Result, network, perceptron};
+use common::{Bench, Result, network, numbers, perceptron};
 use libtest_mimic::{Arguments, Trial};
-use onestep_backend_cpu::CpuOptions;
-use onestep_engine::{Executor, Feeds, Mode, StepCounters};
+use onestep_backend_cpu::{CpuExecutor, CpuOptions};
+use onestep_engine::{
+    Engine, EngineError, Executor, Feeds, Mode, ProgramSource, Scalars, StepCounters,
+};
+use onestep_memory::MemoryError;
 
 struct Counting;
 
@@ -31,13 +34,58 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
-/// One test only, and on the one thread that is there: the usual harness has a thread of its own, which
-/// allocates while a test begins.
+/// On the one thread that is there: the usual harness has a thread of its own, which allocates while a test
+/// begins.
 fn main() {
     let arguments = Arguments { test_threads: Some(1), ..Arguments::from_args() };
-    let test = || Ok(a_step_is_one_call_and_allocates_nothing()?);
-    let name = "a_step_is_one_call_and_allocates_nothing";
-    libtest_mimic::run(&arguments, vec![Trial::test(name, test)]).exit();
+    let step = Trial::test("a_step_is_one_call_and_allocates_nothing", || {
+        Ok(a_step_is_one_call_and_allocates_nothing()?)
+    });
+    let engine = Trial::test("an_engine_finds_the_plan_of_a_batch_without_allocating", || {
+        Ok(an_engine_finds_the_plan_of_a_batch_without_allocating()?)
+    });
+    libtest_mimic::run(&arguments, vec![step, engine]).exit();
+}
+
+/// Batches of several sizes in turn, their fields in another order than the program's.
+fn an_engine_finds_the_plan_of_a_batch_without_allocating() -> Result<()> {
+    let executor = CpuExecutor::new(CpuOptions { threads: Some(1), ..CpuOptions::default() })?;
+    let layout = network(1, 16, Mode::Train)?.layout;
+    let source: ProgramSource = Box::new(|mode, fields| {
+        let made = network(fields.batch(), 16, mode);
+        let refuse = |e: Box<dyn std::error::Error>| EngineError::Invariant { what: e.to_string() };
+        made.map(|model| model.program).map_err(refuse)
+    });
+    let mut engine = Engine::new(Box::new(executor), layout, source)?;
+    let memory = engine.memory().clone();
+    let names = ["target", "input"].map(String::from);
+    let batches = [4, 7, 16].map(|n| {
+        let image = memory.from_slice([n, 3, 16, 16], &numbers(1, n * 3 * 256))?;
+        Ok::<_, MemoryError>([memory.from_slice([n], &vec![1; n])?, image])
+    });
+    let batches = batches.into_iter().collect::<std::result::Result<Vec<_>, _>>()?;
+    let mut scalars = Scalars::new(7);
+    scalars.set("lr", 0.05);
+    let mut round = |engine: &mut Engine| {
+        for batch in &batches {
+            engine.submit(Mode::Train, Feeds::named(&names, batch), &scalars)?;
+            engine.submit(Mode::Predict, Feeds::named(&names, batch), &scalars)?;
+            engine.submit(Mode::Train, Feeds::new(batch), &scalars)?;
+            scalars.step += 1;
+        }
+        Ok::<_, EngineError>(())
+    };
+    // In the second round the steps let go of the smaller memory of before the larger ones came.
+    round(&mut engine)?;
+    round(&mut engine)?;
+    let (heap, counters) = (ALLOCATIONS.load(Ordering::Relaxed), engine.counters());
+    round(&mut engine)?;
+    round(&mut engine)?;
+    assert_eq!(ALLOCATIONS.load(Ordering::Relaxed) - heap, 0);
+    let done = engine.counters() - counters;
+    assert_eq!(done, StepCounters { native_calls: 18, allocations: 0, host_syncs: 0 });
+    assert_eq!(engine.plans(), 6);
+    Ok(())
 }
 
 fn a_step_is_one_call_and_allocates_nothing() -> Result<()> {

@@ -88,7 +88,7 @@ impl Training {
             // A learning rate that changes at each step.
             self.bench.scalars.set("lr", 0.01 / (1.0 + 0.01 * step as f32));
             let before = ALLOCATIONS.get();
-            let feeds = Feeds { tensors: staged.tensors(), staged: Some(&staged) };
+            let feeds = Feeds { staged: Some(&staged), ..Feeds::new(staged.tensors()) };
             pending.push_back(self.bench.step.submit(feeds, &self.bench.scalars)?);
             heap += ALLOCATIONS.get() - before;
             self.bench.scalars.step += 1;

@@ -180,7 +180,7 @@ fn staging_slots_come_back_when_their_step_is_done() -> Result<()> {
         slot.slice_mut::<f32>(0)?.fill(step as f32 / 12.0);
         slot.slice_mut::<i32>(1)?.copy_from_slice(&[0, 1, 2, 3]);
         let staged = slot.freeze();
-        let feeds = Feeds { tensors: staged.tensors(), staged: Some(&staged) };
+        let feeds = Feeds { staged: Some(&staged), ..Feeds::new(staged.tensors()) };
         last = Some(bench.step.submit(feeds, &bench.scalars)?);
         bench.scalars.step += 1;
     }

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use onestep_engine::reference::{Array, Context, evaluate};
 use onestep_engine::{
-    Graph, GraphError, GroupUpdate, ParameterGroup, Program, Shape, StateShape, UpdateGraph, Value, gradients,
+    Graph, GraphError, GroupUpdate, ParameterGroup, Program, Shape, StateShape, UpdateGraph, Value,
+    gradients,
 };
 
 use crate::error::ConformanceError;

@@ -1,34 +1,34 @@
 //! The engine: one model's programs on one executor, compiled when first needed.
 
-use std::collections::HashMap;
+use onestep_memory::MemoryManager;
 
-use onestep_memory::{MemoryManager, Shape};
-
+use crate::cache::{Compiled, PlanCache};
 use crate::counters::StepCounters;
 use crate::error::EngineError;
 use crate::executor::{Executor, Feeds, KernelTime, Scalars, Step};
-use crate::graph::Type;
+use crate::mode::Mode;
 use crate::ops::LeafKind;
 use crate::plan::Footprint;
-use crate::program::{Mode, Program};
+use crate::program::Program;
+use crate::signature::Signature;
 use crate::state::{StateLayout, StateTable};
 use crate::ticket::Ticket;
 
-/// Makes the program of a mode for a batch size.
-pub type ProgramSource = Box<dyn Fn(Mode, usize) -> Result<Program, EngineError> + Send>;
+/// Makes the program of a mode for batches of a signature. Its input leaves have the names of the
+/// fields that it uses.
+pub type ProgramSource = Box<dyn Fn(Mode, &Signature) -> Result<Program, EngineError> + Send>;
 
-struct Compiled {
-    step: Box<dyn Step>,
-    feeds: Vec<(String, Type)>,
-}
+/// How many compiled programs an [`Engine`] keeps unless told otherwise.
+pub const PLANS: usize = 16;
 
-/// Runs the programs of one model. Programs are compiled when a batch of a new size arrives and
-/// kept, so a smaller last batch costs one compilation and nothing after that.
+/// Runs the programs of one model. Programs are compiled when a batch of a new signature arrives
+/// and kept, so a smaller last batch costs one compilation and nothing after that. A bounded number
+/// is kept; those that were used last stay.
 pub struct Engine {
     executor: Box<dyn Executor>,
     state: StateTable,
     source: ProgramSource,
-    compiled: HashMap<(Mode, usize), Compiled>,
+    compiled: PlanCache,
     poisoned: Option<String>,
 }
 
@@ -43,35 +43,66 @@ impl Engine {
         source: ProgramSource,
     ) -> Result<Self, EngineError> {
         let state = StateTable::new(layout, executor.memory())?;
-        Ok(Engine { executor, state, source, compiled: HashMap::new(), poisoned: None })
+        Ok(Engine { executor, state, source, compiled: PlanCache::new(PLANS), poisoned: None })
     }
 
-    /// Compiles the program of a mode and batch size unless that was done before, and tells the
+    /// How many compiled programs are kept at most ([`PLANS`] at first); at least one always is.
+    pub fn set_plan_limit(&mut self, plans: usize) {
+        self.compiled.set_limit(plans);
+    }
+
+    /// How many compiled programs are kept now.
+    pub fn plans(&self) -> usize {
+        self.compiled.len()
+    }
+
+    /// Compiles the program of a mode and signature unless that was done before, and tells the
     /// memory it takes.
     ///
     /// # Errors
-    /// The program cannot be built, or would not fit in memory.
-    pub fn prepare(&mut self, mode: Mode, batch: usize) -> Result<Footprint, EngineError> {
-        Ok(self.compiled(mode, batch)?.step.footprint())
+    /// The program cannot be built, would not fit in memory, or needs a field that the signature
+    /// lacks or has with another type. A program to train must use all fields.
+    pub fn prepare(&mut self, mode: Mode, signature: &Signature) -> Result<Footprint, EngineError> {
+        Ok(self.compiled(mode, signature)?.step.footprint())
     }
 
-    fn compiled(&mut self, mode: Mode, batch: usize) -> Result<&mut Compiled, EngineError> {
-        // Two look-ups, since a borrow from the first would forbid the insertion.
-        if !self.compiled.contains_key(&(mode, batch)) {
-            let program = (self.source)(mode, batch)?;
-            let graph = &program.graph;
-            let feeds = graph
-                .leaves(LeafKind::Input)
-                .map(|(name, value)| (name.to_owned(), graph.type_of(value).clone()))
-                .collect();
+    fn find(&mut self, mode: Mode, signature: &Signature) -> Option<&mut Compiled> {
+        self.compiled.find(|entry| entry.mode == mode && entry.signature == *signature)
+    }
+
+    fn compiled(
+        &mut self,
+        mode: Mode,
+        signature: &Signature,
+    ) -> Result<&mut Compiled, EngineError> {
+        if self.find(mode, signature).is_none() {
+            let program = (self.source)(mode, signature)?;
+            let order = order(&program, mode, signature)?;
+            self.compiled.make_room_for_one();
             let step = self.executor.compile(&program, &self.state)?;
-            self.compiled.insert((mode, batch), Compiled { step, feeds });
+            let compiled = Compiled::new(mode, signature.clone(), step, order);
+            return Ok(self.compiled.insert(compiled));
+        }
+        // A second look-up, since a borrow from the first would forbid the insertion.
+        let missing = || EngineError::Invariant { what: "a compiled step is gone".into() };
+        self.find(mode, signature).ok_or_else(missing)
+    }
+
+    /// The program for a batch: found by mode, types and names without any allocation, or compiled.
+    fn compiled_for(&mut self, mode: Mode, feeds: Feeds<'_>) -> Result<&mut Compiled, EngineError> {
+        let suits = |entry: &Compiled| {
+            entry.mode == mode && entry.signature.suits(feeds.names, feeds.tensors)
+        };
+        if self.compiled.find(suits).is_none() {
+            let signature = signature_of(mode, feeds)?;
+            return self.compiled(mode, &signature);
         }
         let missing = || EngineError::Invariant { what: "a compiled step is gone".into() };
-        self.compiled.get_mut(&(mode, batch)).ok_or_else(missing)
+        self.compiled.find(suits).ok_or_else(missing)
     }
 
-    /// Runs one step on a batch; the batch size is the first axis of the first tensor.
+    /// Runs one step on a batch. The program is that of the mode and of the batch's signature; feeds
+    /// without names need one that was [prepared](Engine::prepare).
     ///
     /// # Errors
     /// A feed that does not fit, a program that cannot be compiled, or a step that failed; after
@@ -83,7 +114,7 @@ impl Engine {
         scalars: &Scalars,
     ) -> Result<Ticket, EngineError> {
         let harmless = |error: &EngineError| matches!(error, EngineError::MissingScalar { .. });
-        self.run(mode, feeds, |step| step.submit(feeds, scalars), harmless)
+        self.run(mode, feeds, |step, feeds| step.submit(feeds, scalars), harmless)
     }
 
     /// Runs one step as [`Engine::submit`] does, and times each of its kernels.
@@ -101,64 +132,66 @@ impl Engine {
         let harmless = |error: &EngineError| {
             matches!(error, EngineError::MissingScalar { .. } | EngineError::Unsupported { .. })
         };
-        self.run(mode, feeds, |step| step.profile(feeds, scalars), harmless)
+        self.run(mode, feeds, |step, feeds| step.profile(feeds, scalars), harmless)
     }
 
-    /// Runs the step for a batch, after all checks. An error that is not harmless poisons.
+    /// Runs the step for a batch. An error that is not harmless poisons.
     fn run<T>(
         &mut self,
         mode: Mode,
         feeds: Feeds<'_>,
-        run: impl FnOnce(&mut dyn Step) -> Result<T, EngineError>,
+        run: impl FnOnce(&mut dyn Step, Feeds<'_>) -> Result<T, EngineError>,
         harmless: impl FnOnce(&EngineError) -> bool,
     ) -> Result<T, EngineError> {
         if let Some(reason) = &self.poisoned {
             return Err(EngineError::Poisoned { reason: reason.clone() });
         }
-        let batch = feeds.tensors.first().and_then(|t| t.shape().first().copied()).unwrap_or(0);
-        if batch == 0 {
-            return Err(EngineError::Feed {
-                name: "batch".into(),
-                wanted: "at least one sample".into(),
-                got: "none".into(),
-            });
-        }
-        let compiled = self.compiled(mode, batch)?;
-        check_feeds(&compiled.feeds, feeds)?;
-        let result = run(&mut *compiled.step);
+        let Compiled { step, order, feeds: ordered, .. } = self.compiled_for(mode, feeds)?;
+        // Handles only; they go again at once, since the tensors may be a loader's.
+        ordered.extend(order.iter().map(|&field| feeds.tensors[field].clone()));
+        let result = run(&mut **step, Feeds { names: &[], tensors: ordered, staged: feeds.staged });
+        ordered.clear();
         if let Err(error) = &result {
             self.poisoned = (!harmless(error)).then(|| error.to_string());
         }
         result
     }
 
-    /// The elements of an output of the last step of a mode and batch size. Waits for the step.
+    /// The elements of an output of the last step of a mode and signature. Waits for the step.
     ///
     /// # Errors
-    /// There was no such step, or it has no such output.
+    /// There was no such step, its memory was taken by another, or it has no such output.
     pub fn read_output(
         &mut self,
         mode: Mode,
-        batch: usize,
+        signature: &Signature,
         name: &str,
     ) -> Result<Vec<f32>, EngineError> {
-        self.compiled(mode, batch)?.step.read_output(name)
+        let Some(compiled) = self.find(mode, signature) else {
+            let reason = "no step of this mode was run on such a batch";
+            return Err(EngineError::OutputGone { name: name.into(), reason });
+        };
+        compiled.step.read_output(name)
     }
 
     /// The names of the scalars in the tickets of a mode.
     ///
     /// # Errors
     /// As [`Engine::prepare`].
-    pub fn report_names(&mut self, mode: Mode, batch: usize) -> Result<Vec<String>, EngineError> {
-        Ok(self.compiled(mode, batch)?.step.reports().to_vec())
+    pub fn report_names(
+        &mut self,
+        mode: Mode,
+        signature: &Signature,
+    ) -> Result<Vec<String>, EngineError> {
+        Ok(self.compiled(mode, signature)?.step.reports().to_vec())
     }
 
-    /// The plan of a mode and batch size as text.
+    /// The plan of a mode and signature as text.
     ///
     /// # Errors
     /// As [`Engine::prepare`].
-    pub fn dump(&mut self, mode: Mode, batch: usize) -> Result<String, EngineError> {
-        Ok(self.compiled(mode, batch)?.step.dump())
+    pub fn dump(&mut self, mode: Mode, signature: &Signature) -> Result<String, EngineError> {
+        Ok(self.compiled(mode, signature)?.step.dump())
     }
 
     /// The state table. Read and write it only when no step is in flight.
@@ -188,23 +221,50 @@ impl Engine {
     }
 }
 
-fn check_feeds(wanted: &[(String, Type)], feeds: Feeds<'_>) -> Result<(), EngineError> {
-    if wanted.len() != feeds.tensors.len() {
-        return Err(EngineError::Feed {
-            name: "batch".into(),
-            wanted: format!("{} tensors", wanted.len()),
-            got: feeds.tensors.len().to_string(),
-        });
-    }
-    for ((name, ty), tensor) in wanted.iter().zip(feeds.tensors) {
-        let shape: &Shape = tensor.shape();
-        if shape != &ty.shape || tensor.dtype() != ty.dtype {
-            return Err(EngineError::Feed {
-                name: name.clone(),
-                wanted: ty.to_string(),
-                got: format!("{}{shape}", tensor.dtype()),
-            });
+/// For each input leaf of a program the position of its field in a batch.
+fn order(
+    program: &Program,
+    mode: Mode,
+    signature: &Signature,
+) -> Result<Box<[usize]>, EngineError> {
+    let fields = signature.fields();
+    let place = |(name, value)| {
+        let wanted = program.graph.type_of(value);
+        let refuse = |got: String| {
+            Err(EngineError::Feed { name: String::from(name), wanted: wanted.to_string(), got })
+        };
+        match fields.iter().position(|(field, _)| field == name) {
+            None => refuse(format!("a batch without it: {signature}")),
+            Some(i) if fields[i].1 != *wanted => refuse(fields[i].1.to_string()),
+            Some(i) => Ok(i),
         }
+    };
+    let order: Box<[usize]> =
+        program.graph.leaves(LeafKind::Input).map(place).collect::<Result<_, _>>()?;
+    let superfluous = (0..fields.len()).find(|i| !order.contains(i));
+    match superfluous {
+        Some(i) if mode == Mode::Train => Err(EngineError::Feed {
+            name: fields[i].0.clone(),
+            wanted: "only fields that the program uses to train".into(),
+            got: format!("{}, which it does not use", fields[i].1),
+        }),
+        _ => Ok(order),
     }
-    Ok(())
+}
+
+/// The signature of a batch that no program was compiled for.
+fn signature_of(mode: Mode, feeds: Feeds<'_>) -> Result<Signature, EngineError> {
+    if !feeds.names.is_empty() || feeds.tensors.is_empty() {
+        return Signature::of(feeds.names, feeds.tensors);
+    }
+    let numbers: Vec<String> = (0..feeds.tensors.len()).map(|i| i.to_string()).collect();
+    let got = Signature::of(&numbers, feeds.tensors)?;
+    Err(EngineError::Feed {
+        name: "batch".into(),
+        wanted: format!(
+            "the names of its fields, or a signature that was prepared to {} a batch",
+            mode.doing()
+        ),
+        got: format!("tensors without names: {got}"),
+    })
 }

@@ -117,7 +117,7 @@ pub enum EngineError {
     #[error("cannot {} a batch of {batch}: {reason}", mode.doing())]
     Source {
         /// What the program was to be for.
-        mode: crate::program::Mode,
+        mode: crate::mode::Mode,
         /// The batch size.
         batch: usize,
         /// Why not.
@@ -180,6 +180,14 @@ pub enum EngineError {
         name: String,
         /// The names there are.
         known: String,
+    },
+    /// An output that cannot be read any more, or not yet.
+    #[error("the output `{name}` cannot be read: {reason}")]
+    OutputGone {
+        /// The name.
+        name: String,
+        /// Why not, and what to do about it.
+        reason: &'static str,
     },
     /// A tensor that the state table does not have.
     #[error("the state table has no tensor named `{name}`")]

@@ -47,16 +47,25 @@ impl Scalars {
 /// The tensors of one batch.
 #[derive(Clone, Copy, Debug)]
 pub struct Feeds<'a> {
-    /// One tensor for each input leaf, in the program's order.
+    /// The names of their fields, by which [`crate::Engine`] finds what a program needs. Without
+    /// any, it looks for a program that was compiled for fields of these types.
+    pub names: &'a [String],
+    /// One tensor for each field. A [`Step`] takes one for each input leaf of its program, in the
+    /// program's order.
     pub tensors: &'a [Tensor],
     /// The staging slot they lie in, which an asynchronous executor keeps until it has read it.
     pub staged: Option<&'a Staged>,
 }
 
 impl<'a> Feeds<'a> {
-    /// Feeds that are not staged.
+    /// Feeds without names that are not staged.
     pub fn new(tensors: &'a [Tensor]) -> Self {
-        Feeds { tensors, staged: None }
+        Feeds { names: &[], tensors, staged: None }
+    }
+
+    /// Feeds by the names of their fields, not staged.
+    pub fn named(names: &'a [String], tensors: &'a [Tensor]) -> Self {
+        Feeds { names, tensors, staged: None }
     }
 }
 
@@ -111,7 +120,7 @@ pub struct KernelTime {
 /// A compiled program on a device.
 pub trait Step: Send {
     /// Runs the program once: the one native call of a step. It may return before the work is
-    /// done; the ticket tells. The engine has checked the feeds.
+    /// done; the ticket tells. A feed of another type than the program's is refused.
     ///
     /// # Errors
     /// Out of memory, device lost, or a kernel that broke off. What the state holds is then

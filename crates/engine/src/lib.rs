@@ -1,16 +1,19 @@
 //! The compiler of onestep: graphs, automatic differentiation, plans, executors and tickets.
 
 mod autodiff;
+mod cache;
 mod counters;
 mod engine;
 mod error;
 mod executor;
 mod graph;
 mod lower;
+mod mode;
 pub mod ops;
 pub mod plan;
 mod program;
 pub mod reference;
+mod signature;
 mod state;
 mod ticket;
 mod update;
@@ -19,15 +22,17 @@ pub use autodiff::gradients;
 pub use counters::StepCounters;
 #[doc(hidden)]
 pub use counters::{compiler_work, count_work};
-pub use engine::{Engine, ProgramSource};
+pub use engine::{Engine, PLANS, ProgramSource};
 pub use error::{EngineError, GraphError};
 pub use executor::{Executor, Feeds, KernelTime, Scalars, Step};
 pub use graph::{Graph, Node, Phase, Type, Value};
 pub use lower::StepGraph;
+pub use mode::Mode;
 pub use onestep_base::philox;
 pub use onestep_memory::{DType, Shape};
 pub use plan::{Cost, Footprint, Plan};
-pub use program::{Mode, Named, ParameterGroup, ParameterInfo, Program};
+pub use program::{Named, ParameterGroup, ParameterInfo, Program};
+pub use signature::Signature;
 pub use state::{StateBuffer, StateEntry, StateInfo, StateKind, StateLayout, StateTable};
 pub use ticket::{MAX_REPORTS, Reports, Ticket, TicketRing};
 pub use update::{GroupUpdate, SharedUpdate, StateShape, StateUpdate, UpdateGraph};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use onestep_engine::*;
-use onestep_memory::MemoryManager;
+use onestep_memory::{MemoryManager, Tensor};
 
 #[derive(Default)]
 struct Log {
@@ -76,11 +76,17 @@ impl Step for CountingStep {
     }
 }
 
-fn source(_: Mode, batch: usize) -> Result<Program, EngineError> {
+fn source(mode: Mode, signature: &Signature) -> Result<Program, EngineError> {
     let mut g = Graph::new();
+    let batch = signature.batch();
     let x = g.input("input", &[batch, 2], DType::F32)?;
-    let y = g.relu(x)?;
-    Ok(Program::predict(g, vec![Named::new("output", y)]))
+    let mut y = g.relu(x)?;
+    if mode != Mode::Predict {
+        let target = g.input("target", &[batch, 2], DType::F32)?;
+        y = g.sub(y, target)?;
+    }
+    let program = Program::predict(g, vec![Named::new("output", y)]);
+    Ok(Program { mode, ..program })
 }
 
 fn engine() -> (Engine, Arc<Log>, MemoryManager) {
@@ -91,32 +97,113 @@ fn engine() -> (Engine, Arc<Log>, MemoryManager) {
     (Engine::new(Box::new(executor), layout, Box::new(source)).unwrap(), log, memory)
 }
 
+fn names<const N: usize>(names: [&str; N]) -> [String; N] {
+    names.map(String::from)
+}
+
+fn zeros<const N: usize>(memory: &MemoryManager, shapes: [[usize; 2]; N]) -> [Tensor; N] {
+    shapes.map(|shape| memory.zeros(shape, DType::F32).unwrap())
+}
+
 #[test]
-fn a_plan_is_compiled_once_for_each_batch_size_and_mode() {
+fn a_plan_is_compiled_once_for_each_signature_and_mode() {
     let (mut engine, log, memory) = engine();
-    let full = [memory.zeros([8, 2], DType::F32).unwrap()];
-    let short = [memory.zeros([3, 2], DType::F32).unwrap()];
+    let input = names(["input"]);
+    let (full, short) = (zeros(&memory, [[8, 2]]), zeros(&memory, [[3, 2]]));
     for feeds in [&full, &full, &short, &full, &short] {
-        engine.submit(Mode::Predict, Feeds::new(feeds), &Scalars::default()).unwrap();
+        let feeds = Feeds::named(&input, feeds);
+        engine.submit(Mode::Predict, feeds, &Scalars::default()).unwrap();
     }
     assert_eq!(log.compiled.load(Ordering::Relaxed), 2);
     assert_eq!(engine.counters().native_calls, 5);
-    engine.submit(Mode::Evaluate, Feeds::new(&full), &Scalars::default()).unwrap();
+    let (both, pair) = (names(["target", "input"]), zeros(&memory, [[8, 2], [8, 2]]));
+    engine.submit(Mode::Evaluate, Feeds::named(&both, &pair), &Scalars::default()).unwrap();
     assert_eq!(log.compiled.load(Ordering::Relaxed), 3);
+    assert_eq!(engine.plans(), 3);
+}
+
+#[test]
+fn only_the_plans_used_last_are_kept() {
+    let (mut engine, log, memory) = engine();
+    let input = names(["input"]);
+    let predict = |engine: &mut Engine, batch| {
+        let feeds = zeros(&memory, [[batch, 2]]);
+        engine.submit(Mode::Predict, Feeds::named(&input, &feeds), &Scalars::default()).unwrap();
+        log.compiled.load(Ordering::Relaxed)
+    };
+    for batch in 1..=PLANS {
+        assert_eq!(predict(&mut engine, batch), batch as u64);
+    }
+    assert_eq!(predict(&mut engine, 1), PLANS as u64, "the first is still there");
+    assert_eq!(predict(&mut engine, 100), PLANS as u64 + 1);
+    assert_eq!(predict(&mut engine, 1), PLANS as u64 + 1, "it was used after the second");
+    assert_eq!(predict(&mut engine, 2), PLANS as u64 + 2, "the second had to go");
+    assert_eq!(engine.plans(), PLANS);
+    engine.set_plan_limit(1);
+    assert_eq!(engine.plans(), 1);
+    assert_eq!(predict(&mut engine, 2), PLANS as u64 + 2, "the one used last stays");
+    engine.set_plan_limit(0);
+    assert_eq!(engine.plans(), 1, "one is always kept");
+}
+
+#[test]
+fn a_batch_without_names_is_found_by_its_types() {
+    let (mut engine, log, memory) = engine();
+    let feeds = zeros(&memory, [[8, 2]]);
+    let submit =
+        |engine: &mut Engine| engine.submit(Mode::Predict, Feeds::new(&feeds), &Scalars::default());
+    let error = submit(&mut engine).unwrap_err().to_string();
+    assert!(error.contains("the names of its fields") && error.contains("f32[8, 2]"), "{error}");
+    let signature = Signature::of(&names(["input"]), &feeds).unwrap();
+    engine.prepare(Mode::Predict, &signature).unwrap();
+    submit(&mut engine).unwrap();
+    assert_eq!(log.compiled.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn an_output_of_a_step_that_never_ran_is_refused_and_nothing_is_compiled() {
+    let (mut engine, log, memory) = engine();
+    let feeds = zeros(&memory, [[8, 2]]);
+    let signature = Signature::of(&names(["input"]), &feeds).unwrap();
+    let error = engine.read_output(Mode::Predict, &signature, "output").unwrap_err();
+    assert!(matches!(error, EngineError::OutputGone { .. }), "{error}");
+    assert_eq!(log.compiled.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn a_program_may_use_some_of_the_fields_but_one_that_trains_all() {
+    let (mut engine, _, memory) = engine();
+    let three = names(["input", "weight", "target"]);
+    let feeds = zeros(&memory, [[8, 2], [8, 1], [8, 2]]);
+    let submit = |engine: &mut Engine, mode| {
+        engine.submit(mode, Feeds::named(&three, &feeds), &Scalars::default())
+    };
+    submit(&mut engine, Mode::Predict).unwrap();
+    submit(&mut engine, Mode::Evaluate).unwrap();
+    let error = submit(&mut engine, Mode::Train).unwrap_err().to_string();
+    assert!(error.starts_with("feed `weight`: expected only fields that"), "{error}");
+    let feeds = Feeds::named(&three[..1], &feeds[..1]);
+    let error = engine.submit(Mode::Evaluate, feeds, &Scalars::default()).unwrap_err();
+    let wanted = "feed `target`: expected f32[8, 2], got a batch without it: input f32[8, 2]";
+    assert_eq!(error.to_string(), wanted);
 }
 
 #[test]
 fn a_feed_that_does_not_fit_is_refused_by_name_before_the_step() {
     let (mut engine, log, memory) = engine();
-    let wide = [memory.zeros([8, 3], DType::F32).unwrap()];
-    let error = engine.submit(Mode::Predict, Feeds::new(&wide), &Scalars::default()).unwrap_err();
-    assert_eq!(error.to_string(), "feed `input`: expected f32[8, 2], got f32[8, 3]");
-    let integers = [memory.zeros([8, 2], DType::I32).unwrap()];
-    let error = engine.submit(Mode::Predict, Feeds::new(&integers), &Scalars::default());
-    assert!(error.unwrap_err().to_string().contains("got i32[8, 2]"));
-    let empty = [memory.zeros([0, 2], DType::F32).unwrap()];
-    let error = engine.submit(Mode::Predict, Feeds::new(&empty), &Scalars::default());
-    assert!(error.unwrap_err().to_string().contains("at least one sample"));
+    let input = names(["input"]);
+    let mut refused = |feeds: &[Tensor]| {
+        let feeds = Feeds::named(&input, feeds);
+        engine.submit(Mode::Predict, feeds, &Scalars::default()).unwrap_err().to_string()
+    };
+    let error = refused(&zeros(&memory, [[8, 3]]));
+    assert_eq!(error, "feed `input`: expected f32[8, 2], got f32[8, 3]");
+    let error = refused(&[memory.zeros([8, 2], DType::I32).unwrap()]);
+    assert_eq!(error, "feed `input`: expected f32[8, 2], got i32[8, 2]");
+    let error = refused(&zeros(&memory, [[0, 2]]));
+    assert_eq!(error, "feed `input`: expected at least one sample, got none");
+    let error = refused(&zeros(&memory, [[8, 2], [8, 2]]));
+    assert_eq!(error, "feed `batch`: expected 1 tensors: input, got 2");
     assert_eq!(log.submitted.load(Ordering::Relaxed), 0);
 }
 
@@ -124,9 +211,10 @@ fn a_feed_that_does_not_fit_is_refused_by_name_before_the_step() {
 fn a_failed_step_poisons_until_recovery() {
     let (mut engine, log, memory) = engine();
     log.fail_at.store(2, Ordering::Relaxed);
-    let feeds = [memory.zeros([1, 2], DType::F32).unwrap()];
-    let submit =
-        |engine: &mut Engine| engine.submit(Mode::Predict, Feeds::new(&feeds), &Scalars::default());
+    let (input, feeds) = (names(["input"]), zeros(&memory, [[1, 2]]));
+    let submit = |engine: &mut Engine| {
+        engine.submit(Mode::Predict, Feeds::named(&input, &feeds), &Scalars::default())
+    };
     assert_eq!(submit(&mut engine).unwrap().wait().unwrap().loss(), Some(1.0));
     assert!(submit(&mut engine).is_err());
     let error = submit(&mut engine).unwrap_err();
@@ -139,9 +227,10 @@ fn a_failed_step_poisons_until_recovery() {
 #[test]
 fn a_device_without_profiles_says_so_and_goes_on() {
     let (mut engine, log, memory) = engine();
-    let feeds = [memory.zeros([1, 2], DType::F32).unwrap()];
-    let error = engine.profile(Mode::Predict, Feeds::new(&feeds), &Scalars::default());
+    let (input, feeds) = (names(["input"]), zeros(&memory, [[1, 2]]));
+    let feeds = Feeds::named(&input, &feeds);
+    let error = engine.profile(Mode::Predict, feeds, &Scalars::default());
     assert!(error.unwrap_err().to_string().contains("profile"));
     assert_eq!(log.submitted.load(Ordering::Relaxed), 0);
-    engine.submit(Mode::Predict, Feeds::new(&feeds), &Scalars::default()).unwrap();
+    engine.submit(Mode::Predict, feeds, &Scalars::default()).unwrap();
 }

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use onestep::engine::{Engine, ParameterGroup, ParameterInfo, StateLayout, UpdateGraph};
+use onestep::engine::{Engine, ParameterGroup, ParameterInfo, Signature, StateLayout, UpdateGraph};
 use onestep::prelude::*;
 
 /// The forward graph of a batch, and its loss.
@@ -39,9 +39,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let layout = StateLayout::new(std::slice::from_ref(&group), &[], Some(&*update))?;
     let groups: Arc<[ParameterGroup]> = Arc::from([group]);
 
-    // The engine asks for the program of a batch size when it first meets one.
-    let source = move |mode, batch| {
-        let (graph, loss) = line(batch)?;
+    // The engine asks for the program of a batch when it first meets one of its kind.
+    let source = move |mode, fields: &Signature| {
+        let (graph, loss) = line(fields.batch())?;
         let program = Program::predict(graph, Vec::new());
         let (groups, update) = (groups.clone(), Some(update.clone()));
         Ok(Program { mode, loss: Some(loss), groups, update, ..program })
@@ -53,10 +53,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let ys: Vec<f32> = xs.iter().map(|x| 3.0 * x - 2.0).collect();
     let memory = engine.memory().clone();
     let batch = [memory.from_slice([16], &xs)?, memory.from_slice([16], &ys)?];
+    let fields = Signature::of(&["x".into(), "y".into()], &batch)?;
     let mut scalars = Scalars::new(0);
     scalars.set("lr", 0.3);
     // Compiling now takes all memory that the steps will need.
-    println!("a step needs {}", format_bytes(engine.prepare(Mode::Train, 16)?.peak()));
+    println!("a step needs {}", format_bytes(engine.prepare(Mode::Train, &fields)?.peak()));
     let before = engine.counters();
     for step in 1..=100 {
         scalars.step = step;
@@ -67,6 +68,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     println!("w = {:.3?}, b = {:.3?}", engine.state().read("w")?, engine.state().read("b")?);
     println!("{:?} for 100 steps", engine.counters() - before);
-    println!("\n{}", engine.dump(Mode::Train, 16)?);
+    println!("\n{}", engine.dump(Mode::Train, &fields)?);
     Ok(())
 }

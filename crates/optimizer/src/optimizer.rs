@@ -196,7 +196,8 @@ impl Optimizer {
         for kind in self.rule.states() {
             let old = update.state(group, &kind.name)?;
             let shape = StateShape::Element;
-            let state = StateUpdate { kind: kind.name, shape, old, new: old, initial: kind.initial };
+            let state =
+                StateUpdate { kind: kind.name, shape, old, new: old, initial: kind.initial };
             if let Some(last) = update.groups.last_mut() {
                 last.states.push(state);
             }

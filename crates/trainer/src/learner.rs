@@ -133,7 +133,7 @@ impl Learner {
     /// The batch is empty or does not fit the model, or the device failed.
     pub fn step(&mut self, feeds: Feeds<'_>) -> Result<Ticket, TrainerError> {
         self.begin_step();
-        let ticket = self.engine.submit(Mode::Train, feeds, &self.scalars)?;
+        let ticket = self.engine.submit(Mode::Train, self.program.named(feeds), &self.scalars)?;
         self.end_step(feeds);
         Ok(ticket)
     }
@@ -144,7 +144,7 @@ impl Learner {
     /// As for [`Learner::step`], and a device that does not run kernel by kernel.
     pub fn profile(&mut self, feeds: Feeds<'_>) -> Result<Vec<KernelTime>, TrainerError> {
         self.begin_step();
-        let times = self.engine.profile(Mode::Train, feeds, &self.scalars)?;
+        let times = self.engine.profile(Mode::Train, self.program.named(feeds), &self.scalars)?;
         self.end_step(feeds);
         Ok(times)
     }
@@ -164,7 +164,7 @@ impl Learner {
     /// # Errors
     /// As for [`Learner::step`].
     pub fn evaluate(&mut self, feeds: Feeds<'_>) -> Result<Ticket, TrainerError> {
-        Ok(self.engine.submit(Mode::Evaluate, feeds, &self.scalars)?)
+        Ok(self.engine.submit(Mode::Evaluate, self.program.named(feeds), &self.scalars)?)
     }
 
     /// Applies the model to a batch of inputs and waits for its output, row-major.
@@ -172,7 +172,7 @@ impl Learner {
     /// # Errors
     /// As for [`Learner::step`].
     pub fn predict(&mut self, feeds: Feeds<'_>) -> Result<Vec<f32>, TrainerError> {
-        self.engine.submit(Mode::Predict, feeds, &self.scalars)?.wait()?;
+        self.engine.submit(Mode::Predict, self.program.named(feeds), &self.scalars)?.wait()?;
         self.read(Mode::Predict, batch_of(feeds), crate::program::OUTPUT)
     }
 
@@ -181,7 +181,8 @@ impl Learner {
     /// # Errors
     /// There was no such step, or it has no such output.
     pub fn read(&mut self, mode: Mode, batch: usize, name: &str) -> Result<Vec<f32>, TrainerError> {
-        Ok(self.engine.read_output(mode, batch, name)?)
+        let signature = self.program.signature(mode, batch)?;
+        Ok(self.engine.read_output(mode, &signature, name)?)
     }
 
     /// An output or a gradient ([`gradient_name`](crate::program::gradient_name)) of the last step of
@@ -203,7 +204,8 @@ impl Learner {
     /// # Errors
     /// As for [`Learner::prepare`].
     pub fn report_names(&mut self, batch: usize) -> Result<Vec<String>, TrainerError> {
-        Ok(self.engine.report_names(Mode::Train, batch)?)
+        let signature = self.program.signature(Mode::Train, batch)?;
+        Ok(self.engine.report_names(Mode::Train, &signature)?)
     }
 
     /// Compiles the step of a mode and batch size, unless that was done, and tells the memory it
@@ -212,7 +214,8 @@ impl Learner {
     /// # Errors
     /// A batch size that the model cannot be run with, or more memory than there is.
     pub fn prepare(&mut self, mode: Mode, batch: usize) -> Result<Footprint, TrainerError> {
-        Ok(self.engine.prepare(mode, batch)?)
+        let signature = self.program.signature(mode, batch)?;
+        Ok(self.engine.prepare(mode, &signature)?)
     }
 
     /// The device's name for people.

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use onestep_engine::ops::{LeafKind, Op};
 use onestep_engine::{
-    DType, EngineError, Mode, Named, ParameterGroup, ParameterInfo, Program, ProgramSource, Shape,
-    StateInfo, StateLayout, UpdateGraph,
+    DType, EngineError, Feeds, Mode, Named, ParameterGroup, ParameterInfo, Program, ProgramSource,
+    Shape, Signature, StateInfo, StateLayout, Type, UpdateGraph,
 };
 use onestep_layers::{LayerError, LossSpec, Model};
 use onestep_optimizer::Optimizer;
@@ -58,6 +59,8 @@ pub struct TrainingProgram {
     layout: StateLayout,
     figures: Figures,
     target: TargetKind,
+    /// The names of the input and the target.
+    fields: [String; 2],
 }
 
 impl TrainingProgram {
@@ -73,7 +76,7 @@ impl TrainingProgram {
         let update = optimizer.update_graph(&groups)?;
         let states: Vec<StateInfo> = model.states().iter().map(state_info).collect();
         let layout = StateLayout::new(&groups, &states, Some(&update))?;
-        let (figures, target) = describe(&model, &loss)?;
+        let (figures, target, fields) = describe(&model, &loss)?;
         Ok(TrainingProgram {
             model,
             loss,
@@ -84,6 +87,7 @@ impl TrainingProgram {
             layout,
             figures,
             target,
+            fields,
         })
     }
 
@@ -137,6 +141,42 @@ impl TrainingProgram {
         Ok(())
     }
 
+    /// The names of the fields of a batch: the input, then the target.
+    pub fn fields(&self) -> &[String] {
+        &self.fields
+    }
+
+    /// Feeds with the names of the fields, where the caller gave none.
+    pub(crate) fn named<'a>(&'a self, feeds: Feeds<'a>) -> Feeds<'a> {
+        match feeds.names {
+            [] => {
+                let given = feeds.tensors.len().min(self.fields.len());
+                Feeds { names: &self.fields[..given], ..feeds }
+            }
+            _ => feeds,
+        }
+    }
+
+    /// What a batch of so many samples is: to predict, its input alone.
+    ///
+    /// # Errors
+    /// No samples, or more than a shape can hold.
+    pub fn signature(&self, mode: Mode, batch: usize) -> Result<Signature, TrainerError> {
+        let of = |shape: &Shape, dtype| {
+            Ok::<_, TrainerError>(Type { shape: shape.with_batch(batch)?, dtype })
+        };
+        let [input_name, target_name] = &self.fields;
+        let dtype = self.model.spec().input.dtype.dtype();
+        let input = (input_name, of(self.model.input_shape(), dtype)?);
+        let (shape, dtype) = match &self.target {
+            TargetKind::Labels { shape, .. } => (shape, DType::I32),
+            TargetKind::Values { shape } => (shape, DType::F32),
+        };
+        let target = (target_name, of(shape, dtype)?);
+        let used = if mode == Mode::Predict { 1 } else { 2 };
+        Ok(Signature::new([input, target].into_iter().take(used))?)
+    }
+
     /// The program of a mode for batches of so many samples.
     ///
     /// # Errors
@@ -148,7 +188,8 @@ impl TrainingProgram {
     /// The engine's way of asking for programs.
     pub fn source(&self) -> ProgramSource {
         let program = self.clone();
-        Box::new(move |mode, batch| {
+        Box::new(move |mode, signature| {
+            let batch = signature.batch();
             program.build(mode, batch).map_err(|error| EngineError::Source {
                 mode,
                 batch,
@@ -185,12 +226,20 @@ impl TrainingProgram {
     }
 }
 
+type Described = (Figures, TargetKind, [String; 2]);
+
 /// Builds the loss once, for two samples, to learn what it reports and wants to be told.
-fn describe(model: &Model, loss: &LossSpec) -> Result<(Figures, TargetKind), TrainerError> {
+fn describe(model: &Model, loss: &LossSpec) -> Result<Described, TrainerError> {
     let mut forward = model.forward(Mode::Evaluate, 2)?;
     let graph = &mut forward.graph;
     let values = loss.build(graph, forward.output)?;
     let (figures, _) = Figures::build(loss, graph, forward.output, &values)?;
+    let name = match graph.op(values.target) {
+        Op::Leaf(leaf) => leaf.name.clone(),
+        _ => String::new(),
+    };
+    let input = graph.leaves(LeafKind::Input).next().map(|(name, _)| name.to_owned());
+    let fields = [input.unwrap_or_default(), name];
     let target = graph.type_of(values.target);
     let shape = Shape::new(target.shape.dims().get(1..).unwrap_or_default())?;
     let target = match target.dtype {
@@ -200,7 +249,7 @@ fn describe(model: &Model, loss: &LossSpec) -> Result<(Figures, TargetKind), Tra
         }
         _ => TargetKind::Values { shape },
     };
-    Ok((figures, target))
+    Ok((figures, target, fields))
 }
 
 fn state_info(state: &onestep_layers::StateSpec) -> StateInfo {

@@ -39,7 +39,13 @@ fn update(group: &ParameterGroup) -> Result<UpdateGraph> {
     let change = g.mul(new, lr)?;
     update.groups[0].new_parameter = g.sub(parameter, change)?;
     let kind = "momentum_buffer".to_owned();
-    update.groups[0].states.push(StateUpdate { kind, shape: StateShape::Element, old, new, initial: 0.0 });
+    update.groups[0].states.push(StateUpdate {
+        kind,
+        shape: StateShape::Element,
+        old,
+        new,
+        initial: 0.0,
+    });
     update.reports.push(Named::new("grad_norm", norm));
     Ok(update)
 }

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use onestep_engine::ops::{Leaf, LeafKind};
 use onestep_engine::{
-    EngineError, GroupUpdate, ParameterGroup, Program, Shape, StateLayout, StateUpdate, Type, UpdateGraph,
-    Value,
+    EngineError, GroupUpdate, ParameterGroup, Program, Shape, StateLayout, StateUpdate, Type,
+    UpdateGraph, Value,
 };
 
 use super::graph::{Nodes, Source};

@@ -154,7 +154,7 @@ impl Trainer {
         let lr = self.set_scalars();
         // Handles only: they are gone before the batch gives its slot back.
         let tensors = [batch.input().clone(), batch.target().clone()];
-        let feeds = Feeds { tensors: &tensors, staged: Some(batch.staged()) };
+        let feeds = Feeds { staged: Some(batch.staged()), ..Feeds::new(&tensors) };
         self.readings = None;
         let ticket = self.learner.step(feeds)?;
         self.progress.step += 1;

@@ -79,7 +79,7 @@ impl Trainer {
         for batch in loader.epoch(0) {
             let batch = batch?;
             let tensors = [batch.input().clone(), batch.target().clone()];
-            let feeds = Feeds { tensors: &tensors, staged: Some(batch.staged()) };
+            let feeds = Feeds { staged: Some(batch.staged()), ..Feeds::new(&tensors) };
             let ticket = self.learner.evaluate(feeds)?;
             let place = (self.progress.epoch, batch.index());
             flight.push(Pending { ticket, samples: batch.size(), place, step: self.progress.step });

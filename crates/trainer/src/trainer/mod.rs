@@ -209,7 +209,8 @@ impl Trainer {
     /// # Errors
     /// As [`Trainer::footprint`].
     pub fn dump_plan(&mut self, mode: Mode, batch: usize) -> Result<String, TrainerError> {
-        Ok(self.learner.engine_mut().dump(mode, batch)?)
+        let signature = self.learner.program().signature(mode, batch)?;
+        Ok(self.learner.engine_mut().dump(mode, &signature)?)
     }
 
     /// Keeps a callback's memory under its name, as part of the next checkpoints.
