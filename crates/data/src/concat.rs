@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use onestep_memory::Shape;
-
-use crate::splits::fits;
-use crate::{DataError, Dataset, TargetMut, TargetSpec};
+use crate::{DataError, Dataset, Fields, SampleMut};
 
 /// The samples of several data sets of one kind, one set after the other.
 ///
@@ -26,19 +23,14 @@ impl ConcatDataset {
     /// The samples of these sets in their order. The name is that of the first.
     ///
     /// # Errors
-    /// [`DataError::Empty`] without sets, [`DataError::Setting`] where the inputs or targets of one are
-    /// of another kind than those of the first.
+    /// [`DataError::Empty`] without sets, [`DataError::Setting`] where the fields of one are not those
+    /// of the first.
     pub fn new(parts: Vec<Arc<dyn Dataset>>) -> Result<Self, DataError> {
         let Some(first) = parts.first() else {
             return Err(DataError::Empty { dataset: "a concatenation of no sets".to_owned() });
         };
         for part in &parts {
-            fits(
-                first,
-                part,
-                "input shape of a set behind others",
-                "target of a set behind others",
-            )?;
+            first.fields().fits(&part.fields(), "set behind others")?;
         }
         Ok(Self { parts })
     }
@@ -64,25 +56,16 @@ impl Dataset for ConcatDataset {
         self.parts.iter().map(|part| part.len()).sum()
     }
 
-    fn input_shape(&self) -> Shape {
-        self.parts[0].input_shape()
+    fn fields(&self) -> Fields {
+        self.parts[0].fields()
     }
 
-    fn target(&self) -> TargetSpec {
-        self.parts[0].target()
-    }
-
-    fn read(
-        &self,
-        index: usize,
-        input: &mut [f32],
-        target: TargetMut<'_>,
-    ) -> Result<(), DataError> {
+    fn read(&self, index: usize, sample: &mut SampleMut<'_>) -> Result<(), DataError> {
         let Some((part, inner)) = self.part(index) else {
             let (dataset, len) = (self.name().to_owned(), self.len());
             return Err(DataError::Index { dataset, index, len });
         };
-        part.read(inner, input, target)
+        part.read(inner, sample)
     }
 
     fn class(&self, index: usize) -> Option<usize> {

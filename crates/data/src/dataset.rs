@@ -1,10 +1,12 @@
 //! The trait that every data set implements.
 
+use std::fmt;
 use std::sync::Arc;
 
 use onestep_memory::Shape;
 
-use crate::DataError;
+use crate::shown::listed;
+use crate::{DataError, Fields, Sample, SampleMut};
 
 /// What a data set teaches.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +49,16 @@ impl TargetSpec {
     }
 }
 
-/// The place that [`Dataset::read`] writes one sample's target to.
+impl fmt::Display for TargetSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Classes { names } => write!(f, "{} classes ({})", names.len(), listed(names)),
+            Self::Values { shape } => write!(f, "values of {shape}"),
+        }
+    }
+}
+
+/// The place that [`SimpleDataset::read`] writes one sample's target to.
 #[derive(Debug)]
 pub enum TargetMut<'a> {
     /// For [`TargetSpec::Classes`].
@@ -94,17 +105,98 @@ impl TargetMut<'_> {
 
 /// A set of samples that can be read in any order, from several threads at a time.
 ///
-/// `read` writes straight into the memory that the device will use, so that a set that is held in
-/// memory costs no allocation and a single copy.
+/// A sample is named, typed [`Fields`]. `read` writes straight into the memory that the device will use,
+/// so that a set that is held in memory costs no allocation and a single copy. What has one f32 input
+/// and one target is shorter as a [`SimpleDataset`], which is a `Dataset` too.
 ///
 /// ```
-/// use onestep_data::{DataError, Dataset, TargetMut, TargetSpec};
+/// use onestep_data::{DataError, Dataset, Field, Fields, Sample, SampleMut};
+///
+/// /// Three numbers in a row and the one that follows.
+/// struct Counting;
+///
+/// impl Dataset for Counting {
+///     fn name(&self) -> &str {
+///         "counting"
+///     }
+///     fn len(&self) -> usize {
+///         7
+///     }
+///     fn fields(&self) -> Fields {
+///         let names = (0..10).map(|number| number.to_string());
+///         [Field::indices("numbers", [3], 10), Field::labels("next", [], names)].into()
+///     }
+///     fn read(&self, index: usize, sample: &mut SampleMut<'_>) -> Result<(), DataError> {
+///         for (number, place) in sample.i32("numbers")?.iter_mut().enumerate() {
+///             *place = (index + number) as i32;
+///         }
+///         sample.put("next", &[index as i32 + 3])
+///     }
+/// }
+///
+/// let sample = Sample::read(&Counting, 2)?;
+/// assert_eq!((sample.i32("numbers")?, sample.i32("next")?), (&[2, 3, 4][..], &[5][..]));
+/// # Ok::<(), DataError>(())
+/// ```
+pub trait Dataset: Send + Sync {
+    /// The name that messages use.
+    fn name(&self) -> &str;
+
+    /// The number of samples.
+    fn len(&self) -> usize;
+
+    /// Whether there are no samples.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What each sample has, always the same.
+    fn fields(&self) -> Fields;
+
+    /// Writes sample `index`: all elements of every field.
+    ///
+    /// # Errors
+    /// Whatever makes the sample unreadable. The loader adds the data set's name, the index and the
+    /// [`location`](Self::location), and ends the epoch.
+    fn read(&self, index: usize, sample: &mut SampleMut<'_>) -> Result<(), DataError>;
+
+    /// The class of a sample, where it is known without reading the sample. It lets
+    /// [`split`](crate::split) keep the share of each class.
+    fn class(&self, index: usize) -> Option<usize> {
+        let _ = index;
+        None
+    }
+
+    /// Where a sample comes from (a file), for messages.
+    fn location(&self, index: usize) -> Option<String> {
+        let _ = index;
+        None
+    }
+
+    /// The shape of the first input, without the batch: `[channels, height, width]` for pictures.
+    fn input_shape(&self) -> Shape {
+        self.fields().input().map_or_else(Shape::scalar, |field| field.shape.clone())
+    }
+
+    /// What there is to learn: the meaning of the first target. No values where there is none.
+    fn target(&self) -> TargetSpec {
+        let none = || TargetSpec::values(Shape::from([0]));
+        self.fields().target().map_or_else(none, |field| field.target_spec())
+    }
+}
+
+/// A data set with one f32 input and one target (a label, or f32 values), the short way.
+///
+/// It is a [`Dataset`] whose fields are called `input` and `target`.
+///
+/// ```
+/// use onestep_data::{DataError, SimpleDataset, TargetMut, TargetSpec, read_sample};
 /// use onestep_memory::Shape;
 ///
 /// /// y = x^2 on a grid.
 /// struct Parabola;
 ///
-/// impl Dataset for Parabola {
+/// impl SimpleDataset for Parabola {
 ///     fn name(&self) -> &str {
 ///         "parabola"
 ///     }
@@ -124,12 +216,10 @@ impl TargetMut<'_> {
 ///     }
 /// }
 ///
-/// let (mut input, mut output) = ([0.0], [0.0]);
-/// Parabola.read(0, &mut input, TargetMut::Values(&mut output))?;
-/// assert_eq!((input, output), ([-1.0], [1.0]));
+/// assert_eq!(read_sample(&Parabola, 0)?, (vec![-1.0], vec![1.0]));
 /// # Ok::<(), DataError>(())
 /// ```
-pub trait Dataset: Send + Sync {
+pub trait SimpleDataset: Send + Sync {
     /// The name that messages use.
     fn name(&self) -> &str;
 
@@ -150,43 +240,68 @@ pub trait Dataset: Send + Sync {
     /// Writes sample `index`: all elements of `input`, row by row, and the target.
     ///
     /// # Errors
-    /// Whatever makes the sample unreadable. The loader adds the data set's name, the index and the
-    /// [`location`](Self::location), and ends the epoch.
+    /// As of [`Dataset::read`].
     fn read(&self, index: usize, input: &mut [f32], target: TargetMut<'_>)
     -> Result<(), DataError>;
 
-    /// The class of a sample, where it is known without reading the input. It lets
-    /// [`split`](crate::split) keep the share of each class.
+    /// As [`Dataset::class`].
     fn class(&self, index: usize) -> Option<usize> {
         let _ = index;
         None
     }
 
-    /// Where a sample comes from (a file), for messages.
+    /// As [`Dataset::location`].
     fn location(&self, index: usize) -> Option<String> {
         let _ = index;
         None
     }
 }
 
-/// Reads one sample into new vectors: the input, and the label as an `f32` or the values.
+impl<T: SimpleDataset> Dataset for T {
+    fn name(&self) -> &str {
+        SimpleDataset::name(self)
+    }
+
+    fn len(&self) -> usize {
+        SimpleDataset::len(self)
+    }
+
+    fn is_empty(&self) -> bool {
+        SimpleDataset::is_empty(self)
+    }
+
+    fn fields(&self) -> Fields {
+        Fields::pair(SimpleDataset::input_shape(self), &SimpleDataset::target(self))
+    }
+
+    fn read(&self, index: usize, sample: &mut SampleMut<'_>) -> Result<(), DataError> {
+        let (input, target) = sample.pair()?;
+        SimpleDataset::read(self, index, input, target)
+    }
+
+    fn class(&self, index: usize) -> Option<usize> {
+        SimpleDataset::class(self, index)
+    }
+
+    fn location(&self, index: usize) -> Option<String> {
+        SimpleDataset::location(self, index)
+    }
+}
+
+/// Reads one sample of an f32 input and one target into new vectors: the input, and the label as an `f32`
+/// or the values.
 ///
-/// For looking at single samples; the loader does not come this way.
+/// For looking at single samples; [`Sample::read`] takes any fields, and the loader does not come this way.
 ///
 /// # Errors
-/// Those of [`Dataset::read`].
+/// Those of [`Dataset::read`] and [`SampleMut::pair`].
 pub fn read_sample(dataset: &dyn Dataset, index: usize) -> Result<(Vec<f32>, Vec<f32>), DataError> {
-    let mut input = vec![0.0; dataset.input_shape().elements()];
-    match dataset.target() {
-        TargetSpec::Classes { .. } => {
-            let mut label = 0;
-            dataset.read(index, &mut input, TargetMut::Label(&mut label))?;
-            Ok((input, vec![label as f32]))
-        }
-        TargetSpec::Values { shape } => {
-            let mut values = vec![0.0; shape.elements()];
-            dataset.read(index, &mut input, TargetMut::Values(&mut values))?;
-            Ok((input, values))
-        }
-    }
+    let mut sample = Sample::read(dataset, index)?;
+    let mut sample = sample.as_mut();
+    let (input, target) = sample.pair()?;
+    let target = match target {
+        TargetMut::Label(label) => vec![*label as f32],
+        TargetMut::Values(values) => values.to_vec(),
+    };
+    Ok((input.to_vec(), target))
 }

@@ -85,6 +85,36 @@ pub enum DataError {
         classes: usize,
     },
 
+    /// A label or an index of a field does not exist.
+    #[error(
+        "{dataset}: sample {index}: field `{field}`, element {element}: expected {wanted}, got {got}"
+    )]
+    Range {
+        /// The data set.
+        dataset: String,
+        /// The sample.
+        index: usize,
+        /// The field.
+        field: String,
+        /// The element, counted from 0 in the order of memory.
+        element: usize,
+        /// The numbers that the field may have.
+        wanted: String,
+        /// The number it has.
+        got: i64,
+    },
+
+    /// A field of a sample that is not there, or is not of the type or size that is asked for.
+    #[error("field `{}`: expected {wanted}, got {got}", shown(field))]
+    Field {
+        /// The field's name.
+        field: String,
+        /// What is asked for.
+        wanted: String,
+        /// What there is.
+        got: String,
+    },
+
     /// Data teaches something else than the model knows.
     #[error("{dataset}: expected the model's classes ({}), got {got}", listed(known))]
     Classes {
@@ -262,6 +292,12 @@ impl DataError {
             wanted: wanted.into(),
             got: got.into(),
         }
+    }
+
+    /// A [`DataError::Field`] from things that can be printed.
+    pub(crate) fn field(field: &str, wanted: impl ToString, got: impl ToString) -> Self {
+        let (wanted, got) = (wanted.to_string(), got.to_string());
+        Self::Field { field: field.to_owned(), wanted, got }
     }
 
     /// A [`DataError::Setting`] from things that can be printed.

@@ -3,7 +3,7 @@
 use onestep_memory::Shape;
 
 use crate::moments::Moments;
-use crate::{DataError, Dataset, Scaling, TargetMut, TargetSpec};
+use crate::{DataError, Dataset, Fields, SampleMut, Scaling, TargetSpec};
 
 #[derive(Clone, Debug)]
 enum Inputs {
@@ -53,6 +53,7 @@ pub struct InMemory {
     inputs: Inputs,
     targets: Targets,
     target: TargetSpec,
+    fields: Fields,
 }
 
 impl InMemory {
@@ -115,7 +116,8 @@ impl InMemory {
         targets: Targets,
         target: TargetSpec,
     ) -> Result<Self, DataError> {
-        let this = Self { name, shape, inputs, targets, target };
+        let fields = Fields::pair(shape.clone(), &target);
+        let this = Self { name, shape, inputs, targets, target, fields };
         this.check_lengths()?;
         this.check_labels()?;
         Ok(this)
@@ -205,24 +207,16 @@ impl Dataset for InMemory {
         }
     }
 
-    fn input_shape(&self) -> Shape {
-        self.shape.clone()
+    fn fields(&self) -> Fields {
+        self.fields.clone()
     }
 
-    fn target(&self) -> TargetSpec {
-        self.target.clone()
-    }
-
-    fn read(
-        &self,
-        index: usize,
-        input: &mut [f32],
-        target: TargetMut<'_>,
-    ) -> Result<(), DataError> {
+    fn read(&self, index: usize, sample: &mut SampleMut<'_>) -> Result<(), DataError> {
         let len = self.len();
         if index >= len {
             return Err(DataError::Index { dataset: self.name.clone(), index, len });
         }
+        let (input, target) = sample.pair()?;
         let each = self.shape.elements();
         if input.len() != each {
             let dataset = self.name.clone();
@@ -258,6 +252,7 @@ impl Dataset for InMemory {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Field, Sample, read_sample};
 
     fn error(result: Result<InMemory, DataError>) -> String {
         result.unwrap_err().to_string()
@@ -285,13 +280,15 @@ mod tests {
         };
         assert_eq!(error(make(vec![1.0])), "toy: target elements: expected 2, got 1");
         let set = make(vec![5.0, 6.0]).unwrap();
-        let (mut input, mut target) = ([0.0; 2], [0.0]);
-        set.read(1, &mut input, TargetMut::Values(&mut target)).unwrap();
-        assert_eq!((input, target), ([3.0, 4.0], [6.0]));
-        let mut label = 0;
-        assert!(set.read(1, &mut input, TargetMut::Label(&mut label)).is_err());
-        assert!(set.read(2, &mut input, TargetMut::Values(&mut target)).is_err());
-        assert!(set.read(0, &mut [0.0; 3], TargetMut::Values(&mut target)).is_err());
+        assert_eq!(read_sample(&set, 1).unwrap(), (vec![3.0, 4.0], vec![6.0]));
+        assert!(read_sample(&set, 2).is_err());
+        let into = |fields: [Field; 2]| {
+            set.read(1, &mut Sample::new(&fields.into()).as_mut()).unwrap_err().to_string()
+        };
+        let labels = into([Field::f32("x", [2]), Field::labels("y", [], ["a"])]);
+        assert_eq!(labels, "target: expected a class label, got 1 values");
+        let wide = into([Field::f32("x", [3]), Field::values("y", [1])]);
+        assert_eq!(wide, "toy: the place for an input: expected 2, got 3");
     }
 
     #[test]
@@ -299,9 +296,7 @@ mod tests {
         let classes = TargetSpec::classes(1);
         let shape = Shape::from([2]);
         let set = InMemory::pixels("toy", shape.clone(), vec![0, 51], 255.0, vec![0], classes);
-        let mut input = [9.0; 2];
-        set.unwrap().read(0, &mut input, TargetMut::Label(&mut 0)).unwrap();
-        assert_eq!(input, [0.0, 0.2]);
+        assert_eq!(read_sample(&set.unwrap(), 0).unwrap().0, [0.0, 0.2]);
         let zero =
             InMemory::pixels("toy", shape, vec![0, 51], 0.0, vec![0], TargetSpec::classes(1));
         assert!(zero.is_err());

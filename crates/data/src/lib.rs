@@ -2,7 +2,8 @@
 //!
 //! - A [`Dataset`] is anything with numbered samples: [`InMemory`] vectors, the embedded
 //!   [`digits()`], [`mnist`], [`cifar10`], an [`image_folder`], a [`csv_file`], a [`Subset`] of
-//!   another, or your own type. [`open`] finds one by a short text such as `mnist:DIR` and gives
+//!   another, or your own type (the short way: [`SimpleDataset`]). A sample is named, typed [`Fields`].
+//!   [`open`] finds one by a short text such as `mnist:DIR` and gives
 //!   [`DataSplits`].
 //! - A [`Pipeline`] of [`Transform`]s changes inputs on their way: [`Normalise`],
 //!   [`RandomHorizontalFlip`], [`RandomCrop`].
@@ -39,6 +40,7 @@
 mod concat;
 mod dataset;
 mod error;
+mod field;
 mod in_memory;
 mod loader;
 mod moments;
@@ -47,6 +49,7 @@ mod pipeline;
 mod random;
 mod record;
 mod relabel;
+mod sample;
 mod shown;
 mod sources;
 mod splits;
@@ -54,8 +57,9 @@ mod subset;
 mod transform;
 
 pub use concat::ConcatDataset;
-pub use dataset::{Dataset, TargetMut, TargetSpec, read_sample};
+pub use dataset::{Dataset, SimpleDataset, TargetMut, TargetSpec, read_sample};
 pub use error::DataError;
+pub use field::{Field, Fields, IGNORED, Meaning, Role};
 pub use in_memory::InMemory;
 pub use loader::{
     Batch, DataLoader, DataLoaderBuilder, Epoch, LoaderStatistics, MOST_SLOTS, MOST_WORKERS,
@@ -65,6 +69,7 @@ pub use pipeline::Pipeline;
 pub use random::SampleRng;
 pub use record::{Columns, DataRecord, Pictures, Scaling};
 pub use relabel::relabel;
+pub use sample::{FieldElement, Sample, SampleMut, Values};
 pub use shown::{shown, steers};
 pub use sources::cifar::{cifar10, cifar10_splits};
 pub use sources::digits::digits;

@@ -4,9 +4,12 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use onestep_memory::Shape;
+use onestep_memory::{DType, Shape};
 
-use crate::{DataError, Normalise, RandomCrop, RandomHorizontalFlip, SampleRng, Transform};
+use crate::{
+    DataError, Field, Fields, Normalise, RandomCrop, RandomHorizontalFlip, Role, SampleMut,
+    SampleRng, Transform,
+};
 
 /// When a step of a [`Pipeline`] is applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +22,21 @@ enum When {
 struct Step {
     transform: Arc<dyn Transform>,
     when: When,
+    /// The one field that it changes; without it all f32 inputs.
+    field: Option<String>,
+}
+
+impl Step {
+    fn counts(&self, training: bool) -> bool {
+        training || self.when == When::Always
+    }
+
+    fn changes(&self, field: &Field) -> bool {
+        match &self.field {
+            Some(name) => *name == field.name,
+            None => field.role == Role::Input && field.dtype == DType::F32,
+        }
+    }
 }
 
 /// Transforms in the order in which they are applied, each for training alone or always.
@@ -36,6 +54,18 @@ struct Step {
 /// let text = "crop=4,flip=0.5,+normalise=0.5:0.25";
 /// assert_eq!(pipeline.to_string(), text);
 /// assert_eq!(text.parse::<Pipeline>()?.to_string(), text);
+/// # Ok::<(), onestep_data::DataError>(())
+/// ```
+///
+/// A step changes all f32 inputs of a sample, each in the same way (one draw decides on all crops, as in
+/// torchvision's v2), or the one field that it names: `crop@image=4`.
+///
+/// ```
+/// use onestep_data::{Field, Fields, Pipeline};
+///
+/// let fields: Fields = [Field::f32("image", [3, 8, 8]), Field::f32("price", [1])].into();
+/// assert!("crop=2".parse::<Pipeline>()?.check_fields(&fields).is_err());
+/// assert!("crop@image=2".parse::<Pipeline>()?.check_fields(&fields).is_ok());
 /// # Ok::<(), onestep_data::DataError>(())
 /// ```
 #[derive(Clone, Debug, Default)]
@@ -74,13 +104,22 @@ impl Pipeline {
     }
 
     fn with(mut self, transform: Arc<dyn Transform>, when: When) -> Self {
-        self.steps.push(Step { transform, when });
+        self.steps.push(Step { transform, when, field: None });
+        self
+    }
+
+    /// Lets the step that was added last change this field alone.
+    #[must_use]
+    pub fn on(mut self, field: impl Into<String>) -> Self {
+        if let Some(step) = self.steps.last_mut() {
+            step.field = Some(field.into());
+        }
         self
     }
 
     /// Whether [`Pipeline::apply`] would do anything, in training or elsewhere.
     pub fn has_steps(&self, training: bool) -> bool {
-        self.steps.iter().any(|step| training || step.when == When::Always)
+        self.steps.iter().any(|step| step.counts(training))
     }
 
     /// Whether there are no transforms.
@@ -96,6 +135,51 @@ impl Pipeline {
         self.steps.iter().try_for_each(|step| step.transform.check(shape))
     }
 
+    /// Refuses fields that a step cannot be applied to, and names that no field has.
+    ///
+    /// # Errors
+    /// Those of [`Transform::check`], and [`DataError::Field`].
+    pub fn check_fields(&self, fields: &Fields) -> Result<(), DataError> {
+        self.steps_for(fields, true).map(|_| ())
+    }
+
+    /// The steps with the places of the fields that each changes.
+    pub(crate) fn steps_for(
+        &self,
+        fields: &Fields,
+        training: bool,
+    ) -> Result<BoundPipeline, DataError> {
+        let mut steps = Vec::new();
+        for step in &self.steps {
+            let places: Vec<usize> =
+                (0..fields.len()).filter(|&place| step.changes(&fields[place])).collect();
+            for field in places.iter().map(|&place| &fields[place]) {
+                if field.dtype != DType::F32 {
+                    let wanted = format!("f32 for the transform {}", step.transform);
+                    return Err(DataError::field(&field.name, wanted, field.dtype));
+                }
+                step.transform.check(&field.shape)?;
+            }
+            match &step.field {
+                Some(name) if places.is_empty() => {
+                    let wanted = format!("one of {}", fields.names());
+                    return Err(DataError::field(name, wanted, "none"));
+                }
+                _ if places.is_empty() => {
+                    let wanted = format!("an f32 input for the transform {}", step.transform);
+                    return Err(DataError::setting("fields", wanted, fields.names()));
+                }
+                _ => {}
+            }
+            if step.counts(training) {
+                let shapes = places.iter().map(|&place| fields[place].shape.clone());
+                let shapes = places.iter().copied().zip(shapes).collect();
+                steps.push((step.transform.clone(), shapes));
+            }
+        }
+        Ok(BoundPipeline { steps })
+    }
+
     /// Applies the steps to one input, in place; those for training only where `training` is set.
     ///
     /// # Errors
@@ -108,9 +192,43 @@ impl Pipeline {
         rng: &mut SampleRng,
         scratch: &mut Vec<f32>,
     ) -> Result<(), DataError> {
-        let steps = self.steps.iter().filter(|step| training || step.when == When::Always);
-        for step in steps {
+        for step in self.steps.iter().filter(|step| step.counts(training)) {
             step.transform.apply(input, shape, rng, scratch)?;
+        }
+        Ok(())
+    }
+}
+
+/// A step with the places and shapes of what it changes.
+type BoundStep = (Arc<dyn Transform>, Vec<(usize, Shape)>);
+
+/// The steps of a [`Pipeline`] for the fields of a data set.
+#[derive(Debug)]
+pub(crate) struct BoundPipeline {
+    steps: Vec<BoundStep>,
+}
+
+impl BoundPipeline {
+    /// The elements of the largest field that a step changes.
+    pub(crate) fn largest(&self) -> usize {
+        let changed = self.steps.iter().flat_map(|(_, fields)| fields);
+        changed.map(|(_, shape)| shape.elements()).max().unwrap_or(0)
+    }
+
+    /// Applies the steps to a sample. All fields that a step changes see the same random numbers.
+    pub(crate) fn apply(
+        &self,
+        sample: &mut SampleMut<'_>,
+        rng: &mut SampleRng,
+        scratch: &mut Vec<f32>,
+    ) -> Result<(), DataError> {
+        for (transform, fields) in &self.steps {
+            let start = rng.clone();
+            for (place, shape) in fields {
+                rng.clone_from(&start);
+                let values = sample.at::<f32>(*place).unwrap_or_default();
+                transform.apply(values, shape, rng, scratch)?;
+            }
         }
         Ok(())
     }
@@ -121,7 +239,10 @@ impl fmt::Display for Pipeline {
         for (index, step) in self.steps.iter().enumerate() {
             let comma = if index > 0 { "," } else { "" };
             let mark = if step.when == When::Always { "+" } else { "" };
-            write!(f, "{comma}{mark}{}", step.transform)?;
+            let text = step.transform.to_string();
+            let (name, value) = text.split_at(text.find('=').unwrap_or(text.len()));
+            let field = step.field.as_ref().map_or_else(String::new, |field| format!("@{field}"));
+            write!(f, "{comma}{mark}{name}{field}{value}")?;
         }
         Ok(())
     }
@@ -133,6 +254,7 @@ impl FromStr for Pipeline {
     /// Reads `crop=PIXELS`, `flip=PROBABILITY` (`flip` is `flip=0.5`) and `normalise=MEANS:DEVIATIONS`
     /// (`normalize` too; numbers per channel with `/` between), with commas between and a plus sign
     /// before what is applied in evaluation too. A normalisation always is, with or without the sign.
+    /// `@FIELD` behind a name is the one field that the step changes.
     fn from_str(text: &str) -> Result<Self, DataError> {
         let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
         parts.map(parse_step).collect::<Result<_, _>>().map(|steps| Self { steps })
@@ -149,6 +271,10 @@ fn parse_step(text: &str) -> Result<Step, DataError> {
         DataError::setting("transform", wanted, format!("`{text}`"))
     };
     let (name, value) = rest.split_once('=').unwrap_or((rest, ""));
+    let (name, field) = match name.split_once('@') {
+        Some((name, field)) => (name, Some(field.to_owned())),
+        None => (name, None),
+    };
     let transform: Arc<dyn Transform> = match (name, value) {
         ("flip", "") => Arc::new(RandomHorizontalFlip { probability: 0.5 }),
         ("flip", _) => {
@@ -163,11 +289,11 @@ fn parse_step(text: &str) -> Result<Step, DataError> {
             };
             // Its numbers are what the model expects of its inputs, in training and after it.
             let normalise = Arc::new(Normalise::new(&numbers(mean)?, &numbers(std)?)?);
-            return Ok(Step { transform: normalise, when: When::Always });
+            return Ok(Step { transform: normalise, when: When::Always, field });
         }
         _ => return Err(refuse()),
     };
-    Ok(Step { transform, when })
+    Ok(Step { transform, when, field })
 }
 
 #[cfg(test)]

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use onestep_memory::Shape;
-
-use crate::{DataError, Dataset, TargetMut, TargetSpec, shown};
+use crate::{
+    DataError, Dataset, Field, Fields, IGNORED, Meaning, Role, SampleMut, TargetSpec, shown,
+};
 
 /// The same samples with labels that count in `classes`.
 ///
@@ -48,15 +48,36 @@ pub fn relabel(
         label.ok_or_else(|| refuse(format!("a class `{}`", shown(name))))
     });
     let labels = labels.collect::<Result<_, _>>()?;
-    let classes = TargetSpec::Classes { names: classes.into() };
-    Ok(Arc::new(Relabelled { dataset, labels, classes }))
+    let mut fields = dataset.fields().to_vec();
+    let Some(target) = fields.iter_mut().find(|field| field.role == Role::Target) else {
+        return Err(refuse("no target".to_owned()));
+    };
+    let ignores = target.ignores();
+    target.meaning = Meaning::Classes { names: classes.into(), ignores };
+    let target = target.name.clone();
+    Ok(Arc::new(Relabelled { dataset, labels, target, fields: fields.into() }))
 }
 
 struct Relabelled {
     dataset: Arc<dyn Dataset>,
     /// The new label of each old one.
     labels: Vec<i32>,
-    classes: TargetSpec,
+    /// The field of the labels.
+    target: String,
+    fields: Fields,
+}
+
+impl Relabelled {
+    fn renumber(&self, index: usize, label: &mut i32) -> Result<(), DataError> {
+        let new = usize::try_from(*label).ok().and_then(|label| self.labels.get(label));
+        if let Some(new) = new {
+            *label = *new;
+        } else if *label != IGNORED || !self.fields.target().is_some_and(Field::ignores) {
+            let (dataset, classes) = (self.name().to_owned(), self.labels.len());
+            return Err(DataError::Label { dataset, index, label: i64::from(*label), classes });
+        }
+        Ok(())
+    }
 }
 
 impl Dataset for Relabelled {
@@ -68,30 +89,14 @@ impl Dataset for Relabelled {
         self.dataset.len()
     }
 
-    fn input_shape(&self) -> Shape {
-        self.dataset.input_shape()
+    fn fields(&self) -> Fields {
+        self.fields.clone()
     }
 
-    fn target(&self) -> TargetSpec {
-        self.classes.clone()
-    }
-
-    fn read(
-        &self,
-        index: usize,
-        input: &mut [f32],
-        target: TargetMut<'_>,
-    ) -> Result<(), DataError> {
-        let mut old = -1;
-        self.dataset.read(index, input, TargetMut::Label(&mut old))?;
-        let new = usize::try_from(old).ok().and_then(|label| self.labels.get(label));
-        let new = new.ok_or_else(|| DataError::Label {
-            dataset: self.name().to_owned(),
-            index,
-            label: i64::from(old),
-            classes: self.labels.len(),
-        })?;
-        target.set_label(*new)
+    fn read(&self, index: usize, sample: &mut SampleMut<'_>) -> Result<(), DataError> {
+        self.dataset.read(index, sample)?;
+        let labels = sample.i32(&self.target)?;
+        labels.iter_mut().try_for_each(|label| self.renumber(index, label))
     }
 
     fn class(&self, index: usize) -> Option<usize> {

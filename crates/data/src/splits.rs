@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use crate::shown::listed;
 use crate::{DataError, DataRecord, Dataset, Pipeline, TargetSpec};
 
 /// A data set to learn from and one to validate on, with the same kind of samples.
@@ -30,7 +29,7 @@ impl DataSplits {
     /// Two sets that belong together. The [`record`](Self::record) has the names of their classes.
     ///
     /// # Errors
-    /// [`DataError::Setting`] where their inputs or targets differ in shape, [`DataError::Empty`]
+    /// [`DataError::Setting`] where their fields differ, [`DataError::Empty`]
     /// where one has no samples.
     pub fn new(
         name: impl Into<String>,
@@ -42,12 +41,7 @@ impl DataSplits {
                 return Err(DataError::Empty { dataset: part.name().to_owned() });
             }
         }
-        fits(
-            &train,
-            &validation,
-            "input shape of the validation part",
-            "target of the validation part",
-        )?;
+        train.fields().fits(&validation.fields(), "validation part")?;
         let classes = match train.target() {
             TargetSpec::Classes { names } => Some(names.to_vec()),
             TargetSpec::Values { .. } => None,
@@ -67,9 +61,9 @@ impl DataSplits {
     /// The same sets with a third part.
     ///
     /// # Errors
-    /// [`DataError::Setting`] where its inputs or targets differ in shape.
+    /// [`DataError::Setting`] where its fields differ.
     pub fn with_test(mut self, test: Arc<dyn Dataset>) -> Result<Self, DataError> {
-        fits(&self.train, &test, "input shape of the test part", "target of the test part")?;
+        self.train.fields().fits(&test.fields(), "test part")?;
         self.test = Some(test);
         Ok(self)
     }
@@ -81,32 +75,6 @@ impl DataSplits {
         log::info!("{}: {note}", self.name);
         self.notes.push(note);
         self
-    }
-}
-
-pub(crate) fn fits(
-    train: &Arc<dyn Dataset>,
-    other: &Arc<dyn Dataset>,
-    shape: &'static str,
-    target: &'static str,
-) -> Result<(), DataError> {
-    let (wanted, got) = (train.input_shape(), other.input_shape());
-    if wanted != got {
-        let wanted = format!("{wanted}, as in the training part");
-        return Err(DataError::setting(shape, wanted, got));
-    }
-    let (wanted, got) = (train.target(), other.target());
-    if wanted != got {
-        let wanted = format!("{}, as in the training part", describe(&wanted));
-        return Err(DataError::setting(target, wanted, describe(&got)));
-    }
-    Ok(())
-}
-
-fn describe(target: &TargetSpec) -> String {
-    match target {
-        TargetSpec::Classes { names } => format!("{} classes ({})", names.len(), listed(names)),
-        TargetSpec::Values { shape } => format!("values of {shape}"),
     }
 }
 

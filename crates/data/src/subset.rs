@@ -3,11 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use onestep_memory::Shape;
-
 use crate::random::{Purpose, SampleRng};
 use crate::shown::shown_path;
-use crate::{DataError, Dataset, TargetMut, TargetSpec};
+use crate::{DataError, Dataset, Fields, SampleMut};
 
 /// Some samples of another data set, in a given order.
 #[derive(Clone)]
@@ -56,21 +54,12 @@ impl Dataset for Subset {
         self.indices.len()
     }
 
-    fn input_shape(&self) -> Shape {
-        self.dataset.input_shape()
+    fn fields(&self) -> Fields {
+        self.dataset.fields()
     }
 
-    fn target(&self) -> TargetSpec {
-        self.dataset.target()
-    }
-
-    fn read(
-        &self,
-        index: usize,
-        input: &mut [f32],
-        target: TargetMut<'_>,
-    ) -> Result<(), DataError> {
-        self.dataset.read(self.original(index)?, input, target)
+    fn read(&self, index: usize, sample: &mut SampleMut<'_>) -> Result<(), DataError> {
+        self.dataset.read(self.original(index)?, sample)
     }
 
     fn class(&self, index: usize) -> Option<usize> {
@@ -191,8 +180,10 @@ fn quotas(groups: &[Vec<usize>], fraction: f64, total: usize) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
+    use onestep_memory::Shape;
+
     use super::*;
-    use crate::InMemory;
+    use crate::{InMemory, TargetSpec, read_sample};
 
     fn uneven() -> Arc<dyn Dataset> {
         let labels: Vec<i32> = (0..100).map(|i| i32::from(i % 10 == 0)).collect();
@@ -251,10 +242,8 @@ mod tests {
     #[test]
     fn a_subset_reads_the_named_samples() {
         let set = Subset::new(uneven(), vec![42, 7]).unwrap();
-        let (mut input, mut label) = ([0.0], 0);
-        set.read(1, &mut input, TargetMut::Label(&mut label)).unwrap();
-        assert_eq!(input, [7.0]);
-        assert!(set.read(2, &mut input, TargetMut::Label(&mut label)).is_err());
+        assert_eq!(read_sample(&set, 1).unwrap().0, [7.0]);
+        assert!(read_sample(&set, 2).is_err());
         assert_eq!(set.location(0).unwrap(), "sample 42 of the whole set");
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use libtest_mimic::{Arguments, Trial};
-use onestep_data::{DataLoader, digits};
+use onestep_data::{DataError, DataLoader, Dataset, Field, Fields, IGNORED, SampleMut, digits};
 use onestep_memory::MemoryManager;
 
 struct Counting;
@@ -39,11 +39,76 @@ static ALLOCATOR: Counting = Counting;
 /// has a thread of its own, which allocates while a test begins.
 fn main() {
     let arguments = Arguments { test_threads: Some(1), ..Arguments::from_args() };
-    let test = || {
-        a_batch_allocates_nothing();
-        Ok(())
+    let tests = [
+        ("a_batch_allocates_nothing", a_batch_allocates_nothing as fn()),
+        ("any_fields_allocate_nothing", any_fields_allocate_nothing),
+    ];
+    let trial = |(name, test): (&str, fn())| {
+        let run = move || {
+            test();
+            Ok(())
+        };
+        Trial::test(name, run)
     };
-    libtest_mimic::run(&arguments, vec![Trial::test("a_batch_allocates_nothing", test)]).exit();
+    libtest_mimic::run(&arguments, tests.into_iter().map(trial).collect()).exit();
+}
+
+/// A picture, tokens, a mask, a label for each position and a weight.
+struct Many;
+
+impl Dataset for Many {
+    fn name(&self) -> &str {
+        "many"
+    }
+
+    fn len(&self) -> usize {
+        103
+    }
+
+    fn fields(&self) -> Fields {
+        [
+            Field::f32("image", [1, 4, 4]),
+            Field::indices("tokens", [5], 200),
+            Field::u8("mask", [5]),
+            Field::labels("next", [5], ["a", "b"]).ignoring(),
+            Field::weight("weight"),
+        ]
+        .into()
+    }
+
+    fn read(&self, index: usize, sample: &mut SampleMut<'_>) -> Result<(), DataError> {
+        sample.f32("image")?.fill(index as f32);
+        sample.i32("tokens")?.fill(index as i32);
+        sample.u8("mask")?.fill(1);
+        sample.put("next", &[0, 1, IGNORED, 1, 0])?;
+        sample.put("weight", &[0.5f32])
+    }
+}
+
+fn any_fields_allocate_nothing() {
+    for workers in [0, 2] {
+        let mut loader = DataLoader::builder(Arc::new(Many))
+            .batch_size(10)
+            .workers(workers)
+            .shuffle(true)
+            .training(true)
+            .pipeline("crop=1".parse().unwrap())
+            .build(&MemoryManager::host())
+            .unwrap();
+        let mut epoch = loader.epoch(0);
+        drop(epoch.next().unwrap().unwrap());
+        let before = ALLOCATIONS.load(Ordering::SeqCst);
+        let mut tokens = 0;
+        for batch in epoch {
+            let batch = batch.unwrap();
+            let mut first = [0; 1];
+            batch.tensor("tokens").unwrap().view(0, [1]).unwrap().read_into(&mut first).unwrap();
+            assert_eq!(first[0], batch.samples()[0] as i32);
+            tokens += batch.tensors()[1].elements();
+        }
+        let allocations = ALLOCATIONS.load(Ordering::SeqCst) - before;
+        assert_eq!((tokens, allocations), (93 * 5, 0), "{workers} workers");
+    }
 }
 
 fn a_batch_allocates_nothing() {

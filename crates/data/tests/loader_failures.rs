@@ -97,11 +97,11 @@ fn every_sample_may_fail() {
 
 #[test]
 fn labels_out_of_range_are_refused() {
-    use onestep_data::{TargetMut, TargetSpec};
+    use onestep_data::{SimpleDataset, TargetMut, TargetSpec};
     use onestep_memory::Shape;
 
     struct Wrong;
-    impl Dataset for Wrong {
+    impl SimpleDataset for Wrong {
         fn name(&self) -> &str {
             "wrong"
         }

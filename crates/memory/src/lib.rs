@@ -54,6 +54,6 @@ pub use pool::BufferPool;
 pub use registry::Leak;
 pub use shape::{MAX_RANK, Shape, Strides};
 pub use size_class::{PoolLimits, SizeClass, Tier};
-pub use staging::{Staged, StagingPool, StagingSlot, StagingStatistics};
+pub use staging::{SliceMut, Staged, StagingPool, StagingSlot, StagingStatistics};
 pub use statistics::{PoolStatistics, TierStatistics};
 pub use tensor::Tensor;

@@ -5,6 +5,8 @@ use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use half::{bf16, f16};
+
 use crate::handle_count::HandleCount;
 use crate::sync::lock;
 use crate::{DType, Element, MemoryError, MemoryManager, Shape, Tensor};
@@ -228,6 +230,21 @@ impl Ring {
     }
 }
 
+/// The elements of a tensor of a slot, by their type.
+#[derive(Debug)]
+pub enum SliceMut<'a> {
+    /// [`DType::F32`].
+    F32(&'a mut [f32]),
+    /// [`DType::F16`].
+    F16(&'a mut [f16]),
+    /// [`DType::BF16`].
+    BF16(&'a mut [bf16]),
+    /// [`DType::I32`].
+    I32(&'a mut [i32]),
+    /// [`DType::U8`].
+    U8(&'a mut [u8]),
+}
+
 /// A slot that is being filled, by its one owner. Dropping it without
 /// [`freeze`](StagingSlot::freeze) returns it to the ring.
 pub struct StagingSlot {
@@ -259,6 +276,30 @@ impl StagingSlot {
         // SAFETY: the ring's own handle is the only one. The slot has this one owner, whose
         // mutable borrow keeps others from getting at that handle while the slice lives.
         unsafe { tensor.host_slice_mut() }
+    }
+
+    /// The elements of all tensors, in the order of the layout, to be filled side by side. They hold
+    /// what the slot's last user left.
+    ///
+    /// # Errors
+    /// An item is [`MemoryError::StillShared`] where someone has kept a clone or view of that tensor
+    /// from an earlier batch beyond the life of its [`Staged`].
+    pub fn slices_mut(&mut self) -> impl Iterator<Item = Result<SliceMut<'_>, MemoryError>> {
+        self.tensors().iter().map(|tensor| {
+            tensor.check_exclusive()?;
+            // SAFETY: the ring's own handle is the only one on this tensor's buffer, so no two tensors
+            // of the slot share one. The slot has this one owner, whose mutable borrow keeps others
+            // from getting at that handle while the slices live.
+            unsafe {
+                Ok(match tensor.dtype() {
+                    DType::F32 => SliceMut::F32(tensor.host_slice_mut()?),
+                    DType::F16 => SliceMut::F16(tensor.host_slice_mut()?),
+                    DType::BF16 => SliceMut::BF16(tensor.host_slice_mut()?),
+                    DType::I32 => SliceMut::I32(tensor.host_slice_mut()?),
+                    DType::U8 => SliceMut::U8(tensor.host_slice_mut()?),
+                })
+            }
+        })
     }
 
     /// Ends the filling: from here on the slot is shared and only read.

@@ -7,7 +7,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::OpaqueDevice;
-use onestep_memory::{DType, MemoryError, MemoryManager, Shape, Staged, StagingPool, StagingSlot};
+use onestep_memory::{
+    DType, MemoryError, MemoryManager, Shape, SliceMut, Staged, StagingPool, StagingSlot,
+};
 
 /// Long enough never to be reached by a test that passes.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -141,6 +143,27 @@ fn a_tensor_kept_beyond_its_batch_is_noticed_before_it_is_overwritten() {
     assert_eq!(error, MemoryError::StillShared { references: 2 });
     drop(kept);
     assert!(slot.slice_mut::<f32>(0).is_ok());
+}
+
+#[test]
+fn all_tensors_of_a_slot_are_filled_side_by_side() {
+    let ring = ring(1);
+    let mut slot = ring.acquire().unwrap();
+    let mut parts: Vec<_> = slot.slices_mut().map(Result::unwrap).collect();
+    let [SliceMut::F32(floats), SliceMut::I32(labels)] = &mut parts[..] else {
+        panic!("{parts:?}")
+    };
+    floats.fill(0.5);
+    labels.fill(3);
+    floats[0] = 1.5;
+    let batch = slot.freeze();
+    assert_eq!(batch.tensors()[0].read::<f32>().unwrap(), [1.5, 0.5, 0.5, 0.5]);
+    assert_eq!(batch.tensors()[1].read::<i32>().unwrap()[0], 3);
+    let kept = batch.tensors()[0].clone();
+    drop(batch);
+    let shared = ring.acquire().unwrap().slices_mut().next().unwrap().map(|_| ());
+    assert_eq!(shared, Err(MemoryError::StillShared { references: 2 }));
+    drop(kept);
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! What a training script needs: `use onestep::prelude::*`.
 
 pub use onestep_data::{
-    Column, CsvOptions, DataError, DataLoader, DataSplits, Dataset, ImageOptions, InMemory,
-    Normalise, Pipeline, RandomCrop, RandomHorizontalFlip, SampleRng, Split, Subset, TargetMut,
-    TargetSpec, Transform, cifar10, csv_file, digits, image_folder, mnist, open, read_picture,
-    split,
+    Column, CsvOptions, DataError, DataLoader, DataSplits, Dataset, Field, Fields, ImageOptions,
+    InMemory, Normalise, Pipeline, RandomCrop, RandomHorizontalFlip, Role, SampleMut, SampleRng,
+    SimpleDataset, Split, Subset, TargetMut, TargetSpec, Transform, cifar10, csv_file, digits,
+    image_folder, mnist, open, read_picture, split,
 };
 pub use onestep_engine::{
     Engine, EngineError, Executor, Feeds, Footprint, Graph, GraphError, Mode, Named, Program,

@@ -5,7 +5,9 @@ mod support;
 use std::fs;
 use std::sync::Arc;
 
-use onestep_data::{DataError, Dataset, InMemory, TargetMut, TargetSpec};
+use onestep_data::{
+    DataError, Dataset, Fields, InMemory, SampleMut, SimpleDataset, TargetMut, TargetSpec,
+};
 use onestep_memory::Shape;
 use onestep_optimizer::OptimizerSpec;
 use onestep_trainer::{
@@ -28,24 +30,16 @@ impl Dataset for Spoiled {
     fn len(&self) -> usize {
         self.good.len()
     }
-    fn input_shape(&self) -> Shape {
-        self.good.input_shape()
+    fn fields(&self) -> Fields {
+        self.good.fields()
     }
-    fn target(&self) -> TargetSpec {
-        self.good.target()
-    }
-    fn read(
-        &self,
-        index: usize,
-        input: &mut [f32],
-        target: TargetMut<'_>,
-    ) -> Result<(), DataError> {
+    fn read(&self, index: usize, sample: &mut SampleMut<'_>) -> Result<(), DataError> {
+        self.good.read(index, sample)?;
+        let (input, target) = sample.pair()?;
         match self.label {
             Some(label) if index == self.sample => return target.set_label(label),
-            _ => self.good.read(index, input, target)?,
-        }
-        if self.label.is_none() && index == self.sample {
-            input[1] = f32::NAN;
+            None if index == self.sample => input[1] = f32::NAN,
+            _ => {}
         }
         Ok(())
     }
@@ -138,7 +132,7 @@ fn data_that_does_not_fit_is_refused() {
 /// A data set without samples.
 struct Nothing;
 
-impl Dataset for Nothing {
+impl SimpleDataset for Nothing {
     fn name(&self) -> &str {
         "nothing"
     }

@@ -4,24 +4,16 @@ use std::sync::Arc;
 
 use onestep_memory::{DType, Shape, Staged, Tensor};
 
+use smallvec::SmallVec;
+
 use super::order::EpochPlan;
-use crate::{DataError, TargetSpec};
+use crate::sample::INLINE_FIELDS;
+use crate::{DataError, Field, Fields, Role};
 
-/// The tensors of one slot of the staging ring, by their place in its layout.
-pub(crate) const INPUT: usize = 0;
-pub(crate) const TARGET: usize = 1;
-
-/// The layout of a staging slot: a full batch of inputs and one of targets.
-pub(crate) fn layout(
-    batch_size: usize,
-    input: &Shape,
-    target: &TargetSpec,
-) -> Result<[(Shape, DType); 2], DataError> {
-    let (target, dtype) = match target {
-        TargetSpec::Classes { .. } => (Shape::scalar(), DType::I32),
-        TargetSpec::Values { shape } => (shape.clone(), DType::F32),
-    };
-    Ok([(input.with_batch(batch_size)?, DType::F32), (target.with_batch(batch_size)?, dtype)])
+/// The layout of a staging slot: a full batch of each field.
+pub(crate) fn layout(batch_size: usize, fields: &Fields) -> Result<Vec<(Shape, DType)>, DataError> {
+    let whole = |field: &Field| Ok((field.shape.with_batch(batch_size)?, field.dtype));
+    fields.iter().map(whole).collect()
 }
 
 /// Some samples, ready for the device.
@@ -32,8 +24,8 @@ pub(crate) fn layout(
 #[derive(Debug)]
 pub struct Batch {
     // Dropped before `staged`: a slot must not be free while these handles are alive.
-    input: Tensor,
-    target: Tensor,
+    tensors: SmallVec<[Tensor; INLINE_FIELDS]>,
+    fields: Fields,
     index: usize,
     plan: Arc<EpochPlan>,
     staged: Staged,
@@ -42,31 +34,52 @@ pub struct Batch {
 impl Batch {
     pub(crate) fn new(
         staged: Staged,
+        fields: &Fields,
         plan: &Arc<EpochPlan>,
         index: usize,
     ) -> Result<Self, DataError> {
         let size = plan.samples(index).len();
-        let part = |place: usize| -> Result<Tensor, DataError> {
-            let whole = &staged.tensors()[place];
-            let dims = whole.shape().dims();
-            if dims[0] == size {
+        let part = |(whole, field): (&Tensor, &Field)| -> Result<Tensor, DataError> {
+            if whole.shape()[0] == size {
                 return Ok(whole.clone());
             }
-            let sample = Shape::new(&dims[1..])?;
-            Ok(whole.view(0, sample.with_batch(size)?)?)
+            Ok(whole.view(0, field.shape.with_batch(size)?)?)
         };
-        let (input, target) = (part(INPUT)?, part(TARGET)?);
-        Ok(Self { input, target, index, plan: plan.clone(), staged })
+        let tensors = staged.tensors().iter().zip(fields.iter()).map(part);
+        let tensors = tensors.collect::<Result<_, _>>()?;
+        Ok(Self { tensors, fields: fields.clone(), index, plan: plan.clone(), staged })
     }
 
-    /// The inputs, `[size, ...]`, f32.
+    /// What there is of each sample. Of a [`Field`]'s shape a tensor has the batch more, in front.
+    pub fn fields(&self) -> &Fields {
+        &self.fields
+    }
+
+    /// The tensors of all fields, in their order, `[size, ...]` each.
+    pub fn tensors(&self) -> &[Tensor] {
+        &self.tensors
+    }
+
+    /// The tensor of a field, `[size, ...]`.
+    pub fn tensor(&self, name: &str) -> Option<&Tensor> {
+        self.tensors.get(self.fields.position(name)?)
+    }
+
+    /// The first input, `[size, ...]`.
     pub fn input(&self) -> &Tensor {
-        &self.input
+        self.first(Role::Input)
     }
 
-    /// The targets: labels `[size]`, i32, or values `[size, ...]`, f32.
+    /// The first target, labels `[size]`, i32, or values `[size, ...]`, f32; the first field where the
+    /// data has no targets.
     pub fn target(&self) -> &Tensor {
-        &self.target
+        self.first(Role::Target)
+    }
+
+    /// A loader's data has an input, so there is a field.
+    fn first(&self, role: Role) -> &Tensor {
+        let place = self.fields.iter().position(|field| field.role == role);
+        &self.tensors[place.unwrap_or(0)]
     }
 
     /// The number of samples; less than the loader's batch size in a short last batch.

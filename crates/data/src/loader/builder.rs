@@ -118,7 +118,7 @@ impl DataLoaderBuilder {
         self
     }
 
-    /// What the workers do to each input; nothing unless set.
+    /// What the workers do to each sample's inputs; nothing unless set.
     #[must_use]
     pub fn pipeline(mut self, pipeline: Pipeline) -> Self {
         self.pipeline = pipeline;
@@ -143,11 +143,10 @@ impl DataLoaderBuilder {
         self.check()?;
         // No batch is larger than the data set, so no slot need be.
         self.batch_size = self.batch_size.min(self.dataset.len());
-        let input_shape = self.dataset.input_shape();
-        let target = self.dataset.target();
-        self.pipeline.check(&input_shape)?;
+        let fields = self.dataset.fields();
+        let steps = self.pipeline.steps_for(&fields, self.training)?;
         let slots = self.prefetch.unwrap_or(self.workers.max(2)) + self.in_flight;
-        let layout = layout(self.batch_size, &input_shape, &target)?;
+        let layout = layout(self.batch_size, &fields)?;
         let pool = StagingPool::new(memory, slots, &layout)?;
         let batching = Batching {
             samples: self.dataset.len(),
@@ -157,15 +156,13 @@ impl DataLoaderBuilder {
         let filler = Arc::new(Filler {
             name: self.dataset.name().to_owned(),
             dataset: self.dataset,
-            pipeline: self.pipeline,
-            training: self.training,
+            steps,
             seed: self.seed,
-            input_shape,
-            target,
+            fields,
         });
         let mode = match self.workers {
-            0 => Mode::Caller(filler.scratch(self.batch_size)),
-            workers => Mode::Workers(Workers::start(&filler, &pool, workers, self.batch_size)?),
+            0 => Mode::Caller(filler.scratch()),
+            workers => Mode::Workers(Workers::start(&filler, &pool, workers)?),
         };
         Ok(DataLoader {
             filler,
@@ -201,10 +198,7 @@ impl DataLoaderBuilder {
         if self.dataset.is_empty() {
             return Err(DataError::Empty { dataset: name.to_owned() });
         }
-        if self.dataset.input_shape().elements() == 0 {
-            let (wanted, got) = ("at least one element", self.dataset.input_shape());
-            return Err(DataError::setting("input shape", wanted, got));
-        }
+        self.dataset.fields().check()?;
         if self.batch_size == 0 {
             return Err(DataError::setting("batch size", "at least 1", self.batch_size));
         }

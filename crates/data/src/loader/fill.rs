@@ -5,43 +5,31 @@ use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use onestep_memory::{Shape, StagingSlot};
+use onestep_memory::StagingSlot;
 
-use super::batch::{INPUT, TARGET};
 use super::order::EpochPlan;
-use crate::{DataError, Dataset, Pipeline, SampleRng, TargetMut, TargetSpec};
+use crate::pipeline::BoundPipeline;
+use crate::sample::Rows;
+use crate::{DataError, Dataset, Field, Fields, IGNORED, Role, SampleMut, SampleRng};
 
 /// Reads samples, transforms them and writes them to a slot. Shared by all workers.
 pub(crate) struct Filler {
     pub(crate) name: String,
     pub(crate) dataset: Arc<dyn Dataset>,
-    pub(crate) pipeline: Pipeline,
-    pub(crate) training: bool,
+    pub(crate) fields: Fields,
+    pub(crate) steps: BoundPipeline,
     pub(crate) seed: u64,
-    pub(crate) input_shape: Shape,
-    pub(crate) target: TargetSpec,
 }
 
 /// Room that a worker keeps, so that no batch needs an allocation.
 pub(crate) struct Scratch {
-    labels: Vec<i32>,
-    values: Vec<f32>,
     transform: Vec<f32>,
 }
 
 impl Filler {
-    /// Room for a batch of `batch_size` samples.
-    pub(crate) fn scratch(&self, batch_size: usize) -> Scratch {
-        let (labels, values) = match &self.target {
-            TargetSpec::Classes { .. } => (batch_size, 0),
-            TargetSpec::Values { shape } => (0, batch_size * shape.elements()),
-        };
-        let transform = if self.pipeline.is_empty() { 0 } else { self.input_shape.elements() };
-        Scratch {
-            labels: Vec::with_capacity(labels),
-            values: Vec::with_capacity(values),
-            transform: Vec::with_capacity(transform),
-        }
+    /// Room for what a sample needs.
+    pub(crate) fn scratch(&self) -> Scratch {
+        Scratch { transform: Vec::with_capacity(self.steps.largest()) }
     }
 
     /// Fills `slot` with a batch; `Ok(false)` where the epoch was cancelled meanwhile.
@@ -76,66 +64,79 @@ impl Filler {
         scratch: &mut Scratch,
         current: &Cell<Option<usize>>,
     ) -> Result<bool, DataError> {
-        let samples = plan.samples(batch);
-        scratch.labels.clear();
-        scratch.values.clear();
-        let inputs = slot.slice_mut::<f32>(INPUT)?;
-        let places = inputs.chunks_exact_mut(self.input_shape.elements());
-        for (&index, input) in samples.iter().zip(places) {
+        let mut rows = Rows::of(slot, &self.fields)?;
+        for (row, &index) in plan.samples(batch).iter().enumerate() {
             if plan.is_cancelled() {
                 return Ok(false);
             }
             current.set(Some(index));
-            self.read(index, input, scratch)?;
+            rows.at(row);
+            let mut sample = SampleMut::new(&self.fields, &mut rows);
+            self.forget_labels(&mut sample);
+            self.dataset.read(index, &mut sample)?;
+            self.check(index, &mut sample)?;
             let mut rng = SampleRng::new(self.seed, plan.epoch, index as u64);
-            let room = &mut scratch.transform;
-            self.pipeline.apply(input, &self.input_shape, self.training, &mut rng, room)?;
+            self.steps.apply(&mut sample, &mut rng, &mut scratch.transform)?;
         }
         current.set(None);
-        // A slot lends one of its tensors at a time, so the (small) targets are copied at the end.
-        match &self.target {
-            TargetSpec::Classes { .. } => {
-                let labels = slot.slice_mut::<i32>(TARGET)?;
-                labels[..samples.len()].copy_from_slice(&scratch.labels);
-            }
-            TargetSpec::Values { .. } => {
-                let values = slot.slice_mut::<f32>(TARGET)?;
-                values[..scratch.values.len()].copy_from_slice(&scratch.values);
-            }
-        }
         Ok(true)
     }
 
-    fn read(
-        &self,
-        index: usize,
-        input: &mut [f32],
-        scratch: &mut Scratch,
-    ) -> Result<(), DataError> {
-        match &self.target {
-            TargetSpec::Classes { names } => {
-                let mut label = -1;
-                self.dataset.read(index, input, TargetMut::Label(&mut label))?;
-                // Kernels use labels as indices, so a data set's mistake must end here.
-                if usize::try_from(label).is_ok_and(|label| label < names.len()) {
-                    scratch.labels.push(label);
-                    return Ok(());
-                }
-                let (dataset, classes) = (self.name.clone(), names.len());
-                Err(DataError::Label { dataset, index, label: i64::from(label), classes })
-            }
-            TargetSpec::Values { shape } => {
-                let start = scratch.values.len();
-                scratch.values.resize(start + shape.elements(), 0.0);
-                let target = TargetMut::Values(&mut scratch.values[start..]);
-                self.dataset.read(index, input, target)
+    /// So that what a data set does not write is no label of an earlier sample.
+    fn forget_labels(&self, sample: &mut SampleMut<'_>) {
+        for (place, field) in self.fields.iter().enumerate() {
+            if let (Some(_), Some(labels)) = (field.meaning.limit(), sample.at::<i32>(place)) {
+                labels.fill(-1);
             }
         }
+    }
+
+    /// Kernels use labels and indices to find rows, so a data set's mistake must end here.
+    fn check(&self, index: usize, sample: &mut SampleMut<'_>) -> Result<(), DataError> {
+        for (place, field) in self.fields.iter().enumerate() {
+            match (field.role, field.meaning.limit()) {
+                (_, Some(limit)) => {
+                    let labels = sample.at::<i32>(place).unwrap_or_default();
+                    self.check_labels(index, field, limit, labels)?;
+                }
+                (Role::Weight, None) => {
+                    let weights = sample.at::<f32>(place).unwrap_or_default();
+                    check_weights(field, weights)?;
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn check_labels(
+        &self,
+        index: usize,
+        field: &Field,
+        limit: usize,
+        labels: &[i32],
+    ) -> Result<(), DataError> {
+        let ignores = field.ignores();
+        let exists = |&label: &i32| {
+            usize::try_from(label).is_ok_and(|label| label < limit) || ignores && label == IGNORED
+        };
+        let Some(element) = labels.iter().position(|label| !exists(label)) else { return Ok(()) };
+        let (dataset, label) = (self.name.clone(), i64::from(labels[element]));
+        if field.is_scalar() && field.role == Role::Target {
+            return Err(DataError::Label { dataset, index, label, classes: limit });
+        }
+        let ignored = if ignores { format!(" or {IGNORED}") } else { String::new() };
+        let wanted = format!("0 to {}{ignored}", limit.saturating_sub(1));
+        let field = field.name.clone();
+        Err(DataError::Range { dataset, index, field, element, wanted, got: label })
     }
 
     fn sample_error(&self, index: usize, source: DataError) -> DataError {
         // These name the sample themselves.
-        if matches!(source, DataError::Label { .. } | DataError::Index { .. }) {
+        if matches!(
+            source,
+            DataError::Label { .. } | DataError::Range { .. } | DataError::Index { .. }
+        ) {
             return source;
         }
         let (dataset, location) = (self.name.clone(), self.location(index));
@@ -159,5 +160,13 @@ impl Filler {
     /// A data set that panics may panic here too; the index must do then.
     fn location(&self, index: usize) -> Option<String> {
         catch_unwind(AssertUnwindSafe(|| self.dataset.location(index))).ok().flatten()
+    }
+}
+
+/// A loss divides by the sum of the weights.
+fn check_weights(field: &Field, weights: &[f32]) -> Result<(), DataError> {
+    match weights.iter().find(|weight| !(weight.is_finite() && **weight >= 0.0)) {
+        Some(weight) => Err(DataError::field(&field.name, "finite weights from 0 on", weight)),
+        None => Ok(()),
     }
 }

@@ -9,12 +9,12 @@ mod workers;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use onestep_memory::{MemoryError, Shape, Staged, StagingPool};
+use onestep_memory::{MemoryError, Staged, StagingPool};
 
 pub use batch::Batch;
 pub use builder::{DataLoaderBuilder, MOST_SLOTS, MOST_WORKERS};
 
-use crate::{DataError, Dataset, TargetSpec};
+use crate::{DataError, Dataset, Fields};
 use fill::{Filler, Scratch};
 use order::{Batching, EpochPlan, order};
 use workers::Workers;
@@ -136,14 +136,9 @@ impl DataLoader {
         &self.filler.dataset
     }
 
-    /// The shape of one input, without the batch.
-    pub fn input_shape(&self) -> &Shape {
-        &self.filler.input_shape
-    }
-
-    /// What the targets are.
-    pub fn target(&self) -> &TargetSpec {
-        &self.filler.target
+    /// What a batch has of each sample.
+    pub fn fields(&self) -> &Fields {
+        &self.filler.fields
     }
 
     /// Batches delivered and time waited.
@@ -214,7 +209,8 @@ impl Iterator for Epoch<'_> {
         let staged = self.loader.staged(&self.plan, index);
         let statistics = &mut self.loader.statistics;
         statistics.stall += start.elapsed();
-        let batch = staged.and_then(|staged| Batch::new(staged, &self.plan, index));
+        let batch = staged
+            .and_then(|staged| Batch::new(staged, &self.loader.filler.fields, &self.plan, index));
         match &batch {
             Ok(batch) => {
                 statistics.batches += 1;

@@ -9,7 +9,9 @@ use super::{SPLIT_SEED, hold_out};
 use crate::picture::{Colour, Picture, probe};
 use crate::random::KeyHasher;
 use crate::shown::listed;
-use crate::{DataError, DataRecord, DataSplits, Dataset, Pictures, TargetMut, TargetSpec, shown};
+use crate::{
+    DataError, DataRecord, DataSplits, Pictures, SimpleDataset, TargetMut, TargetSpec, shown,
+};
 
 const EXTENSIONS: [&str; 6] = ["png", "jpg", "jpeg", "gif", "bmp", "webp"];
 const TRAIN: &str = "train";
@@ -238,7 +240,7 @@ impl ImageFolder {
     }
 }
 
-impl Dataset for ImageFolder {
+impl SimpleDataset for ImageFolder {
     fn name(&self) -> &str {
         &self.name
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use onestep_data::{Batch, DataError, Dataset, InMemory, TargetMut, TargetSpec};
+use onestep_data::{Batch, DataError, Dataset, InMemory, SimpleDataset, TargetMut, TargetSpec};
 use onestep_memory::Shape;
 
 /// Runs a test body on a thread of its own and fails when it hangs.
@@ -39,7 +39,7 @@ pub(crate) struct Scripted<F> {
     pub(crate) script: F,
 }
 
-impl<F: Fn(usize) -> Result<(), DataError> + Send + Sync> Dataset for Scripted<F> {
+impl<F: Fn(usize) -> Result<(), DataError> + Send + Sync> SimpleDataset for Scripted<F> {
     fn name(&self) -> &str {
         "scripted"
     }

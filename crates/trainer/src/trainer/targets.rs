@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use onestep_data::{DataError, Dataset, TargetMut, TargetSpec};
+use onestep_data::{DataError, Dataset, Fields, SampleMut, TargetMut};
 use onestep_layers::LossSpec;
-use onestep_memory::Shape;
 
 use super::Trainer;
 
@@ -34,24 +33,16 @@ impl Dataset for Probabilities {
         self.inner.len()
     }
 
-    fn input_shape(&self) -> Shape {
-        self.inner.input_shape()
+    fn fields(&self) -> Fields {
+        self.inner.fields()
     }
 
-    fn target(&self) -> TargetSpec {
-        self.inner.target()
-    }
-
-    fn read(
-        &self,
-        index: usize,
-        input: &mut [f32],
-        target: TargetMut<'_>,
-    ) -> Result<(), DataError> {
-        let TargetMut::Values(values) = target else {
-            return self.inner.read(index, input, target);
+    fn read(&self, index: usize, sample: &mut SampleMut<'_>) -> Result<(), DataError> {
+        self.inner.read(index, sample)?;
+        let values = match sample.pair()?.1 {
+            TargetMut::Values(values) => values,
+            TargetMut::Label(_) => return Ok(()),
         };
-        self.inner.read(index, input, TargetMut::Values(&mut *values))?;
         match values.iter().find(|value| !(0.0..=1.0).contains(*value)) {
             None => Ok(()),
             Some(value) => Err(DataError::other(format!(

@@ -1,0 +1,381 @@
+//! The place that a sample is read into.
+
+use onestep_memory::{DType, Element, SliceMut, StagingSlot};
+use smallvec::SmallVec;
+
+use crate::{DataError, Dataset, Field, Fields, Role, TargetMut};
+
+/// Batches of up to so many fields are made without heap memory.
+pub(crate) const INLINE_FIELDS: usize = 8;
+
+/// Where the fields of one sample are written: slices of the memory that the device reads from, with as
+/// many elements as the field's shape has, row by row. They hold what an earlier sample left.
+///
+/// ```
+/// use onestep_data::{DataError, Field, Fields, Sample, SampleMut};
+///
+/// fn read(index: usize, sample: &mut SampleMut<'_>) -> Result<(), DataError> {
+///     sample.f32("position")?.fill(index as f32);
+///     sample.i32("tokens")?.copy_from_slice(&[1, 2, 3]);
+///     sample.put("weight", &[0.5f32])
+/// }
+///
+/// let fields: Fields = [
+///     Field::f32("position", [2]),
+///     Field::indices("tokens", [3], 10),
+///     Field::weight("weight"),
+/// ]
+/// .into();
+/// let mut sample = Sample::new(&fields);
+/// read(7, &mut sample.as_mut())?;
+/// assert_eq!(sample.f32("position")?, [7.0, 7.0]);
+/// assert_eq!(
+///     sample.as_mut().i32("position").unwrap_err().to_string(),
+///     "field `position`: expected f32, got a reader of i32"
+/// );
+/// # Ok::<(), DataError>(())
+/// ```
+pub struct SampleMut<'a> {
+    fields: &'a Fields,
+    places: &'a mut (dyn Places + 'a),
+}
+
+/// Memory for one sample, field by field.
+pub(crate) trait Places {
+    fn place(&mut self, field: usize) -> Option<SliceMut<'_>>;
+    /// The places of two different fields.
+    fn two(&mut self, fields: [usize; 2]) -> Option<[SliceMut<'_>; 2]>;
+}
+
+impl<'a> SampleMut<'a> {
+    pub(crate) fn new(fields: &'a Fields, places: &'a mut (dyn Places + 'a)) -> Self {
+        Self { fields, places }
+    }
+
+    /// What is to be written.
+    pub fn fields(&self) -> &Fields {
+        self.fields
+    }
+
+    /// The elements of an f32 field.
+    ///
+    /// # Errors
+    /// [`DataError::Field`] where there is no such field or where it has another type.
+    pub fn f32(&mut self, name: &str) -> Result<&mut [f32], DataError> {
+        self.of_type(name)
+    }
+
+    /// The elements of an i32 field.
+    ///
+    /// # Errors
+    /// Those of [`f32`](Self::f32).
+    pub fn i32(&mut self, name: &str) -> Result<&mut [i32], DataError> {
+        self.of_type(name)
+    }
+
+    /// The elements of a u8 field.
+    ///
+    /// # Errors
+    /// Those of [`f32`](Self::f32).
+    pub fn u8(&mut self, name: &str) -> Result<&mut [u8], DataError> {
+        self.of_type(name)
+    }
+
+    /// Writes all elements of a field.
+    ///
+    /// # Errors
+    /// Those of [`f32`](Self::f32), and where `values` are more or fewer than the field's elements.
+    pub fn put<T: FieldElement>(&mut self, name: &str, values: &[T]) -> Result<(), DataError> {
+        let place = self.of_type(name)?;
+        if place.len() != values.len() {
+            let wanted = format!("{} elements", place.len());
+            return Err(DataError::field(name, wanted, values.len()));
+        }
+        place.copy_from_slice(values);
+        Ok(())
+    }
+
+    /// The elements of the field at a place among the fields.
+    pub(crate) fn at<T: FieldElement>(&mut self, place: usize) -> Option<&mut [T]> {
+        T::of(self.places.place(place)?)
+    }
+
+    fn of_type<T: FieldElement>(&mut self, name: &str) -> Result<&mut [T], DataError> {
+        let Some(place) = self.fields.position(name) else {
+            return Err(DataError::field(name, format!("one of {}", self.fields.names()), "none"));
+        };
+        let dtype = self.fields[place].dtype;
+        if dtype != T::DTYPE {
+            return Err(DataError::field(name, dtype, format!("a reader of {}", T::DTYPE)));
+        }
+        self.at(place).ok_or_else(|| DataError::field(name, "a place", "none"))
+    }
+
+    /// The places of a simple sample, of one f32 input and one target.
+    ///
+    /// # Errors
+    /// [`DataError::Field`] where the first input is no f32, or the first target neither one label nor
+    /// f32 values.
+    pub fn pair(&mut self) -> Result<(&mut [f32], TargetMut<'_>), DataError> {
+        let fields = self.fields;
+        let place = |role: Role| {
+            let place = fields.iter().position(|field| field.role == role);
+            place.ok_or_else(|| {
+                let wanted = if role == Role::Input { "an input" } else { "a target" };
+                DataError::setting("fields", wanted, fields.names())
+            })
+        };
+        let places = [place(Role::Input)?, place(Role::Target)?];
+        let [input, target] = places.map(|place| &fields[place]);
+        let refuse = |field: &Field, wanted| DataError::field(&field.name, wanted, field.dtype);
+        let both = self.places.two(places).ok_or_else(|| refuse(input, "a place"))?;
+        match both {
+            [SliceMut::F32(input), SliceMut::F32(values)] => Ok((input, TargetMut::Values(values))),
+            [SliceMut::F32(input), SliceMut::I32([label])] => Ok((input, TargetMut::Label(label))),
+            [SliceMut::F32(_), _] => Err(refuse(target, "one i32 label, or f32 values")),
+            _ => Err(refuse(input, "f32")),
+        }
+    }
+}
+
+impl std::fmt::Debug for SampleMut<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SampleMut").field("fields", &self.fields).finish_non_exhaustive()
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for f32 {}
+    impl Sealed for i32 {}
+    impl Sealed for u8 {}
+}
+
+/// A type that a field's elements may have: f32, i32 or u8.
+pub trait FieldElement: Element + sealed::Sealed {
+    #[doc(hidden)]
+    fn of(slice: SliceMut<'_>) -> Option<&mut [Self]>;
+    #[doc(hidden)]
+    fn kept(values: &Values) -> Option<&[Self]>;
+}
+
+macro_rules! field_elements {
+    ($($type:ty => $case:ident),*) => {$(
+        impl FieldElement for $type {
+            fn of(slice: SliceMut<'_>) -> Option<&mut [Self]> {
+                match slice {
+                    SliceMut::$case(slice) => Some(slice),
+                    _ => None,
+                }
+            }
+            fn kept(values: &Values) -> Option<&[Self]> {
+                match values {
+                    Values::$case(values) => Some(values),
+                    _ => None,
+                }
+            }
+        }
+        impl From<Vec<$type>> for Values {
+            fn from(values: Vec<$type>) -> Self {
+                Self::$case(values)
+            }
+        }
+    )*};
+}
+
+field_elements! { f32 => F32, i32 => I32, u8 => U8 }
+
+/// A slot of the staging ring as places for one sample after the other.
+pub(crate) struct Rows<'a> {
+    columns: SmallVec<[Column<'a>; INLINE_FIELDS]>,
+    row: usize,
+}
+
+/// All elements of a field in a batch, and how many a sample has.
+struct Column<'a> {
+    elements: SliceMut<'a>,
+    each: usize,
+}
+
+impl<'a> Rows<'a> {
+    pub(crate) fn of(slot: &'a mut StagingSlot, fields: &Fields) -> Result<Self, DataError> {
+        let columns = slot.slices_mut().zip(fields.iter()).map(|(elements, field)| {
+            Ok(Column { elements: elements?, each: field.shape.elements() })
+        });
+        Ok(Self { columns: columns.collect::<Result<_, DataError>>()?, row: 0 })
+    }
+
+    /// Goes to a sample of the batch.
+    pub(crate) fn at(&mut self, row: usize) {
+        self.row = row;
+    }
+}
+
+impl Column<'_> {
+    fn row(&mut self, row: usize) -> Option<SliceMut<'_>> {
+        let range = row * self.each..(row + 1) * self.each;
+        Some(match &mut self.elements {
+            SliceMut::F32(all) => SliceMut::F32(all.get_mut(range)?),
+            SliceMut::F16(all) => SliceMut::F16(all.get_mut(range)?),
+            SliceMut::BF16(all) => SliceMut::BF16(all.get_mut(range)?),
+            SliceMut::I32(all) => SliceMut::I32(all.get_mut(range)?),
+            SliceMut::U8(all) => SliceMut::U8(all.get_mut(range)?),
+        })
+    }
+}
+
+impl Places for Rows<'_> {
+    fn place(&mut self, field: usize) -> Option<SliceMut<'_>> {
+        self.columns.get_mut(field)?.row(self.row)
+    }
+
+    fn two(&mut self, fields: [usize; 2]) -> Option<[SliceMut<'_>; 2]> {
+        let [one, other] = self.columns.get_disjoint_mut(fields).ok()?;
+        Some([one.row(self.row)?, other.row(self.row)?])
+    }
+}
+
+/// The elements of a field, of whatever type.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Values {
+    /// For [`DType::F32`].
+    F32(Vec<f32>),
+    /// For [`DType::I32`].
+    I32(Vec<i32>),
+    /// For [`DType::U8`].
+    U8(Vec<u8>),
+}
+
+impl Values {
+    /// The number of elements.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::F32(values) => values.len(),
+            Self::I32(values) => values.len(),
+            Self::U8(values) => values.len(),
+        }
+    }
+
+    /// Whether there are no elements.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The type of the elements.
+    pub fn dtype(&self) -> DType {
+        match self {
+            Self::F32(_) => DType::F32,
+            Self::I32(_) => DType::I32,
+            Self::U8(_) => DType::U8,
+        }
+    }
+
+    fn zeros(field: &Field) -> Self {
+        let elements = field.shape.elements();
+        match field.dtype {
+            DType::I32 => Self::I32(vec![0; elements]),
+            DType::U8 => Self::U8(vec![0; elements]),
+            _ => Self::F32(vec![0.0; elements]),
+        }
+    }
+
+    fn as_mut(&mut self) -> SliceMut<'_> {
+        match self {
+            Self::F32(values) => SliceMut::F32(values),
+            Self::I32(values) => SliceMut::I32(values),
+            Self::U8(values) => SliceMut::U8(values),
+        }
+    }
+}
+
+/// One sample in vectors of its own: for looking at, and for data sets that read another.
+///
+/// ```
+/// use onestep_data::{DataError, Sample, digits};
+///
+/// let sample = Sample::read(&digits()?, 0)?;
+/// assert_eq!(sample.i32("target")?, [0]);
+/// assert_eq!(sample.f32("input")?.len(), 64);
+/// # Ok::<(), DataError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sample {
+    fields: Fields,
+    values: Vec<Values>,
+}
+
+impl Sample {
+    /// Zeros for each field.
+    pub fn new(fields: &Fields) -> Self {
+        Self { fields: fields.clone(), values: fields.iter().map(Values::zeros).collect() }
+    }
+
+    /// Reads sample `index`.
+    ///
+    /// # Errors
+    /// Those of [`Dataset::read`].
+    pub fn read(dataset: &dyn Dataset, index: usize) -> Result<Self, DataError> {
+        let mut sample = Self::new(&dataset.fields());
+        dataset.read(index, &mut sample.as_mut())?;
+        Ok(sample)
+    }
+
+    /// The place to read into.
+    pub fn as_mut(&mut self) -> SampleMut<'_> {
+        SampleMut { fields: &self.fields, places: &mut self.values }
+    }
+
+    /// What there is.
+    pub fn fields(&self) -> &Fields {
+        &self.fields
+    }
+
+    /// Each field with its elements.
+    pub fn iter(&self) -> impl Iterator<Item = (&Field, &Values)> {
+        self.fields.iter().zip(&self.values)
+    }
+
+    /// The elements of an f32 field.
+    ///
+    /// # Errors
+    /// [`DataError::Field`] where there is no such field or where it has another type.
+    pub fn f32(&self, name: &str) -> Result<&[f32], DataError> {
+        self.of_type(name)
+    }
+
+    /// The elements of an i32 field.
+    ///
+    /// # Errors
+    /// Those of [`f32`](Self::f32).
+    pub fn i32(&self, name: &str) -> Result<&[i32], DataError> {
+        self.of_type(name)
+    }
+
+    /// The elements of a u8 field.
+    ///
+    /// # Errors
+    /// Those of [`f32`](Self::f32).
+    pub fn u8(&self, name: &str) -> Result<&[u8], DataError> {
+        self.of_type(name)
+    }
+
+    fn of_type<T: FieldElement>(&self, name: &str) -> Result<&[T], DataError> {
+        let place = self.fields.position(name);
+        let Some((field, values)) = place.and_then(|place| self.iter().nth(place)) else {
+            return Err(DataError::field(name, format!("one of {}", self.fields.names()), "none"));
+        };
+        T::kept(values)
+            .ok_or_else(|| DataError::field(name, field.dtype, format!("a reader of {}", T::DTYPE)))
+    }
+}
+
+impl Places for Vec<Values> {
+    fn place(&mut self, field: usize) -> Option<SliceMut<'_>> {
+        self.get_mut(field).map(Values::as_mut)
+    }
+
+    fn two(&mut self, fields: [usize; 2]) -> Option<[SliceMut<'_>; 2]> {
+        let two = self.get_disjoint_mut(fields).ok()?;
+        Some(two.map(Values::as_mut))
+    }
+}
