@@ -381,6 +381,7 @@ mod tests {
             update: Some(Arc::new(update()?)),
             weights: None,
             keep_gradients: false,
+            accumulation: None,
         })
     }
 

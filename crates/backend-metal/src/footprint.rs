@@ -18,7 +18,7 @@ pub(crate) fn footprint(program: &Program, layout: &StateLayout, live: &[bool]) 
     };
     let values = bytes_where(needs_memory);
     let backward = match program.mode {
-        Mode::Train => values + gradient_bytes(program),
+        Mode::Train | Mode::Accumulate => values + gradient_bytes(program),
         Mode::Evaluate | Mode::Predict => 0,
     };
     let arena = values + backward + output_bytes(program);

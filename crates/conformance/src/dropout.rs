@@ -74,7 +74,7 @@ fn run(mode: Mode, seed: u64) -> Result<Run, ConformanceError> {
     let forward = spec.compile().and_then(|m| m.forward(mode, SAMPLES)).map_err(fail)?;
     let mut g = Graph::new();
     let input = g.parameter("input", &[SAMPLES, FEATURES])?;
-    let map = g.splice(&forward.graph, |leaf| (leaf.name == "input").then_some(input))?;
+    let map = g.splice(&forward.graph, |_, leaf| (leaf.name == "input").then_some(input))?;
     let output = map[forward.output.index()];
     // A weight that is fed keeps the gradient from being a constant.
     let weight = g.input("weight", &[], DType::F32)?;

@@ -243,7 +243,7 @@ fn order(
         program.graph.leaves(LeafKind::Input).map(place).collect::<Result<_, _>>()?;
     let superfluous = (0..fields.len()).find(|i| !order.contains(i));
     match superfluous {
-        Some(i) if mode == Mode::Train => Err(EngineError::Feed {
+        Some(i) if mode.trains() => Err(EngineError::Feed {
             name: fields[i].0.clone(),
             wanted: "only fields that the program uses to train".into(),
             got: format!("{}, which it does not use", fields[i].1),

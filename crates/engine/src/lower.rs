@@ -9,7 +9,10 @@ use crate::graph::{Graph, Phase, Value};
 use crate::mode::Mode;
 use crate::ops::{Leaf, LeafKind};
 use crate::program::{Named, ParameterGroup, Program};
-use crate::state::{StateLayout, optimizer_buffer, parameter_buffer, weights_buffers};
+use crate::state::{
+    ACCUMULATED, ACCUMULATED_WEIGHT, StateLayout, optimizer_buffer, parameter_buffer,
+    weights_buffers,
+};
 use crate::ticket::MAX_REPORTS;
 use crate::update::{GroupUpdate, UpdateGraph};
 
@@ -34,7 +37,7 @@ impl StepGraph {
     /// loss has no gradient, or the layout lacks a tensor.
     pub fn new(program: &Program, layout: &StateLayout) -> Result<Self, EngineError> {
         let mut lowering = Lowering::begin(program, layout)?;
-        if program.mode == Mode::Train {
+        if program.mode.trains() {
             lowering.train()?;
         }
         let step = lowering.step;
@@ -51,6 +54,20 @@ struct Lowering<'a> {
     step: StepGraph,
     /// The new value of each node of the program's graph.
     map: Vec<Value>,
+    /// The buffer of each group's parameters.
+    buffers: Vec<Value>,
+}
+
+/// A group that is updated.
+struct Learned<'a> {
+    group: &'a ParameterGroup,
+    update: &'a GroupUpdate,
+    /// The buffer of its parameters.
+    parameters: Value,
+    /// The gradient of each parameter.
+    gradients: Vec<Value>,
+    /// All of them as one vector, in the order of the parameters.
+    gradient: Value,
 }
 
 impl<'a> Lowering<'a> {
@@ -58,9 +75,11 @@ impl<'a> Lowering<'a> {
     fn begin(program: &'a Program, layout: &StateLayout) -> Result<Self, EngineError> {
         let mut graph = Graph::new();
         let mut cut = HashMap::new();
-        let buffers = weights_buffers(&program.groups, layout, program.weights.as_deref())?;
-        for (group, buffer) in program.groups.iter().zip(&buffers) {
-            let flat = graph.state(buffer, &[group.elements()])?;
+        let names = weights_buffers(&program.groups, layout, program.weights.as_deref())?;
+        let mut buffers = Vec::with_capacity(names.len());
+        for (group, name) in program.groups.iter().zip(&names) {
+            let flat = graph.state(name, &[group.elements()])?;
+            buffers.push(flat);
             for (parameter, range) in group.ranges() {
                 layout.entry(&parameter.name)?;
                 let part = graph.slice_axis(flat, 0, range.start, range.end)?;
@@ -68,7 +87,7 @@ impl<'a> Lowering<'a> {
                     .or_insert(graph.reshape(part, parameter.shape.dims())?);
             }
         }
-        let parameter = |leaf: &Leaf| {
+        let parameter = |_, leaf: &Leaf| {
             let is_parameter = leaf.kind == LeafKind::Parameter;
             is_parameter.then(|| cut.get(leaf.name.as_str()).copied()).flatten()
         };
@@ -81,145 +100,208 @@ impl<'a> Lowering<'a> {
         let reports = loss.into_iter().chain(program.reports.iter().map(at)).collect();
         let outputs = program.outputs.iter().map(at).collect();
         let step = StepGraph { graph, writes: Vec::new(), reports, outputs };
-        Ok(Lowering { program, step, map })
+        Ok(Lowering { program, step, map, buffers })
     }
 
     fn train(&mut self) -> Result<(), EngineError> {
-        let missing = |missing| EngineError::Incomplete { mode: "train", missing };
+        let mode = self.program.mode.doing();
+        let missing = |missing| EngineError::Incomplete { mode, missing };
         let update = self.program.update.clone().ok_or_else(|| missing("an update rule"))?;
         let loss = self.program.loss.ok_or_else(|| missing("a loss"))?;
         if let Some(kind) = &self.program.weights {
             return Err(EngineError::NoWeights { kind: kind.clone() });
         }
-        // What the update says nothing of is frozen.
-        let by_group: HashMap<&str, &GroupUpdate> =
-            update.groups.iter().rev().map(|u| (u.group.as_str(), u)).collect();
-        let learned = self.program.groups.iter();
-        let learned: Vec<(&ParameterGroup, &GroupUpdate)> = learned
-            .filter_map(|group| Some((group, *by_group.get(group.name.as_str())?)))
-            .collect();
         self.step.graph.begin(Phase::Backward);
-        let flat = self.flat_gradients(self.map[loss.index()], &learned)?;
+        let mut learned = self.gradients(self.map[loss.index()], &update)?;
         self.step.graph.begin(Phase::Update);
-        self.apply_update(&update, &learned, &flat)?;
+        let weight = self.program.accumulation.map(|weight| self.map[weight.index()]);
+        match (self.program.mode, weight) {
+            (Mode::Accumulate, None) => return Err(missing("the weight of its loss")),
+            (_, Some(weight)) => self.accumulate(weight, &mut learned)?,
+            (_, None) => {}
+        }
+        if self.program.keep_gradients {
+            self.keep(&learned);
+        }
+        if self.program.mode == Mode::Train {
+            self.apply_update(&update, &learned)?;
+        }
         for state in &self.program.state_updates {
             let value = self.map[state.value.index()];
-            self.step.writes.push(Named::new(state.name.clone(), value));
+            self.write(state.name.clone(), value);
         }
         Ok(())
     }
 
-    /// The gradient of each group as one vector, in the order of the group's parameters.
-    fn flat_gradients(
+    fn write(&mut self, buffer: String, value: Value) {
+        self.step.writes.push(Named::new(buffer, value));
+    }
+
+    /// The groups that the update has an entry for, with their gradients. The others are frozen.
+    fn gradients<'u>(
         &mut self,
         loss: Value,
-        learned: &[(&ParameterGroup, &GroupUpdate)],
-    ) -> Result<Vec<Value>, EngineError> {
+        update: &'u UpdateGraph,
+    ) -> Result<Vec<Learned<'u>>, EngineError>
+    where
+        'a: 'u,
+    {
+        let program: &'a Program = self.program;
+        let by_group: HashMap<&str, &GroupUpdate> =
+            update.groups.iter().rev().map(|u| (u.group.as_str(), u)).collect();
+        let groups = program.groups.iter().zip(self.buffers.iter().copied());
+        let updated: Vec<(&ParameterGroup, &GroupUpdate, Value)> = groups
+            .filter_map(|(group, buffer)| {
+                Some((group, *by_group.get(group.name.as_str())?, buffer))
+            })
+            .collect();
+        // A parameter that the forward graph does not use has no node there.
+        let parameters = updated.iter().flat_map(|(group, ..)| &group.parameters);
+        let targets: Vec<Option<Value>> = parameters
+            .map(|p| program.graph.find_leaf(&p.name).map(|v| self.map[v.index()]))
+            .collect();
         let graph = &mut self.step.graph;
-        let parameters: Vec<_> = learned.iter().flat_map(|(g, _)| &g.parameters).collect();
-        let mut targets = Vec::with_capacity(parameters.len());
-        for parameter in &parameters {
-            // A parameter that the forward graph does not use has no node there.
-            let used = self.program.graph.find_leaf(&parameter.name);
-            targets.push(used.map(|v| self.map[v.index()]));
-        }
         let used: Vec<Value> = targets.iter().copied().flatten().collect();
-        let mut grads = gradients(graph, loss, &used)?.into_iter();
-        let mut flat = Vec::new();
+        let mut found = gradients(graph, loss, &used)?.into_iter();
         let mut targets = targets.into_iter();
-        for (group, _) in learned {
-            let mut parts = Vec::new();
+        let mut learned = Vec::with_capacity(updated.len());
+        for (group, update, parameters) in updated {
+            let mut gradients = Vec::with_capacity(group.parameters.len());
             for parameter in &group.parameters {
-                let grad = match targets.next().flatten().and_then(|_| grads.next()) {
-                    Some(grad) => grad,
+                gradients.push(match targets.next().flatten().and_then(|_| found.next()) {
+                    Some(gradient) => gradient,
                     None => zeros(graph, parameter.shape.dims())?,
-                };
-                if self.program.keep_gradients {
-                    let name = format!("grad.{}", parameter.name);
-                    self.step.outputs.push(Named::new(name, grad));
-                }
-                parts.push(graph.reshape(grad, &[parameter.shape.elements()])?);
+                });
             }
-            let gradient = match parts.is_empty() {
-                true => zeros(graph, &[0])?,
-                false => graph.concat(&parts, 0)?,
-            };
-            graph.label(gradient, &format!("gradient of group {}", group.name));
-            flat.push(gradient);
+            let gradient = flat(graph, group, &gradients)?;
+            learned.push(Learned { group, update, parameters, gradients, gradient });
         }
-        Ok(flat)
+        Ok(learned)
+    }
+
+    /// The gradients can be read after the step.
+    fn keep(&mut self, learned: &[Learned<'_>]) {
+        for group in learned {
+            for (parameter, &gradient) in group.group.parameters.iter().zip(&group.gradients) {
+                let name = format!("grad.{}", parameter.name);
+                self.step.outputs.push(Named::new(name, gradient));
+            }
+        }
+    }
+
+    /// Adds the gradients to those of the batches before. To train, their mean takes their place,
+    /// and nothing is left over; else the sums are kept.
+    fn accumulate(
+        &mut self,
+        weight: Value,
+        learned: &mut [Learned<'_>],
+    ) -> Result<(), EngineError> {
+        let ends = self.program.mode == Mode::Train;
+        let graph = &mut self.step.graph;
+        let zero = graph.constant(0.0)?;
+        // A batch without weight has no mean and no gradient.
+        let counts = graph.gt(weight, zero)?;
+        let before = graph.state(ACCUMULATED_WEIGHT, &[])?;
+        let total = graph.add(before, weight)?;
+        let mut writes = Vec::new();
+        for learned in learned {
+            let name = optimizer_buffer(ACCUMULATED, &learned.group.name);
+            let before = graph.state(&name, &[learned.group.elements()])?;
+            let own = graph.mul(learned.gradient, weight)?;
+            let own = graph.select(counts, own, zero)?;
+            let sum = graph.add(before, own)?;
+            graph.label(sum, &format!("accumulated gradient of group {}", learned.group.name));
+            if ends {
+                let mean = graph.div(sum, total)?;
+                learned.set_gradient(graph, mean)?;
+            }
+            let kept = if ends { zeros(graph, &[learned.group.elements()])? } else { sum };
+            writes.push(Named::new(name, kept));
+        }
+        let kept = if ends { zero } else { total };
+        writes.push(Named::new(ACCUMULATED_WEIGHT, kept));
+        self.step.writes.extend(writes);
+        Ok(())
     }
 
     fn apply_update(
         &mut self,
         update: &UpdateGraph,
-        learned: &[(&ParameterGroup, &GroupUpdate)],
-        flat: &[Value],
+        learned: &[Learned<'_>],
     ) -> Result<(), EngineError> {
-        let mut substitutes = Vec::new();
-        for ((group, updates), &gradient) in learned.iter().zip(flat) {
-            self.group_leaves(group, updates, gradient, &mut substitutes)?;
+        let mut substitutes = HashMap::new();
+        let graph = &mut self.step.graph;
+        for group in learned {
+            group.leaves(graph, &mut substitutes)?;
         }
         for shared in &update.shared {
             let dims = update.graph.shape(shared.old).dims();
-            substitutes.push((shared.old, self.step.graph.state(&shared.name, dims)?));
+            substitutes.insert(shared.old, graph.state(&shared.name, dims)?);
         }
-        let leaf_name = |value: Value| match update.graph.op(value) {
-            crate::ops::Op::Leaf(leaf) => leaf.name.clone(),
-            _ => String::new(),
-        };
-        // The first of a name counts.
-        let named: HashMap<String, Value> =
-            substitutes.into_iter().rev().map(|(leaf, value)| (leaf_name(leaf), value)).collect();
         // Scalars may stand in the forward graph already.
-        let scalars: HashMap<String, Value> = self
-            .step
-            .graph
-            .leaves(LeafKind::Scalar)
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect();
-        let map = self.step.graph.splice(&update.graph, |leaf| {
-            let known = if leaf.kind == LeafKind::Scalar { &scalars } else { &named };
-            known.get(&leaf.name).copied()
-        })?;
+        for (name, leaf) in update.graph.leaves(LeafKind::Scalar) {
+            substitutes.insert(leaf, graph.scalar(name)?);
+        }
+        let map = graph.splice(&update.graph, |leaf, _| substitutes.get(&leaf).copied())?;
         for group in &update.groups {
-            let buffer = parameter_buffer(&group.group);
-            self.step.writes.push(Named::new(buffer, map[group.new_parameter.index()]));
+            self.write(parameter_buffer(&group.group), map[group.new_parameter.index()]);
             for state in &group.states {
-                let buffer = optimizer_buffer(&state.kind, &group.group);
-                self.step.writes.push(Named::new(buffer, map[state.new.index()]));
+                self.write(optimizer_buffer(&state.kind, &group.group), map[state.new.index()]);
             }
         }
         for shared in &update.shared {
-            self.step.writes.push(Named::new(shared.name.clone(), map[shared.new.index()]));
+            self.write(shared.name.clone(), map[shared.new.index()]);
         }
         let reports = update.reports.iter();
         self.step.reports.extend(reports.map(|r| Named::new(r.name.clone(), map[r.value.index()])));
         Ok(())
     }
+}
 
-    /// What stands for each leaf of a group's update.
-    fn group_leaves(
-        &mut self,
-        group: &ParameterGroup,
-        update: &GroupUpdate,
-        gradient: Value,
-        substitutes: &mut Vec<(Value, Value)>,
+impl Learned<'_> {
+    /// What stands for each leaf of the group's update.
+    fn leaves(
+        &self,
+        graph: &mut Graph,
+        substitutes: &mut HashMap<Value, Value>,
     ) -> Result<(), GraphError> {
-        let graph = &mut self.step.graph;
-        let name = parameter_buffer(&update.group);
-        let parameter = graph
-            .find_leaf(&name)
-            .ok_or(GraphError::UnknownLeaf { name, known: "no such group".into() })?;
-        substitutes.push((update.parameter, parameter));
-        substitutes.push((update.gradient, gradient));
-        for state in &update.states {
-            let dims = [state.shape.elements(group)];
-            let leaf = graph.state(&optimizer_buffer(&state.kind, &update.group), &dims)?;
-            substitutes.push((state.old, leaf));
+        substitutes.insert(self.update.parameter, self.parameters);
+        substitutes.insert(self.update.gradient, self.gradient);
+        for state in &self.update.states {
+            let dims = [state.shape.elements(self.group)];
+            let leaf = graph.state(&optimizer_buffer(&state.kind, &self.update.group), &dims)?;
+            substitutes.insert(state.old, leaf);
         }
         Ok(())
     }
+
+    /// Another gradient for all parameters, as one vector.
+    fn set_gradient(&mut self, graph: &mut Graph, gradient: Value) -> Result<(), GraphError> {
+        self.gradient = gradient;
+        for ((parameter, range), own) in self.group.ranges().zip(&mut self.gradients) {
+            let part = graph.slice_axis(gradient, 0, range.start, range.end)?;
+            *own = graph.reshape(part, parameter.shape.dims())?;
+        }
+        Ok(())
+    }
+}
+
+/// The gradients of a group's parameters one behind the other.
+fn flat(
+    graph: &mut Graph,
+    group: &ParameterGroup,
+    gradients: &[Value],
+) -> Result<Value, GraphError> {
+    let mut parts = Vec::with_capacity(gradients.len());
+    for (&gradient, parameter) in gradients.iter().zip(&group.parameters) {
+        parts.push(graph.reshape(gradient, &[parameter.shape.elements()])?);
+    }
+    let gradient = match parts.is_empty() {
+        true => zeros(graph, &[0])?,
+        false => graph.concat(&parts, 0)?,
+    };
+    graph.label(gradient, &format!("gradient of group {}", group.name));
+    Ok(gradient)
 }
 
 fn zeros(graph: &mut Graph, dims: &[usize]) -> Result<Value, GraphError> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use onestep_memory::Shape;
 
+use crate::error::EngineError;
 use crate::graph::{Graph, Value};
 use crate::mode::Mode;
 use crate::ops::LeafKind;
@@ -52,6 +53,12 @@ pub struct Program {
     pub weights: Option<String>,
     /// Whether the gradients are outputs too, as `grad.NAME`.
     pub keep_gradients: bool,
+    /// The weight of the loss among those of several batches: the f32 scalar that its mean divided
+    /// by, 1 for a sum. Required to accumulate gradients, each times its weight; a program to train
+    /// that has one adds its own gradient to them, divides by the sum of the weights, updates, and
+    /// begins anew. Equal to one large batch but for rounding. The state needs
+    /// [`StateLayout::accumulating`](crate::StateLayout::accumulating).
+    pub accumulation: Option<Value>,
 }
 
 impl Program {
@@ -74,7 +81,37 @@ impl Program {
             update: None,
             weights: None,
             keep_gradients: false,
+            accumulation: None,
         }
+    }
+
+    /// Lets the value that has a label, such as the result of a layer, be read after a step by that
+    /// name. It then stays in memory until the end of the step.
+    ///
+    /// ```
+    /// use onestep_engine::{DType, EngineError, Graph, Program};
+    /// let mut g = Graph::new();
+    /// let x = g.input("x", &[2, 3], DType::F32)?;
+    /// let hidden = g.relu(x)?;
+    /// g.label(hidden, "relu1");
+    /// let mut program = Program::predict(g, Vec::new());
+    /// program.expose("relu1")?;
+    /// assert!(program.expose("relu2").is_err());
+    /// # Ok::<(), EngineError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`EngineError::UnknownOutput`]: no value has the label.
+    pub fn expose(&mut self, label: &str) -> Result<(), EngineError> {
+        if self.outputs.iter().any(|output| output.name == label) {
+            return Ok(());
+        }
+        let value = self.graph.labelled(label).ok_or_else(|| EngineError::UnknownOutput {
+            name: label.to_owned(),
+            known: self.graph.labels().join(", "),
+        })?;
+        self.outputs.push(Named::new(label, value));
+        Ok(())
     }
 }
 

@@ -105,6 +105,35 @@ impl StateLayout {
         Ok(layout)
     }
 
+    /// The same with room for the gradients of several batches ([`Program::accumulation`]): a vector
+    /// for each group that is updated, and the sum of the weights.
+    ///
+    /// [`Program::accumulation`]: crate::Program::accumulation
+    ///
+    /// # Errors
+    /// The update has a kind of state of the same name.
+    pub fn accumulating(
+        mut self,
+        groups: &[ParameterGroup],
+        update: &UpdateGraph,
+    ) -> Result<Self, EngineError> {
+        let updated = |group: &&ParameterGroup| update.groups.iter().any(|u| u.group == group.name);
+        for group in groups.iter().filter(updated) {
+            let name = optimizer_buffer(ACCUMULATED, &group.name);
+            let buffer = self.add_buffer(&name, group.elements(), 0.0);
+            for (parameter, range) in group.ranges() {
+                let name = format!("{ACCUMULATED}.{}", parameter.name);
+                let (kind, shape) = (StateKind::Optimizer, parameter.shape.clone());
+                self.add_entry(StateEntry { name, kind, buffer, offset: range.start, shape })?;
+            }
+        }
+        let name = ACCUMULATED_WEIGHT.to_owned();
+        let buffer = self.add_buffer(&name, 1, 0.0);
+        let (kind, shape) = (StateKind::Optimizer, Shape::scalar());
+        self.add_entry(StateEntry { name, kind, buffer, offset: 0, shape })?;
+        Ok(self)
+    }
+
     fn add_buffer(&mut self, name: &str, elements: usize, initial: f32) -> usize {
         let name = name.to_owned();
         self.buffers.push(StateBuffer { name, elements, initial, copy_of: None });
@@ -209,6 +238,12 @@ pub(crate) fn weights_buffers(
     let names = names.collect::<Result<Vec<_>, _>>()?;
     found.then_some(names).ok_or_else(|| EngineError::NoWeights { kind: kind.to_owned() })
 }
+
+/// The kind of state that gradients of several batches are added up in.
+pub(crate) const ACCUMULATED: &str = "accumulated";
+
+/// The name of the sum of their weights.
+pub(crate) const ACCUMULATED_WEIGHT: &str = "accumulated_weight";
 
 /// The name of the buffer of a group's parameters.
 pub(crate) fn parameter_buffer(group: &str) -> String {

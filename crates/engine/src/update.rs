@@ -1,6 +1,6 @@
 //! The update rule of a program: parameters, gradients and optimizer state to their successors.
 
-use onestep_memory::{DType, Shape};
+use onestep_memory::Shape;
 
 use crate::error::GraphError;
 use crate::graph::{Graph, Value};
@@ -129,7 +129,7 @@ impl UpdateGraph {
     pub fn group(&mut self, group: &ParameterGroup) -> Result<&mut GroupUpdate, GraphError> {
         let dims = [group.elements()];
         let parameter = self.graph.parameter(&format!("{}.parameter", group.name), &dims)?;
-        let gradient = self.graph.input(&format!("{}.gradient", group.name), &dims, DType::F32)?;
+        let gradient = self.graph.gradient(&format!("{}.gradient", group.name), &dims)?;
         self.groups.push(GroupUpdate {
             group: group.name.clone(),
             parameter,
@@ -161,7 +161,7 @@ impl UpdateGraph {
         kind: &str,
         shape: StateShape,
     ) -> Result<Value, GraphError> {
-        self.graph.state(&format!("{}.{kind}", group.name), &[shape.elements(group)])
+        self.graph.optimizer_state(&format!("{}.{kind}", group.name), &[shape.elements(group)])
     }
 
     /// Adds state that belongs to no group alone: one number, by its name in the state table, which
@@ -170,7 +170,7 @@ impl UpdateGraph {
     /// # Errors
     /// There is a leaf of this name already.
     pub fn shared(&mut self, name: &str, initial: f32) -> Result<&mut SharedUpdate, GraphError> {
-        let old = self.graph.state(name, &[])?;
+        let old = self.graph.optimizer_state(name, &[])?;
         self.shared.push(SharedUpdate { name: name.to_owned(), old, new: old, initial });
         let last = self.shared.len() - 1;
         Ok(&mut self.shared[last])

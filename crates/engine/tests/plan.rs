@@ -96,6 +96,25 @@ fn state_of_every_shape_is_planned_right() {
 }
 
 #[test]
+fn accumulated_gradients_are_planned_right() {
+    for mode in [Mode::Accumulate, Mode::Train] {
+        let mut model = conv_net().unwrap();
+        model.program.mode = mode;
+        let g = &mut model.program.graph;
+        model.program.accumulation = Some(g.constant(3.0).unwrap());
+        check(&model);
+        let layout = model.layout();
+        let step = StepGraph::new(&model.program, &layout).unwrap();
+        let writes = |name: &str| step.writes.iter().any(|write| write.name == name);
+        assert!(writes("accumulated.decay") && writes("accumulated_weight"));
+        assert_eq!(writes("parameter.decay"), mode == Mode::Train);
+        model.program.accumulation = None;
+        let without = StepGraph::new(&model.program, &layout);
+        assert_eq!(without.is_err(), mode == Mode::Accumulate);
+    }
+}
+
+#[test]
 fn views_and_swapped_states_are_planned_right() {
     check(&attention().unwrap());
 }

@@ -49,7 +49,7 @@ impl BuildContext {
 
     /// Whether the graph is one for training: dropout drops and batch statistics are used.
     pub fn training(&self) -> bool {
-        self.mode == Mode::Train
+        self.mode.trains()
     }
 
     /// Samples in a batch: the first axis of every value between layers.

@@ -221,6 +221,7 @@ impl TrainingProgram {
             update: training.then(|| Arc::clone(&self.update)),
             weights: None,
             keep_gradients: training && self.keep,
+            accumulation: None,
             graph: forward.graph,
         })
     }

@@ -141,6 +141,7 @@ fn finish(mut g: Graph, y: Value, labels: Value, updates: Vec<Named>, mode: Mode
         update: Some(Arc::new(update)),
         weights: None,
         keep_gradients: mode == Mode::Train,
+        accumulation: None,
     };
     Ok(Model { program, layout })
 }
@@ -181,6 +182,7 @@ pub(crate) fn perceptron(keep_gradients: bool) -> Result<Model> {
         update: Some(Arc::new(update)),
         weights: None,
         keep_gradients,
+        accumulation: None,
     };
     Ok(Model { program, layout })
 }

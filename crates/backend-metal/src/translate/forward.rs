@@ -60,7 +60,7 @@ impl Forward {
 /// The state updates that a step makes.
 fn updates(program: &Program) -> &[onestep_engine::Named] {
     match program.mode {
-        Mode::Train => &program.state_updates,
+        Mode::Train | Mode::Accumulate => &program.state_updates,
         Mode::Evaluate | Mode::Predict => &[],
     }
 }
@@ -117,7 +117,7 @@ impl<'a> Names<'a> {
             LeafKind::Input => self.feeds.get(name).map(|&index| Source::Feed(index)),
             LeafKind::Parameter => self.parameters.get(name).copied(),
             LeafKind::State => self.states.iter().position(|&s| s == name).map(Source::State),
-            LeafKind::Scalar => None,
+            LeafKind::Scalar | LeafKind::Gradient | LeafKind::OptimizerState => None,
         };
         found.ok_or_else(|| EngineError::UnknownState { name: name.to_owned() })
     }

@@ -9,6 +9,8 @@ mod update;
 use onestep_engine::{EngineError, MAX_REPORTS, Mode, Program, StateLayout};
 use onestep_metal_sys::NodeDescription;
 
+use crate::error::unsupported;
+
 pub(crate) use forward::Forward;
 use update::Update;
 
@@ -48,6 +50,10 @@ impl Translation {
     /// layout, or an op has no translation.
     pub(crate) fn new(program: &Program, layout: &StateLayout) -> Result<Self, EngineError> {
         let train = program.mode == Mode::Train;
+        if program.mode == Mode::Accumulate || program.accumulation.is_some() {
+            let reason = "a step's gradients are its own; train on larger batches, or on the cpu";
+            return Err(unsupported("accumulated gradients", reason));
+        }
         let missing = |missing| EngineError::Incomplete { mode: "train", missing };
         if train && program.loss.is_none() {
             return Err(missing("a loss"));

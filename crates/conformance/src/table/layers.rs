@@ -47,7 +47,7 @@ fn setup(golden: &Golden) -> Result<Setup, ConformanceError> {
     // The input as a parameter, so that it gets a gradient.
     let mut g = Graph::new();
     let x = operand(&mut g, golden, "input")?;
-    let map = g.splice(&forward.graph, |leaf| (leaf.name == "input").then_some(x))?;
+    let map = g.splice(&forward.graph, |_, leaf| (leaf.name == "input").then_some(x))?;
     let output = map[forward.output.index()];
     let loss = weighted_sum(&mut g, golden, output)?;
     let mut program = gradient_program(g, Some(loss), vec![Named::new("output", output)])?;

@@ -121,6 +121,19 @@ impl Graph {
         }
     }
 
+    /// The last value with a label: what a layer of this name gives.
+    pub fn labelled(&self, label: &str) -> Option<Value> {
+        let mut values = self.values().rev();
+        values.find(|&value| self.node(value).label.as_deref() == Some(label))
+    }
+
+    /// All labels, in the order of their first use.
+    pub fn labels(&self) -> Vec<&str> {
+        let mut seen = std::collections::HashSet::new();
+        let labels = self.nodes.iter().filter_map(|node| node.label.as_deref());
+        labels.filter(|&label| seen.insert(label)).collect()
+    }
+
     /// Labels the nodes from `first` on that have none yet: gradients carry their layer's name.
     pub(crate) fn label_from(&mut self, first: usize, label: Option<&str>) {
         let Some(label) = label else { return };
@@ -151,12 +164,12 @@ impl Graph {
     pub fn splice(
         &mut self,
         other: &Graph,
-        mut substitute: impl FnMut(&Leaf) -> Option<Value>,
+        mut substitute: impl FnMut(Value, &Leaf) -> Option<Value>,
     ) -> Result<Vec<Value>, GraphError> {
         let mut map: Vec<Value> = Vec::with_capacity(other.nodes.len());
         for node in &other.nodes {
             let replaced = match &node.op {
-                Op::Leaf(leaf) => substitute(leaf),
+                Op::Leaf(leaf) => substitute(Value::new(map.len()), leaf),
                 _ => None,
             };
             let value = match (replaced, &node.op) {

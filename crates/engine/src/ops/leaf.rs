@@ -14,6 +14,10 @@ pub enum LeafKind {
     Parameter,
     /// Kept between steps but not learned by the optimizer, such as running statistics.
     State,
+    /// In an update rule, the gradient of a group.
+    Gradient,
+    /// In an update rule, what it keeps between steps.
+    OptimizerState,
     /// A number that may change at each step, such as the learning rate.
     Scalar,
 }
@@ -24,6 +28,8 @@ impl LeafKind {
             LeafKind::Input => "input",
             LeafKind::Parameter => "parameter",
             LeafKind::State => "state",
+            LeafKind::Gradient => "gradient",
+            LeafKind::OptimizerState => "optimizer state",
             LeafKind::Scalar => "scalar",
         }
     }

@@ -224,6 +224,10 @@ impl Items {
                 let unknown = || EngineError::UnknownState { name: leaf.name.clone() };
                 (Region::State(position.ok_or_else(unknown)?), 0)
             }
+            LeafKind::Gradient | LeafKind::OptimizerState => {
+                let known = "leaves of an update rule are replaced before planning".to_owned();
+                return Err(GraphError::UnknownLeaf { name: leaf.name.clone(), known }.into());
+            }
             LeafKind::Parameter => {
                 let known = "parameters are cut from their groups before planning".to_owned();
                 return Err(GraphError::UnknownLeaf { name: leaf.name.clone(), known }.into());

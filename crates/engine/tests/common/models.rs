@@ -46,8 +46,12 @@ pub(crate) struct Model {
 
 impl Model {
     pub(crate) fn layout(&self) -> StateLayout {
-        let update = self.program.update.as_deref();
-        StateLayout::new(&self.program.groups, &self.states, update).unwrap()
+        let Program { groups, update, accumulation, .. } = &self.program;
+        let layout = StateLayout::new(groups, &self.states, update.as_deref()).unwrap();
+        match (accumulation, update) {
+            (Some(_), Some(update)) => layout.accumulating(groups, update).unwrap(),
+            _ => layout,
+        }
     }
 
     pub(crate) fn plan(&self) -> Plan {
@@ -94,6 +98,7 @@ pub(crate) fn training(
         update,
         weights: None,
         keep_gradients: true,
+        accumulation: None,
     };
     Ok(Model { program, states })
 }

@@ -34,6 +34,22 @@ impl Graph {
         self.leaf(LeafKind::State, name, dims, DType::F32)
     }
 
+    /// In the graph of an update rule: the gradient of a group of parameters.
+    ///
+    /// # Errors
+    /// The name is taken, or the shape is not a tensor's.
+    pub fn gradient(&mut self, name: &str, dims: &[usize]) -> Result<Value, GraphError> {
+        self.leaf(LeafKind::Gradient, name, dims, DType::F32)
+    }
+
+    /// In the graph of an update rule: what it keeps from step to step.
+    ///
+    /// # Errors
+    /// The name is taken, or the shape is not a tensor's.
+    pub fn optimizer_state(&mut self, name: &str, dims: &[usize]) -> Result<Value, GraphError> {
+        self.leaf(LeafKind::OptimizerState, name, dims, DType::F32)
+    }
+
     /// An f32 number that may change at each step. Asking for it again gives the same value.
     ///
     /// # Errors
