@@ -1,15 +1,15 @@
 //! A compiled program on the CPU.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
 use onestep_engine::ops::ConstantData;
 use onestep_engine::plan::{NamedPlace, Place, Region};
 use onestep_engine::{
     DType, EngineError, Feeds, Footprint, KernelTime, MAX_REPORTS, Plan, Reports, Scalars,
-    StateTable, Step, Ticket,
+    StateTable, Step, Ticket, output_size,
 };
 use onestep_memory::{Tensor, format_bytes};
 
@@ -226,6 +226,30 @@ impl CpuStep {
         Ok(unsafe { self.bases.0[address.base].add(address.offset) })
     }
 
+    /// Where an output of the last run lies, with the lock that keeps others from running.
+    fn output(
+        &self,
+        name: &str,
+    ) -> Result<(MutexGuard<'_, Shared>, DType, *const u8, usize), EngineError> {
+        let Some(output) = self.plan.outputs.iter().find(|o| o.name == name) else {
+            let names = self.plan.outputs.iter().map(|o| o.name.as_str());
+            let known = names.collect::<Vec<_>>().join(", ");
+            return Err(EngineError::UnknownOutput { name: name.to_owned(), known });
+        };
+        self.runtime.reads.fetch_add(1, Ordering::Relaxed);
+        let shared = self.runtime.lock();
+        let gone = |reason| Err(EngineError::OutputGone { name: name.to_owned(), reason });
+        if self.arena.is_none() {
+            return gone("no step was run");
+        }
+        if shared.last != self.id && output.place.region == Region::Arena {
+            return gone("another step has run since and taken its memory; read it first");
+        }
+        let from = self.address(&output.place)?;
+        let count = output.place.shape.elements();
+        Ok((shared, output.place.dtype, from, count))
+    }
+
     fn read_reports(&self) -> Result<Reports, EngineError> {
         let mut values = [0.0; MAX_REPORTS];
         for (value, report) in values.iter_mut().zip(&self.plan.reports) {
@@ -261,24 +285,21 @@ impl Step for CpuStep {
     }
 
     fn read_output(&mut self, name: &str) -> Result<Vec<f32>, EngineError> {
-        let Some(output) = self.plan.outputs.iter().find(|o| o.name == name) else {
-            let names = self.plan.outputs.iter().map(|o| o.name.as_str());
-            let known = names.collect::<Vec<_>>().join(", ");
-            return Err(EngineError::UnknownOutput { name: name.to_owned(), known });
-        };
-        self.runtime.reads.fetch_add(1, Ordering::Relaxed);
-        let shared = self.runtime.lock();
-        let gone = |reason| Err(EngineError::OutputGone { name: name.to_owned(), reason });
-        if self.arena.is_none() {
-            return gone("no step was run");
-        }
-        if shared.last != self.id && output.place.region == Region::Arena {
-            return gone("another step has run since and taken its memory; read it first");
-        }
-        let from = self.address(&output.place)?;
-        let count = output.place.shape.elements();
+        let (_running, dtype, from, count) = self.output(name)?;
+        let mut out = vec![0.0; count];
         // SAFETY: outputs are contiguous, and the lock keeps steps from running meanwhile.
-        Ok(unsafe { read(output.place.dtype, from, count) })
+        unsafe { crate::fused::to_f32(dtype, from, &mut out) };
+        Ok(out)
+    }
+
+    fn read_output_into(&mut self, name: &str, out: &mut [f32]) -> Result<(), EngineError> {
+        let (_running, dtype, from, count) = self.output(name)?;
+        if out.len() != count {
+            return Err(output_size(name, count, out.len()));
+        }
+        // SAFETY: as in `read_output`.
+        unsafe { crate::fused::to_f32(dtype, from, out) };
+        Ok(())
     }
 
     fn profile(
@@ -321,17 +342,6 @@ impl Step for CpuStep {
         let joined: String = joined.collect();
         format!("{}{joined}scratch memory of the cpu's kernels: {scratch}\n", self.plan)
     }
-}
-
-/// Elements as f32.
-///
-/// # Safety
-/// There are `count` elements at `from`, which nothing writes.
-unsafe fn read(dtype: DType, from: *const u8, count: usize) -> Vec<f32> {
-    let mut out = vec![0.0; count];
-    // SAFETY: the caller vouches for the elements.
-    unsafe { crate::fused::to_f32(dtype, from, &mut out) };
-    out
 }
 
 #[cfg(test)]

@@ -55,7 +55,7 @@ impl Callback for StopAt {
 
     fn on_step(
         &mut self,
-        _: &mut Trainer,
+        _: &mut RunView<'_>,
         step: &StepEvent,
     ) -> std::result::Result<Flow, TrainerError> {
         Ok(if step.step == self.0 { Flow::Stop } else { Flow::Continue })
@@ -70,7 +70,7 @@ fn the_digits_are_learned() -> Result<()> {
             trainer(&on(path), TrainerConfig { epochs: 1, ..config("one_cycle")? })?;
         let history = trainer.fit(train.clone(), Some(validation.clone()), &mut [])?;
         let metrics = history.last().and_then(|e| e.validation).ok_or("no validation")?;
-        let accuracy = metrics.accuracy.ok_or("no accuracy")?;
+        let accuracy = metrics.accuracy().ok_or("no accuracy")?;
         println!("{}, {path:?}: {:.1} % after one epoch", trainer.device_name(), 100.0 * accuracy);
         assert!(accuracy > 0.85, "{path:?}: {accuracy}");
         assert!(f64::from(history.first_loss.ok_or("no loss")?) > 2.0 * metrics.loss);

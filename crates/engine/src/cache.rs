@@ -55,6 +55,12 @@ impl PlanCache {
         self.make_room(self.limit);
     }
 
+    /// Drops all.
+    pub(crate) fn clear(&mut self) {
+        self.entries.clear();
+        self.last = 0;
+    }
+
     /// The entry that `is` is true of, which then counts as used. Does not allocate.
     pub(crate) fn find(&mut self, mut is: impl FnMut(&Compiled) -> bool) -> Option<&mut Compiled> {
         let at_last = self.entries.get(self.last).is_some_and(&mut is);

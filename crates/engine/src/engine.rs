@@ -46,6 +46,32 @@ impl Engine {
         Ok(Engine { executor, state, source, compiled: PlanCache::new(PLANS), poisoned: None })
     }
 
+    /// An engine on state that is there, such as the weights of another engine that this one only
+    /// reads: both use the same memory, which the executor must be able to reach.
+    pub fn with_state(
+        executor: Box<dyn Executor>,
+        state: StateTable,
+        source: ProgramSource,
+    ) -> Self {
+        Engine { executor, state, source, compiled: PlanCache::new(PLANS), poisoned: None }
+    }
+
+    /// Takes up other programs with other state, which is filled with its initial values; the device
+    /// stays. Returns the state before, to carry over what goes on.
+    ///
+    /// # Errors
+    /// Out of memory or over the budget; nothing has changed then.
+    pub fn rebuild(
+        &mut self,
+        layout: StateLayout,
+        source: ProgramSource,
+    ) -> Result<StateTable, EngineError> {
+        let state = StateTable::new(layout, self.executor.memory())?;
+        self.compiled.clear();
+        (self.source, self.poisoned) = (source, None);
+        Ok(std::mem::replace(&mut self.state, state))
+    }
+
     /// How many compiled programs are kept at most ([`PLANS`] at first); at least one always is.
     pub fn set_plan_limit(&mut self, plans: usize) {
         self.compiled.set_limit(plans);
@@ -172,6 +198,25 @@ impl Engine {
             return Err(EngineError::OutputGone { name: name.into(), reason });
         };
         compiled.step.read_output(name)
+    }
+
+    /// As [`Engine::read_output`] into memory of the caller's, without an allocation where the device
+    /// needs none.
+    ///
+    /// # Errors
+    /// As for [`Engine::read_output`], and another number of elements.
+    pub fn read_output_into(
+        &mut self,
+        mode: Mode,
+        signature: &Signature,
+        name: &str,
+        out: &mut [f32],
+    ) -> Result<(), EngineError> {
+        let Some(compiled) = self.find(mode, signature) else {
+            let reason = "no step of this mode was run on such a batch";
+            return Err(EngineError::OutputGone { name: name.into(), reason });
+        };
+        compiled.step.read_output_into(name, out)
     }
 
     /// The names of the scalars in the tickets of a mode.

@@ -134,6 +134,19 @@ pub trait Step: Send {
     /// There is no output of this name, or no step was run.
     fn read_output(&mut self, name: &str) -> Result<Vec<f32>, EngineError>;
 
+    /// As [`Step::read_output`] into memory of the caller's, which has as many elements.
+    ///
+    /// # Errors
+    /// As for [`Step::read_output`], and another number of elements.
+    fn read_output_into(&mut self, name: &str, out: &mut [f32]) -> Result<(), EngineError> {
+        let values = self.read_output(name)?;
+        if values.len() != out.len() {
+            return Err(output_size(name, values.len(), out.len()));
+        }
+        out.copy_from_slice(&values);
+        Ok(())
+    }
+
     /// The names of the ticket's scalars.
     fn reports(&self) -> &[String];
 
@@ -161,5 +174,14 @@ pub trait Step: Send {
             op: "a profile".into(),
             reason: reason.into(),
         })
+    }
+}
+
+/// The error for memory that an output does not fill.
+pub fn output_size(name: &str, wanted: usize, got: usize) -> EngineError {
+    EngineError::Feed {
+        name: name.to_owned(),
+        wanted: format!("room for {wanted} numbers"),
+        got: got.to_string(),
     }
 }

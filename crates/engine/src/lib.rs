@@ -24,7 +24,7 @@ pub use counters::StepCounters;
 pub use counters::{compiler_work, count_work};
 pub use engine::{Engine, PLANS, ProgramSource};
 pub use error::{EngineError, GraphError};
-pub use executor::{Executor, Feeds, KernelTime, Scalars, Step};
+pub use executor::{Executor, Feeds, KernelTime, Scalars, Step, output_size};
 pub use graph::{Graph, Node, Phase, Type, Value};
 pub use lower::StepGraph;
 pub use mode::Mode;

@@ -316,6 +316,23 @@ impl StateTable {
         Ok(self.view(name)?.read()?)
     }
 
+    /// Copies the tensors that another table has by the same name and shape, and tells their names.
+    /// No step of either may be in flight.
+    ///
+    /// # Errors
+    /// A device cannot be read or written.
+    pub fn carry_over(&self, from: &StateTable) -> Result<Vec<String>, EngineError> {
+        let mut carried = Vec::new();
+        for entry in self.layout.entries() {
+            let known = from.layout.entry(&entry.name).ok();
+            if known.is_some_and(|known| known.shape == entry.shape) {
+                self.write(&entry.name, &from.read(&entry.name)?)?;
+                carried.push(entry.name.clone());
+            }
+        }
+        Ok(carried)
+    }
+
     /// Replaces the elements of a named tensor. The caller makes sure that no step is in flight.
     ///
     /// # Errors

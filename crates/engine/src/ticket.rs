@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use crate::error::EngineError;
 
 /// The most scalars that a step can report.
-pub const MAX_REPORTS: usize = 8;
+pub const MAX_REPORTS: usize = 16;
 
 /// The scalars of a finished step: the loss, then the program's reports, then the update's.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

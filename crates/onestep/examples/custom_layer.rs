@@ -54,7 +54,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut trainer = Trainer::new(model, config)?;
     let history = trainer.fit(data.train, Some(data.validation.clone()), &mut [])?;
     for epoch in &history.epochs {
-        let accuracy = epoch.validation.and_then(|v| v.accuracy).unwrap_or_default();
+        let accuracy = epoch.validation.as_ref().and_then(|v| v.accuracy()).unwrap_or_default();
         println!("epoch {}: loss {:.4}, accuracy {accuracy:.4}", epoch.epoch, epoch.train.loss);
     }
     let scales = trainer.parameter("squash.scale")?;
@@ -63,7 +63,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = std::env::temp_dir().join(format!("onestep-custom-layer-{}", std::process::id()));
     trainer.save(&folder)?;
     let mut loaded = Trainer::load_with(&folder, &registry())?;
-    let accuracy = loaded.evaluate(data.validation)?.metrics.accuracy.unwrap_or_default();
+    let accuracy = loaded.evaluate(data.validation)?.metrics.accuracy().unwrap_or_default();
     println!("loaded again: accuracy {accuracy:.4}");
     std::fs::remove_dir_all(&folder)?;
     Ok(())

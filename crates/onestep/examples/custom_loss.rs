@@ -41,7 +41,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for epoch in &history.epochs {
         println!("epoch {}: focal loss {:.4}", epoch.epoch, epoch.train.loss);
     }
-    let accuracy = trainer.evaluate(data.validation)?.metrics.accuracy;
+    let accuracy = trainer.evaluate(data.validation)?.metrics.accuracy();
     println!("accuracy {:.4}", accuracy.unwrap_or_default());
     Ok(())
 }

@@ -47,7 +47,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .build()?;
     let history = trainer.fit(data.train, Some(data.validation), &mut [])?;
     for epoch in &history.epochs {
-        let accuracy = epoch.validation.and_then(|v| v.accuracy).unwrap_or_default();
+        let accuracy = epoch.validation.as_ref().and_then(|v| v.accuracy()).unwrap_or_default();
         println!("epoch {}: loss {:.4}, accuracy {accuracy:.4}", epoch.epoch, epoch.train.loss);
     }
     Ok(())

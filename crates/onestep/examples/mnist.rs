@@ -24,6 +24,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let config = TrainerConfig { epochs: 5, ..factory::cnn_config() };
     let mut trainer = Trainer::new(model, config)?;
     trainer.fit(data.train, Some(data.validation.clone()), &mut [])?;
-    println!("accuracy {:.4}", trainer.evaluate(data.validation)?.metrics.accuracy.unwrap());
+    println!("accuracy {:.4}", trainer.evaluate(data.validation)?.metrics.accuracy().unwrap());
     Ok(())
 }

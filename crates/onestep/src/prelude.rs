@@ -22,7 +22,8 @@ pub use onestep_optimizer::{
 };
 pub use onestep_trainer::{
     BestCheckpoint, Callback, Checkpoints, ConfusionMatrix, CurvePlot, EarlyStopping,
-    EarlyStoppingConfig, EpochRecord, ExecutorOptions, Flow, History, MetricsCsv, MetricsJson,
-    Monitor, Progress, ProgressEvent, StepEvent, TopK, Trainer, TrainerBuilder, TrainerConfig,
-    TrainerError, Weights, devices, executor, factory,
+    EarlyStoppingConfig, EpochRecord, ExecutorOptions, Flow, History, Learner, Metric, MetricSpec,
+    Metrics, MetricsCsv, MetricsJson, Monitor, Progress, ProgressEvent, RunView, StepEvent, TopK,
+    Trainer, TrainerBuilder, TrainerConfig, TrainerError, TrainingProgram, Weights, devices,
+    executor, factory,
 };

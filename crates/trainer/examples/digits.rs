@@ -23,13 +23,13 @@ fn main() -> Result<(), TrainerError> {
 
     let mut progress = Progress::new(|event| {
         if let ProgressEvent::EpochEnd(epoch) = event {
-            let validation = epoch.validation.unwrap_or_default();
+            let validation = epoch.validation.clone().unwrap_or_default();
             println!(
                 "epoch {:2}: loss {:.4}, validation loss {:.4}, accuracy {:.2} %, {:.0} steps/s",
                 epoch.epoch,
                 epoch.train.loss,
                 validation.loss,
-                validation.accuracy.unwrap_or(0.0) * 100.0,
+                validation.accuracy().unwrap_or(0.0) * 100.0,
                 epoch.steps_per_second()
             );
         }
@@ -39,8 +39,10 @@ fn main() -> Result<(), TrainerError> {
     if let Some(confusion) = &evaluation.confusion {
         println!("{confusion}");
     }
-    if let Some(best) = history.best(Monitor::ValidationAccuracy).and_then(|e| e.validation) {
-        println!("best accuracy {:.2} %", best.accuracy.unwrap_or(0.0) * 100.0);
+    if let Some(best) =
+        history.best(&Monitor::validation("accuracy")).and_then(|e| e.validation.clone())
+    {
+        println!("best accuracy {:.2} %", best.accuracy().unwrap_or(0.0) * 100.0);
     }
     println!(
         "{} steps in {:.1} s: {:.0} steps/s, {:.0} samples/s, {:?}",

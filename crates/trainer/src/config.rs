@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::TrainerError;
 use crate::device::MOST_THREADS;
-use crate::history::Monitor;
+use crate::metrics::{CustomMetric, MOST_METRICS, Metric, MetricSpec, Monitor};
 
 /// The settings of a training run. Every field has a default, so that JSON or TOML needs to name
 /// only what differs:
@@ -68,15 +68,33 @@ pub struct TrainerConfig {
     /// Batches prepared ahead; default as many as workers, at least 2.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prefetch: Option<usize>,
+    /// Batches whose gradients make one update, as one batch of all of them would; norms, clipping and
+    /// schedules count updates; default 1.
+    #[serde(skip_serializing_if = "is_one")]
+    pub accumulate: usize,
     /// Whether a last batch that is not full is left out in training; default false.
     pub drop_last: bool,
     /// Steps submitted whose loss has not arrived, at most; default 3.
     pub steps_in_flight: usize,
     /// Whether gradients can be read after a step; costs memory; default false.
     pub keep_gradients: bool,
+    /// Paths of layers whose values can be read after a step; costs memory; default none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub read: Vec<String>,
+    /// Patterns of parameters that stay as they are, such as `conv*`: no gradient is computed or kept
+    /// for them; default none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub freeze: Vec<String>,
+    /// Whether running statistics of the names in `freeze` stay as they are too; default false.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub freeze_statistics: bool,
     /// Samples in a batch of evaluation and prediction; default that of training.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub evaluation_batch_size: Option<usize>,
+    /// What is measured besides the loss; default none given, which means what suits the loss:
+    /// accuracy of classes, the mean absolute error of values.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub metrics: Vec<MetricSpec>,
     /// A sample counts for top-k accuracy when its class is among so many; default 5.
     pub top_k: usize,
     /// What `reduce_on_plateau` and early stopping watch and what counts as the best epoch; it
@@ -133,16 +151,25 @@ impl Default for TrainerConfig {
             augmentation: String::new(),
             workers: 2,
             prefetch: None,
+            accumulate: 1,
             drop_last: false,
             steps_in_flight: 3,
             keep_gradients: false,
+            read: Vec::new(),
+            freeze: Vec::new(),
+            freeze_statistics: false,
             evaluation_batch_size: None,
+            metrics: Vec::new(),
             top_k: 5,
-            monitor: Monitor::ValidationLoss,
+            monitor: Monitor::default(),
             early_stopping: None,
             save_every_steps: None,
         }
     }
+}
+
+fn is_one(count: &usize) -> bool {
+    *count == 1
 }
 
 /// The most steps in flight: tickets of older ones would expire.
@@ -168,6 +195,7 @@ impl TrainerConfig {
             ("prefetch", self.prefetch.unwrap_or(1)),
             ("evaluation_batch_size", self.evaluation_batch_size()),
             ("top_k", self.top_k),
+            ("accumulate", self.accumulate),
             ("save_every_steps", self.save_every_steps.map_or(1, |n| n.min(1) as usize)),
             ("memory_budget", self.memory_budget.unwrap_or(1)),
         ];
@@ -186,10 +214,34 @@ impl TrainerConfig {
         if let Some(stopping) = &self.early_stopping {
             stopping.validate()?;
         }
+        self.check_metrics()?;
         self.schedule.validate()?;
         self.optimizer()?;
         self.pipeline()?;
         Ok(())
+    }
+
+    /// The same with one metric of one's own more.
+    #[must_use]
+    pub fn with_metric(mut self, metric: impl Metric + 'static) -> Self {
+        self.metrics.push(CustomMetric::new(metric).into());
+        self
+    }
+
+    fn check_metrics(&self) -> Result<(), TrainerError> {
+        self.metrics.iter().try_for_each(MetricSpec::check)?;
+        let names: Vec<String> = self.metrics.iter().map(Metric::name).collect();
+        if names.len() > MOST_METRICS {
+            let wanted = format!("at most {MOST_METRICS}");
+            return Err(TrainerError::option("metrics", wanted, names.len()));
+        }
+        let twice = names.iter().enumerate().find(|(place, name)| names[..*place].contains(name));
+        match twice {
+            Some((_, name)) => {
+                Err(TrainerError::option("metrics", "each name once", format!("{name} twice")))
+            }
+            None => Ok(()),
+        }
     }
 
     /// The optimizer with its groups, clipping and the weight decay in force.
@@ -218,7 +270,8 @@ impl TrainerConfig {
 
     /// What early stopping watches.
     pub(crate) fn early_stopping_monitor(&self) -> Monitor {
-        self.early_stopping.as_ref().and_then(|e| e.monitor).unwrap_or(self.monitor)
+        let own = self.early_stopping.as_ref().and_then(|early| early.monitor.clone());
+        own.unwrap_or_else(|| self.monitor.clone())
     }
 
     /// Samples in a batch of evaluation and prediction.

@@ -163,9 +163,6 @@ pub enum TrainerError {
         /// The drawing library's reason.
         reason: String,
     },
-    /// `fit` was called by a callback of a running `fit`.
-    #[error("the trainer is in the middle of a fit; a callback must not start another")]
-    Busy,
     /// An error of a user's own callback.
     #[error("{message}")]
     Callback {

@@ -1,116 +1,9 @@
 //! What a training run has achieved, epoch by epoch.
 
-use std::fmt;
-use std::str::FromStr;
-
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::TrainerError;
+use crate::metrics::{Metrics, Monitor, Part};
 use crate::phases::Phases;
-
-/// A figure of an epoch that a callback or a schedule watches.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Monitor {
-    /// The mean loss of the training batches.
-    TrainLoss,
-    /// The accuracy on the training batches.
-    TrainAccuracy,
-    /// The mean loss on the validation data, or of the training batches where there is none.
-    #[default]
-    ValidationLoss,
-    /// The accuracy on the validation data, or on the training batches where there is none.
-    ValidationAccuracy,
-}
-
-impl Monitor {
-    const ALL: [(&'static str, Monitor); 4] = [
-        ("train_loss", Monitor::TrainLoss),
-        ("train_accuracy", Monitor::TrainAccuracy),
-        ("validation_loss", Monitor::ValidationLoss),
-        ("validation_accuracy", Monitor::ValidationAccuracy),
-    ];
-
-    /// The names of all there are.
-    pub fn names() -> impl Iterator<Item = &'static str> {
-        Self::ALL.iter().map(|(name, _)| *name)
-    }
-
-    /// The name, such as `validation_loss`.
-    pub fn name(self) -> &'static str {
-        Self::ALL.iter().find(|(_, monitor)| *monitor == self).map_or("", |(name, _)| name)
-    }
-
-    /// Whether larger is better.
-    pub fn higher_is_better(self) -> bool {
-        self.is_accuracy()
-    }
-
-    /// Whether it is a figure of the validation data.
-    pub(crate) fn validates(self) -> bool {
-        matches!(self, Monitor::ValidationLoss | Monitor::ValidationAccuracy)
-    }
-
-    /// Whether it is an accuracy.
-    pub(crate) fn is_accuracy(self) -> bool {
-        matches!(self, Monitor::TrainAccuracy | Monitor::ValidationAccuracy)
-    }
-
-    /// Whether `value` beats `best` by more than `min_delta`. Anything beats nothing, except NaN.
-    pub fn improves(self, value: f64, best: Option<f64>, min_delta: f64) -> bool {
-        match best {
-            None => !value.is_nan(),
-            Some(best) if self.higher_is_better() => value > best + min_delta,
-            Some(best) => value < best - min_delta,
-        }
-    }
-
-    /// The figure of an epoch, where there is one.
-    pub fn of(self, epoch: &EpochRecord) -> Option<f64> {
-        let validation = epoch.validation.as_ref().unwrap_or(&epoch.train);
-        match self {
-            Monitor::TrainLoss => Some(epoch.train.loss),
-            Monitor::TrainAccuracy => epoch.train.accuracy,
-            Monitor::ValidationLoss => Some(validation.loss),
-            Monitor::ValidationAccuracy => validation.accuracy,
-        }
-    }
-}
-
-impl fmt::Display for Monitor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for Monitor {
-    type Err = TrainerError;
-
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        let found = Self::ALL.iter().find(|(known, _)| *known == name);
-        found.map(|&(_, monitor)| monitor).ok_or_else(|| {
-            let known: Vec<&str> = Self::names().collect();
-            TrainerError::option("monitor", format!("one of {}", known.join(", ")), name)
-        })
-    }
-}
-
-/// Figures of an epoch or of a data set, which do not depend on how it was cut into batches. Where
-/// targets were standardised to learn them, errors are in the targets' own units, and so are the
-/// losses `mse` (in their square) and `mae`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Metrics {
-    /// The loss: over the samples its mean, over weighted classes the weighted mean, or the sum
-    /// where it is one.
-    pub loss: f64,
-    /// The share of right answers, from 0 to 1; for losses of classification.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub accuracy: Option<f64>,
-    /// The mean absolute error; for losses of regression.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mean_absolute_error: Option<f64>,
-}
 
 /// One epoch.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -135,6 +28,15 @@ pub struct EpochRecord {
 }
 
 impl EpochRecord {
+    /// The figure that a monitor watches, where there is one.
+    pub fn figure(&self, monitor: &Monitor) -> Option<f64> {
+        let metrics = match monitor.part() {
+            Part::Train => &self.train,
+            Part::Validation => self.validation.as_ref().unwrap_or(&self.train),
+        };
+        metrics.get(monitor.metric())
+    }
+
     /// Steps a second, over the epoch without compilation and validation.
     pub fn steps_per_second(&self) -> f64 {
         rate(self.steps, self.phases.train_seconds)
@@ -232,10 +134,10 @@ impl History {
     }
 
     /// The best epoch by a figure, the earlier one of equals.
-    pub fn best(&self, monitor: Monitor) -> Option<&EpochRecord> {
+    pub fn best(&self, monitor: &Monitor) -> Option<&EpochRecord> {
         let mut best: Option<(&EpochRecord, f64)> = None;
         for epoch in &self.epochs {
-            let Some(value) = monitor.of(epoch) else { continue };
+            let Some(value) = epoch.figure(monitor) else { continue };
             if monitor.improves(value, best.map(|(_, value)| value), 0.0) {
                 best = Some((epoch, value));
             }
@@ -249,7 +151,7 @@ mod tests {
     use super::*;
 
     fn epoch(number: usize, loss: f64, accuracy: f64) -> EpochRecord {
-        let train = Metrics { loss, accuracy: Some(accuracy), mean_absolute_error: None };
+        let train = Metrics::new(loss).with("accuracy", accuracy);
         EpochRecord { epoch: number, train, ..EpochRecord::default() }
     }
 
@@ -257,21 +159,8 @@ mod tests {
     fn the_best_epoch_is_the_first_of_equals() {
         let epochs = vec![epoch(1, 2.0, 0.5), epoch(2, 1.0, 0.9), epoch(3, 1.5, 0.9)];
         let history = History { epochs, ..History::default() };
-        assert_eq!(history.best(Monitor::ValidationLoss).unwrap().epoch, 2);
-        assert_eq!(history.best(Monitor::ValidationAccuracy).unwrap().epoch, 2);
-        assert_eq!(History::default().best(Monitor::TrainLoss), None);
-    }
-
-    #[test]
-    fn nan_never_improves() {
-        assert!(!Monitor::TrainLoss.improves(f64::NAN, None, 0.0));
-        assert!(!Monitor::TrainLoss.improves(f64::NAN, Some(1.0), 0.0));
-        assert!(!Monitor::TrainAccuracy.improves(0.91, Some(0.9), 0.05));
-    }
-
-    #[test]
-    fn monitors_have_names() {
-        assert_eq!("train_accuracy".parse::<Monitor>().unwrap(), Monitor::TrainAccuracy);
-        assert!("accuracy".parse::<Monitor>().unwrap_err().to_string().contains("validation_loss"));
+        assert_eq!(history.best(&Monitor::default()).unwrap().epoch, 2);
+        assert_eq!(history.best(&Monitor::validation("accuracy")).unwrap().epoch, 2);
+        assert_eq!(History::default().best(&Monitor::train("loss")), None);
     }
 }

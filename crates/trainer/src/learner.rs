@@ -1,13 +1,18 @@
 //! A model with its state on a device: what steps, and what can be read of it.
 
+use std::collections::BTreeMap;
+
 use onestep_engine::{
-    Engine, Executor, Feeds, Footprint, KernelTime, Mode, Scalars, StateTable, StepCounters, Ticket,
+    Engine, Executor, Feeds, Footprint, KernelTime, Mode, Scalars, StateKind, StateTable,
+    StepCounters, Ticket,
 };
 use onestep_memory::MemoryManager;
-use onestep_optimizer::LR;
+use onestep_optimizer::{LR, STEP};
 
 use crate::TrainerError;
-use crate::program::TrainingProgram;
+use crate::pattern::name_matches;
+use crate::program::{OUTPUT, TrainingProgram, gradient_name};
+use crate::snapshot::Snapshot;
 
 /// A [`TrainingProgram`] and its state on a device: it steps, evaluates and predicts on batches, and
 /// its state can be read and written by name. It knows neither data sets nor epochs nor schedules;
@@ -39,10 +44,17 @@ pub struct Learner {
     scalars: Scalars,
     /// Steps of training so far, those of a run that it goes on with included.
     steps: u64,
+    /// Batches of the next update whose gradients are there.
+    accumulated: u64,
     learning_rate: f64,
     /// The batch of the last step of training; 0 before the first.
     last_batch: usize,
+    /// What could be read after that step, where another program has run since.
+    readings: Option<Readings>,
 }
+
+/// Outputs and gradients by the names they are read by.
+type Readings = BTreeMap<String, Vec<f32>>;
 
 impl Learner {
     /// Takes the device's memory for the state and fills the parameters from the seed.
@@ -62,7 +74,16 @@ impl Learner {
         engine.state().start_copies()?;
         let learning_rate = program.optimizer().lr();
         let scalars = Scalars::new(seed);
-        Ok(Learner { program, engine, scalars, steps: 0, learning_rate, last_batch: 0 })
+        Ok(Learner {
+            program,
+            engine,
+            scalars,
+            steps: 0,
+            accumulated: 0,
+            learning_rate,
+            last_batch: 0,
+            readings: None,
+        })
     }
 
     /// What it trains.
@@ -75,14 +96,105 @@ impl Learner {
         &self.engine
     }
 
-    pub(crate) fn engine_mut(&mut self) -> &mut Engine {
-        &mut self.engine
+    /// The plan of a mode and batch size as text.
+    ///
+    /// # Errors
+    /// As for [`Learner::prepare`].
+    pub fn dump(&mut self, mode: Mode, batch: usize) -> Result<String, TrainerError> {
+        let signature = self.program.signature(mode, batch)?;
+        Ok(self.engine.dump(mode, &signature)?)
+    }
+
+    /// Declares the state good again after a failed step, once it was written anew.
+    pub fn recover(&mut self) {
+        self.engine.recover();
+    }
+
+    /// Copies the parameters and model states to the host. No step may be in flight.
+    ///
+    /// # Errors
+    /// The device cannot be read.
+    pub fn snapshot(&self) -> Result<Snapshot, TrainerError> {
+        let state = self.state();
+        let entries = state.layout().entries().iter();
+        let kept = entries.filter(|entry| entry.kind != StateKind::Optimizer);
+        let tensors = kept.map(|entry| Ok((entry.name.clone(), state.read(&entry.name)?)));
+        Ok(Snapshot { tensors: tensors.collect::<Result<_, TrainerError>>()? })
+    }
+
+    /// Puts the tensors of a snapshot in their places. No step may be in flight.
+    ///
+    /// # Errors
+    /// The snapshot is of another model.
+    pub fn write(&self, snapshot: &Snapshot) -> Result<(), TrainerError> {
+        for (name, values) in &snapshot.tensors {
+            self.state().write(name, values)?;
+        }
+        Ok(())
     }
 
     /// Parameters, optimizer state and running statistics. Read and write it only when no step is in
     /// flight.
     pub fn state(&self) -> &StateTable {
         self.engine.state()
+    }
+
+    /// Goes on with another program, such as that of a grown model: what both have by the same name
+    /// and shape is carried over (parameters, running statistics, the optimizer's state), all else
+    /// begins as it would anew. Steps are counted on, and the device stays. Tells what was carried.
+    /// No step may be in flight.
+    ///
+    /// ```
+    /// use onestep_layers::ModelBuilder;
+    /// use onestep_optimizer::{Optimizer, OptimizerSpec};
+    /// use onestep_trainer::{ExecutorOptions, Learner, TrainingProgram, executor};
+    ///
+    /// let program = |classes: usize, head: &str| {
+    ///     let model = ModelBuilder::new([4]).dense(8, true, "body").dense(classes, true, head);
+    ///     let adam = Optimizer::from_spec("adam".parse::<OptimizerSpec>()?)?;
+    ///     TrainingProgram::new(model.build()?, "cross_entropy".parse()?, adam)
+    /// };
+    /// let cpu = executor("cpu", &ExecutorOptions { threads: 1, memory_budget: None })?;
+    /// let mut learner = Learner::new(program(2, "head")?, cpu, 0)?;
+    /// let body = learner.state().read("body.weight")?;
+    /// let carried = learner.rebuild(program(3, "wide")?)?;
+    /// assert!(carried.contains(&"exp_avg.body.weight".to_owned()));
+    /// assert_eq!(learner.state().read("body.weight")?, body);
+    /// assert_eq!(learner.state().read("wide.weight")?.len(), 8 * 3);
+    /// # Ok::<(), onestep_trainer::TrainerError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A device without room for both.
+    pub fn rebuild(&mut self, program: TrainingProgram) -> Result<Vec<String>, TrainerError> {
+        let before = self.engine.rebuild(program.layout().clone(), program.source())?;
+        for (name, values) in program.model().initial_parameters(self.scalars.seed) {
+            self.engine.state().write(name, &values)?;
+        }
+        self.engine.state().start_copies()?;
+        let carried = self.engine.state().carry_over(&before)?;
+        self.program = program;
+        (self.accumulated, self.last_batch, self.readings) = (0, 0, None);
+        Ok(carried)
+    }
+
+    /// Takes the tensors of another learner whose names are those of a
+    /// [pattern](crate::name_matches), where it has them in the same shape; tells how many. So two
+    /// learners that share a part of their models take turns. No step may be in flight.
+    ///
+    /// # Errors
+    /// A device cannot be read or written.
+    pub fn take_from(&mut self, other: &Learner, pattern: &str) -> Result<usize, TrainerError> {
+        let (own, theirs) = (self.engine.state(), other.engine.state());
+        let mut taken = 0;
+        for entry in own.layout().entries() {
+            let known = theirs.layout().entry(&entry.name).ok();
+            if name_matches(pattern, &entry.name) && known.is_some_and(|e| e.shape == entry.shape) {
+                own.write(&entry.name, &theirs.read(&entry.name)?)?;
+                taken += 1;
+            }
+        }
+        Ok(taken)
     }
 
     /// The memory of the device.
@@ -98,7 +210,12 @@ impl Learner {
     /// Says how many steps there were, for state that was taken from elsewhere: the next step's noise
     /// and corrections follow from its number.
     pub fn set_steps(&mut self, steps: u64) {
-        self.steps = steps;
+        self.set_position(steps, 0);
+    }
+
+    /// As [`set_steps`](Self::set_steps) with the batches whose gradients are there for the next.
+    pub(crate) fn set_position(&mut self, steps: u64, accumulated: u64) {
+        (self.steps, self.accumulated) = (steps, accumulated);
     }
 
     /// The seed of the masks of dropout.
@@ -149,14 +266,32 @@ impl Learner {
         Ok(times)
     }
 
+    /// Submits a batch whose gradient is added to those of the batches before; the next
+    /// [`step`](Self::step) makes one update of them all. The program must
+    /// [accumulate](TrainingProgram::accumulate).
+    ///
+    /// # Errors
+    /// As for [`Learner::step`].
+    pub fn accumulate(&mut self, feeds: Feeds<'_>) -> Result<Ticket, TrainerError> {
+        self.begin_step();
+        let feeds = self.program.named(feeds);
+        let ticket = self.engine.submit(Mode::Accumulate, feeds, &self.scalars)?;
+        self.accumulated += 1;
+        Ok(ticket)
+    }
+
     fn begin_step(&mut self) {
-        self.scalars.step = self.steps + 1;
+        // The noise of each batch is its own; what the optimizer counts are updates.
+        let batches = self.program.accumulates() as u64;
+        self.scalars.step = self.steps * batches + self.accumulated + 1;
+        self.scalars.set(STEP, (self.steps + 1) as f32);
         self.scalars.set(LR, self.learning_rate as f32);
     }
 
     fn end_step(&mut self, feeds: Feeds<'_>) {
         self.last_batch = batch_of(feeds);
-        self.steps += 1;
+        self.readings = None;
+        (self.steps, self.accumulated) = (self.steps + 1, 0);
     }
 
     /// Submits loss and metrics of a batch, without any change of state.
@@ -164,6 +299,7 @@ impl Learner {
     /// # Errors
     /// As for [`Learner::step`].
     pub fn evaluate(&mut self, feeds: Feeds<'_>) -> Result<Ticket, TrainerError> {
+        self.keep_readings()?;
         Ok(self.engine.submit(Mode::Evaluate, self.program.named(feeds), &self.scalars)?)
     }
 
@@ -172,8 +308,9 @@ impl Learner {
     /// # Errors
     /// As for [`Learner::step`].
     pub fn predict(&mut self, feeds: Feeds<'_>) -> Result<Vec<f32>, TrainerError> {
+        self.keep_readings()?;
         self.engine.submit(Mode::Predict, self.program.named(feeds), &self.scalars)?.wait()?;
-        self.read(Mode::Predict, batch_of(feeds), crate::program::OUTPUT)
+        self.read(Mode::Predict, batch_of(feeds), OUTPUT)
     }
 
     /// The elements of an output of the last step of a mode and batch size; waits for that.
@@ -191,12 +328,29 @@ impl Learner {
     /// # Errors
     /// There was no step, or it has no such output.
     pub fn reading(&mut self, name: &str) -> Result<Vec<f32>, TrainerError> {
-        self.read(Mode::Train, self.last_batch, name)
+        match self.readings.as_ref().and_then(|readings| readings.get(name)) {
+            Some(values) => Ok(values.clone()),
+            None => self.read(Mode::Train, self.last_batch, name),
+        }
     }
 
-    /// Whether there was a step of training whose output and gradients may be there.
-    pub(crate) fn has_stepped(&self) -> bool {
-        self.last_batch > 0
+    /// Copies outputs and gradients to the host before a step of another mode takes their memory.
+    fn keep_readings(&mut self) -> Result<(), TrainerError> {
+        if !self.program.keeps() || self.last_batch == 0 || self.readings.is_some() {
+            return Ok(());
+        }
+        let parameters = self.program.model().parameters().iter();
+        let frozen: Vec<&str> = self.program.frozen().collect();
+        let learned = parameters.filter(|p| !frozen.contains(&p.info.name.as_str()));
+        let gradients = learned.map(|parameter| gradient_name(&parameter.info.name));
+        let names: Vec<String> = gradients.chain([OUTPUT.to_owned()]).collect();
+        let mut readings = Readings::new();
+        for name in names {
+            let values = self.read(Mode::Train, self.last_batch, &name)?;
+            readings.insert(name, values);
+        }
+        self.readings = Some(readings);
+        Ok(())
     }
 
     /// The names of the scalars in the tickets of training.

@@ -18,7 +18,7 @@
 //!     }
 //! });
 //! let history = trainer.fit(data.train, Some(data.validation.clone()), &mut [&mut progress])?;
-//! assert!(history.last().unwrap().validation.unwrap().accuracy.unwrap() > 0.8);
+//! assert!(history.last().unwrap().validation.as_ref().unwrap().accuracy().unwrap() > 0.8);
 //! println!("{}", trainer.evaluate(data.validation)?.confusion.unwrap());
 //! # Ok::<(), TrainerError>(())
 //! ```
@@ -33,32 +33,43 @@ mod device;
 mod disk;
 mod error;
 pub mod factory;
+mod fitting;
 mod folder_lock;
 mod history;
 mod learner;
 mod metrics;
+mod pattern;
 mod phases;
 mod plot;
+mod predictor;
 mod program;
+mod snapshot;
 mod trainer;
 pub mod weights;
 
 pub use atomic_file::write_atomically;
 pub use callback::{
     BestCheckpoint, Callback, Checkpoints, CurvePlot, EarlyStopping, EpochStart, Flow, MetricsCsv,
-    MetricsJson, Progress, ProgressEvent, StepEvent,
+    MetricsJson, Progress, ProgressEvent, RunView, StepEvent,
 };
 pub use config::{EarlyStoppingConfig, TrainerConfig};
 pub use device::{ExecutorOptions, devices, executor};
 pub use error::TrainerError;
+pub use fitting::Taken;
 pub use folder_lock::FolderLock;
-pub use history::{EpochRecord, History, Metrics, Monitor, PerStep, Stop};
+pub use history::{EpochRecord, History, PerStep, Stop};
 pub use learner::Learner;
-pub use metrics::{ConfusionMatrix, TopK};
+pub use metrics::{
+    Accuracy, Aggregate, Better, ConfusionMatrix, CustomMetric, MeanAbsoluteError,
+    MeanSquaredError, Measured, Metric, MetricSpec, Metrics, Monitor, Part, Perplexity,
+    RootMeanSquaredError, Scored, Task, TopK, TopKAccuracy,
+};
+pub use pattern::name_matches;
 pub use phases::{Phases, peak_resident_bytes};
 pub use plot::draw_curves;
+pub use predictor::{Predictor, PredictorOptions};
 pub use program::{OUTPUT, TrainingProgram, gradient_name};
+pub use snapshot::{Snapshot, Weights};
 pub use trainer::{
-    Evaluation, HostData, ModelSource, Prediction, Snapshot, StepResult, Trainer, TrainerBuilder,
-    Weights,
+    Evaluation, HostData, ModelSource, Prediction, StepResult, Trainer, TrainerBuilder,
 };

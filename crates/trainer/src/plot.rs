@@ -10,11 +10,13 @@ use plotters::prelude::*;
 
 use crate::TrainerError;
 use crate::atomic_file::write_atomically;
-use crate::history::{EpochRecord, Metrics};
+use crate::history::EpochRecord;
+use crate::metrics::Monitor;
 
 const TRAIN: RGBColor = RGBColor(31, 119, 180);
 const VALIDATION: RGBColor = RGBColor(214, 80, 20);
-const SIZE: (u32, u32) = (960, 400);
+/// Pixels of a panel; there is room for two at least.
+const SIZE: (u32, u32) = (480, 400);
 const FONT: &str = "sans-serif";
 
 /// Numbers that an axis has at most.
@@ -25,7 +27,7 @@ const DIGIT: u32 = 8;
 
 /// One panel of the picture.
 struct Panel {
-    title: &'static str,
+    title: String,
     /// Where the curves leave room.
     legend: SeriesLabelPosition,
     train: Vec<(f64, f64)>,
@@ -34,22 +36,25 @@ struct Panel {
 
 impl Panel {
     /// The curves of a figure; `None` where no epoch has it.
-    fn new(
-        title: &'static str,
-        legend: SeriesLabelPosition,
-        epochs: &[EpochRecord],
-        figure: impl Fn(&Metrics) -> Option<f64>,
-    ) -> Option<Self> {
-        let curve = |metrics: &dyn Fn(&EpochRecord) -> Option<Metrics>| -> Vec<(f64, f64)> {
+    fn new(name: &str, epochs: &[EpochRecord]) -> Option<Self> {
+        let curve = |part: fn(String) -> Monitor| -> Vec<(f64, f64)> {
+            let monitor = part(name.to_owned());
             let points = epochs.iter().filter_map(|epoch| {
-                let value = figure(&metrics(epoch)?)?;
-                value.is_finite().then_some((epoch.epoch as f64, value))
+                // The figures of training do not stand in for those of validation here.
+                let there = !monitor.validates() || epoch.validation.is_some();
+                let value = epoch.figure(&monitor).filter(|value| there && value.is_finite())?;
+                Some((epoch.epoch as f64, value))
             });
             points.collect()
         };
-        let (train, validation) = (curve(&|e| Some(e.train)), curve(&|e| e.validation));
+        let (train, validation) = (curve(Monitor::train), curve(Monitor::validation));
+        let rises = Monitor::train(name.to_owned()).higher_is_better();
+        let legend = match rises {
+            true => SeriesLabelPosition::LowerRight,
+            false => SeriesLabelPosition::UpperRight,
+        };
         let empty = train.is_empty() && validation.is_empty();
-        (!empty).then_some(Panel { title, legend, train, validation })
+        (!empty).then(|| Panel { title: name.replace('_', " "), legend, train, validation })
     }
 
     /// The ranges of the axes, with a margin so that no curve runs along the frame.
@@ -68,23 +73,16 @@ impl Panel {
     }
 }
 
-/// Draws the loss and, where there is one, the accuracy or the mean absolute error over the
-/// epochs, for training and validation, and writes the picture to an SVG file. Without epochs it
+/// Draws the loss and each metric over the epochs, for training and validation, and writes the picture to an SVG file. Without epochs it
 /// writes nothing.
 ///
 /// # Errors
 /// [`TrainerError::File`] where the file cannot be written, [`TrainerError::Plot`] where the
 /// picture cannot be drawn.
 pub fn draw_curves(path: &Path, epochs: &[EpochRecord]) -> Result<(), TrainerError> {
-    use SeriesLabelPosition::{LowerRight, UpperRight};
-    let panels = [
-        Panel::new("loss", UpperRight, epochs, |metrics| Some(metrics.loss)),
-        Panel::new("accuracy", LowerRight, epochs, |metrics| metrics.accuracy),
-        Panel::new("mean absolute error", UpperRight, epochs, |metrics| {
-            metrics.mean_absolute_error
-        }),
-    ];
-    let panels: Vec<Panel> = panels.into_iter().flatten().collect();
+    let metrics = epochs.last().map(|epoch| epoch.train.names()).into_iter().flatten();
+    let names = ["loss"].into_iter().chain(metrics);
+    let panels: Vec<Panel> = names.filter_map(|name| Panel::new(name, epochs)).collect();
     if panels.is_empty() {
         return Ok(());
     }
@@ -99,7 +97,8 @@ pub fn draw_curves(path: &Path, epochs: &[EpochRecord]) -> Result<(), TrainerErr
 type DrawResult = Result<(), Box<dyn std::error::Error>>;
 
 fn draw(svg: &mut String, panels: &[Panel]) -> DrawResult {
-    let root = SVGBackend::with_string(svg, SIZE).into_drawing_area();
+    let root = SVGBackend::with_string(svg, (SIZE.0 * panels.len().max(2) as u32, SIZE.1))
+        .into_drawing_area();
     root.fill(&WHITE)?;
     for (area, panel) in root.split_evenly((1, panels.len())).iter().zip(panels) {
         draw_panel(area, panel)?;
@@ -112,7 +111,7 @@ fn draw_panel(area: &DrawingArea<SVGBackend<'_>, Shift>, panel: &Panel) -> DrawR
     let (x, y) = panel.ranges();
     let ticks = Ticks::new(&y);
     let mut chart = ChartBuilder::on(area)
-        .caption(panel.title, (FONT, 20))
+        .caption(&panel.title, (FONT, 20))
         .margin(12)
         .x_label_area_size(40)
         .y_label_area_size(ticks.area)
@@ -120,7 +119,7 @@ fn draw_panel(area: &DrawingArea<SVGBackend<'_>, Shift>, panel: &Panel) -> DrawR
     chart
         .configure_mesh()
         .x_desc("epoch")
-        .y_desc(panel.title)
+        .y_desc(&panel.title)
         .x_labels(10)
         .x_label_formatter(&|epoch| {
             // Between two epochs there is nothing to name.
@@ -197,6 +196,7 @@ impl Ticks {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::Metrics;
 
     #[test]
     fn the_picture_has_axes_curves_and_a_legend() {
@@ -208,14 +208,15 @@ mod tests {
         let epochs: Vec<EpochRecord> = (1..=5)
             .map(|epoch| {
                 let loss = 1.0 / epoch as f64;
-                let train = Metrics { loss, accuracy: Some(1.0 - loss), mean_absolute_error: None };
-                EpochRecord { epoch, train, validation: Some(train), ..EpochRecord::default() }
+                let train = Metrics::new(loss).with("accuracy", 1.0 - loss).with("top5", 1.0);
+                let validation = Some(train.clone());
+                EpochRecord { epoch, train, validation, ..EpochRecord::default() }
             })
             .collect();
         for epochs in [&epochs[..1], &epochs] {
             draw_curves(&path, epochs).unwrap();
             let svg = std::fs::read_to_string(&path).unwrap();
-            for word in ["loss", "accuracy", "epoch", "train", "validation"] {
+            for word in ["loss", "accuracy", "top5", "epoch", "train", "validation"] {
                 assert!(svg.contains(word), "{word} is missing");
             }
         }

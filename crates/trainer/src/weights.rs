@@ -4,7 +4,7 @@
 //! names show ([`recognise`](state_dict::recognise)). Files written here say it.
 
 use std::collections::HashMap;
-use std::fs::File;
+use std::fs;
 use std::path::Path;
 
 use onestep_layers::state_dict::{self, WeightLayout};
@@ -55,41 +55,16 @@ pub fn read(
     model: &Model,
     layout: Option<WeightLayout>,
 ) -> Result<(Vec<StateTensor>, WeightLayout), TrainerError> {
-    let failed = |error| TrainerError::file(path, "read the weights")(error);
-    let mut file = File::open(path).map_err(failed)?;
-    let bytes = read_bounded(&mut file, largest_file(model)).map_err(failed)?;
     let refuse = |reason: String| TrainerError::weights(path, reason);
-    let damaged = |error| refuse(format!("no whole safetensors file ({error})"));
-    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(damaged)?;
-    let file = SafeTensors::deserialize(&bytes).map_err(damaged)?;
-    let mut tensors = Vec::new();
-    for (name, view) in file.tensors() {
-        let data = if name.ends_with(state_dict::BATCH_COUNT) {
-            vec![0.0; view.shape().iter().product()]
-        } else {
-            floats(&view).ok_or_else(|| {
-                let got = format!("{:?}{:?}", view.dtype(), view.shape());
-                refuse(format!("tensor `{name}`: expected f32, f64, f16 or bf16, got {got}"))
-            })?
-        };
-        if view.dtype() == Dtype::F64
-            && let Some(at) = beyond_f32(view.data(), &data)
-        {
-            let wanted = "expected a number that f32 can hold";
-            return Err(refuse(format!("tensor `{name}`: element {at}: {wanted}")));
-        }
-        tensors.push(StateTensor::new(&name, view.shape(), data));
-    }
-    let says = |(key, value): (&str, &str)| {
-        header.metadata().as_ref().and_then(|known| known.get(key)).is_some_and(|v| v == value)
-    };
-    let known = layout.or(says(OWN_MARK).then_some(WeightLayout::Onestep));
+    let File { tensors, says } = open(path, largest_file(model))?;
+    let tensors = tensors.into_iter().map(|(_, tensor)| tensor.map_err(refuse));
+    let tensors = tensors.collect::<Result<Vec<StateTensor>, TrainerError>>()?;
+    let known = layout.or(says.filter(|says| *says == WeightLayout::Onestep));
     let layout = match known {
         Some(layout) => layout,
         None => match state_dict::recognise(model, &tensors).map_err(|e| refuse(e.to_string()))? {
             Some(layout) => layout,
-            None if says(PYTORCH_MARK) => WeightLayout::Pytorch,
-            None => return Err(refuse(UNCERTAIN.to_owned())),
+            None => says.ok_or_else(|| refuse(UNCERTAIN.to_owned()))?,
         },
     };
     let names: Vec<String> = tensors.iter().map(|tensor| tensor.name.clone()).collect();
@@ -99,7 +74,59 @@ pub fn read(
     }
 }
 
-const UNCERTAIN: &str = "its dense weights are square, so that their shapes do not tell whether \
+/// Tensors by their names in a file; those that are no floating-point numbers are a reason to refuse
+/// it where they are wanted.
+pub(crate) type Tensors = Vec<(String, Result<StateTensor, String>)>;
+
+/// The content of a safetensors file.
+pub(crate) struct File {
+    pub(crate) tensors: Tensors,
+    /// The layout that the file says of itself.
+    pub(crate) says: Option<WeightLayout>,
+}
+
+/// Reads a file of at most so many bytes.
+pub(crate) fn open(path: &Path, most: u64) -> Result<File, TrainerError> {
+    let failed = |error| TrainerError::file(path, "read the weights")(error);
+    let mut file = fs::File::open(path).map_err(failed)?;
+    let bytes = read_bounded(&mut file, most).map_err(failed)?;
+    let damaged =
+        |error| TrainerError::weights(path, format!("no whole safetensors file ({error})"));
+    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(damaged)?;
+    let file = SafeTensors::deserialize(&bytes).map_err(damaged)?;
+    let tensors = file.tensors().into_iter().map(|(name, view)| {
+        let tensor = numbers(&name, &view);
+        (name, tensor)
+    });
+    let marked = |(key, value): (&str, &str)| {
+        header.metadata().as_ref().and_then(|known| known.get(key)).is_some_and(|v| v == value)
+    };
+    let says = match (marked(OWN_MARK), marked(PYTORCH_MARK)) {
+        (true, _) => Some(WeightLayout::Onestep),
+        (false, true) => Some(WeightLayout::Pytorch),
+        (false, false) => None,
+    };
+    Ok(File { tensors: tensors.collect(), says })
+}
+
+/// A tensor as f32, or why it cannot be.
+fn numbers(name: &str, view: &TensorView<'_>) -> Result<StateTensor, String> {
+    let data = match name.ends_with(state_dict::BATCH_COUNT) {
+        true => vec![0.0; view.shape().iter().product()],
+        false => floats(view).ok_or_else(|| {
+            let got = format!("{:?}{:?}", view.dtype(), view.shape());
+            format!("tensor `{name}`: expected f32, f64, f16 or bf16, got {got}")
+        })?,
+    };
+    if view.dtype() == Dtype::F64
+        && let Some(at) = beyond_f32(view.data(), &data)
+    {
+        return Err(format!("tensor `{name}`: element {at}: expected a number that f32 can hold"));
+    }
+    Ok(StateTensor::new(name, view.shape(), data))
+}
+
+pub(crate) const UNCERTAIN: &str = "its dense weights are square, so that their shapes do not tell whether \
     they are in this library's layout ([in, out]) or PyTorch's ([out, in]); say which it is \
     (--layout onestep or --layout pytorch)";
 

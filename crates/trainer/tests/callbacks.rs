@@ -6,7 +6,7 @@ use std::fs;
 
 use onestep_trainer::{
     BestCheckpoint, CurvePlot, EarlyStoppingConfig, EpochRecord, Flow, MetricsCsv, MetricsJson,
-    Monitor, Stop, Trainer, TrainerBuilder, TrainerConfig, TrainerError,
+    Monitor, RunView, Stop, TrainerBuilder, TrainerConfig, TrainerError,
 };
 use support::{StopAt, executor, quadrants, small_config, trainer};
 
@@ -27,10 +27,10 @@ fn early_stopping_puts_the_best_parameters_back() {
     let mut trainer = trainer(model(), config);
     let history = trainer.fit(quadrants(32), Some(quadrants(24)), &mut []).unwrap();
     assert_eq!(history.stop, Stop::EarlyStopping);
-    let best = history.best(Monitor::ValidationLoss).unwrap();
+    let best = history.best(&Monitor::validation("loss")).unwrap();
     assert_eq!(history.epochs.len(), best.epoch + 3);
     let now = trainer.evaluate(quadrants(24)).unwrap().metrics;
-    assert_eq!(now, best.validation.unwrap());
+    assert_eq!(now, best.validation.clone().unwrap());
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn files_tell_the_whole_run() {
     let mut csv = MetricsCsv::new(path("out/metrics.csv"));
     let mut json = MetricsJson::new(path("out/metrics.json"));
     let mut plot = CurvePlot::new(path("out/curves.svg"));
-    let mut best = BestCheckpoint::new(path("out/best")).monitor(Monitor::ValidationAccuracy);
+    let mut best = BestCheckpoint::new(path("out/best")).monitor(Monitor::validation("accuracy"));
     let mut trainer = trainer(model(), TrainerConfig { epochs: 4, ..small_config() });
     let callbacks: &mut [&mut dyn onestep_trainer::Callback] =
         &mut [&mut csv, &mut json, &mut plot, &mut best];
@@ -71,17 +71,17 @@ fn files_tell_the_whole_run() {
 
     let text = fs::read_to_string(path("out/metrics.csv")).unwrap();
     assert_eq!(text.lines().count(), 5);
-    assert_eq!(text.lines().next().unwrap(), MetricsCsv::COLUMNS.join(","));
+    assert_eq!(text.lines().next().unwrap(), MetricsCsv::columns(["accuracy"]).join(","));
     let text = fs::read_to_string(path("out/metrics.json")).unwrap();
     assert_eq!(serde_json::from_str::<Vec<EpochRecord>>(&text).unwrap(), history.epochs);
     assert!(fs::read_to_string(path("out/curves.svg")).unwrap().contains("validation"));
 
-    let epoch = history.best(Monitor::ValidationAccuracy).unwrap();
-    assert_eq!(best.best(), epoch.validation.unwrap().accuracy);
+    let epoch = history.best(&Monitor::validation("accuracy")).unwrap();
+    assert_eq!(best.best(), epoch.validation.as_ref().unwrap().accuracy());
     let loaded = TrainerBuilder::load(path("out/best")).unwrap();
     let mut loaded = loaded.executor(executor()).build().unwrap();
     assert_eq!(loaded.progress().epoch, epoch.epoch);
-    assert_eq!(loaded.evaluate(quadrants(16)).unwrap().metrics, epoch.validation.unwrap());
+    assert_eq!(loaded.evaluate(quadrants(16)).unwrap().metrics, epoch.validation.clone().unwrap());
 }
 
 #[test]
@@ -93,11 +93,11 @@ fn a_callback_may_evaluate_in_the_middle_of_an_epoch() {
         }
         fn on_step(
             &mut self,
-            trainer: &mut Trainer,
+            run: &mut RunView<'_>,
             _: &onestep_trainer::StepEvent,
         ) -> Result<Flow, TrainerError> {
-            self.0 += trainer.evaluate(quadrants(8))?.samples as usize;
-            self.0 += trainer.predict(&[0.0; 4])?.rows().count();
+            self.0 += run.evaluate(quadrants(8))?.samples as usize;
+            self.0 += run.predict(&[0.0; 4])?.rows().count();
             Ok(Flow::Continue)
         }
     }

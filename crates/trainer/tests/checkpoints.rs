@@ -65,7 +65,7 @@ fn resume(make: MakeExecutor, schedule: &str) {
         "{schedule}: the states differ"
     );
     for (one, other) in history.epochs.iter().zip(&whole_history.epochs) {
-        assert_eq!((one.train, one.validation), (other.train, other.validation), "{schedule}");
+        assert_eq!((&one.train, &one.validation), (&other.train, &other.validation), "{schedule}");
         assert_eq!(one.learning_rate, other.learning_rate, "{schedule}");
     }
     let memory =

@@ -11,7 +11,7 @@ use onestep_data::{
 use onestep_memory::Shape;
 use onestep_optimizer::OptimizerSpec;
 use onestep_trainer::{
-    Callback, Checkpoints, CurvePlot, Flow, MetricsCsv, MetricsJson, StepEvent, Trainer,
+    Callback, Checkpoints, CurvePlot, Flow, MetricsCsv, MetricsJson, RunView, StepEvent, Trainer,
     TrainerConfig, TrainerError, checkpoint, factory,
 };
 use support::{executor, halves, plane, quadrants, small_config, stateful_model, trainer};
@@ -177,21 +177,57 @@ fn a_batch_that_batch_norm_cannot_use_is_refused_before_the_first_step() {
     assert_eq!(trainer.progress().step, 0);
 }
 
-#[test]
-fn callbacks_can_fail_but_not_fit() {
-    struct Fitting;
-    impl Callback for Fitting {
-        fn name(&self) -> &str {
-            "fitting"
-        }
-        fn on_step(&mut self, trainer: &mut Trainer, _: &StepEvent) -> Result<Flow, TrainerError> {
-            trainer.fit(quadrants(8), None, &mut []).map(|_| Flow::Continue)
-        }
+/// Notes what it is told of a failure, and saves what there is.
+#[derive(Default)]
+struct Told {
+    name: &'static str,
+    error: Option<String>,
+    folder: Option<std::path::PathBuf>,
+}
+
+impl Callback for Told {
+    fn name(&self) -> &str {
+        self.name
     }
-    let mut trainer = trainer(factory::mlp([2], &[4], 2), small_config());
-    let error = trainer.fit(quadrants(8), None, &mut [&mut Fitting]).unwrap_err();
-    assert!(matches!(error, TrainerError::Busy), "{error}");
-    trainer.fit(quadrants(8), None, &mut []).unwrap();
+    fn on_failure(
+        &mut self,
+        run: &mut RunView<'_>,
+        error: &TrainerError,
+    ) -> Result<(), TrainerError> {
+        self.error = Some(error.to_string());
+        if let Some(folder) = &self.folder {
+            run.save(folder);
+        }
+        Err(TrainerError::callback("an error in a failure is logged"))
+    }
+    fn state(&self) -> Option<serde_json::Value> {
+        Some(self.error.clone().into())
+    }
+    fn restore(&mut self, state: serde_json::Value) -> Result<(), TrainerError> {
+        self.error = state.as_str().map(|text| format!("before: {text}"));
+        Ok(())
+    }
+}
+
+#[test]
+fn callbacks_are_told_of_failures_and_keep_their_own_state() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("saved");
+    let mut told = Told { folder: Some(folder.clone()), ..Told::default() };
+    let mut other = Told { name: "other", ..Told::default() };
+    let mut first = trainer(factory::mlp([2], &[4], 2), small_config());
+    let data = Spoiled { good: quadrants(40), sample: 13, label: Some(7) };
+    let callbacks: &mut [&mut dyn Callback] = &mut [&mut told, &mut other];
+    let error = first.fit(Arc::new(data), None, callbacks).unwrap_err().to_string();
+    assert!(error.contains("expected a label"), "{error}");
+    assert_eq!(told.error.as_ref(), Some(&error));
+    assert_eq!(other.error.as_ref(), Some(&error));
+    // What it keeps is in the checkpoint that it asked for, and comes back.
+    let builder = onestep_trainer::TrainerBuilder::load(&folder).unwrap();
+    let mut resumed = builder.executor(executor()).build().unwrap();
+    let mut told = Told::default();
+    resumed.fit(quadrants(40), None, &mut [&mut told]).unwrap();
+    assert_eq!(told.error, Some(format!("before: {error}")));
 }
 
 #[test]
@@ -201,7 +237,7 @@ fn a_callback_that_panics_leaves_a_trainer_that_trains() {
         fn name(&self) -> &str {
             "panicking"
         }
-        fn on_step(&mut self, _: &mut Trainer, step: &StepEvent) -> Result<Flow, TrainerError> {
+        fn on_step(&mut self, _: &mut RunView<'_>, step: &StepEvent) -> Result<Flow, TrainerError> {
             assert_ne!(step.step, self.0, "on purpose");
             Ok(Flow::Continue)
         }
@@ -209,10 +245,12 @@ fn a_callback_that_panics_leaves_a_trainer_that_trains() {
     let fresh = || trainer(factory::mlp([2], &[4], 2), small_config());
     let (mut whole, mut trainer) = (fresh(), fresh());
     let wanted = whole.fit(quadrants(40), None, &mut []).unwrap();
-    let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        trainer.fit(quadrants(40), None, &mut [&mut Panicking(3)])
-    }));
-    assert!(panic.is_err());
+    let mut told = Told::default();
+    let callbacks: &mut [&mut dyn Callback] = &mut [&mut told, &mut Panicking(3)];
+    let error = trainer.fit(quadrants(40), None, callbacks).unwrap_err().to_string();
+    assert!(error.contains("the callback `panicking` panicked"), "{error}");
+    assert!(error.contains("on purpose"), "{error}");
+    assert_eq!(told.error, Some(error));
     assert_eq!(trainer.progress().step, 3);
     // It goes on where it was, as if nothing had happened.
     let history = trainer.fit(quadrants(40), None, &mut []).unwrap();

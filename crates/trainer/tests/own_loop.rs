@@ -158,7 +158,7 @@ fn the_loss_of_a_data_set_does_not_depend_on_its_batches() {
             }
             let history = trainer.fit(data.clone(), Some(data.clone()), &mut []).unwrap();
             let epoch = history.last().unwrap();
-            [evaluated, epoch.train.loss, epoch.validation.unwrap().loss]
+            [evaluated, epoch.train.loss, epoch.validation.clone().unwrap().loss]
         };
         let whole = losses(29)[0];
         for batch_size in [29, 8, 5, 1] {

@@ -135,7 +135,8 @@ fn another_monitor_forgets_the_old_figures() {
     let early_stopping = Some(EarlyStoppingConfig { patience: 99, ..Default::default() });
     let config = TrainerConfig { early_stopping, ..config("reduce_on_plateau:0.1:0") };
     saved(root.path(), config);
-    let resumed = resume(root.path(), |config| config.monitor = Monitor::TrainAccuracy).unwrap();
+    let resumed =
+        resume(root.path(), |config| config.monitor = Monitor::train("accuracy")).unwrap();
     let memory = resumed.recall::<serde_json::Value>("early_stopping").unwrap();
     assert_eq!(memory, None, "a loss is no measure of an accuracy");
     let resumed = resume(root.path(), |config| config.epochs = 9).unwrap();
@@ -145,17 +146,17 @@ fn another_monitor_forgets_the_old_figures() {
 #[test]
 fn a_plateau_follows_its_monitor() {
     for (monitor, schedule) in [
-        (Monitor::ValidationAccuracy, "reduce_on_plateau:0.5:0"),
-        (Monitor::TrainAccuracy, "warmup:1+reduce_on_plateau:0.5:0"),
-        (Monitor::ValidationLoss, "reduce_on_plateau:0.5:0"),
+        (Monitor::validation("accuracy"), "reduce_on_plateau:0.5:0"),
+        (Monitor::train("accuracy"), "warmup:1+reduce_on_plateau:0.5:0"),
+        (Monitor::validation("loss"), "reduce_on_plateau:0.5:0"),
     ] {
-        let config = TrainerConfig { epochs: 12, monitor, ..config(schedule) };
+        let config = TrainerConfig { epochs: 12, monitor: monitor.clone(), ..config(schedule) };
         let mut trainer = trainer(model(), config);
         trainer.fit(quadrants(64), Some(quadrants(64)), &mut []).unwrap();
         let epochs = trainer.epochs();
         let mut best = None;
         for (one, next) in epochs.iter().zip(&epochs[1..]) {
-            let value = monitor.of(one).unwrap();
+            let value = one.figure(&monitor).unwrap();
             let better = monitor.improves(value, best, 0.0);
             // A relative threshold of 1e-4 makes no difference here.
             let cut = next.learning_rate < one.learning_rate;
@@ -164,7 +165,7 @@ fn a_plateau_follows_its_monitor() {
         }
     }
     let mut wrong = config("constant");
-    wrong.monitor = Monitor::ValidationAccuracy;
+    wrong.monitor = Monitor::validation("accuracy");
     wrong.schedule =
         serde_json::from_str(r#"{"type": "reduce_on_plateau", "mode": "min"}"#).unwrap();
     let error = trainer(model(), wrong).fit(quadrants(8), None, &mut []).unwrap_err().to_string();
@@ -174,11 +175,16 @@ fn a_plateau_follows_its_monitor() {
 #[test]
 fn early_stopping_watches_the_monitor_of_the_run() {
     let early_stopping = Some(EarlyStoppingConfig { patience: 3, ..Default::default() });
-    let monitor = Monitor::TrainAccuracy;
-    let config = TrainerConfig { epochs: 60, early_stopping, monitor, ..config("constant") };
+    let monitor = Monitor::train("accuracy");
+    let config = TrainerConfig {
+        epochs: 60,
+        early_stopping,
+        monitor: monitor.clone(),
+        ..config("constant")
+    };
     let mut trainer = trainer(model(), config);
     let history = trainer.fit(quadrants(32), None, &mut []).unwrap();
-    let best = history.best(monitor).unwrap();
+    let best = history.best(&monitor).unwrap();
     assert_eq!(history.epochs.len(), (best.epoch + 3).min(60));
 }
 
@@ -186,11 +192,11 @@ fn early_stopping_watches_the_monitor_of_the_run() {
 fn a_figure_that_will_not_be_there_is_refused_before_training() {
     let regression = TrainerConfig { loss: "mse".parse().unwrap(), ..config("constant") };
     let stopping = EarlyStoppingConfig {
-        monitor: Some(Monitor::TrainAccuracy),
+        monitor: Some(Monitor::train("accuracy")),
         ..EarlyStoppingConfig::default()
     };
     for config in [
-        TrainerConfig { monitor: Monitor::ValidationAccuracy, ..regression.clone() },
+        TrainerConfig { monitor: Monitor::validation("accuracy"), ..regression.clone() },
         TrainerConfig { early_stopping: Some(stopping), ..regression.clone() },
     ] {
         let mut trainer = trainer(factory::mlp([2], &[], 1), config);
@@ -200,7 +206,7 @@ fn a_figure_that_will_not_be_there_is_refused_before_training() {
     }
     let root = tempfile::tempdir().unwrap();
     let best = onestep_trainer::BestCheckpoint::new(root.path().join("best"));
-    let mut best = best.monitor(Monitor::ValidationAccuracy);
+    let mut best = best.monitor(Monitor::validation("accuracy"));
     let mut trainer = trainer(factory::mlp([2], &[], 1), regression);
     let error = trainer.fit(plane(16), None, &mut [&mut best]).unwrap_err().to_string();
     assert!(error.contains("monitor"), "{error}");

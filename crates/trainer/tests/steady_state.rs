@@ -11,7 +11,8 @@ use onestep_engine::StepCounters;
 use onestep_layers::ModelBuilder;
 use onestep_optimizer::Clip;
 use onestep_trainer::{
-    Callback, Flow, Progress, ProgressEvent, StepEvent, Trainer, TrainerConfig, TrainerError,
+    Callback, Flow, PredictorOptions, Progress, ProgressEvent, RunView, StepEvent, Trainer,
+    TrainerConfig, TrainerError,
 };
 
 struct Counting;
@@ -56,8 +57,8 @@ impl Callback for Probe {
         "probe"
     }
 
-    fn on_step(&mut self, trainer: &mut Trainer, step: &StepEvent) -> Result<Flow, TrainerError> {
-        let counts = || Some((ALLOCATIONS.load(Ordering::SeqCst), trainer.counters()));
+    fn on_step(&mut self, run: &mut RunView<'_>, step: &StepEvent) -> Result<Flow, TrainerError> {
+        let counts = || Some((ALLOCATIONS.load(Ordering::SeqCst), run.counters()));
         match (step.epoch, step.batch) {
             (2, FIRST) => self.first = counts(),
             (2, LAST) => self.last = counts(),
@@ -71,12 +72,47 @@ impl Callback for Probe {
 /// begins.
 fn main() {
     let arguments = Arguments { test_threads: Some(1), ..Arguments::from_args() };
-    let name = "a_step_is_one_call_without_allocation_or_wait";
-    let test = || {
+    let step = || {
         a_step_is_one_call_without_allocation_or_wait();
         Ok(())
     };
-    libtest_mimic::run(&arguments, vec![Trial::test(name, test)]).exit();
+    let answer = || {
+        an_answer_of_a_predictor_allocates_nothing();
+        Ok(())
+    };
+    let tests = vec![
+        Trial::test("a_step_is_one_call_without_allocation_or_wait", step),
+        Trial::test("an_answer_of_a_predictor_allocates_nothing", answer),
+    ];
+    libtest_mimic::run(&arguments, tests).exit();
+}
+
+fn an_answer_of_a_predictor_allocates_nothing() {
+    let model = ModelBuilder::new([1, 8, 8])
+        .conv2d(8, 3, 1, 1, false, "conv1")
+        .batch_norm("bn1")
+        .relu("relu1")
+        .flatten("flatten")
+        .dense(10, true, "fc1")
+        .spec();
+    let mut trainer =
+        Trainer::new(model, TrainerConfig { threads: 1, ..Default::default() }).unwrap();
+    let options = PredictorOptions { batch: 4, lanes: 2, ..Default::default() };
+    let predictor = trainer.predictor(&options).unwrap();
+    let input: Vec<f32> = (0..6 * 64).map(|i| (i % 17) as f32 / 16.0).collect();
+    let wanted = trainer.predict(&input).unwrap();
+    let mut out = vec![0.0; 60];
+    // Each lane is warm after its first answer.
+    for _ in 0..2 {
+        predictor.predict_into(&input, &mut out).unwrap();
+    }
+    let before = ALLOCATIONS.load(Ordering::SeqCst);
+    for _ in 0..10 {
+        predictor.predict_into(&input, &mut out).unwrap();
+    }
+    assert_eq!(ALLOCATIONS.load(Ordering::SeqCst) - before, 0);
+    let close = |(a, b): (&f32, &f32)| (a - b).abs() <= 1e-5 * b.abs().max(1.0);
+    assert!(out.iter().zip(&wanted.values).all(close), "{out:?} {wanted:?}");
 }
 
 fn a_step_is_one_call_without_allocation_or_wait() {

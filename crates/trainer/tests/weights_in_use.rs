@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use onestep_trainer::{
-    Callback, Checkpoints, EarlyStoppingConfig, EpochRecord, Flow, Monitor, Stop, Trainer,
+    Callback, Checkpoints, EarlyStoppingConfig, EpochRecord, Flow, Monitor, RunView, Stop, Trainer,
     TrainerBuilder, TrainerConfig, TrainerError, Weights, checkpoint,
 };
 use support::{StopAt, executor, quadrants, small_config, trainer};
@@ -50,7 +50,11 @@ impl Callback for StopAfter {
     fn name(&self) -> &str {
         "stop_after"
     }
-    fn on_epoch_end(&mut self, _: &mut Trainer, epoch: &EpochRecord) -> Result<Flow, TrainerError> {
+    fn on_epoch_end(
+        &mut self,
+        _: &mut RunView<'_>,
+        epoch: &EpochRecord,
+    ) -> Result<Flow, TrainerError> {
         Ok(if epoch.epoch == self.0 { Flow::Stop } else { Flow::Continue })
     }
 }
@@ -74,7 +78,7 @@ fn an_interruption_leaves_the_state_as_it_is() {
         let history = fit(&mut resumed, &mut [&mut Checkpoints::new(path("resumed"))]);
         assert_eq!(history.stop, Stop::Completed);
         let losses = |h: &onestep_trainer::History| -> Vec<_> {
-            h.epochs.iter().map(|epoch| (epoch.train, epoch.validation)).collect()
+            h.epochs.iter().map(|epoch| (epoch.train.clone(), epoch.validation.clone())).collect()
         };
         assert_eq!(losses(&history), losses(&wanted));
         assert!(files(&path("resumed")) == files(&path("whole")));
@@ -88,8 +92,8 @@ fn a_folder_has_one_answer_after_early_stopping() {
     let mut stopped = trainer(model(), jumpy(60, 3));
     let history = fit(&mut stopped, &mut [&mut Checkpoints::new(&folder)]);
     assert_eq!(history.stop, Stop::EarlyStopping);
-    let best = history.best(Monitor::ValidationLoss).unwrap().validation.unwrap().loss;
-    let last = history.last().unwrap().validation.unwrap().loss;
+    let best = history.best(&Monitor::default()).unwrap().validation.as_ref().unwrap().loss;
+    let last = history.last().unwrap().validation.clone().unwrap().loss;
     assert!(best < last);
     assert_eq!((stopped.weights(), validation_loss(&mut stopped)), (Weights::Best, best));
 

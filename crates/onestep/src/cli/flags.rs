@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use onestep::layers::{LossSpec, json};
 use onestep::optimizer::{OptimizerSpec, SCHEDULE_FORMS, ScheduleSpec};
-use onestep::trainer::{Monitor, TrainerConfig};
+use onestep::trainer::{MetricSpec, Monitor, TrainerConfig};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -48,6 +48,16 @@ pub(crate) struct TrainingFlags {
     /// unless that is named (or its text says standardise=no) [default: what suits the data]
     #[arg(long, value_name = "TRANSFORMS")]
     pub(crate) augmentation: Option<String>,
+    /// Batches whose gradients make one update, as one batch of all of them would [default: 1]
+    #[arg(long, value_name = "N")]
+    pub(crate) accumulate: Option<usize>,
+    /// Parameters that stay as they are, with commas between: names in which * stands for anything,
+    /// such as conv*; no gradient is computed for them [default: none]
+    #[arg(long, value_name = "PATTERNS", value_delimiter = ',')]
+    pub(crate) freeze: Option<Vec<String>>,
+    /// Running statistics of the names in --freeze stay as they are too
+    #[arg(long)]
+    pub(crate) freeze_statistics: bool,
     /// Take the samples of each epoch in their order
     #[arg(long)]
     pub(crate) no_shuffle: bool,
@@ -64,6 +74,8 @@ pub(crate) struct TrainingFlags {
     /// Keep the last epoch's parameters after early stopping, not the best one's
     #[arg(long)]
     pub(crate) no_restore_best: bool,
+    #[arg(long, value_name = "METRICS", value_delimiter = ',', help = metrics_help())]
+    pub(crate) metrics: Option<Vec<MetricSpec>>,
     #[arg(long, value_name = "FIGURE", help = monitor_help())]
     pub(crate) monitor: Option<Monitor>,
     #[command(flatten)]
@@ -115,8 +127,18 @@ fn schedule_help() -> String {
 }
 
 fn monitor_help() -> String {
-    let (names, default) = (Monitor::names().collect::<Vec<_>>().join(", "), Monitor::default());
-    format!("What early stopping and reduce_on_plateau watch: {names} [default: {default}]")
+    let (form, default) = (Monitor::FORM, Monitor::default());
+    format!("What early stopping and reduce_on_plateau watch: {form} [default: {default}]")
+}
+
+fn metrics_help() -> String {
+    // What is custom has code that the command does not know, and top_k is written with its number.
+    let names = MetricSpec::TYPES.iter().filter(|name| !["custom", "top_k"].contains(name));
+    let names = names.copied().collect::<Vec<_>>().join(", ");
+    format!(
+        "What is measured besides the loss, with commas between: {names}, and top5 or another number \
+         [default: accuracy of classes, mean_absolute_error of values]"
+    )
 }
 
 fn workers_help() -> String {

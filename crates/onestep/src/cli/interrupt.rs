@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use onestep::trainer::{Callback, EpochRecord, Flow, StepEvent, Trainer, TrainerError};
+use onestep::trainer::{Callback, EpochRecord, Flow, RunView, StepEvent, TrainerError};
 
 /// What Ctrl-C sends.
 const INTERRUPT: u8 = 2;
@@ -90,11 +90,11 @@ impl Callback for Interrupt {
         "interrupt"
     }
 
-    fn on_step(&mut self, _: &mut Trainer, _: &StepEvent) -> Result<Flow, TrainerError> {
+    fn on_step(&mut self, _: &mut RunView<'_>, _: &StepEvent) -> Result<Flow, TrainerError> {
         self.flow()
     }
 
-    fn on_epoch_end(&mut self, _: &mut Trainer, _: &EpochRecord) -> Result<Flow, TrainerError> {
+    fn on_epoch_end(&mut self, _: &mut RunView<'_>, _: &EpochRecord) -> Result<Flow, TrainerError> {
         self.flow()
     }
 }

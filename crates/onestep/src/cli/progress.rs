@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use onestep::trainer::{
-    Callback, EpochRecord, EpochStart, Flow, Metrics, StepEvent, Trainer, TrainerError,
+    Callback, EpochRecord, EpochStart, Flow, Metrics, RunView, StepEvent, TrainerError,
 };
 
 use super::console::Console;
@@ -56,14 +56,30 @@ fn figures(epoch: &EpochRecord) -> Vec<(String, String)> {
     for (prefix, metrics) in parts {
         let Some(metrics) = metrics else { continue };
         found.push((format!("{prefix}loss"), figure(metrics.loss)));
-        if let Some(accuracy) = metrics.accuracy {
-            found.push((format!("{prefix}acc"), percent(accuracy)));
-        }
-        if let Some(error) = metrics.mean_absolute_error {
-            found.push((format!("{prefix}mae"), figure(error)));
+        for (name, value) in metrics.iter() {
+            found.push((format!("{prefix}{}", short(name)), metric(name, value)));
         }
     }
     found
+}
+
+/// The head of a column.
+fn short(name: &str) -> String {
+    match name {
+        "accuracy" => "acc".to_owned(),
+        "mean_absolute_error" => "mae".to_owned(),
+        "mean_squared_error" => "mse".to_owned(),
+        "root_mean_squared_error" => "rmse".to_owned(),
+        "perplexity" => "ppl".to_owned(),
+        other => other.chars().take(6).collect(),
+    }
+}
+
+/// A metric as people write it: shares in per cent.
+fn metric(name: &str, value: f64) -> String {
+    let share =
+        name == "accuracy" || name.strip_prefix("top").is_some_and(|k| k.parse::<u32>().is_ok());
+    if share { percent(value) } else { figure(value) }
 }
 
 fn row(epoch: &str, figures: impl Iterator<Item = String>, rate: &str, left: &str) -> String {
@@ -101,11 +117,8 @@ fn time_text(seconds: f64) -> String {
 /// `loss 0.1234  accuracy 97.20 %`
 pub(crate) fn metrics_text(metrics: &Metrics) -> String {
     let mut text = format!("loss {}", figure(metrics.loss));
-    if let Some(accuracy) = metrics.accuracy {
-        text.push_str(&format!("  accuracy {}", percent(accuracy)));
-    }
-    if let Some(error) = metrics.mean_absolute_error {
-        text.push_str(&format!("  mean absolute error {}", figure(error)));
+    for (name, value) in metrics.iter() {
+        text.push_str(&format!("  {} {}", name.replace('_', " "), metric(name, value)));
     }
     text
 }
@@ -117,7 +130,7 @@ impl Callback for ProgressDisplay {
 
     fn on_epoch_start(
         &mut self,
-        _: &mut Trainer,
+        _: &mut RunView<'_>,
         start: &EpochStart,
     ) -> Result<Flow, TrainerError> {
         if self.done == 0 {
@@ -131,7 +144,7 @@ impl Callback for ProgressDisplay {
         Ok(Flow::Continue)
     }
 
-    fn on_step(&mut self, _: &mut Trainer, step: &StepEvent) -> Result<Flow, TrainerError> {
+    fn on_step(&mut self, _: &mut RunView<'_>, step: &StepEvent) -> Result<Flow, TrainerError> {
         // A hidden bar costs nothing: no clock, no text.
         if !self.bar.is_hidden() && (self.last.elapsed() >= REDRAW || step.batch == step.batches) {
             self.last = Instant::now();
@@ -146,7 +159,11 @@ impl Callback for ProgressDisplay {
         Ok(Flow::Continue)
     }
 
-    fn on_epoch_end(&mut self, _: &mut Trainer, epoch: &EpochRecord) -> Result<Flow, TrainerError> {
+    fn on_epoch_end(
+        &mut self,
+        _: &mut RunView<'_>,
+        epoch: &EpochRecord,
+    ) -> Result<Flow, TrainerError> {
         self.done += 1;
         let line = self.line(epoch);
         self.bar.suspend(|| {
@@ -173,14 +190,14 @@ mod tests {
         let mut display = ProgressDisplay::new(Console::new(true));
         (display.epochs, display.done) = (1_000, 1);
         display.started = Instant::now() - Duration::from_secs(50);
-        for (loss, accuracy, mean_absolute_error) in [
-            (0.123456, Some(1.0), None),
-            (1.5e-12, None, Some(123_456.7)),
-            (-9_999_999.0, None, Some(1e-30)),
-            (f64::NAN, Some(0.0), None),
+        for (loss, name, value) in [
+            (0.123456, "accuracy", 1.0),
+            (1.5e-12, "mean_absolute_error", 123_456.7),
+            (-9_999_999.0, "root_mean_squared_error", 1e-30),
+            (f64::NAN, "top5", 0.0),
         ] {
-            let train = Metrics { loss, accuracy, mean_absolute_error };
-            let validation = Some(train);
+            let train = Metrics::new(loss).with(name, value);
+            let validation = Some(train.clone());
             let epoch = EpochRecord { epoch: 100, train, validation, ..EpochRecord::default() };
             let line = display.line(&epoch);
             assert!(line.chars().count() <= 80, "{} in {line}", line.chars().count());

@@ -65,6 +65,9 @@ impl Settings {
         replace(&mut config.schedule, flags.schedule);
         replace(&mut config.device, flags.device.device);
         replace(&mut config.threads, flags.device.threads);
+        replace(&mut config.metrics, flags.metrics);
+        replace(&mut config.accumulate, flags.accumulate);
+        replace(&mut config.freeze, flags.freeze);
         replace(&mut config.seed, flags.seed);
         replace(&mut config.workers, flags.workers);
         set_learning_rate(&mut config, flags.lr);
@@ -77,6 +80,7 @@ impl Settings {
         }
         config.shuffle &= !flags.no_shuffle;
         config.drop_last |= flags.drop_last;
+        config.freeze_statistics |= flags.freeze_statistics;
         config.weight_decay = flags.weight_decay.or(config.weight_decay);
         config.prefetch = flags.prefetch.or(config.prefetch);
         config.evaluation_batch_size = flags.evaluation_batch_size.or(config.evaluation_batch_size);
@@ -91,9 +95,7 @@ impl Settings {
 
 /// Early stopping and what it watches.
 fn set_stopping(config: &mut TrainerConfig, flags: &TrainingFlags) -> Result<()> {
-    if let Some(monitor) = flags.monitor {
-        config.monitor = monitor;
-    }
+    replace(&mut config.monitor, flags.monitor.clone());
     if let Some(patience) = flags.early_stopping {
         let stopping = config.early_stopping.take().unwrap_or_default();
         config.early_stopping = Some(EarlyStoppingConfig { patience, ..stopping });
@@ -107,7 +109,9 @@ fn set_stopping(config: &mut TrainerConfig, flags: &TrainingFlags) -> Result<()>
         }
         return Ok(());
     };
-    stopping.monitor = flags.monitor.or(stopping.monitor);
+    if flags.monitor.is_some() {
+        stopping.monitor.clone_from(&flags.monitor);
+    }
     replace(&mut stopping.min_delta, flags.min_delta);
     stopping.restore_best &= !flags.no_restore_best;
     Ok(())
@@ -164,11 +168,15 @@ mod tests {
         let apply = |flags: TrainingFlags| {
             Settings { flags, file: ConfigFile::default() }.apply(TrainerConfig::default())
         };
-        let monitor = Some(Monitor::ValidationAccuracy);
-        let flags = TrainingFlags { early_stopping: Some(3), monitor, ..TrainingFlags::default() };
+        let monitor = Some(Monitor::validation("accuracy"));
+        let flags = TrainingFlags {
+            early_stopping: Some(3),
+            monitor: monitor.clone(),
+            ..TrainingFlags::default()
+        };
         let config = apply(flags.clone()).unwrap();
         let stopping = config.early_stopping.unwrap();
-        assert_eq!((stopping.patience, stopping.monitor), (3, monitor));
+        assert_eq!((stopping.patience, &stopping.monitor), (3, &monitor));
         assert!(stopping.restore_best && Some(config.monitor) == monitor);
         let flags = TrainingFlags { no_restore_best: true, min_delta: Some(0.5), ..flags };
         let stopping = apply(flags.clone()).unwrap().early_stopping.unwrap();

@@ -33,6 +33,33 @@ pub(crate) struct WeightsFlags {
     layout: LayoutFlag,
 }
 
+/// Weights of another model to begin with.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct BeginFlags {
+    #[command(flatten)]
+    weights: WeightsFlags,
+    /// Begin with what fits by name and shape of another model's weights: a safetensors file, or the
+    /// folder of a run; what was taken, left and is new is said
+    #[arg(long, value_name = "FILE|RUN", conflicts_with = "weights")]
+    init_from: Option<PathBuf>,
+    /// Refuse weights of --init-from that are not all of the model and nothing else
+    #[arg(long, requires = "init_from")]
+    strict: bool,
+}
+
+impl BeginFlags {
+    /// Puts the weights in place, where there are any. Says what became of those of another model.
+    pub(crate) fn apply(&self, trainer: &mut Trainer) -> Result<Option<String>> {
+        match &self.init_from {
+            Some(path) => {
+                let taken = trainer.init_from(path, self.weights.layout.layout, self.strict)?;
+                Ok(Some(format!("{}: {taken}", path.display())))
+            }
+            None => self.weights.apply(trainer).map(|()| None),
+        }
+    }
+}
+
 impl WeightsFlags {
     /// Puts the weights in place, where there are any.
     pub(crate) fn apply(&self, trainer: &mut Trainer) -> Result<()> {

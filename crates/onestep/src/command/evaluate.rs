@@ -98,19 +98,23 @@ impl Evaluate {
         }
         let evaluation = trainer.evaluate(self.part.of(data, &spec)?)?;
         say(&console, &format!("{spec} ({})", self.part.name()), &evaluation);
-        console.object(&json!({
+        let mut result = json!({
             "device": trainer.device_name(),
             "data": spec,
             "part": self.part.name(),
             "samples": evaluation.samples,
             "loss": evaluation.metrics.loss,
-            "accuracy": evaluation.metrics.accuracy,
-            "mean_absolute_error": evaluation.metrics.mean_absolute_error,
+            "accuracy": evaluation.metrics.accuracy(),
+            "mean_absolute_error": evaluation.metrics.mean_absolute_error(),
             "top_k": evaluation.top_k.map(|top| json!({"k": top.k, "accuracy": top.accuracy()})),
             "confusion": evaluation.confusion.as_ref().and_then(counts),
             "most_confused": evaluation.confusion.as_ref().map(most_confused),
             "classes": evaluation.confusion.as_ref().map(|matrix| matrix.names()),
-        }))
+        });
+        for (name, value) in evaluation.metrics.iter() {
+            result[name] = value.into();
+        }
+        console.object(&result)
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Result, ensure};
 use clap::Args;
 use comfy_table::{Table, presets};
-use onestep::trainer::{Prediction, Trainer};
+use onestep::trainer::{Prediction, Task, Trainer};
 use serde::Serialize;
 
 use crate::cli::checkpoint::ModelFlags;
@@ -84,7 +84,7 @@ fn answers(trainer: &mut Trainer, samples: Vec<Input>, top_k: usize) -> Result<V
         let finite = output.iter().all(|value| value.is_finite());
         ensure!(finite, "{}: the model's output is no finite number: {output:?}", sample.name);
     }
-    let classifies = trainer.config().loss.type_name() == "cross_entropy";
+    let classifies = trainer.learner().program().task() == Task::Classify;
     let classes = trainer.record().classes.as_deref().unwrap_or_default();
     let answer = |((sample, output), probabilities): ((Input, &[f32]), &Vec<f32>)| Answer {
         input: sample.name,

@@ -23,7 +23,7 @@ use crate::cli::interrupt::Interrupt;
 use crate::cli::progress::{ProgressDisplay, figure, metrics_text};
 use crate::cli::run_folder::RunFolder;
 use crate::cli::settings::Settings;
-use crate::cli::weights::WeightsFlags;
+use crate::cli::weights::BeginFlags;
 
 /// Train a model and save it
 ///
@@ -37,10 +37,10 @@ pub(crate) struct Train {
     settings: TrainingFlags,
     /// Go on from the checkpoint of a run, exactly as if it had not been interrupted; its model,
     /// data and settings count unless flags say otherwise
-    #[arg(long, value_name = "DIR", conflicts_with = "weights")]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["weights", "init_from"])]
     resume: Option<PathBuf>,
     #[command(flatten)]
-    weights: WeightsFlags,
+    begin: BeginFlags,
     /// A TOML or JSON file with settings; flags win over it
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -103,7 +103,7 @@ impl Train {
         let console = Console::new(self.json);
         let mut run = match &self.resume {
             Some(folder) => Run::resume(&settings, folder, self.overwrite, console)?,
-            None => Run::fresh(&settings, &self.weights, self.overwrite, console)?,
+            None => Run::fresh(&settings, &self.begin, self.overwrite, console)?,
         };
         run.announce()?;
         let mut interrupt = Interrupt::listen();
@@ -116,7 +116,7 @@ impl Train {
 impl Run {
     fn fresh(
         settings: &Settings,
-        weights: &WeightsFlags,
+        begin: &BeginFlags,
         overwrite: bool,
         console: Console,
     ) -> Result<Self> {
@@ -130,7 +130,9 @@ impl Run {
         let config = defaults::normalised(config, &data.augmentation.to_string());
         let builder = Trainer::builder(model).config(config).record(data.record.clone());
         let mut trainer = builder.build()?;
-        weights.apply(&mut trainer)?;
+        if let Some(said) = begin.apply(&mut trainer)? {
+            console.say(said);
+        }
         plan(&mut trainer, &data)?;
         let folder = match settings.out() {
             Some(path) => RunFolder::at(path)?,
@@ -295,7 +297,7 @@ impl Run {
         let saved = self.saved_epoch(history);
         let validation = saved.and_then(|epoch| epoch.validation.as_ref());
         let planned = history.planned_bytes as u64;
-        json!({
+        let mut report = json!({
             "device": self.trainer.device_name(),
             "model": self.trainer.model().spec().name,
             "data": self.data.name,
@@ -308,11 +310,11 @@ impl Run {
             "first_loss": history.first_loss,
             "saved_epoch": saved.map(|epoch| epoch.epoch),
             "train_loss": saved.map(|epoch| epoch.train.loss),
-            "train_accuracy": saved.and_then(|epoch| epoch.train.accuracy),
+            "train_accuracy": saved.and_then(|epoch| epoch.train.accuracy()),
             "validation_loss": validation.map(|metrics| metrics.loss),
-            "validation_accuracy": validation.and_then(|metrics| metrics.accuracy),
+            "validation_accuracy": validation.and_then(|metrics| metrics.accuracy()),
             "validation_mean_absolute_error":
-                validation.and_then(|metrics| metrics.mean_absolute_error),
+                validation.and_then(|metrics| metrics.mean_absolute_error()),
             "native_calls_per_step": history.per_step.native_calls,
             "allocations_per_step": history.per_step.allocations,
             "host_syncs_per_step": history.per_step.host_syncs,
@@ -325,7 +327,14 @@ impl Run {
             "interrupted": interrupted,
             // A path need not be text.
             "out": self.folder.path().display().to_string(),
-        })
+        });
+        let parts = [("train", saved.map(|epoch| &epoch.train)), ("validation", validation)];
+        for (part, metrics) in parts {
+            for (name, value) in metrics.into_iter().flat_map(|metrics| metrics.iter()) {
+                report[format!("{part}_{name}")] = value.into();
+            }
+        }
+        report
     }
 }
 

@@ -3,17 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use crate::TrainerError;
-use crate::callback::{Callback, Flow, StepEvent};
+use crate::callback::{Callback, Flow, RunView, StepEvent, recalled};
 use crate::checkpoint::check_place;
-use crate::history::{EpochRecord, History, Monitor};
-use crate::trainer::Trainer;
+use crate::history::{EpochRecord, History};
+use crate::metrics::Monitor;
 
 /// Writes the whole state to one folder at the end of every so many epochs and, where asked for,
 /// every so many steps. Each checkpoint replaces the one before when it is complete. Training that
 /// is resumed from it goes on exactly as if it had not been interrupted. What somebody else has put
 /// into the folder of a checkpoint is carried over to the next.
-///
-/// Give it behind the callbacks whose memory belongs into the checkpoint.
 #[derive(Clone, Debug)]
 pub struct Checkpoints {
     folder: PathBuf,
@@ -49,10 +47,9 @@ impl Checkpoints {
         &self.folder
     }
 
-    fn save(&mut self, trainer: &mut Trainer) -> Result<(), TrainerError> {
-        trainer.save(&self.folder)?;
-        self.saved = Some(trainer.progress().step);
-        Ok(())
+    fn save(&mut self, run: &mut RunView<'_>) {
+        run.save(&self.folder);
+        self.saved = Some(run.progress().step);
     }
 }
 
@@ -62,39 +59,39 @@ impl Callback for Checkpoints {
     }
 
     /// A model or a folder that no checkpoint can be made of is refused here, not hours later.
-    fn on_fit_start(&mut self, trainer: &mut Trainer) -> Result<(), TrainerError> {
-        trainer.check_writable()?;
+    fn on_fit_start(&mut self, run: &mut RunView<'_>) -> Result<(), TrainerError> {
+        run.check_writable()?;
         check_place(&self.folder)
     }
 
-    fn on_step(&mut self, trainer: &mut Trainer, step: &StepEvent) -> Result<Flow, TrainerError> {
-        let every = self.every_steps.or(trainer.config().save_every_steps);
+    fn on_step(&mut self, run: &mut RunView<'_>, step: &StepEvent) -> Result<Flow, TrainerError> {
+        let every = self.every_steps.or(run.config().save_every_steps);
         // The last step of an epoch is saved with the epoch's end, after validation.
         let due = every.is_some_and(|every| step.step.is_multiple_of(every.max(1)));
         if due && step.batch < step.batches {
-            self.save(trainer)?;
+            self.save(run);
         }
         Ok(Flow::Continue)
     }
 
     fn on_epoch_end(
         &mut self,
-        trainer: &mut Trainer,
+        run: &mut RunView<'_>,
         epoch: &EpochRecord,
     ) -> Result<Flow, TrainerError> {
-        let last = epoch.epoch == trainer.config().epochs;
+        let last = epoch.epoch == run.config().epochs;
         if self.every_epochs > 0 && (last || epoch.epoch.is_multiple_of(self.every_epochs)) {
-            self.save(trainer)?;
+            self.save(run);
         }
         Ok(Flow::Continue)
     }
 
     /// The last checkpoint of a run that has ended says which weights it is used with.
-    fn on_fit_end(&mut self, trainer: &mut Trainer, run: &History) -> Result<(), TrainerError> {
-        let stands = self.saved == Some(trainer.progress().step)
-            && trainer.weights() == trainer.progress().weights;
-        if self.every_epochs > 0 && run.stop.is_end() && !stands {
-            self.save(trainer)?;
+    fn on_fit_end(&mut self, run: &mut RunView<'_>, history: &History) -> Result<(), TrainerError> {
+        let stands =
+            self.saved == Some(run.progress().step) && run.weights() == run.progress().weights;
+        if self.every_epochs > 0 && history.stop.is_end() && !stands {
+            self.save(run);
         }
         Ok(())
     }
@@ -140,24 +137,31 @@ impl Callback for BestCheckpoint {
         Self::NAME
     }
 
-    fn on_fit_start(&mut self, trainer: &mut Trainer) -> Result<(), TrainerError> {
-        trainer.check_monitor(self.monitor.unwrap_or(trainer.config().monitor))?;
-        trainer.check_writable()?;
-        self.best = trainer.recall(Self::NAME)?;
+    fn on_fit_start(&mut self, run: &mut RunView<'_>) -> Result<(), TrainerError> {
+        run.watch(self.monitor.as_ref())?;
+        run.check_writable()?;
         check_place(&self.folder)
+    }
+
+    fn state(&self) -> Option<serde_json::Value> {
+        Some(self.best.into())
+    }
+
+    fn restore(&mut self, state: serde_json::Value) -> Result<(), TrainerError> {
+        self.best = recalled(Self::NAME, state)?;
+        Ok(())
     }
 
     fn on_epoch_end(
         &mut self,
-        trainer: &mut Trainer,
+        run: &mut RunView<'_>,
         epoch: &EpochRecord,
     ) -> Result<Flow, TrainerError> {
-        let monitor = self.monitor.unwrap_or(trainer.config().monitor);
-        let Some(value) = monitor.of(epoch) else { return Ok(Flow::Continue) };
+        let monitor = run.watch(self.monitor.as_ref())?;
+        let Some(value) = epoch.figure(&monitor) else { return Ok(Flow::Continue) };
         if monitor.improves(value, self.best, 0.0) {
             self.best = Some(value);
-            trainer.remember(Self::NAME, &self.best)?;
-            trainer.save(&self.folder)?;
+            run.save(&self.folder);
         }
         Ok(Flow::Continue)
     }

@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::TrainerError;
-use crate::callback::{Callback, Flow};
+use crate::callback::{Callback, Flow, RunView, recalled};
 use crate::config::EarlyStoppingConfig;
-use crate::history::{EpochRecord, History, Monitor};
+use crate::history::{EpochRecord, History};
+use crate::metrics::Monitor;
 use crate::trainer::Trainer;
 
 /// Ends training after `patience` epochs in a row in which the monitored figure did not improve by
@@ -54,8 +55,8 @@ impl EarlyStopping {
         Ok(memory.map(|memory| memory.best_epoch).filter(|&epoch| epoch > 0))
     }
 
-    fn monitor(&self, trainer: &Trainer) -> Monitor {
-        self.config.monitor.unwrap_or(trainer.config().monitor)
+    fn monitor(&self, run: &RunView<'_>) -> Result<Monitor, TrainerError> {
+        run.watch(self.config.monitor.as_ref())
     }
 }
 
@@ -64,38 +65,44 @@ impl Callback for EarlyStopping {
         Self::NAME
     }
 
-    fn on_fit_start(&mut self, trainer: &mut Trainer) -> Result<(), TrainerError> {
-        trainer.check_monitor(self.monitor(trainer))?;
-        self.memory = trainer.recall(Self::NAME)?.unwrap_or_default();
+    fn on_fit_start(&mut self, run: &mut RunView<'_>) -> Result<(), TrainerError> {
+        self.monitor(run).map(|_| ())
+    }
+
+    fn state(&self) -> Option<serde_json::Value> {
+        serde_json::to_value(self.memory).ok()
+    }
+
+    fn restore(&mut self, state: serde_json::Value) -> Result<(), TrainerError> {
+        self.memory = recalled(Self::NAME, state)?;
         Ok(())
     }
 
     fn on_epoch_end(
         &mut self,
-        trainer: &mut Trainer,
+        run: &mut RunView<'_>,
         epoch: &EpochRecord,
     ) -> Result<Flow, TrainerError> {
-        let monitor = self.monitor(trainer);
-        let Some(value) = monitor.of(epoch) else { return Ok(Flow::Continue) };
+        let monitor = self.monitor(run)?;
+        let Some(value) = epoch.figure(&monitor) else { return Ok(Flow::Continue) };
         let memory = &mut self.memory;
         if monitor.improves(value, memory.best, self.config.min_delta) {
             let best = Some(value);
             *memory = Memory { best, best_epoch: epoch.epoch, epochs_without_improvement: 0 };
             if self.config.restore_best {
-                trainer.keep_best()?;
+                run.keep_best()?;
             }
         } else {
             memory.epochs_without_improvement += 1;
         }
         let waited = memory.epochs_without_improvement;
         let patience_is_over = waited > 0 && waited >= self.config.patience;
-        trainer.remember(Self::NAME, &self.memory)?;
         Ok(if patience_is_over { Flow::Stop } else { Flow::Continue })
     }
 
-    fn on_fit_end(&mut self, trainer: &mut Trainer, run: &History) -> Result<(), TrainerError> {
-        if self.config.restore_best && run.stop.is_end() {
-            trainer.restore_best()?;
+    fn on_fit_end(&mut self, run: &mut RunView<'_>, history: &History) -> Result<(), TrainerError> {
+        if self.config.restore_best && history.stop.is_end() {
+            run.restore_best()?;
         }
         Ok(())
     }

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use crate::TrainerError;
 use crate::atomic_file::write_atomically;
-use crate::callback::{Callback, Flow, Mishap};
+use crate::callback::{Callback, Flow, Mishap, RunView};
 use crate::history::EpochRecord;
-use crate::trainer::Trainer;
+use crate::metrics::Metrics;
 
 /// Writes a CSV file with a header and one row an epoch, anew after each epoch, so that it is
 /// complete at any time and covers the epochs before a resumption.
@@ -18,23 +18,21 @@ pub struct MetricsCsv {
 }
 
 impl MetricsCsv {
-    /// The columns of the file. Figures that a run does not have are empty.
-    pub const COLUMNS: [&'static str; 14] = [
-        "epoch",
-        "step",
-        "learning_rate",
-        "train_loss",
-        "train_accuracy",
-        "train_mean_absolute_error",
-        "validation_loss",
-        "validation_accuracy",
-        "validation_mean_absolute_error",
-        "steps_per_second",
-        "samples_per_second",
-        "data_seconds",
-        "train_seconds",
-        "validation_seconds",
-    ];
+    /// The columns of the file for runs with these metrics besides the loss.
+    pub fn columns<'a>(metrics: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+        let metrics: Vec<&str> = ["loss"].into_iter().chain(metrics).collect();
+        let of = |part: &'static str| metrics.iter().map(move |name| format!("{part}_{name}"));
+        let first = ["epoch", "step", "learning_rate"].map(str::to_owned).into_iter();
+        let last = [
+            "steps_per_second",
+            "samples_per_second",
+            "data_seconds",
+            "train_seconds",
+            "validation_seconds",
+        ];
+        let figures = of("train").chain(of("validation"));
+        first.chain(figures).chain(last.map(str::to_owned)).collect()
+    }
 
     /// A file at `path`.
     pub fn new(path: impl Into<PathBuf>) -> Self {
@@ -53,34 +51,46 @@ impl MetricsCsv {
     pub fn write(path: &Path, epochs: &[EpochRecord]) -> Result<(), TrainerError> {
         write_atomically(path, |file| {
             let mut table = csv::Writer::from_writer(file);
-            table.write_record(Self::COLUMNS).map_err(io::Error::from)?;
+            let metrics = names(epochs);
+            table.write_record(Self::columns(metrics.iter().copied())).map_err(io::Error::from)?;
             for epoch in epochs {
-                table.write_record(row(epoch)).map_err(io::Error::from)?;
+                table.write_record(row(epoch, &metrics)).map_err(io::Error::from)?;
             }
             table.flush()
         })
     }
 }
 
-fn row(epoch: &EpochRecord) -> [String; 14] {
-    let number = |value: Option<f64>| value.map(|v| v.to_string()).unwrap_or_default();
-    let (train, validation) = (&epoch.train, epoch.validation.as_ref());
-    [
-        epoch.epoch.to_string(),
-        epoch.step.to_string(),
-        epoch.learning_rate.to_string(),
-        train.loss.to_string(),
-        number(train.accuracy),
-        number(train.mean_absolute_error),
-        number(validation.map(|v| v.loss)),
-        number(validation.and_then(|v| v.accuracy)),
-        number(validation.and_then(|v| v.mean_absolute_error)),
+/// The metrics of all epochs, in the order in which they came up: a run that is resumed may measure
+/// others than before.
+fn names(epochs: &[EpochRecord]) -> Vec<&str> {
+    let mut names: Vec<&str> = Vec::new();
+    for name in epochs.iter().flat_map(|epoch| epoch.train.names()) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+/// The values of the columns. Figures that an epoch does not have are empty.
+fn row(epoch: &EpochRecord, metrics: &[&str]) -> Vec<String> {
+    let figures = |part: Option<&Metrics>| -> Vec<String> {
+        let values = ["loss"].iter().chain(metrics).map(|name| part.and_then(|p| p.get(name)));
+        values.map(|value| value.map(|v| v.to_string()).unwrap_or_default()).collect()
+    };
+    let mut row =
+        vec![epoch.epoch.to_string(), epoch.step.to_string(), epoch.learning_rate.to_string()];
+    row.extend(figures(Some(&epoch.train)));
+    row.extend(figures(epoch.validation.as_ref()));
+    row.extend([
         format!("{:.3}", epoch.steps_per_second()),
         format!("{:.3}", epoch.samples_per_second()),
         format!("{:.6}", epoch.phases.data_seconds),
         format!("{:.6}", epoch.phases.train_seconds),
         format!("{:.6}", epoch.phases.validation_seconds),
-    ]
+    ]);
+    row
 }
 
 impl Callback for MetricsCsv {
@@ -90,10 +100,10 @@ impl Callback for MetricsCsv {
 
     fn on_epoch_end(
         &mut self,
-        trainer: &mut Trainer,
+        run: &mut RunView<'_>,
         _: &EpochRecord,
     ) -> Result<Flow, TrainerError> {
-        self.mishap.note(Self::write(&self.path, trainer.epochs()))
+        self.mishap.note(Self::write(&self.path, run.epochs()))
     }
 }
 
@@ -134,28 +144,27 @@ impl Callback for MetricsJson {
 
     fn on_epoch_end(
         &mut self,
-        trainer: &mut Trainer,
+        run: &mut RunView<'_>,
         _: &EpochRecord,
     ) -> Result<Flow, TrainerError> {
-        self.mishap.note(Self::write(&self.path, trainer.epochs()))
+        self.mishap.note(Self::write(&self.path, run.epochs()))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::Metrics;
 
     #[test]
     fn rows_can_be_read_back() {
         let folder = tempfile::tempdir().unwrap();
-        let train = Metrics { loss: 0.25, accuracy: Some(0.75), mean_absolute_error: None };
+        let train = Metrics::new(0.25).with("accuracy", 0.75);
         let epochs = [EpochRecord { epoch: 1, train, ..EpochRecord::default() }];
         let path = folder.path().join("metrics.csv");
         MetricsCsv::write(&path, &epochs).unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         assert_eq!(text.lines().count(), 2);
-        assert!(text.lines().nth(1).unwrap().starts_with("1,0,0,0.25,0.75,,,,"), "{text}");
+        assert!(text.lines().nth(1).unwrap().starts_with("1,0,0,0.25,0.75,,,0.000"), "{text}");
 
         let path = folder.path().join("metrics.json");
         MetricsJson::write(&path, &epochs).unwrap();

@@ -3,10 +3,9 @@
 use std::path::PathBuf;
 
 use crate::TrainerError;
-use crate::callback::{Callback, Flow, Mishap};
+use crate::callback::{Callback, Flow, Mishap, RunView};
 use crate::history::EpochRecord;
 use crate::plot::draw_curves;
-use crate::trainer::Trainer;
 
 /// Draws loss and accuracy over the epochs as an SVG file, anew after each epoch.
 #[derive(Clone, Debug)]
@@ -34,9 +33,9 @@ impl Callback for CurvePlot {
 
     fn on_epoch_end(
         &mut self,
-        trainer: &mut Trainer,
+        run: &mut RunView<'_>,
         _: &EpochRecord,
     ) -> Result<Flow, TrainerError> {
-        self.mishap.note(draw_curves(&self.path, trainer.epochs()))
+        self.mishap.note(draw_curves(&self.path, run.epochs()))
     }
 }

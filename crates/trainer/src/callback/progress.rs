@@ -1,9 +1,8 @@
 //! A hook for progress bars.
 
 use crate::TrainerError;
-use crate::callback::{Callback, EpochStart, Flow, StepEvent};
+use crate::callback::{Callback, EpochStart, Flow, RunView, StepEvent};
 use crate::history::{EpochRecord, History};
-use crate::trainer::Trainer;
 
 /// What a [`Progress`] callback tells of.
 #[derive(Clone, Copy, Debug)]
@@ -48,24 +47,28 @@ impl<F: FnMut(ProgressEvent<'_>)> Callback for Progress<F> {
 
     fn on_epoch_start(
         &mut self,
-        _: &mut Trainer,
+        _: &mut RunView<'_>,
         start: &EpochStart,
     ) -> Result<Flow, TrainerError> {
         (self.tell)(ProgressEvent::EpochStart(start));
         Ok(Flow::Continue)
     }
 
-    fn on_step(&mut self, _: &mut Trainer, step: &StepEvent) -> Result<Flow, TrainerError> {
+    fn on_step(&mut self, _: &mut RunView<'_>, step: &StepEvent) -> Result<Flow, TrainerError> {
         (self.tell)(ProgressEvent::Step(step));
         Ok(Flow::Continue)
     }
 
-    fn on_epoch_end(&mut self, _: &mut Trainer, epoch: &EpochRecord) -> Result<Flow, TrainerError> {
+    fn on_epoch_end(
+        &mut self,
+        _: &mut RunView<'_>,
+        epoch: &EpochRecord,
+    ) -> Result<Flow, TrainerError> {
         (self.tell)(ProgressEvent::EpochEnd(epoch));
         Ok(Flow::Continue)
     }
 
-    fn on_fit_end(&mut self, _: &mut Trainer, history: &History) -> Result<(), TrainerError> {
+    fn on_fit_end(&mut self, _: &mut RunView<'_>, history: &History) -> Result<(), TrainerError> {
         (self.tell)(ProgressEvent::End(history));
         Ok(())
     }

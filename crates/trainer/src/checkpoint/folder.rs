@@ -5,10 +5,10 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::files::{FILES, PROGRESS, io_error, previous};
 use super::opened::is_checkpoint;
-use super::{FILES, PROGRESS, io_error};
 use crate::TrainerError;
-use crate::atomic_file::{folder_of, hidden, temporary, unhidden};
+use crate::atomic_file::{folder_of, temporary, unhidden};
 use crate::disk;
 
 /// A checkpoint that is being written beside the place it will take.
@@ -105,11 +105,6 @@ impl Drop for Replacement {
             let _ = fs::remove_dir_all(&self.temporary);
         }
     }
-}
-
-/// Where a checkpoint stays while the next one takes its place, on systems that cannot swap them.
-pub(super) fn previous(folder: &Path) -> PathBuf {
-    hidden(folder, "previous")
 }
 
 /// The name of the folder that one of this name was set aside for.

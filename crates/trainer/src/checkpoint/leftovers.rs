@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use super::files::io_error;
 use super::folder::{entries, retire_leftover, set_aside, settle};
-use super::io_error;
 use crate::TrainerError;
 use crate::atomic_file::purpose;
 use crate::disk;

@@ -19,6 +19,7 @@
 //! before anything is made of it. The hashes find damage and careless edits; whoever changes a file
 //! and all hashes is believed.
 
+mod files;
 mod folder;
 mod hash;
 mod leftovers;
@@ -29,13 +30,13 @@ mod record;
 mod tensors;
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use onestep_data::DataRecord;
 use onestep_engine::{StateKind, StateTable};
 use onestep_layers::ModelSpec;
 
+pub use files::{BEST, DATA, MODEL, PROGRESS, STATE, TRAINER, WEIGHTS};
 pub(crate) use folder::check_place;
 pub use leftovers::remove_leftovers;
 pub(crate) use opened::read_bounded;
@@ -46,34 +47,10 @@ pub(crate) use record::Record;
 
 use crate::TrainerError;
 use crate::config::TrainerConfig;
-use crate::trainer::Snapshot;
+use crate::snapshot::Snapshot;
 use folder::Replacement;
 use hash::model_hash;
 use record::Fingerprint;
-
-/// Parameters and running statistics by their plain names.
-pub const WEIGHTS: &str = "weights.safetensors";
-/// The whole state table.
-pub const STATE: &str = "state.safetensors";
-/// The best epoch's parameters and running statistics, where early stopping keeps them.
-pub const BEST: &str = "best.safetensors";
-/// The model's specification.
-pub const MODEL: &str = "model.json";
-/// The settings.
-pub const TRAINER: &str = "trainer.json";
-/// What the model learnt from its data.
-pub const DATA: &str = "data.json";
-/// How far training has come, and the hashes that hold the files together.
-pub const PROGRESS: &str = "progress.json";
-
-/// All files but the record.
-const FILES: [&str; 6] = [WEIGHTS, STATE, BEST, MODEL, TRAINER, DATA];
-
-/// Those that not every checkpoint has.
-const OPTIONAL: [&str; 2] = [BEST, DATA];
-
-/// Why a file is refused.
-const CHANGED: &str = "its content is not what was written with the rest of the checkpoint";
 
 /// What a checkpoint is made of.
 pub(crate) struct Contents<'a> {
@@ -87,9 +64,6 @@ pub(crate) struct Contents<'a> {
     pub(crate) best: Option<&'a Snapshot>,
     pub(crate) record: &'a DataRecord,
 }
-
-/// Values by name.
-pub(crate) type NamedValues = Vec<(String, Vec<f32>)>;
 
 /// Writes a checkpoint in place of the one in `folder`.
 pub(crate) fn write(folder: &Path, contents: &Contents<'_>) -> Result<(), TrainerError> {
@@ -155,9 +129,4 @@ pub fn locate(folder: &Path, names: &[&str]) -> PathBuf {
 /// then all stays. [`TrainerError::File`].
 pub fn remove(folder: &Path) -> Result<(), TrainerError> {
     folder::remove(folder)
-}
-
-/// An I/O error with the path that it is about.
-fn io_error(path: &Path, action: &'static str, source: io::Error) -> TrainerError {
-    TrainerError::File { path: PathBuf::from(path), action, source }
 }

@@ -5,8 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::folder::previous;
-use super::{FILES, PROGRESS, io_error};
+use super::files::{FILES, PROGRESS, io_error, previous};
 use crate::TrainerError;
 
 /// How often reading starts again because the folder was replaced meanwhile. Each time a writer has

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::history::EpochRecord;
 use crate::metrics::Meter;
-use crate::trainer::Weights;
+use crate::snapshot::Weights;
 
 /// How far a training run has come: all that is not in the state table.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -7,16 +7,16 @@ use onestep_data::DataRecord;
 use onestep_engine::{StateKind, StateLayout};
 use onestep_layers::ModelSpec;
 
+use super::files::{
+    BEST, CHANGED, DATA, FILES, MODEL, OPTIONAL, PROGRESS, STATE, TRAINER, WEIGHTS,
+};
 use super::hash::model_hash;
 use super::opened::Opened;
 use super::record::Record;
-use super::{
-    BEST, CHANGED, DATA, FILES, MODEL, NamedValues, OPTIONAL, PROGRESS, STATE, TRAINER, WEIGHTS,
-    tensors,
-};
+use super::tensors;
 use crate::TrainerError;
 use crate::config::TrainerConfig;
-use crate::trainer::Snapshot;
+use crate::snapshot::Snapshot;
 
 /// The most bytes of the record, which grows with the epochs, and of a file of text.
 const LARGEST_RECORD: u64 = 1 << 28;
@@ -92,7 +92,7 @@ impl Checkpoint {
     }
 
     /// The state table, complete and of the right shapes.
-    pub(crate) fn state(&self, layout: &StateLayout) -> Result<NamedValues, TrainerError> {
+    pub(crate) fn state(&self, layout: &StateLayout) -> Result<Snapshot, TrainerError> {
         let (path, content) = self.content(STATE);
         tensors::parse(&path, content, layout, |_| true)
     }
@@ -103,8 +103,7 @@ impl Checkpoint {
             return Ok(None);
         }
         let (path, content) = self.content(BEST);
-        let tensors = tensors::parse(&path, content, layout, |kind| kind != StateKind::Optimizer)?;
-        Ok(Some(Snapshot { tensors }))
+        tensors::parse(&path, content, layout, |kind| kind != StateKind::Optimizer).map(Some)
     }
 
     /// A file's path and content; nothing where the checkpoint does not have it.

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::files::CHANGED;
 use super::hash::{fnv1a, sha256};
 use super::progress::Progress;
 use crate::TrainerError;
@@ -104,7 +105,7 @@ impl Record {
             serde_json::from_slice(&text).map_err(|error| unusable(error.to_string()))?;
         let whole = record.is_sealed(text) && record.progress.is_plausible();
         if !whole || record.files.values().any(|file| !record.suits(file)) {
-            return Err(unusable(super::CHANGED.to_owned()));
+            return Err(unusable(CHANGED.to_owned()));
         }
         Ok(record)
     }

@@ -7,9 +7,8 @@ use onestep_layers::WeightLayout;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
-use super::NamedValues;
 use crate::TrainerError;
-use crate::trainer::Snapshot;
+use crate::snapshot::Snapshot;
 use crate::weights;
 
 /// A file's content.
@@ -76,7 +75,7 @@ pub(super) fn parse(
     bytes: &[u8],
     layout: &StateLayout,
     keep: impl Fn(StateKind) -> bool,
-) -> Result<NamedValues, TrainerError> {
+) -> Result<Snapshot, TrainerError> {
     let file = SafeTensors::deserialize(bytes).map_err(|error| {
         TrainerError::checkpoint(path, format!("it is cut off or damaged ({error})"))
     })?;
@@ -86,7 +85,9 @@ pub(super) fn parse(
         let reason = format!("it has a tensor `{name}`, which the model does not have");
         return Err(TrainerError::checkpoint(path, reason));
     }
-    wanted.into_iter().map(|entry| Ok((entry.name.clone(), values(path, &file, entry)?))).collect()
+    let tensors =
+        wanted.into_iter().map(|entry| Ok((entry.name.clone(), values(path, &file, entry)?)));
+    Ok(Snapshot { tensors: tensors.collect::<Result<_, TrainerError>>()? })
 }
 
 fn values(

@@ -1,100 +1,110 @@
 //! Running means over batches, fed from tickets.
 
-use onestep_engine::{DType, Graph, Named, Value};
-use onestep_layers::{Averaging, LayerError, LossSpec, LossValues, accuracy};
+use std::sync::Arc;
+
+use onestep_engine::{Graph, Named, Value};
+use onestep_layers::{Averaging, LayerError, LossSpec, LossValues};
 use serde::{Deserialize, Serialize};
 
-use crate::history::Metrics;
+use super::metric::{Aggregate, Better, Metric, Scored, Task};
+use super::values::{MOST_METRICS, Metrics};
 
-/// What a step reports besides its loss.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum MetricKind {
-    /// Nothing: a loss of one's own whose target is of a form we do not know.
-    None,
-    /// The share of right answers.
-    Accuracy,
-    /// The mean of `|output - target|`.
-    MeanAbsoluteError,
-}
+/// The name of the report that says what the loss of a batch was divided by.
+const LOSS_WEIGHT: &str = "loss_weight";
 
-impl MetricKind {
-    /// What suits a loss.
-    pub(crate) fn of(loss: &LossSpec, g: &Graph, values: &LossValues, output: Value) -> Self {
-        let target = g.type_of(values.target);
-        let same_shape = g.type_of(output) == target;
-        match loss {
-            LossSpec::CrossEntropy(_) | LossSpec::BceWithLogits(_) => MetricKind::Accuracy,
-            LossSpec::CustomLoss(_) if target.dtype == DType::I32 && target.shape.rank() == 1 => {
-                MetricKind::Accuracy
-            }
-            _ if same_shape => MetricKind::MeanAbsoluteError,
-            _ => MetricKind::None,
-        }
-    }
-
-    /// Appends the metric to the graph of a loss.
-    pub(crate) fn report(
-        self,
-        g: &mut Graph,
-        output: Value,
-        values: &LossValues,
-    ) -> Result<Option<Named>, LayerError> {
-        match self {
-            MetricKind::None => Ok(None),
-            MetricKind::Accuracy => {
-                Ok(Some(Named::new("accuracy", accuracy(g, output, values.target)?)))
-            }
-            MetricKind::MeanAbsoluteError => {
-                let error = g.sub(output, values.target)?;
-                let error = g.abs(error)?;
-                Ok(Some(Named::new("mean_absolute_error", g.mean_all(error)?)))
-            }
-        }
-    }
-}
-
-/// What the loss of a batch counts for: [`Averaging`] without the graph.
+/// What the loss of a batch counts for: [`Averaging`] with the place of the weight in the reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum LossShare {
     Samples,
-    Weight,
+    Weight(usize),
     Sum,
 }
 
-/// What the scalars that a step reports are, in their order: the loss, the metric where there is
-/// one, the weight of the loss where it has one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What the scalars that a step reports are: the loss first, then the metrics by their places.
+#[derive(Clone)]
 pub(crate) struct Figures {
-    pub(crate) metric: MetricKind,
+    task: Task,
     loss: LossShare,
+    names: Arc<[String]>,
+    metrics: Arc<[Figure]>,
+}
+
+/// A metric that is reported.
+struct Figure {
+    metric: Arc<dyn Metric>,
+    aggregate: Aggregate,
+    value: usize,
+    weight: Option<usize>,
 }
 
 impl Figures {
-    /// The name of the report that says what the loss of a batch was divided by.
-    const LOSS_WEIGHT: &'static str = "loss_weight";
-
-    /// Appends what is reported besides the loss to its graph.
+    /// Appends the metrics to the graph of a loss. Those that are not defined for what it asks for
+    /// are left out and named.
     pub(crate) fn build(
         loss: &LossSpec,
+        metrics: &[Arc<dyn Metric>],
         g: &mut Graph,
         output: Value,
         values: &LossValues,
     ) -> Result<(Figures, Vec<Named>), LayerError> {
-        let metric = MetricKind::of(loss, g, values, output);
-        let mut reports: Vec<Named> = metric.report(g, output, values)?.into_iter().collect();
+        let task = Task::of(loss, g, values, output);
+        let scored = Scored { output, loss: *values, task };
+        let mut reports: Vec<Named> = Vec::new();
+        let mut report = |name: String, value| {
+            reports.push(Named::new(name, value));
+            // The loss is the first of a ticket.
+            reports.len()
+        };
+        let mut figures = Vec::new();
+        for metric in metrics {
+            let name = metric.name();
+            let Some(measured) = metric.report(g, &scored)? else {
+                continue;
+            };
+            figures.push(Figure {
+                metric: Arc::clone(metric),
+                aggregate: metric.aggregate(),
+                value: report(name.clone(), measured.value),
+                weight: measured.weight.map(|weight| report(format!("{name}_weight"), weight)),
+            });
+        }
         let loss = match loss.averaging(g, values)? {
             Averaging::Samples => LossShare::Samples,
             Averaging::Sum => LossShare::Sum,
-            Averaging::Weight(weight) => {
-                reports.push(Named::new(Self::LOSS_WEIGHT, weight));
-                LossShare::Weight
-            }
+            Averaging::Weight(weight) => LossShare::Weight(report(LOSS_WEIGHT.to_owned(), weight)),
         };
-        Ok((Figures { metric, loss }, reports))
+        let names = figures.iter().map(|figure| figure.metric.name()).collect();
+        Ok((Figures { task, loss, names, metrics: figures.into() }, reports))
+    }
+
+    /// What the model is asked to do.
+    pub(crate) fn task(&self) -> Task {
+        self.task
+    }
+
+    /// The names of the metrics that are reported.
+    pub(crate) fn names(&self) -> &Arc<[String]> {
+        &self.names
+    }
+
+    /// Which figures of a metric, or of the loss, are the better ones; `None` where it is not
+    /// reported.
+    pub(crate) fn better(&self, name: &str) -> Option<Better> {
+        if name == "loss" {
+            return Some(Better::Lower);
+        }
+        let place = self.names.iter().position(|own| own == name)?;
+        Some(self.metrics[place].metric.better())
     }
 }
 
-/// Sums of loss and metric over batches, so that a whole does not depend on how it is cut into
+impl std::fmt::Debug for Figures {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Figures").field("task", &self.task).field("names", &self.names).finish()
+    }
+}
+
+/// Sums of loss and metrics over batches, so that a whole does not depend on how it is cut into
 /// them: a mean is weighted by what it was divided by. It is part of a checkpoint in the middle of
 /// an epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -103,7 +113,13 @@ pub(crate) struct Meter {
     /// What the mean of the losses is divided by; not known of checkpoints of the first format.
     #[serde(default = "unknown")]
     weight: f64,
-    metric: f64,
+    /// The one metric of checkpoints of the first two formats.
+    #[serde(default, skip_serializing)]
+    metric: Option<f64>,
+    #[serde(default)]
+    sums: [f64; MOST_METRICS],
+    #[serde(default)]
+    weights: [f64; MOST_METRICS],
     pub(crate) samples: u64,
 }
 
@@ -117,24 +133,37 @@ impl Meter {
         if self.weight.is_nan() {
             self.weight = self.samples as f64;
         }
+        if let Some(metric) = self.metric.take() {
+            (self.sums[0], self.weights[0]) = (metric, self.samples as f64);
+        }
     }
 
     /// Takes in the scalars that a step has reported.
-    pub(crate) fn add(&mut self, figures: Figures, values: &[f32], samples: usize) {
+    pub(crate) fn add(&mut self, figures: &Figures, values: &[f32], samples: usize) {
         let count = samples as f64;
-        let mut reported = values.iter().map(|&value| f64::from(value));
-        let loss = reported.next().unwrap_or(f64::NAN);
-        if figures.metric != MetricKind::None {
-            self.metric += reported.next().unwrap_or(f64::NAN) * count;
+        let reported = |place: usize| values.get(place).map_or(f64::NAN, |&v| f64::from(v));
+        for (place, figure) in figures.metrics.iter().enumerate().take(MOST_METRICS) {
+            let first = self.weights[place] == 0.0;
+            let weight = figure.weight.map_or(count, reported);
+            let (value, sum) = (reported(figure.value), &mut self.sums[place]);
+            match figure.aggregate {
+                // A batch without weight has no mean, and no share in the whole.
+                Aggregate::Mean if weight == 0.0 => {}
+                Aggregate::Mean => *sum += value * weight,
+                Aggregate::Sum => *sum += value,
+                Aggregate::Max => *sum = if first { value } else { sum.max(value) },
+                Aggregate::Min => *sum = if first { value } else { sum.min(value) },
+            }
+            self.weights[place] += weight;
         }
+        let loss = reported(0);
         self.samples += samples as u64;
         match figures.loss {
             LossShare::Samples => {
                 (self.loss, self.weight) = (self.loss + loss * count, self.weight + count)
             }
             LossShare::Sum => (self.loss, self.weight) = (self.loss + loss, 1.0),
-            // A batch of classes without weight has no mean, and no share in the whole.
-            LossShare::Weight => match reported.next().unwrap_or(f64::NAN) {
+            LossShare::Weight(place) => match reported(place) {
                 0.0 => {}
                 weight => {
                     (self.loss, self.weight) = (self.loss + loss * weight, self.weight + weight);
@@ -143,47 +172,99 @@ impl Meter {
         }
     }
 
-    /// The loss and the metric so far; all zero before the first batch.
-    pub(crate) fn metrics(&self, kind: MetricKind) -> Metrics {
-        let metric = self.metric / self.samples.max(1) as f64;
-        let loss = if self.weight > 0.0 { self.loss / self.weight } else { self.loss };
-        Metrics {
-            loss,
-            accuracy: (kind == MetricKind::Accuracy).then_some(metric),
-            mean_absolute_error: (kind == MetricKind::MeanAbsoluteError).then_some(metric),
+    /// The loss and the metrics so far, all zero before the first batch: the loss in `loss_unit`s,
+    /// what is in a power of the targets' unit in that of `target_unit`.
+    pub(crate) fn metrics(&self, figures: &Figures, loss_unit: f64, target_unit: f64) -> Metrics {
+        let mut values = [0.0; MOST_METRICS];
+        for (place, figure) in figures.metrics.iter().enumerate().take(MOST_METRICS) {
+            let (sum, weight) = (self.sums[place], self.weights[place]);
+            let whole = match figure.aggregate {
+                Aggregate::Mean if weight > 0.0 => sum / weight,
+                _ => sum,
+            };
+            let unit = target_unit.powi(figure.metric.target_power());
+            values[place] = figure.metric.finish(whole) * unit;
         }
+        let loss = if self.weight > 0.0 { self.loss / self.weight } else { self.loss };
+        Metrics::of(loss * loss_unit, &figures.names, values)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::{Accuracy, Measured};
+
+    fn figures(loss: LossShare, metrics: Vec<(Arc<dyn Metric>, Aggregate, usize)>) -> Figures {
+        let names = metrics.iter().map(|(metric, ..)| metric.name()).collect();
+        let of = |(metric, aggregate, value)| Figure { metric, aggregate, value, weight: None };
+        let metrics = metrics.into_iter().map(of).collect();
+        Figures { task: Task::Classify, loss, names, metrics }
+    }
+
+    fn accuracy(loss: LossShare) -> Figures {
+        figures(loss, vec![(Arc::new(Accuracy {}), Aggregate::Mean, 1)])
+    }
 
     #[test]
     fn a_short_batch_weighs_less() {
         let mut meter = Meter::default();
-        let figures = Figures { metric: MetricKind::Accuracy, loss: LossShare::Samples };
-        meter.add(figures, &[1.0, 1.0], 3);
-        meter.add(figures, &[3.0, 0.0], 1);
-        let metrics = meter.metrics(MetricKind::Accuracy);
-        assert_eq!((metrics.loss, metrics.accuracy), (1.5, Some(0.75)));
-        assert_eq!(meter.metrics(MetricKind::None).accuracy, None);
+        let figures = accuracy(LossShare::Samples);
+        meter.add(&figures, &[1.0, 1.0], 3);
+        meter.add(&figures, &[3.0, 0.0], 1);
+        let metrics = meter.metrics(&figures, 1.0, 1.0);
+        assert_eq!((metrics.loss, metrics.accuracy()), (1.5, Some(0.75)));
     }
 
     #[test]
     fn a_weighted_mean_counts_its_weights_and_a_sum_adds() {
-        let weighted = Figures { metric: MetricKind::Accuracy, loss: LossShare::Weight };
+        let weighted = accuracy(LossShare::Weight(2));
         let mut meter = Meter::default();
-        meter.add(weighted, &[1.0, 1.0, 9.0], 1);
-        meter.add(weighted, &[f32::NAN, 0.0, 0.0], 1);
-        meter.add(weighted, &[5.0, 0.0, 3.0], 2);
-        let metrics = meter.metrics(MetricKind::Accuracy);
-        assert_eq!((metrics.loss, metrics.accuracy), (2.0, Some(0.25)));
+        meter.add(&weighted, &[1.0, 1.0, 9.0], 1);
+        meter.add(&weighted, &[f32::NAN, 0.0, 0.0], 1);
+        meter.add(&weighted, &[5.0, 0.0, 3.0], 2);
+        let metrics = meter.metrics(&weighted, 1.0, 1.0);
+        assert_eq!((metrics.loss, metrics.accuracy()), (2.0, Some(0.25)));
 
-        let sum = Figures { metric: MetricKind::None, loss: LossShare::Sum };
+        let sum = figures(LossShare::Sum, Vec::new());
         let mut meter = Meter::default();
-        meter.add(sum, &[1.5], 3);
-        meter.add(sum, &[2.0], 1);
-        assert_eq!(meter.metrics(MetricKind::None).loss, 3.5);
+        meter.add(&sum, &[1.5], 3);
+        meter.add(&sum, &[2.0], 1);
+        assert_eq!(meter.metrics(&sum, 1.0, 1.0), Metrics::new(3.5));
+    }
+
+    struct Largest;
+
+    impl Metric for Largest {
+        fn name(&self) -> String {
+            "largest".into()
+        }
+        fn better(&self) -> Better {
+            Better::Higher
+        }
+        fn report(&self, _: &mut Graph, _: &Scored) -> Result<Option<Measured>, LayerError> {
+            Ok(None)
+        }
+        fn finish(&self, aggregated: f64) -> f64 {
+            aggregated * 10.0
+        }
+        fn target_power(&self) -> i32 {
+            2
+        }
+    }
+
+    #[test]
+    fn extremes_are_kept_finished_and_brought_to_their_units() {
+        for (aggregate, wanted) in
+            [(Aggregate::Max, 3.0), (Aggregate::Min, -2.0), (Aggregate::Sum, 0.0)]
+        {
+            let figures = figures(LossShare::Samples, vec![(Arc::new(Largest), aggregate, 1)]);
+            let mut meter = Meter::default();
+            for value in [-1.0, -2.0, 3.0] {
+                meter.add(&figures, &[1.0, value], 4);
+            }
+            let metrics = meter.metrics(&figures, 2.0, 3.0);
+            assert_eq!((metrics.loss, metrics.get("largest")), (2.0, Some(wanted * 90.0)));
+        }
     }
 }

@@ -1,10 +1,23 @@
 //! How good a model is on data.
 
+mod builtin;
 mod confusion;
 mod meter;
+mod metric;
+mod monitor;
+mod spec;
 mod top_k;
+mod values;
 
+pub use builtin::{
+    Accuracy, MeanAbsoluteError, MeanSquaredError, Perplexity, RootMeanSquaredError, TopKAccuracy,
+};
 pub use confusion::ConfusionMatrix;
+pub use metric::{Aggregate, Better, Measured, Metric, Scored, Task};
+pub use monitor::{Monitor, Part};
+pub use spec::{CustomMetric, MetricSpec};
 pub use top_k::TopK;
+pub use values::Metrics;
 
-pub(crate) use meter::{Figures, Meter, MetricKind};
+pub(crate) use meter::{Figures, Meter};
+pub(crate) use values::MOST_METRICS;

@@ -5,10 +5,10 @@ use onestep_engine::{DType, Feeds};
 use onestep_memory::{Shape, Tensor};
 
 use super::flight::Pending;
-use super::{Trainer, Weights, flight::Offence};
+use super::{Trainer, flight::Offence};
 use crate::TrainerError;
-use crate::history::Metrics;
-use crate::metrics::Meter;
+use crate::metrics::{Meter, Metrics};
+use crate::snapshot::Weights;
 
 /// Numbers on the host, in row-major order, as many as a batch has.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -19,7 +19,7 @@ pub enum HostData<'a> {
     I32(&'a [i32]),
 }
 
-impl HostData<'_> {
+impl<'a> HostData<'a> {
     /// The number of elements.
     pub fn len(&self) -> usize {
         match self {
@@ -31,6 +31,14 @@ impl HostData<'_> {
     /// Whether there are no elements.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Some of the elements.
+    pub(crate) fn part(&self, range: std::ops::Range<usize>) -> Self {
+        match *self {
+            HostData::F32(values) => HostData::F32(&values[range]),
+            HostData::I32(values) => HostData::I32(&values[range]),
+        }
     }
 
     /// The element type.
@@ -109,17 +117,8 @@ impl Trainer {
         input: impl Into<HostData<'a>>,
         target: impl Into<HostData<'a>>,
     ) -> Result<StepResult, TrainerError> {
-        let (input, target) = (input.into(), target.into());
-        let input_shape = self.check_input(input)?;
-        let batch = input_shape[0];
-        let target_shape = self.check_target(target, batch)?;
-        let transformed = self.transformed(input)?;
-        let input = transformed.as_deref().map_or(input, HostData::F32);
-        self.use_weights(Weights::Last)?;
-        self.follow_schedule()?;
-        let tensors = [self.upload(input, input_shape)?, self.upload(target, target_shape)?];
-        self.set_scalars();
-        self.readings = None;
+        let tensors = self.host_batch(input.into(), target.into())?;
+        let batch = tensors[0].shape()[0];
         let step = self.progress.step + 1;
         let ticket = self.learner.step(Feeds::new(&tensors))?;
         let reports = ticket.wait()?;
@@ -141,6 +140,22 @@ impl Trainer {
         })
     }
 
+    /// Checks host data, brings it to the device, and sets the scalars of the step.
+    fn host_batch(
+        &mut self,
+        input: HostData<'_>,
+        target: HostData<'_>,
+    ) -> Result<[Tensor; 2], TrainerError> {
+        let input_shape = self.check_input(input)?;
+        let target_shape = self.check_target(target, input_shape[0])?;
+        let transformed = self.transformed(input)?;
+        let input = transformed.as_deref().map_or(input, HostData::F32);
+        self.use_weights(Weights::Last)?;
+        self.follow_schedule()?;
+        self.set_scalars();
+        Ok([self.upload(input, input_shape)?, self.upload(target, target_shape)?])
+    }
+
     pub(super) fn upload(&self, data: HostData<'_>, shape: Shape) -> Result<Tensor, TrainerError> {
         let memory = self.learner.memory();
         Ok(match data {
@@ -149,24 +164,51 @@ impl Trainer {
         })
     }
 
-    /// Submits one step of training on a loader's batch; returns its learning rate.
-    pub(super) fn submit_batch(&mut self, batch: &Batch) -> Result<f64, TrainerError> {
-        let lr = self.set_scalars();
-        // Handles only: they are gone before the batch gives its slot back.
-        let tensors = [batch.input().clone(), batch.target().clone()];
-        let feeds = Feeds { staged: Some(batch.staged()), ..Feeds::new(&tensors) };
-        self.readings = None;
-        let ticket = self.learner.step(feeds)?;
-        self.progress.step += 1;
+    /// One batch more whose gradient the next [`train_batch`](Trainer::train_batch) counts too, for
+    /// settings that [accumulate](crate::TrainerConfig::accumulate); no update is made of it alone. Returns
+    /// its loss.
+    ///
+    /// # Errors
+    /// As for [`Trainer::train_batch`], and settings that do not accumulate.
+    pub fn accumulate_batch<'a>(
+        &mut self,
+        input: impl Into<HostData<'a>>,
+        target: impl Into<HostData<'a>>,
+    ) -> Result<f32, TrainerError> {
+        if self.config.accumulate < 2 {
+            let wanted = "at least 2, to add up gradients";
+            return Err(TrainerError::option("accumulate", wanted, self.config.accumulate));
+        }
+        let tensors = self.host_batch(input.into(), target.into())?;
+        let ticket = self.learner.accumulate(Feeds::new(&tensors))?;
+        Ok(self.loss_in_units(ticket.wait()?.loss().unwrap_or(f32::NAN)))
+    }
+
+    /// Submits a loader's batch: one that makes an update of all gradients since the last one, or one
+    /// whose gradient is only added to them.
+    pub(super) fn submit_batch(
+        &mut self,
+        batch: &Batch,
+        tensors: &[Tensor],
+        updates: bool,
+    ) -> Result<(), TrainerError> {
+        let feeds = Feeds { staged: Some(batch.staged()), ..Feeds::new(tensors) };
+        let ticket = match updates {
+            true => self.learner.step(feeds)?,
+            false => self.learner.accumulate(feeds)?,
+        };
+        let step = self.progress.step + 1;
         let place = (batch.epoch() as usize, batch.index());
         self.progress.batch = batch.index() + 1;
-        let step = self.progress.step;
+        if updates {
+            self.progress.step = step;
+        }
         self.flight.push(Pending { ticket, samples: batch.size(), place, step });
-        Ok(lr)
+        Ok(())
     }
 
     /// Takes the losses that have arrived, or waits for all of them.
-    pub(super) fn collect(&mut self, wait: bool) -> Result<(), TrainerError> {
+    pub(crate) fn collect(&mut self, wait: bool) -> Result<(), TrainerError> {
         let meter = &mut self.progress.meter;
         let result = match wait {
             true => self.flight.drain(meter),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use onestep_base::Constructors;
 use onestep_data::{DataRecord, Pipeline};
 use onestep_engine::{Executor, Footprint, Mode};
 use onestep_layers::{Model, Registry};
@@ -10,13 +11,14 @@ use onestep_optimizer::Optimizer;
 
 use super::flight::Flight;
 use super::resume::{forget_figures, refuse_changes, refuse_optimizer, refuse_pipeline};
-use super::{ModelSource, Trainer, Weights};
+use super::{ModelSource, Trainer};
 use crate::TrainerError;
 use crate::checkpoint::{Checkpoint, OwnCode, Progress};
 use crate::config::TrainerConfig;
 use crate::device::{ExecutorOptions, executor};
 use crate::learner::Learner;
 use crate::program::TrainingProgram;
+use crate::snapshot::Weights;
 
 /// Makes a [`Trainer`].
 ///
@@ -91,6 +93,17 @@ impl TrainerBuilder {
         builder.config.loss = builder.config.loss.resolve(registry)?;
         builder.checkpoint = Some(Source::Read(Box::new(checkpoint)));
         Ok(builder)
+    }
+
+    /// Looks up the code of the settings' own metrics by their names.
+    ///
+    /// # Errors
+    /// A metric that is not registered.
+    pub fn own(mut self, own: &Constructors) -> Result<Self, TrainerError> {
+        let metrics = std::mem::take(&mut self.config.metrics).into_iter();
+        self.config.metrics =
+            metrics.map(|metric| metric.resolve(own)).collect::<Result<_, TrainerError>>()?;
+        Ok(self)
     }
 
     /// The settings; default [`TrainerConfig::default`].
@@ -228,7 +241,7 @@ fn fresh(
     executor: Box<dyn Executor>,
 ) -> Result<Trainer, TrainerError> {
     let program = program(model, &config, optimizer)?;
-    let figures = program.figures();
+    let figures = program.figures().clone();
     Ok(Trainer {
         learner: Learner::new(program, executor, config.seed)?,
         schedule: None,
@@ -237,9 +250,7 @@ fn fresh(
         remembered: BTreeMap::new(),
         best: None,
         last: None,
-        readings: None,
         last_checkpoint: None,
-        fitting: false,
         config,
         pipeline,
         record: DataRecord::default(),
@@ -297,5 +308,17 @@ fn program(
     optimizer: Optimizer,
 ) -> Result<TrainingProgram, TrainerError> {
     let program = TrainingProgram::new(model, config.loss.clone(), optimizer)?;
-    Ok(program.keep(config.keep_gradients))
+    let program = match config.metrics.as_slice() {
+        [] => program,
+        metrics => program.with_metrics(metrics)?,
+    };
+    let program = match config.freeze.as_slice() {
+        [] => program,
+        patterns => program.freeze(patterns, config.freeze_statistics)?,
+    };
+    let program = program.keep(config.keep_gradients).readable(&config.read)?;
+    match config.accumulate {
+        1 => Ok(program),
+        batches => program.accumulate(batches),
+    }
 }

@@ -1,98 +1,40 @@
 //! Whether data suit a model and its loss.
 
-use onestep_data::{Dataset, TargetSpec};
 use onestep_engine::DType;
 use onestep_memory::Shape;
 
 use super::Trainer;
 use super::batch::HostData;
 use crate::TrainerError;
-use crate::history::Monitor;
-use crate::metrics::MetricKind;
+use crate::metrics::Monitor;
 use crate::program::TargetKind;
 
 impl Trainer {
-    /// Refuses a data set that the model or the loss cannot work on, before a sample is read.
-    pub(super) fn check_dataset(&self, dataset: &dyn Dataset) -> Result<(), TrainerError> {
-        self.check_dataset_input(dataset)?;
-        let subject = |part: &str| format!("{}: {part}", dataset.name());
-        let loss = self.config.loss.type_name();
-        match (self.target(), dataset.target()) {
-            (TargetKind::Labels { shape, classes }, TargetSpec::Classes { names }) => {
-                if shape.rank() != 0 {
-                    let wanted = format!("labels of {shape} a sample for this model");
-                    return Err(TrainerError::mismatch(subject("target"), wanted, "one label"));
-                }
-                if names.len() > *classes {
-                    let wanted = format!("at most {classes}, the outputs of the model");
-                    return Err(TrainerError::mismatch(subject("classes"), wanted, names.len()));
-                }
-                Ok(())
-            }
-            (TargetKind::Values { shape }, TargetSpec::Values { shape: got }) if *shape == got => {
-                Ok(())
-            }
-            (TargetKind::Labels { .. }, TargetSpec::Values { shape }) => {
-                let wanted = format!("class labels for the loss {loss}");
-                let got = format!("values of {shape}");
-                Err(TrainerError::mismatch(subject("target"), wanted, got))
-            }
-            (TargetKind::Values { shape }, got) => {
-                let wanted = format!("values of {shape} for the loss {loss}");
-                let got = match got {
-                    TargetSpec::Values { shape } => format!("values of {shape}"),
-                    _ => "class labels".to_owned(),
-                };
-                Err(TrainerError::mismatch(subject("target"), wanted, got))
-            }
-            (TargetKind::Labels { .. }, _) => {
-                let wanted = format!("class labels for the loss {loss}");
-                Err(TrainerError::mismatch(subject("target"), wanted, "another kind of target"))
-            }
-        }
-    }
-
-    /// Refuses a figure that training will not have.
+    /// A figure that training will have, with what is better of it.
     ///
     /// # Errors
-    /// [`TrainerError::Option`] for an accuracy where the loss is none of classification.
-    pub(crate) fn check_monitor(&self, monitor: Monitor) -> Result<(), TrainerError> {
-        if !monitor.is_accuracy() || self.figures().metric == MetricKind::Accuracy {
-            return Ok(());
+    /// [`TrainerError::Option`] for one that is not measured.
+    pub(crate) fn watch(&self, monitor: &Monitor) -> Result<Monitor, TrainerError> {
+        if let Some(better) = self.figures().better(monitor.metric()) {
+            return Ok(monitor.clone().with_better(better));
         }
         let loss = self.config.loss.type_name();
-        let wanted = format!("a figure that the loss {loss} has, such as validation_loss");
+        let there = ["loss"].into_iter().chain(self.figures().names().iter().map(String::as_str));
+        let there: Vec<&str> = there.collect();
+        let wanted = format!(
+            "a figure that the loss {loss} has with its metrics ({}), such as validation_loss",
+            there.join(", ")
+        );
         Err(TrainerError::option("monitor", wanted, monitor))
     }
 
     /// What is watched by the settings.
     pub(super) fn watched(&self) -> Vec<Monitor> {
-        vec![self.config.monitor, self.config.early_stopping_monitor()]
+        vec![self.config.monitor.clone(), self.config.early_stopping_monitor()]
     }
 
     pub(super) fn check_monitors(&self) -> Result<(), TrainerError> {
-        self.watched().into_iter().try_for_each(|monitor| self.check_monitor(monitor))
-    }
-
-    /// The part of [`Self::check_dataset`] that concerns prediction too.
-    pub(super) fn check_dataset_input(&self, dataset: &dyn Dataset) -> Result<(), TrainerError> {
-        if dataset.is_empty() {
-            let name = dataset.name().to_owned();
-            return Err(onestep_data::DataError::Empty { dataset: name }.into());
-        }
-        let subject = || format!("{}: input", dataset.name());
-        let (wanted, got) = (self.model().input_shape(), dataset.input_shape());
-        if *wanted != got {
-            let wanted = format!("samples of {wanted}, as the model takes");
-            return Err(TrainerError::mismatch(subject(), wanted, got));
-        }
-        match self.model().spec().input.dtype.dtype() {
-            DType::F32 => Ok(()),
-            other => {
-                let got = format!("{}", DType::F32);
-                Err(TrainerError::mismatch(subject(), format!("{other}, as the model takes"), got))
-            }
-        }
+        self.watched().iter().try_for_each(|monitor| self.watch(monitor).map(|_| ()))
     }
 
     /// The number of samples in host data, and the shape of a whole batch. All indices exist.

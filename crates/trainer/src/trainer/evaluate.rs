@@ -11,8 +11,7 @@ use super::Trainer;
 use super::flight::{Flight, Pending};
 use super::predict::largest;
 use crate::TrainerError;
-use crate::history::Metrics;
-use crate::metrics::{ConfusionMatrix, Meter, TopK};
+use crate::metrics::{ConfusionMatrix, Meter, Metrics, TopK};
 use crate::program::OUTPUT;
 use crate::program::TargetKind;
 
@@ -73,14 +72,16 @@ impl Trainer {
         loader: &mut DataLoader,
         mut visit: impl FnMut(&mut Trainer, &Tensor) -> Result<(), TrainerError>,
     ) -> Result<Meter, TrainerError> {
-        self.keep_readings()?;
-        let mut flight = Flight::new(self.config.steps_in_flight, self.figures());
+        let binding = self.bind(loader.dataset().as_ref(), Mode::Evaluate)?;
+        let mut flight = Flight::new(self.config.steps_in_flight, self.figures().clone());
         let mut meter = Meter::default();
+        let mut tensors = binding.room();
         for batch in loader.epoch(0) {
             let batch = batch?;
-            let tensors = [batch.input().clone(), batch.target().clone()];
+            binding.take(&batch, &mut tensors);
             let feeds = Feeds { staged: Some(batch.staged()), ..Feeds::new(&tensors) };
             let ticket = self.learner.evaluate(feeds)?;
+            tensors.clear();
             let place = (self.progress.epoch, batch.index());
             flight.push(Pending { ticket, samples: batch.size(), place, step: self.progress.step });
             visit(self, batch.target())?;

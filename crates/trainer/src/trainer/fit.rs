@@ -5,37 +5,13 @@ use std::sync::Arc;
 use onestep_data::{DataLoader, Dataset};
 use onestep_engine::Mode;
 
+use super::Trainer;
+use super::hooks::Callbacks;
 use super::run::Run;
-use super::{Trainer, Weights};
 use crate::TrainerError;
 use crate::callback::{Callback, EarlyStopping};
 use crate::history::History;
-
-/// A trainer in the middle of a fit. However that ends, with an error or with a callback's panic,
-/// the trainer can train again.
-struct Fitting<'a> {
-    trainer: &'a mut Trainer,
-    complete: bool,
-}
-
-impl<'a> Fitting<'a> {
-    fn begin(trainer: &'a mut Trainer) -> Self {
-        trainer.fitting = true;
-        Fitting { trainer, complete: false }
-    }
-}
-
-impl Drop for Fitting<'_> {
-    fn drop(&mut self) {
-        self.trainer.fitting = false;
-        if !self.complete {
-            // The steps in flight are done, so their losses belong to the epoch; what is wrong
-            // with them is no news beside what ended the fit.
-            let _ = self.trainer.collect(true);
-            self.trainer.flight.clear();
-        }
-    }
-}
+use crate::snapshot::Weights;
 
 impl Trainer {
     /// Trains until the configuration's epochs are done, from wherever the trainer stands: the
@@ -56,9 +32,6 @@ impl Trainer {
         validation: Option<Arc<dyn Dataset>>,
         callbacks: &mut [&mut dyn Callback],
     ) -> Result<History, TrainerError> {
-        if self.fitting {
-            return Err(TrainerError::Busy);
-        }
         for warning in self.check_fit(&train, validation.as_ref())? {
             log::warn!("{warning}");
         }
@@ -68,10 +41,7 @@ impl Trainer {
             validation.map(|data| self.by_name(data, classes.as_deref())).transpose()?;
         self.record.classes = classes;
         self.use_weights(Weights::Last)?;
-        let mut fitting = Fitting::begin(self);
-        let result = fitting.trainer.run_callbacks(train, validation, callbacks);
-        fitting.complete = result.is_ok();
-        result
+        self.run_callbacks(train, validation, callbacks)
     }
 
     /// Early stopping, where it is configured, comes before the callbacks of the caller.
@@ -89,7 +59,16 @@ impl Trainer {
         for callback in callbacks {
             all.push(&mut **callback);
         }
-        Run::new(self, train, validation, all)?.run()
+        let mut callbacks = Callbacks::new(all);
+        let run = Run::new(self, train, validation, &mut callbacks).and_then(Run::run);
+        if let Err(error) = &run {
+            // The steps in flight are done, so their losses belong to the epoch; what is wrong with
+            // them is no news beside what ended the fit.
+            let _ = self.collect(true);
+            self.flight.clear();
+            callbacks.fail(self, error);
+        }
+        run
     }
 
     /// Compiles what an epoch needs, so that no step in its middle does.
@@ -101,11 +80,16 @@ impl Trainer {
     ) -> Result<usize, TrainerError> {
         let (samples, batch) = (loader.dataset().len(), loader.batch_size());
         let mut peak = 0;
-        if samples >= batch {
-            peak = self.learner.prepare(mode, batch)?.peak();
-        }
-        if samples % batch > 0 && !drop_last {
-            peak = peak.max(self.learner.prepare(mode, samples % batch)?.peak());
+        let accumulates = mode == Mode::Train && self.config.accumulate > 1;
+        let modes = [Some(mode), accumulates.then_some(Mode::Accumulate)];
+        for mode in modes.into_iter().flatten() {
+            if samples >= batch {
+                peak = peak.max(self.learner.prepare(mode, batch)?.peak());
+            }
+            // A batch that is not full is the last of its epoch and makes an update.
+            if samples % batch > 0 && !drop_last && mode != Mode::Accumulate {
+                peak = peak.max(self.learner.prepare(mode, samples % batch)?.peak());
+            }
         }
         Ok(peak)
     }

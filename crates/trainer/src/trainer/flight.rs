@@ -84,6 +84,6 @@ impl Flight {
         if !loss.is_finite() && self.offence.is_none() {
             self.offence = Some(Offence { loss, place: step.place, step: step.step });
         }
-        meter.add(self.figures, reports.values(), step.samples);
+        meter.add(&self.figures, reports.values(), step.samples);
     }
 }

@@ -1,11 +1,13 @@
 //! The trainer: a model, its training settings and the engine that runs its steps.
 
 mod batch;
+mod binding;
 mod build;
 mod checks;
 mod evaluate;
 mod fit;
 mod flight;
+mod hooks;
 mod predict;
 mod readings;
 mod record;
@@ -28,7 +30,6 @@ pub use batch::{HostData, StepResult};
 pub use build::TrainerBuilder;
 pub use evaluate::Evaluation;
 pub use predict::Prediction;
-pub use weights::{Snapshot, Weights};
 
 use crate::TrainerError;
 use crate::checkpoint::Progress;
@@ -37,8 +38,8 @@ use crate::history::EpochRecord;
 use crate::learner::Learner;
 use crate::metrics::Figures;
 use crate::program::TargetKind;
+use crate::snapshot::Snapshot;
 use flight::Flight;
-use readings::Readings;
 
 /// Trains, evaluates and applies a model.
 ///
@@ -82,10 +83,7 @@ pub struct Trainer {
     best: Option<Snapshot>,
     /// The weights of the last step, while those of the best epoch are in use.
     last: Option<Snapshot>,
-    /// What could be read after the last step of training, where another step has run since.
-    readings: Option<Readings>,
     last_checkpoint: Option<PathBuf>,
-    fitting: bool,
 }
 
 impl Trainer {
@@ -144,8 +142,13 @@ impl Trainer {
         &self.learner
     }
 
+    /// The transforms of the inputs.
+    pub(crate) fn pipeline(&self) -> &Pipeline {
+        &self.pipeline
+    }
+
     /// What a step reports.
-    fn figures(&self) -> Figures {
+    fn figures(&self) -> &Figures {
         self.learner.program().figures()
     }
 
@@ -209,11 +212,11 @@ impl Trainer {
     /// # Errors
     /// As [`Trainer::footprint`].
     pub fn dump_plan(&mut self, mode: Mode, batch: usize) -> Result<String, TrainerError> {
-        let signature = self.learner.program().signature(mode, batch)?;
-        Ok(self.learner.engine_mut().dump(mode, &signature)?)
+        self.learner.dump(mode, batch)
     }
 
-    /// Keeps a callback's memory under its name, as part of the next checkpoints.
+    /// Keeps something under a name as part of the next checkpoints, for a loop of one's own:
+    /// callbacks have [`Callback::state`](crate::Callback::state) for it.
     ///
     /// # Errors
     /// A value that has no JSON form.
@@ -229,7 +232,7 @@ impl Trainer {
         Ok(())
     }
 
-    /// A callback's memory from this run or the checkpoint that it goes on from.
+    /// A callback's memory from the last checkpoint or the end of the last `fit`, by its name.
     ///
     /// # Errors
     /// The memory is of another form.
@@ -246,7 +249,9 @@ impl Trainer {
     /// Sets the scalars of the next step of training.
     fn set_scalars(&mut self) -> f64 {
         let lr = self.learning_rate();
-        self.learner.set_steps(self.progress.step);
+        if self.learner.steps() != self.progress.step {
+            self.learner.set_steps(self.progress.step);
+        }
         self.learner.set_learning_rate(lr);
         lr
     }

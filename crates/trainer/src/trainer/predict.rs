@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use onestep_data::{DataLoader, Dataset};
-use onestep_engine::Feeds;
+use onestep_engine::{Feeds, Mode};
 use onestep_memory::{Shape, Tensor};
 
 use super::Trainer;
@@ -107,13 +107,15 @@ impl Trainer {
         &mut self,
         dataset: Arc<dyn Dataset>,
     ) -> Result<Prediction, TrainerError> {
-        self.check_dataset_input(dataset.as_ref())?;
+        let binding = self.bind(dataset.as_ref(), Mode::Predict)?;
         self.collect(true)?;
         let mut loader = self.evaluation_loader(dataset)?;
-        let mut values = Vec::new();
+        let (mut values, mut tensors) = (Vec::new(), binding.room());
         for batch in loader.epoch(0) {
             let batch = batch?;
-            values.extend(self.predict_tensor(batch.input())?);
+            binding.take(&batch, &mut tensors);
+            values.extend(self.learner.predict(Feeds::new(&tensors))?);
+            tensors.clear();
         }
         self.restore_units(&mut values);
         Ok(Prediction { shape: self.model().output_shape().clone(), values })
@@ -127,7 +129,6 @@ impl Trainer {
     }
 
     fn predict_tensor(&mut self, input: &Tensor) -> Result<Vec<f32>, TrainerError> {
-        self.keep_readings()?;
         self.learner.predict(Feeds::new(std::slice::from_ref(input)))
     }
 

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use onestep_data::{DataRecord, Dataset, SampleRng, TargetSpec, relabel};
+use onestep_engine::Mode;
 use onestep_layers::LossSpec;
 
 use super::Trainer;
 use super::batch::HostData;
 use crate::TrainerError;
-use crate::history::Metrics;
-use crate::metrics::{Meter, MetricKind};
+use crate::metrics::{Meter, Metrics, Task};
 use crate::program::TargetKind;
 
 impl Trainer {
@@ -50,7 +50,7 @@ impl Trainer {
         if let Some(scaling) = &record.targets {
             let loss = self.config.loss.type_name();
             let values = matches!(self.target(), TargetKind::Values { .. });
-            if !values || self.figures().metric == MetricKind::Accuracy {
+            if !values || matches!(self.figures().task(), Task::Classify | Task::Decide) {
                 let wanted = format!("no scale for the loss {loss}");
                 let got = "standardised values";
                 return Err(TrainerError::mismatch("targets of the record", wanted, got));
@@ -81,7 +81,7 @@ impl Trainer {
             Some(classes) if labelled => relabel(dataset, classes)?,
             _ => dataset,
         };
-        self.check_dataset(dataset.as_ref())?;
+        self.bind(dataset.as_ref(), Mode::Evaluate)?;
         Ok(dataset)
     }
 
@@ -114,13 +114,8 @@ impl Trainer {
 
     /// The figures that a meter has come to, in the target's own units where they have any.
     pub(super) fn metrics(&self, meter: &Meter) -> Metrics {
-        let figures = meter.metrics(self.figures().metric);
-        let (loss, error) = self.units();
-        Metrics {
-            loss: figures.loss * loss,
-            mean_absolute_error: figures.mean_absolute_error.map(|mean| mean * error),
-            ..figures
-        }
+        let (loss, target) = self.units();
+        meter.metrics(self.figures(), loss, target)
     }
 
     /// The loss of a step in the same units.

@@ -7,7 +7,7 @@ use crate::TrainerError;
 use crate::callback::{BestCheckpoint, EarlyStopping};
 use crate::checkpoint::{OwnCode, Progress, Record};
 use crate::config::TrainerConfig;
-use crate::history::Monitor;
+use crate::metrics::Monitor;
 
 /// Refuses, by their names, changes of settings that cannot apply any more. All others apply from
 /// the next step on.
@@ -28,6 +28,25 @@ pub(super) fn refuse_changes(
         let wanted = format!("at least {}, which are done", progress.epoch);
         return Err(TrainerError::option("epochs", wanted, now.epochs));
     }
+    if (now.accumulate > 1) != (before.accumulate > 1) {
+        let wanted = match before.accumulate {
+            1 => "1, since the run's state has no room for more gradients".to_owned(),
+            _ => "at least 2, as the run's state was made for".to_owned(),
+        };
+        return Err(TrainerError::option("accumulate", wanted, now.accumulate));
+    }
+    if now.freeze != before.freeze {
+        let list = |patterns: &[String]| match patterns {
+            [] => "none".to_owned(),
+            patterns => patterns.join(", "),
+        };
+        let wanted = format!(
+            "{}, with which the run's state was made (start a new run from its weights with \
+             --init-from for another)",
+            list(&before.freeze)
+        );
+        return Err(TrainerError::option("freeze", wanted, list(&now.freeze)));
+    }
     if progress.batch > 0 {
         let whole = |setting: &dyn std::fmt::Display| {
             format!("{setting} until the epoch that was interrupted is complete")
@@ -35,6 +54,10 @@ pub(super) fn refuse_changes(
         if now.batch_size != before.batch_size {
             let wanted = whole(&before.batch_size);
             return Err(TrainerError::option("batch_size", wanted, now.batch_size));
+        }
+        if now.accumulate != before.accumulate {
+            let wanted = whole(&before.accumulate);
+            return Err(TrainerError::option("accumulate", wanted, now.accumulate));
         }
         if now.shuffle != before.shuffle {
             return Err(TrainerError::option("shuffle", whole(&before.shuffle), now.shuffle));
@@ -98,7 +121,7 @@ pub(super) fn forget_figures(before: &TrainerConfig, now: &TrainerConfig, record
     let same_loss = written(before) == written(now);
     let changed =
         |figure: fn(&TrainerConfig) -> Monitor| !same_loss || figure(before) != figure(now);
-    if changed(|config| config.monitor) {
+    if changed(|config| config.monitor.clone()) {
         if let Some(ScheduleState::ReduceOnPlateau(state)) = &mut record.progress.schedule {
             state.forget_metric();
         }

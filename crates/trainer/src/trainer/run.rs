@@ -3,50 +3,28 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use onestep_data::{Batch, DataLoader, Dataset, read_sample};
+use onestep_data::{Batch, DataLoader, Dataset, Sample, Values};
 use onestep_engine::{Mode, StepCounters};
 
 use super::Trainer;
+use super::binding::Binding;
 use super::flight::Offence;
+use super::hooks::Callbacks;
 use crate::TrainerError;
-use crate::callback::{Callback, EarlyStopping, EpochStart, Flow, StepEvent};
+use crate::callback::{EpochStart, Flow, StepEvent};
 use crate::checkpoint::LoaderState;
 use crate::history::{EpochRecord, History, PerStep, Stop};
 use crate::phases::{Phases, Stopwatch, peak_resident_bytes};
 
 /// The parts of a running `fit`.
-pub(super) struct Run<'a> {
+pub(super) struct Run<'a, 'b> {
     trainer: &'a mut Trainer,
-    callbacks: Callbacks<'a>,
+    callbacks: &'a mut Callbacks<'b>,
     train: DataLoader,
     validation: Option<DataLoader>,
+    binding: Binding,
     history: History,
     used: StepCounters,
-}
-
-/// The callbacks, and the first of them that asked for an end.
-struct Callbacks<'a> {
-    all: Vec<&'a mut dyn Callback>,
-    stop: Option<Stop>,
-}
-
-impl Callbacks<'_> {
-    /// Calls a hook of each, also of those behind one that asks for an end.
-    fn each(
-        &mut self,
-        mut hook: impl FnMut(&mut dyn Callback) -> Result<Flow, TrainerError>,
-    ) -> Result<(), TrainerError> {
-        for callback in &mut self.all {
-            let flow = hook(&mut **callback)?;
-            if flow == Flow::Stop && self.stop.is_none() {
-                self.stop = Some(match callback.name() {
-                    EarlyStopping::NAME => Stop::EarlyStopping,
-                    name => Stop::Callback { name: name.to_owned() },
-                });
-            }
-        }
-        Ok(())
-    }
 }
 
 /// What the steps of an epoch came to.
@@ -57,20 +35,21 @@ struct Steps {
     phases: Phases,
 }
 
-impl<'a> Run<'a> {
+impl<'a, 'b> Run<'a, 'b> {
     pub(super) fn new(
         trainer: &'a mut Trainer,
         train: Arc<dyn Dataset>,
         validation: Option<Arc<dyn Dataset>>,
-        callbacks: Vec<&'a mut dyn Callback>,
+        callbacks: &'a mut Callbacks<'b>,
     ) -> Result<Self, TrainerError> {
         let (batch_size, drop_last) = (trainer.config.batch_size, trainer.config.drop_last);
         // A set that is smaller than a batch is one batch, not an error.
         let batch_size = if drop_last { batch_size } else { batch_size.min(train.len()) };
+        let binding = trainer.bind(train.as_ref(), Mode::Train)?;
         let train = trainer.loader(train, batch_size, true)?;
         let validation = validation.map(|data| trainer.evaluation_loader(data)).transpose()?;
         let position = trainer.check_position(&train)?;
-        trainer.start_schedule(train.batches_per_epoch())?;
+        trainer.start_schedule(trainer.updates_in(train.batches_per_epoch()))?;
         trainer.progress.loader = Some(position);
         let start = Instant::now();
         let mut history = History {
@@ -81,15 +60,15 @@ impl<'a> Run<'a> {
             trainer.compile(Mode::Evaluate, validation, false)?;
         }
         history.compile_seconds = start.elapsed().as_secs_f64();
-        let callbacks = Callbacks { all: callbacks, stop: None };
         let used = StepCounters::default();
-        Ok(Run { trainer, callbacks, train, validation, history, used })
+        Ok(Run { trainer, callbacks, train, validation, binding, history, used })
     }
 
     pub(super) fn run(mut self) -> Result<History, TrainerError> {
-        for callback in &mut self.callbacks.all {
-            callback.on_fit_start(self.trainer)?;
-        }
+        self.callbacks.restore(self.trainer)?;
+        self.callbacks.each(self.trainer, |callback, run| {
+            callback.on_fit_start(run).map(|()| Flow::Continue)
+        })?;
         while self.trainer.progress.epoch < self.trainer.config.epochs {
             let steps = self.train_epoch()?;
             self.count(&steps);
@@ -113,8 +92,7 @@ impl<'a> Run<'a> {
             batches: self.train.batches_per_epoch(),
             done: progress.batch,
         };
-        let trainer = &mut *self.trainer;
-        self.callbacks.each(|callback| callback.on_epoch_start(trainer, &start))?;
+        self.callbacks.each(self.trainer, |callback, run| callback.on_epoch_start(run, &start))?;
         let steps = self.steps(&start);
         match (self.trainer.flight.offence.take(), steps) {
             (Some(offence), _) => Err(self.non_finite(offence)),
@@ -125,30 +103,45 @@ impl<'a> Run<'a> {
     /// The steps of an epoch: the hot loop. It ends early when a callback asks for it or when a
     /// loss is not a number.
     fn steps(&mut self, start: &EpochStart) -> Result<Steps, TrainerError> {
-        let Run { trainer, callbacks, train, used, .. } = self;
+        let Run { trainer, callbacks, train, used, binding, .. } = self;
         let mut watch = Stopwatch::start();
         let (mut count, mut samples, mut learning_rate) = (0, 0, trainer.learning_rate());
+        let accumulated = trainer.progress.batch % trainer.config.accumulate;
+        trainer.learner.set_position(trainer.progress.step, accumulated as u64);
+        let mut tensors = binding.room();
         let mut batches = train.epoch_from(trainer.progress.epoch as u64, start.done)?;
+        let mut of_step = 0;
         loop {
             watch.other();
             let batch = batches.next();
             watch.data();
             let Some(batch) = batch.transpose()? else { break };
             let before = trainer.counters();
-            learning_rate = trainer.submit_batch(&batch)?;
+            learning_rate = trainer.set_scalars();
+            let updates = trainer.completes_update(batch.index() + 1, start.batches);
+            binding.take(&batch, &mut tensors);
+            let submitted = trainer.submit_batch(&batch, &tensors, updates);
+            // They are gone before the batch gives its slot back.
+            tensors.clear();
+            submitted?;
             watch.step();
             trainer.collect(false)?;
             let step = trainer.counters() - before;
             used.native_calls += step.native_calls;
             used.allocations += step.allocations;
             used.host_syncs += step.host_syncs;
-            count += 1;
             samples += batch.size() as u64;
+            of_step += batch.size();
             if trainer.flight.offence.is_some() {
                 break;
             }
-            let event = trainer.step_event(start, &batch, learning_rate, watch.seconds());
-            callbacks.each(|callback| callback.on_step(trainer, &event))?;
+            if !updates {
+                continue;
+            }
+            count += 1;
+            let mut event = trainer.step_event(start, &batch, learning_rate, watch.seconds());
+            event.samples = std::mem::take(&mut of_step);
+            callbacks.each(trainer, |callback, run| callback.on_step(run, &event))?;
             if callbacks.stop.is_some() {
                 break;
             }
@@ -175,7 +168,7 @@ impl<'a> Run<'a> {
             None => None,
         };
         let validation_seconds = start.elapsed().as_secs_f64();
-        if let Some(bad) = validation.filter(|metrics| !metrics.loss.is_finite()) {
+        if let Some(bad) = validation.as_ref().filter(|metrics| !metrics.loss.is_finite()) {
             let place = (trainer.progress.epoch, trainer.progress.batch);
             let offence = Offence { loss: bad.loss as f32, place, step: trainer.progress.step };
             return Err(trainer.non_finite(offence, Some("on the validation data".to_owned())));
@@ -191,7 +184,7 @@ impl<'a> Run<'a> {
             phases: Phases { validation_seconds, ..steps.phases },
         };
         if let (Some(schedule), Some(value)) =
-            (&mut trainer.schedule, trainer.config.monitor.of(&record))
+            (&mut trainer.schedule, record.figure(&trainer.config.monitor))
         {
             if schedule.observe(value) {
                 log::info!("epoch {}: the learning rate was reduced", record.epoch);
@@ -199,10 +192,10 @@ impl<'a> Run<'a> {
             trainer.progress.schedule = Some(schedule.state());
         }
         trainer.progress.end_epoch(record.clone());
-        self.callbacks.each(|callback| callback.on_epoch_end(trainer, &record))
+        self.callbacks.each(trainer, |callback, run| callback.on_epoch_end(run, &record))
     }
 
-    fn finish(mut self) -> Result<History, TrainerError> {
+    fn finish(self) -> Result<History, TrainerError> {
         let trainer = self.trainer;
         let mut history = self.history;
         history.epochs.clone_from(&trainer.progress.epochs);
@@ -221,9 +214,10 @@ impl<'a> Run<'a> {
         };
         history.peak_device_bytes = trainer.learner.memory().statistics().total.peak;
         history.peak_resident_bytes = peak_resident_bytes();
-        for callback in &mut self.callbacks.all {
-            callback.on_fit_end(trainer, &history)?;
-        }
+        self.callbacks.each(trainer, |callback, run| {
+            callback.on_fit_end(run, &history).map(|()| Flow::Continue)
+        })?;
+        self.callbacks.remember(trainer)?;
         Ok(history)
     }
 
@@ -234,9 +228,12 @@ impl<'a> Run<'a> {
         let samples = order.chunks(self.train.batch_size()).nth(batch).unwrap_or_default();
         let dataset = self.train.dataset();
         let bad = samples.iter().find(|&&sample| {
-            let values = read_sample(dataset.as_ref(), sample);
-            values.is_ok_and(|(input, target)| {
-                input.iter().chain(&target).any(|value| !value.is_finite())
+            let read = Sample::read(dataset.as_ref(), sample);
+            read.is_ok_and(|sample| {
+                sample.iter().any(|(_, values)| match values {
+                    Values::F32(values) => values.iter().any(|value| !value.is_finite()),
+                    _ => false,
+                })
             })
         });
         let cause = bad.map(|sample| {
@@ -265,6 +262,17 @@ impl Trainer {
             running: self.metrics(&self.progress.meter),
             seconds,
         }
+    }
+
+    /// The updates that so many batches make.
+    pub(super) fn updates_in(&self, batches: usize) -> usize {
+        batches.div_ceil(self.config.accumulate)
+    }
+
+    /// Whether an update is made when so many of an epoch's batches are there: the last of them make
+    /// one, however few they are.
+    fn completes_update(&self, done: usize, batches: usize) -> bool {
+        done.is_multiple_of(self.config.accumulate) || done == batches
     }
 
     /// A run that goes on in the middle of an epoch must find the same batches there.

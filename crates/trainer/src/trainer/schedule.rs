@@ -95,7 +95,7 @@ impl Trainer {
     pub(super) fn steps_per_epoch(&self, samples: usize) -> usize {
         let TrainerConfig { batch_size, drop_last, .. } = self.config;
         let steps = if drop_last { samples / batch_size } else { samples.div_ceil(batch_size) };
-        steps.max(1)
+        self.updates_in(steps).max(1)
     }
 
     /// The schedule of a `fit` over this many steps an epoch, at the state it has reached.
@@ -133,7 +133,7 @@ impl Trainer {
     }
 
     fn schedule_over(&self, legs: &[Leg]) -> Result<Schedule, TrainerError> {
-        let monitor = self.config.monitor;
+        let monitor = self.watch(&self.config.monitor)?;
         let better = match monitor.higher_is_better() {
             true => PlateauMode::Max,
             false => PlateauMode::Min,

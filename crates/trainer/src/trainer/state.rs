@@ -5,10 +5,12 @@ use std::path::Path;
 use onestep_engine::StateKind;
 use onestep_layers::{StateTensor, WeightLayout};
 
+use super::Trainer;
 use super::flight::Offence;
-use super::{Trainer, Weights};
 use crate::TrainerError;
 use crate::checkpoint::{self, Checkpoint, Contents, Progress};
+use crate::fitting::{self, Taken};
+use crate::snapshot::Weights;
 use crate::weights;
 
 impl Trainer {
@@ -93,10 +95,8 @@ impl Trainer {
         // What is in flight belongs to the state that is given up.
         let _ = self.collect(true);
         self.flight.clear();
-        for (name, values) in &state {
-            self.learner.state().write(name, values)?;
-        }
-        self.learner.engine_mut().recover();
+        self.learner.write(&state)?;
+        self.learner.recover();
         self.schedule = None;
         self.last_checkpoint = Some(checkpoint.folder().to_path_buf());
         let own = std::mem::take(&mut self.progress.own);
@@ -132,6 +132,35 @@ impl Trainer {
         self.take_weights(file.as_ref(), Some(layout))
     }
 
+    /// Begins with the weights of another model, from a safetensors file or from the folder of a run
+    /// or checkpoint: each tensor that the model has by the same name and shape is taken, and the
+    /// answer says what was taken, what was left and what is new. PyTorch's layout is recognised, or
+    /// `layout` says it. With `strict` a file that does not have all of the model and nothing else is
+    /// refused.
+    ///
+    /// # Errors
+    /// [`TrainerError::File`] and [`TrainerError::Weights`], the latter also where nothing fits.
+    /// Nothing has changed then.
+    pub fn init_from(
+        &mut self,
+        path: impl AsRef<Path>,
+        layout: Option<WeightLayout>,
+        strict: bool,
+    ) -> Result<Taken, TrainerError> {
+        let path = path.as_ref();
+        let (tensors, taken) = fitting::read(path, self.model(), layout)?;
+        if strict && !taken.is_complete() {
+            return Err(TrainerError::weights(path, format!("strict: {taken}")));
+        }
+        self.collect(true)?;
+        for tensor in &tensors {
+            self.learner.state().write(&tensor.name, &tensor.data)?;
+        }
+        self.learner.state().start_copies()?;
+        self.last = None;
+        Ok(taken)
+    }
+
     fn take_weights(
         &mut self,
         file: &Path,
@@ -147,7 +176,7 @@ impl Trainer {
         for tensor in &tensors {
             self.learner.state().write(&tensor.name, &tensor.data)?;
         }
-        self.engine().state().start_copies()?;
+        self.learner.state().start_copies()?;
         self.last = None;
         Ok(())
     }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use onestep_data::{DataError, Dataset, Fields, SampleMut, TargetMut};
+use onestep_data::{DataError, Dataset, Fields, SampleMut};
+use onestep_engine::DType;
 use onestep_layers::LossSpec;
 
 use super::Trainer;
@@ -10,6 +11,8 @@ use super::Trainer;
 /// A data set whose targets are probabilities, or the sample is refused by its name.
 struct Probabilities {
     inner: Arc<dyn Dataset>,
+    /// The field of the f32 target.
+    probabilities: Option<String>,
     loss: LossSpec,
 }
 
@@ -20,7 +23,10 @@ impl Trainer {
         if !loss.wants_probabilities() {
             return dataset;
         }
-        Arc::new(Probabilities { inner: dataset, loss: loss.clone() })
+        let fields = dataset.fields();
+        let target = fields.target().filter(|field| field.dtype == DType::F32);
+        let probabilities = target.map(|field| field.name.clone());
+        Arc::new(Probabilities { inner: dataset, probabilities, loss: loss.clone() })
     }
 }
 
@@ -39,11 +45,8 @@ impl Dataset for Probabilities {
 
     fn read(&self, index: usize, sample: &mut SampleMut<'_>) -> Result<(), DataError> {
         self.inner.read(index, sample)?;
-        let values = match sample.pair()?.1 {
-            TargetMut::Values(values) => values,
-            TargetMut::Label(_) => return Ok(()),
-        };
-        match values.iter().find(|value| !(0.0..=1.0).contains(*value)) {
+        let Some(name) = self.probabilities.as_deref() else { return Ok(()) };
+        match sample.f32(name)?.iter().find(|value| !(0.0..=1.0).contains(*value)) {
             None => Ok(()),
             Some(value) => Err(DataError::other(format!(
                 "target: expected probabilities from 0 to 1 for {}, got {value}",

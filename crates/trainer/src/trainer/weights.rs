@@ -1,44 +1,8 @@
 //! Which weights a model is used with: those of the last step or those of the best epoch.
 
-use onestep_engine::StateKind;
-use serde::{Deserialize, Serialize};
-
 use super::Trainer;
 use crate::TrainerError;
-
-/// Weights that a model may be used with: parameters and model states.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Weights {
-    /// Those of the last step, from which training goes on.
-    #[default]
-    Last,
-    /// Those of the best epoch, which early stopping keeps.
-    Best,
-}
-
-impl Weights {
-    fn name(self) -> &'static str {
-        match self {
-            Weights::Last => "last",
-            Weights::Best => "best",
-        }
-    }
-}
-
-/// A copy on the host of a model's parameters and states, without the optimizer's.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Snapshot {
-    pub(crate) tensors: Vec<(String, Vec<f32>)>,
-}
-
-impl Snapshot {
-    /// The elements of a tensor, where it has it.
-    pub(crate) fn get(&self, name: &str) -> Option<&[f32]> {
-        let found = self.tensors.iter().find(|(own, _)| own == name);
-        found.map(|(_, values)| values.as_slice())
-    }
-}
+use crate::snapshot::{Snapshot, Weights};
 
 impl Trainer {
     /// Copies the parameters and model states in use to the host.
@@ -47,11 +11,7 @@ impl Trainer {
     /// The device cannot be read.
     pub fn snapshot(&mut self) -> Result<Snapshot, TrainerError> {
         self.collect(true)?;
-        let state = self.learner.state();
-        let entries = state.layout().entries().iter();
-        let kept = entries.filter(|entry| entry.kind != StateKind::Optimizer);
-        let tensors = kept.map(|entry| Ok((entry.name.clone(), state.read(&entry.name)?)));
-        Ok(Snapshot { tensors: tensors.collect::<Result<_, TrainerError>>()? })
+        self.learner.snapshot()
     }
 
     /// Puts parameters and model states back. Training goes on from them.
@@ -60,7 +20,7 @@ impl Trainer {
     /// The snapshot is of another model.
     pub fn restore_snapshot(&mut self, snapshot: &Snapshot) -> Result<(), TrainerError> {
         self.collect(true)?;
-        self.write(snapshot)?;
+        self.learner.write(snapshot)?;
         self.last = None;
         Ok(())
     }
@@ -106,7 +66,7 @@ impl Trainer {
         match weights {
             Weights::Last => {
                 if let Some(last) = self.last.take() {
-                    self.write(&last)?;
+                    self.learner.write(&last)?;
                 }
             }
             Weights::Best => {
@@ -116,16 +76,9 @@ impl Trainer {
                     return Err(TrainerError::option("weights", wanted, weights.name()));
                 };
                 let last = self.snapshot()?;
-                self.write(&best)?;
+                self.learner.write(&best)?;
                 self.last = Some(last);
             }
-        }
-        Ok(())
-    }
-
-    fn write(&self, snapshot: &Snapshot) -> Result<(), TrainerError> {
-        for (name, values) in &snapshot.tensors {
-            self.learner.state().write(name, values)?;
         }
         Ok(())
     }

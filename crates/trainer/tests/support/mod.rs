@@ -97,7 +97,7 @@ impl onestep_trainer::Callback for StopAt {
 
     fn on_step(
         &mut self,
-        _: &mut onestep_trainer::Trainer,
+        _: &mut onestep_trainer::RunView<'_>,
         step: &onestep_trainer::StepEvent,
     ) -> Result<onestep_trainer::Flow, onestep_trainer::TrainerError> {
         use onestep_trainer::Flow;

@@ -1,0 +1,229 @@
+//! The metrics that are part of the library.
+
+use onestep_engine::{DType, Graph, Value};
+use onestep_layers::{LayerError, LossValues, accuracy};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::metric::{Better, Measured, Metric, Scored, Task};
+
+/// The share of right answers: of the largest logit for classes, of the sign of each output for yes
+/// and no.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Accuracy {}
+
+impl Metric for Accuracy {
+    fn name(&self) -> String {
+        "accuracy".to_owned()
+    }
+
+    fn better(&self) -> Better {
+        Better::Higher
+    }
+
+    fn report(&self, g: &mut Graph, scored: &Scored) -> Result<Option<Measured>, LayerError> {
+        if !matches!(scored.task, Task::Classify | Task::Decide) {
+            return Ok(None);
+        }
+        let target = label(g, scored)?;
+        Ok(Some(Measured::over_samples(accuracy(g, scored.output, target)?)))
+    }
+}
+
+/// The share of samples whose class is among the `k` with the largest logits. A class must beat
+/// others, not merely equal them, as in [`TopK`](crate::TopK).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TopKAccuracy {
+    /// How many classes a sample may name; default 5.
+    #[serde(default = "five")]
+    pub k: usize,
+}
+
+fn five() -> usize {
+    5
+}
+
+impl Metric for TopKAccuracy {
+    fn name(&self) -> String {
+        format!("top{}", self.k)
+    }
+
+    fn better(&self) -> Better {
+        Better::Higher
+    }
+
+    fn report(&self, g: &mut Graph, scored: &Scored) -> Result<Option<Measured>, LayerError> {
+        if scored.task != Task::Classify {
+            return Ok(None);
+        }
+        let target = label(g, scored)?;
+        let ahead = ahead(g, scored.output, target)?;
+        let most = g.constant(self.k as f32)?;
+        let hit = g.lt(ahead, most)?;
+        Ok(Some(Measured::over_samples(g.mean_all(hit)?)))
+    }
+}
+
+/// The labels i32 `[n, ...]`: those fed, or the most probable class of probabilities that are.
+fn label(g: &mut Graph, scored: &Scored) -> Result<Value, LayerError> {
+    let target = scored.loss.target;
+    match scored.task == Task::Classify && g.type_of(target).dtype != DType::I32 {
+        true => Ok(g.argmax(target, 1)?),
+        false => Ok(target),
+    }
+}
+
+/// How many other classes have at least the logit of the label, f32 like the labels: logits
+/// `[n, classes, ...]`, labels `[n, ...]`.
+fn ahead(g: &mut Graph, logits: Value, label: Value) -> Result<Value, LayerError> {
+    let dims = g.shape(logits).dims().to_vec();
+    let mut column: Vec<usize> = vec![1; dims.len()];
+    column[1] = dims[1];
+    let numbers: Vec<f32> = (0..dims[1]).map(|class| class as f32).collect();
+    let numbers = g.constant_tensor(&column, &numbers)?;
+    let mut kept = dims.clone();
+    kept[1] = 1;
+    let label = g.cast(label, DType::F32)?;
+    let label = g.reshape(label, &kept)?;
+    let label = g.broadcast(label, &dims)?;
+    let own = g.eq(label, numbers)?;
+    // Not the product: a logit of -inf in another class, times 0, would be NaN.
+    let zero = g.constant(0.0)?;
+    let zero = g.broadcast(zero, &dims)?;
+    let picked = g.select(own, logits, zero)?;
+    let picked = g.sum(picked, &[1], true)?;
+    let picked = g.broadcast(picked, &dims)?;
+    // What cannot be compared is never behind.
+    let behind = g.lt(logits, picked)?;
+    let behind = g.sum(behind, &[1], false)?;
+    let others = g.scale(behind, -1.0)?;
+    Ok(g.offset(others, dims[1] as f32 - 1.0)?)
+}
+
+/// The mean of `|output - target|`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MeanAbsoluteError {}
+
+impl Metric for MeanAbsoluteError {
+    fn name(&self) -> String {
+        "mean_absolute_error".to_owned()
+    }
+
+    fn better(&self) -> Better {
+        Better::Lower
+    }
+
+    fn report(&self, g: &mut Graph, scored: &Scored) -> Result<Option<Measured>, LayerError> {
+        let Some(error) = error(g, scored)? else { return Ok(None) };
+        let error = g.abs(error)?;
+        Ok(Some(Measured::over_samples(g.mean_all(error)?)))
+    }
+
+    fn target_power(&self) -> i32 {
+        1
+    }
+}
+
+/// The mean of `(output - target)^2`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MeanSquaredError {}
+
+impl Metric for MeanSquaredError {
+    fn name(&self) -> String {
+        "mean_squared_error".to_owned()
+    }
+
+    fn better(&self) -> Better {
+        Better::Lower
+    }
+
+    fn report(&self, g: &mut Graph, scored: &Scored) -> Result<Option<Measured>, LayerError> {
+        squared(g, scored)
+    }
+
+    fn target_power(&self) -> i32 {
+        2
+    }
+}
+
+/// The root of the mean of `(output - target)^2` over all samples, not the mean of the batches'
+/// roots.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RootMeanSquaredError {}
+
+impl Metric for RootMeanSquaredError {
+    fn name(&self) -> String {
+        "root_mean_squared_error".to_owned()
+    }
+
+    fn better(&self) -> Better {
+        Better::Lower
+    }
+
+    fn report(&self, g: &mut Graph, scored: &Scored) -> Result<Option<Measured>, LayerError> {
+        squared(g, scored)
+    }
+
+    fn finish(&self, aggregated: f64) -> f64 {
+        aggregated.sqrt()
+    }
+
+    fn target_power(&self) -> i32 {
+        1
+    }
+}
+
+/// `e` to the power of the mean cross-entropy of the labels: what a language model is measured by.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Perplexity {}
+
+impl Metric for Perplexity {
+    fn name(&self) -> String {
+        "perplexity".to_owned()
+    }
+
+    fn better(&self) -> Better {
+        Better::Lower
+    }
+
+    fn report(&self, g: &mut Graph, scored: &Scored) -> Result<Option<Measured>, LayerError> {
+        let integers = g.type_of(scored.loss.target).dtype == DType::I32;
+        if scored.task != Task::Classify || !integers {
+            return Ok(None);
+        }
+        // The plain cross-entropy, whatever weights and smoothing the loss has.
+        let dims = g.shape(scored.output).dims().to_vec();
+        let axes: Vec<usize> = [0].into_iter().chain(2..dims.len()).chain([1]).collect();
+        let rows = g.permute(scored.output, &axes)?;
+        let count = g.shape(scored.loss.target).elements();
+        let rows = g.reshape(rows, &[count, dims[1]])?;
+        let labels = g.reshape(scored.loss.target, &[count])?;
+        let each = g.cross_entropy(rows, labels, 0.0)?;
+        Ok(Some(Measured::over_samples(g.mean_all(each)?)))
+    }
+
+    fn finish(&self, aggregated: f64) -> f64 {
+        aggregated.exp()
+    }
+}
+
+fn squared(g: &mut Graph, scored: &Scored) -> Result<Option<Measured>, LayerError> {
+    let Some(error) = error(g, scored)? else { return Ok(None) };
+    let square = g.square(error)?;
+    Ok(Some(Measured::over_samples(g.mean_all(square)?)))
+}
+
+/// `output - target`, where the target is of the output's kind and they are not logits.
+fn error(g: &mut Graph, scored: &Scored) -> Result<Option<Value>, LayerError> {
+    let LossValues { target, .. } = scored.loss;
+    if scored.task != Task::Regress || g.type_of(target) != g.type_of(scored.output) {
+        return Ok(None);
+    }
+    Ok(Some(g.sub(scored.output, target)?))
+}

@@ -1,0 +1,197 @@
+//! Weights of another model, parameters that stay as they are, gradients of several batches, and what
+//! can be read of a step.
+
+mod support;
+
+use onestep_layers::{ModelBuilder, ModelSpec, WeightLayout};
+use onestep_trainer::{Trainer, TrainerBuilder, TrainerConfig, TrainerError, factory};
+use support::{StopAt, cpu, halves, quadrants, small_config};
+
+fn network(hidden: usize, classes: usize, head: &str) -> ModelSpec {
+    ModelBuilder::new([1, 4, 4])
+        .flatten("flatten")
+        .dense(hidden, true, "body")
+        .batch_norm("norm")
+        .relu("relu")
+        .dense(classes, true, head)
+        .spec()
+}
+
+fn make(model: ModelSpec, config: TrainerConfig) -> Trainer {
+    Trainer::builder(model).config(config).executor(cpu()).build().unwrap()
+}
+
+#[test]
+fn what_fits_is_taken_and_the_rest_is_named() {
+    let root = tempfile::tempdir().unwrap();
+    let mut old = make(network(8, 2, "head"), small_config());
+    old.fit(halves(32), None, &mut []).unwrap();
+    let (folder, file) = (root.path().join("run"), root.path().join("theirs.safetensors"));
+    old.save(folder.join("last")).unwrap();
+    old.save_weights_in(&file, WeightLayout::Pytorch).unwrap();
+    for path in [&folder, &file] {
+        let mut new = make(network(8, 3, "new"), small_config());
+        let taken = new.init_from(path, None, false).unwrap();
+        assert_eq!(taken.taken.len(), 6, "{taken}");
+        for name in ["body.weight", "norm.running_mean"] {
+            assert_eq!(new.parameter(name).unwrap(), old.parameter(name).unwrap(), "{name}");
+        }
+        let left: Vec<&str> = taken.left.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(left, ["head.bias", "head.weight"]);
+        assert_eq!(taken.new, ["new.weight", "new.bias"]);
+        assert_eq!(taken.layout.name(), if path == &file { "pytorch" } else { "onestep" });
+        let strict = new.init_from(path, None, true).unwrap_err().to_string();
+        assert!(strict.contains("strict") && strict.contains("new.weight"), "{strict}");
+    }
+    let mut other = make(network(8, 5, "head"), small_config());
+    let taken = other.init_from(&file, None, false).unwrap().to_string();
+    assert!(taken.contains("head.weight ([8, 2], the model's is [8, 5])"), "{taken}");
+    let mut same = make(network(8, 2, "head"), small_config());
+    assert!(same.init_from(&file, None, true).unwrap().is_complete());
+    let mut foreign = make(factory::mlp([2], &[4], 2), small_config());
+    let error = foreign.init_from(&file, None, false).unwrap_err().to_string();
+    assert!(error.contains("nothing in it fits the model"), "{error}");
+}
+
+#[test]
+fn frozen_parameters_stay_without_gradient_or_state() {
+    let config = TrainerConfig {
+        freeze: vec!["body*".into(), "norm*".into()],
+        keep_gradients: true,
+        ..small_config()
+    };
+    let fit = |config: TrainerConfig| {
+        let mut trainer = make(network(8, 2, "head"), config);
+        let before = trainer.snapshot().unwrap();
+        trainer.fit(halves(32), None, &mut []).unwrap();
+        (trainer, before)
+    };
+    let same = |trainer: &mut Trainer, before: &mut Trainer, name: &str| {
+        trainer.parameter(name).unwrap() == before.parameter(name).unwrap()
+    };
+    for statistics in [false, true] {
+        let config = TrainerConfig { freeze_statistics: statistics, ..config.clone() };
+        let (mut trainer, _) = fit(config.clone());
+        let mut fresh = make(network(8, 2, "head"), config);
+        assert!(same(&mut trainer, &mut fresh, "body.weight"));
+        assert!(same(&mut trainer, &mut fresh, "norm.weight"));
+        assert!(!same(&mut trainer, &mut fresh, "head.weight"));
+        assert_eq!(same(&mut trainer, &mut fresh, "norm.running_mean"), statistics);
+        assert!(trainer.gradient("head.weight").is_ok());
+        assert!(trainer.gradient("body.weight").is_err());
+        assert!(trainer.parameter("exp_avg.head.weight").is_ok());
+        assert!(trainer.parameter("exp_avg.body.weight").is_err());
+    }
+    let error = |freeze: &[&str]| {
+        let freeze = freeze.iter().map(|pattern| (*pattern).to_owned()).collect();
+        let config = TrainerConfig { freeze, ..small_config() };
+        let built = Trainer::builder(network(8, 2, "head")).config(config).executor(cpu()).build();
+        built.map(|_| ()).unwrap_err().to_string()
+    };
+    assert!(error(&["convv*"]).contains("freeze: expected patterns of parameters (body.weight"));
+    assert!(error(&["*"]).contains("something to learn"));
+}
+
+#[test]
+fn a_frozen_run_is_resumed_as_it_was() {
+    let root = tempfile::tempdir().unwrap();
+    let config = TrainerConfig { freeze: vec!["body*".into()], ..small_config() };
+    let mut first = make(network(8, 2, "head"), config.clone());
+    first.fit(halves(32), None, &mut [&mut StopAt(3)]).unwrap();
+    first.save(root.path()).unwrap();
+    let mut resumed = TrainerBuilder::load(root.path()).unwrap().executor(cpu()).build().unwrap();
+    resumed.fit(halves(32), None, &mut []).unwrap();
+    let mut whole = make(network(8, 2, "head"), config);
+    whole.fit(halves(32), None, &mut []).unwrap();
+    assert_eq!(resumed.snapshot().unwrap(), whole.snapshot().unwrap());
+    let builder = TrainerBuilder::load(root.path()).unwrap().executor(cpu());
+    let error = builder.configure(|config| config.freeze.clear()).build().map(|_| ());
+    assert!(error.unwrap_err().to_string().contains("freeze: expected body*"));
+}
+
+/// The largest difference of two trainers' weights.
+fn apart(one: &mut Trainer, other: &mut Trainer) -> f32 {
+    let mut largest = 0f32;
+    for name in ["fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias"] {
+        let (one, other) = (one.parameter(name).unwrap(), other.parameter(name).unwrap());
+        largest = one.iter().zip(&other).fold(largest, |l, (a, b)| l.max((a - b).abs()));
+    }
+    largest
+}
+
+#[test]
+fn gradients_of_several_batches_are_those_of_a_large_one() {
+    let config = |batch_size: usize, accumulate: usize| TrainerConfig {
+        batch_size,
+        accumulate,
+        shuffle: false,
+        epochs: 3,
+        optimizer: "adamw".parse().unwrap(),
+        schedule: "cosine".parse().unwrap(),
+        clip: Some(onestep_optimizer::Clip::Norm(0.1)),
+        ..small_config()
+    };
+    let fit = |config: TrainerConfig| {
+        let mut trainer = make(factory::mlp([2], &[6], 2), config);
+        // 44 is two updates of 16 and one of 12; of micro-batches 4, 4 and 3.
+        let history = trainer.fit(quadrants(44), Some(quadrants(8)), &mut []).unwrap();
+        (trainer, history)
+    };
+    let (mut large, wanted) = fit(config(16, 1));
+    let (mut small, got) = fit(config(4, 4));
+    assert_eq!((got.steps, small.progress().step), (wanted.steps, large.progress().step));
+    assert!(apart(&mut large, &mut small) < 1e-6, "{}", apart(&mut large, &mut small));
+    for (one, other) in wanted.epochs.iter().zip(&got.epochs) {
+        assert_eq!((one.step, one.learning_rate), (other.step, other.learning_rate));
+        assert!((one.train.loss - other.train.loss).abs() < 1e-6, "{one:?} {other:?}");
+        let accuracy = |epoch: &onestep_trainer::EpochRecord| epoch.train.accuracy().unwrap();
+        // The shares of batches are f32.
+        assert!((accuracy(one) - accuracy(other)).abs() < 1e-6, "{one:?} {other:?}");
+    }
+    // One native call a batch.
+    assert!((got.per_step.native_calls - 33.0 / 9.0).abs() < 1e-9, "{:?}", got.per_step);
+}
+
+#[test]
+fn accumulation_is_resumed_bit_for_bit() {
+    let root = tempfile::tempdir().unwrap();
+    let config = TrainerConfig { batch_size: 4, accumulate: 3, epochs: 3, ..small_config() };
+    let model = || support::stateful_model();
+    let mut whole = make(model(), config.clone());
+    whole.fit(halves(40), None, &mut []).unwrap();
+    // In the middle of the second epoch, which has four updates of ten batches.
+    let mut first = make(model(), config);
+    first.fit(halves(40), None, &mut [&mut StopAt(6)]).unwrap();
+    first.save(root.path()).unwrap();
+    let mut resumed = TrainerBuilder::load(root.path()).unwrap().executor(cpu()).build().unwrap();
+    resumed.fit(halves(40), None, &mut []).unwrap();
+    assert_eq!(resumed.snapshot().unwrap(), whole.snapshot().unwrap());
+    assert_eq!(resumed.parameter("exp_avg.fc1.weight").unwrap().len(), 16 * 8);
+    let builder = TrainerBuilder::load(root.path()).unwrap().executor(cpu());
+    let error = builder.configure(|config| config.accumulate = 1).build().map(|_| ()).unwrap_err();
+    assert!(error.to_string().contains("accumulate: expected"), "{error}");
+}
+
+#[test]
+fn a_loop_of_ones_own_accumulates_and_reads_values_of_layers() -> Result<(), TrainerError> {
+    let config = |accumulate: usize| TrainerConfig {
+        accumulate,
+        keep_gradients: true,
+        read: vec!["relu1".into()],
+        ..small_config()
+    };
+    let inputs: Vec<f32> = (0..16).map(support::noise).collect();
+    let labels: Vec<i32> = (0..8).map(|i| i % 2).collect();
+    let mut large = make(factory::mlp([2], &[6], 2), config(1));
+    large.train_batch(&inputs, &labels)?;
+    let mut small = make(factory::mlp([2], &[6], 2), config(2));
+    small.accumulate_batch(&inputs[..8], &labels[..4])?;
+    small.train_batch(&inputs[8..], &labels[4..])?;
+    assert!(apart(&mut large, &mut small) < 1e-6);
+    let hidden = large.value("relu1")?;
+    assert!(hidden.len() == 8 * 6 && hidden.iter().all(|value| *value >= 0.0));
+    assert!(large.value("fc1").is_err());
+    let error = large.accumulate_batch(&inputs, &labels).unwrap_err().to_string();
+    assert!(error.contains("accumulate: expected at least 2"), "{error}");
+    Ok(())
+}

@@ -1,0 +1,135 @@
+//! Metrics by name: several at a time, own ones, exact over any batches, watched and written.
+
+mod support;
+
+use std::fs;
+use std::sync::Arc;
+
+use onestep_base::Constructors;
+use onestep_engine::Graph;
+use onestep_layers::LayerError;
+use onestep_trainer::{
+    Better, Measured, Metric, MetricSpec, MetricsCsv, Monitor, Scored, TrainerBuilder,
+    TrainerConfig, factory,
+};
+use support::{executor, plane, quadrants, small_config, trainer};
+
+fn metrics(names: &[&str]) -> Vec<MetricSpec> {
+    names.iter().map(|name| name.parse().unwrap()).collect()
+}
+
+#[test]
+fn several_metrics_are_columns_keys_and_monitors() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("metrics.csv");
+    let config = TrainerConfig {
+        metrics: metrics(&["accuracy", "top1", "perplexity"]),
+        monitor: "validation_top1".parse().unwrap(),
+        ..small_config()
+    };
+    let mut trainer = trainer(factory::mlp([2], &[4], 2), config);
+    let mut csv = MetricsCsv::new(&path);
+    let history = trainer.fit(quadrants(30), Some(quadrants(23)), &mut [&mut csv]).unwrap();
+    let last = history.last().unwrap().validation.clone().unwrap();
+    // Of two classes the first of one is the accuracy, and cross-entropy is the perplexity's logarithm.
+    assert_eq!(last.get("top1"), last.accuracy());
+    assert!((last.get("perplexity").unwrap().ln() - last.loss).abs() < 1e-6, "{last:?}");
+    let head = fs::read_to_string(&path).unwrap();
+    assert!(head.contains("train_accuracy,train_top1,train_perplexity,validation_loss"), "{head}");
+    assert!(Monitor::validation("top1").higher_is_better());
+    let evaluated = trainer.evaluate(quadrants(23)).unwrap();
+    assert_eq!(evaluated.metrics, last);
+    let counted = evaluated.confusion.unwrap().accuracy();
+    assert!((counted - last.accuracy().unwrap()).abs() < 1e-6, "shares of batches are f32");
+    let json = serde_json::to_value(&history).unwrap();
+    assert_eq!(json["epochs"][1]["validation"]["top1"].as_f64(), last.get("top1"));
+}
+
+#[test]
+fn means_do_not_depend_on_how_the_data_is_cut() {
+    let names = ["mean_absolute_error", "mean_squared_error", "root_mean_squared_error"];
+    let figures = |batch_size: usize| {
+        let config = TrainerConfig {
+            batch_size,
+            loss: "mse".parse().unwrap(),
+            metrics: metrics(&names),
+            ..small_config()
+        };
+        let mut trainer = trainer(factory::mlp([2], &[4], 1), config);
+        let metrics = trainer.evaluate(plane(29)).unwrap().metrics;
+        assert!((metrics.get(names[1]).unwrap() - metrics.loss).abs() < 1e-6);
+        let root = metrics.get(names[2]).unwrap();
+        assert!((root * root - metrics.loss).abs() < 1e-6, "{metrics:?}");
+        names.map(|name| metrics.get(name).unwrap())
+    };
+    let whole = figures(29);
+    for batch_size in [8, 3, 1] {
+        for (got, wanted) in figures(batch_size).into_iter().zip(whole) {
+            assert!((got - wanted).abs() < 1e-6 * wanted.abs(), "{batch_size}: {got} {wanted}");
+        }
+    }
+}
+
+#[test]
+fn metrics_that_cannot_be_measured_are_refused_by_name() {
+    let build = |loss: &str, names: &[&str]| {
+        let config = TrainerConfig {
+            loss: loss.parse().unwrap(),
+            metrics: metrics(names),
+            ..small_config()
+        };
+        let builder = onestep_trainer::Trainer::builder(factory::mlp([2], &[], 2));
+        builder.config(config).executor(executor()).build().map(|_| ()).unwrap_err().to_string()
+    };
+    for (error, wanted) in [
+        (build("mse", &["accuracy"]), "metrics that are defined for the loss mse, got accuracy"),
+        (build("cross_entropy", &["f1"]), "no custom metric `f1` is registered"),
+        (build("cross_entropy", &["top2", "top2"]), "each name once, got top2 twice"),
+        (build("cross_entropy", &["top0"]), "metric `top0`"),
+    ] {
+        assert!(error.contains(wanted), "{error}");
+    }
+}
+
+/// The share of outputs within a distance of their targets.
+struct Close(f32);
+
+impl Metric for Close {
+    fn name(&self) -> String {
+        "close".to_owned()
+    }
+    fn better(&self) -> Better {
+        Better::Higher
+    }
+    fn report(&self, g: &mut Graph, scored: &Scored) -> Result<Option<Measured>, LayerError> {
+        let error = g.sub(scored.output, scored.loss.target)?;
+        let error = g.abs(error)?;
+        let most = g.constant(self.0)?;
+        let close = g.lt(error, most)?;
+        Ok(Some(Measured::over_samples(g.mean_all(close)?)))
+    }
+}
+
+#[test]
+fn a_metric_of_ones_own_is_watched_and_kept_by_its_name() {
+    let root = tempfile::tempdir().unwrap();
+    let config = TrainerConfig { loss: "mse".parse().unwrap(), ..small_config() };
+    let config =
+        TrainerConfig { monitor: Monitor::train("close"), ..config.with_metric(Close(0.5)) };
+    let mut first = trainer(factory::mlp([2], &[4], 1), config);
+    let history = first.fit(plane(32), None, &mut []).unwrap();
+    let share = history.last().unwrap().train.get("close").unwrap();
+    assert!((0.0..=1.0).contains(&share), "{share}");
+    first.save(root.path()).unwrap();
+
+    let error = TrainerBuilder::load(root.path()).unwrap().executor(executor()).build();
+    let error = error.map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains("no custom metric `close` is registered"), "{error}");
+    let mut own = Constructors::default();
+    own.add::<dyn Metric>("close", |_| Ok(Arc::new(Close(0.5))));
+    let builder = TrainerBuilder::load(root.path()).unwrap().own(&own).unwrap();
+    let mut resumed =
+        builder.configure(|config| config.epochs = 3).executor(executor()).build().unwrap();
+    let history = resumed.fit(plane(32), None, &mut []).unwrap();
+    assert!(history.last().unwrap().train.get("close").is_some());
+}
