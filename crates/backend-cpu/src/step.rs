@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use onestep_engine::ops::ConstantData;
 use onestep_engine::plan::{NamedPlace, Place, Region};
 use onestep_engine::{
-    DType, EngineError, Feeds, Footprint, KernelTime, MAX_REPORTS, Plan, Reports, Scalars,
-    StateTable, Step, Ticket, output_size,
+    DType, EngineError, Feeds, Footprint, KernelTime, MAX_REPORTS, Plan, Reports, ScalarSlots,
+    Scalars, StateTable, Step, Ticket, output_size,
 };
 use onestep_memory::{Tensor, format_bytes};
 
@@ -54,6 +54,7 @@ pub(crate) struct CpuStep {
     regions: Regions,
     bases: Bases,
     scalars: Vec<f32>,
+    slots: ScalarSlots,
     state: Vec<Tensor>,
     runtime: Arc<Runtime>,
     level: Level,
@@ -90,6 +91,7 @@ impl CpuStep {
             regions,
             bases: Bases(vec![std::ptr::null_mut(); regions.count()]),
             scalars: vec![0.0; plan.scalars.len()],
+            slots: ScalarSlots::new(&plan.scalars),
             state: state_buffers(&plan, state)?,
             runtime,
             level,
@@ -131,11 +133,7 @@ impl CpuStep {
     }
 
     fn set_scalars(&mut self, scalars: &Scalars) -> Result<(), EngineError> {
-        for (slot, name) in self.scalars.iter_mut().zip(&self.plan.scalars) {
-            let missing = || EngineError::MissingScalar { name: name.clone() };
-            *slot = scalars.get(name).ok_or_else(missing)?;
-        }
-        Ok(())
+        self.slots.fill(scalars, &mut self.scalars)
     }
 
     /// Takes the addresses of the feeds. Kernels rely on their sizes, so they are checked here

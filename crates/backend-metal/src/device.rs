@@ -5,11 +5,11 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use onestep_engine::Poison;
 use onestep_memory::{Device, DeviceId, MemoryError, RawBuffer};
 use onestep_metal_sys::{self as metal, Buffer, MetalError, Queue, Storage};
 
 use crate::error::{MetalExecutorError, out_of_memory};
-use crate::poison::Poison;
 use crate::sync::lock;
 
 /// What the memory's users rely on: see [`Device`].

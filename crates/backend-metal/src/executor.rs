@@ -12,7 +12,7 @@ use crate::buffers::{self, Buffers};
 use crate::counters::step_counters;
 use crate::device::MetalDevice;
 use crate::error::{MetalExecutorError, engine_error};
-use crate::flight::Flight;
+use crate::flight::MetalFlight;
 use crate::footprint::{check_budget, footprint};
 use crate::options::MetalOptions;
 use crate::step::{MetalStep, Parts};
@@ -45,7 +45,7 @@ use crate::translate::Translation;
 pub struct MetalExecutor {
     device: Arc<MetalDevice>,
     memory: MemoryManager,
-    flight: Arc<Flight>,
+    flight: Arc<MetalFlight>,
     options: MetalOptions,
 }
 
@@ -58,7 +58,7 @@ impl MetalExecutor {
         let device = MetalDevice::open(options.device, options.in_flight)?;
         let memory = MemoryManager::new(Arc::clone(&device) as Arc<dyn Device>);
         memory.set_budget(options.memory_budget);
-        let flight = Flight::new(device.poison());
+        let flight = MetalFlight::new(device.poison());
         Ok(MetalExecutor { device, memory, flight, options: *options })
     }
 
@@ -167,6 +167,6 @@ impl Executor for MetalExecutor {
     fn counters(&self) -> StepCounters {
         // The shim's interface allows for an error that its counters never give.
         let statistics: Statistics = self.device.statistics().unwrap_or_default();
-        step_counters(&statistics, self.flight.waits())
+        step_counters(&statistics, self.flight.0.waits())
     }
 }

@@ -38,7 +38,6 @@ mod executor;
 mod flight;
 mod footprint;
 mod options;
-mod poison;
 mod step;
 mod sync;
 mod translate;

@@ -4,24 +4,24 @@ use std::sync::Arc;
 
 use onestep_engine::ops::LeafKind;
 use onestep_engine::{
-    EngineError, Feeds, Footprint, Mode, Program, Scalars, StateTable, Step, Ticket, Type,
+    EngineError, Feeds, Footprint, Health, Mode, Program, ScalarSlots, Scalars, StateTable, Step,
+    Ticket, Type,
 };
 use onestep_memory::{DType, MemoryManager, Tensor, bf16, f16};
 use onestep_metal_sys::{self as metal, BufferRef, StepArguments};
 
 use crate::buffers::{fits, handle};
 use crate::device::MetalDevice;
-use crate::error::{engine_error, unsupported};
+use crate::error::engine_error;
 use crate::executor::Results;
-use crate::flight::Flight;
-use crate::poison::Health;
+use crate::flight::MetalFlight;
 use crate::translate::Translation;
 
 /// What a step is made of.
 pub(crate) struct Parts<'a> {
     pub(crate) device: Arc<MetalDevice>,
     pub(crate) memory: MemoryManager,
-    pub(crate) flight: Arc<Flight>,
+    pub(crate) flight: Arc<MetalFlight>,
     pub(crate) native: metal::Program,
     pub(crate) program: &'a Program,
     pub(crate) translation: Translation,
@@ -38,7 +38,7 @@ pub(crate) struct MetalStep {
     train: bool,
     feeds: Vec<(String, Type)>,
     arguments: Arguments,
-    scalar_names: Vec<String>,
+    slots: ScalarSlots,
     reports: Vec<String>,
     /// What can be read, by name.
     outputs: Vec<(String, Tensor)>,
@@ -48,7 +48,7 @@ pub(crate) struct MetalStep {
     dump: String,
     /// The last step that was submitted.
     last: Option<Ticket>,
-    flight: Arc<Flight>,
+    flight: Arc<MetalFlight>,
     /// Buffers that the native program uses.
     _kept: Vec<Tensor>,
     memory: MemoryManager,
@@ -74,10 +74,10 @@ impl MetalStep {
             .leaves(LeafKind::Input)
             .map(|(name, value)| (name.to_owned(), graph.type_of(value).clone()))
             .collect();
-        parts.flight.reserve(feeds.len());
+        parts.flight.0.reserve(feeds.len());
         let arguments = Arguments {
             feeds: Vec::with_capacity(feeds.len()),
-            scalars: Vec::with_capacity(translation.scalars.len()),
+            scalars: vec![0.0; translation.scalars.len()],
         };
         let train = program.mode == Mode::Train;
         let outputs = outputs(program, translation, &parts.results)?;
@@ -88,7 +88,7 @@ impl MetalStep {
             train,
             feeds,
             arguments,
-            scalar_names: parts.translation.scalars,
+            slots: ScalarSlots::new(&parts.translation.scalars),
             reports: parts.translation.reports,
             outputs,
             written: written.into(),
@@ -118,12 +118,7 @@ impl MetalStep {
     }
 
     fn fill_scalars(&mut self, scalars: &Scalars) -> Result<(), EngineError> {
-        self.arguments.scalars.clear();
-        for name in &self.scalar_names {
-            let missing = || EngineError::MissingScalar { name: name.clone() };
-            self.arguments.scalars.push(scalars.get(name).ok_or_else(missing)?);
-        }
-        Ok(())
+        self.slots.fill(scalars, &mut self.arguments.scalars)
     }
 
     fn check_feeds(&self, tensors: &[Tensor]) -> Result<(), EngineError> {
@@ -163,7 +158,7 @@ impl MetalStep {
 
     /// The native call.
     fn call(&mut self, feeds: Feeds<'_>, scalars: &Scalars) -> Result<Ticket, EngineError> {
-        let (serial, ticket) = self.flight.begin(feeds, &self.written);
+        let (serial, ticket) = self.flight.0.begin(feeds, &self.written);
         let Arguments { feeds: handles, scalars: numbers } = &mut self.arguments;
         handles.extend(feeds.tensors.iter().map(|tensor| {
             // SAFETY: `clear` below ends the use of the handle before the borrow of the tensor does.
@@ -186,7 +181,7 @@ impl MetalStep {
             Ok(()) => Ok(ticket),
             Err(error) => {
                 let error = engine_error(&self.device, "the step", error);
-                self.flight.end(serial, Err(error.clone()));
+                self.flight.0.end(serial, Err(error.clone()));
                 Err(error)
             }
         }
@@ -218,7 +213,8 @@ impl Step for MetalStep {
             });
         };
         let Some(last) = &self.last else {
-            return Err(unsupported(format!("read_output `{name}`"), "no step was run"));
+            let (name, reason) = (name.to_owned(), "no step was run");
+            return Err(EngineError::OutputGone { name, reason });
         };
         match last.wait() {
             // A result that is gone is of a step long done.

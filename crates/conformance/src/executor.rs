@@ -94,7 +94,7 @@ fn submit(
     let mut scalars = Scalars::new(run.seed);
     scalars.step = run.first_step + index as u64;
     for (name, &value) in &feeds.scalars {
-        scalars.set(static_name(name), value);
+        scalars.set(name, value);
     }
     let reports = step.submit(StepFeeds::new(&tensors), &scalars)?.wait()?;
     let mut results = BTreeMap::new();
@@ -142,14 +142,6 @@ fn feed_tensors(
         });
     }
     Ok(tensors)
-}
-
-/// Scalars have static names. The cases use a handful, so what is leaked stays small.
-fn static_name(name: &str) -> &'static str {
-    match name {
-        "lr" => "lr",
-        other => Box::leak(other.to_owned().into_boxed_str()),
-    }
 }
 
 /// Everything in a state table, named as in [`Outcome::last`].

@@ -9,40 +9,9 @@ use crate::error::EngineError;
 use crate::graph::Phase;
 use crate::plan::{self, Cost, Footprint};
 use crate::program::Program;
+use crate::scalars::Scalars;
 use crate::state::{StateLayout, StateTable};
 use crate::ticket::Ticket;
-
-/// What a step takes from the host besides its feeds.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Scalars {
-    /// The seed of the run: half of the key of its random numbers.
-    pub seed: u64,
-    /// The number of the step, from 1: the other half.
-    pub step: u64,
-    /// Values by name. `step` need not be among them.
-    values: Vec<(&'static str, f32)>,
-}
-
-impl Scalars {
-    /// Scalars of step 1 of a run with a seed.
-    pub fn new(seed: u64) -> Self {
-        Scalars { seed, step: 1, values: Vec::new() }
-    }
-
-    /// Sets a named scalar; allocates only when the name is new.
-    pub fn set(&mut self, name: &'static str, value: f32) {
-        match self.values.iter_mut().find(|(n, _)| *n == name) {
-            Some((_, slot)) => *slot = value,
-            None => self.values.push((name, value)),
-        }
-    }
-
-    /// The named scalar; `step` is always there.
-    pub fn get(&self, name: &str) -> Option<f32> {
-        let named = self.values.iter().find(|(n, _)| *n == name).map(|&(_, v)| v);
-        named.or_else(|| (name == "step").then_some(self.step as f32))
-    }
-}
 
 /// The tensors of one batch.
 #[derive(Clone, Copy, Debug)]

@@ -1,16 +1,20 @@
 //! What a failed step leaves behind: state that nobody can trust until it is written again.
 
 use std::collections::HashSet;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::sync::lock;
+/// Locks, whether or not a thread panicked while it held the lock: no critical section here leaves
+/// its data half changed.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
-/// A training step that fails on the device has left its state in the middle of an update. All
-/// further steps are refused until every buffer of that state was written by the host, as a
-/// checkpoint's restoration does.
+/// For executors whose steps fail after they were submitted. A training step that fails on the
+/// device has left its state in the middle of an update; all further steps are to be refused until
+/// every buffer of that state was written by the host, as a checkpoint's restoration does.
 #[derive(Debug, Default)]
-pub(crate) struct Poison {
+pub struct Poison {
     /// Whether there is anything, so that a good step takes no lock.
     set: AtomicBool,
     damage: Mutex<Option<Damage>>,
@@ -26,7 +30,7 @@ struct Damage {
 impl Poison {
     /// A step that would have written the buffers `state` failed. The first failure is the one that
     /// is reported.
-    pub(crate) fn set(&self, reason: &str, state: &[u64]) {
+    pub fn set(&self, reason: &str, state: &[u64]) {
         let mut damage = lock(&self.damage);
         let damage = damage
             .get_or_insert_with(|| Damage { reason: reason.to_owned(), stale: HashSet::new() });
@@ -35,7 +39,7 @@ impl Poison {
     }
 
     /// The host has written to a buffer.
-    pub(crate) fn restored(&self, buffer: u64) {
+    pub fn restored(&self, buffer: u64) {
         if !self.set.load(Ordering::Acquire) {
             return;
         }
@@ -45,7 +49,7 @@ impl Poison {
     }
 
     /// Whether a step may run.
-    pub(crate) fn state(&self) -> Health {
+    pub fn state(&self) -> Health {
         if !self.set.load(Ordering::Acquire) {
             return Health::Good;
         }
@@ -57,7 +61,7 @@ impl Poison {
     }
 
     /// Forgets the failure.
-    pub(crate) fn clear(&self) {
+    pub fn clear(&self) {
         *lock(&self.damage) = None;
         self.set.store(false, Ordering::Release);
     }
@@ -65,7 +69,7 @@ impl Poison {
 
 /// What can be said of the state.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Health {
+pub enum Health {
     /// No step failed.
     Good,
     /// A step failed, and the state was written again since.
