@@ -13,6 +13,8 @@
 
 mod error;
 mod executor;
+#[cfg(any(test, feature = "faults"))]
+mod faults;
 mod fused;
 mod kernels;
 mod native;
@@ -28,4 +30,7 @@ mod testing;
 
 pub use error::CpuError;
 pub use executor::{CpuExecutor, CpuOptions};
+#[cfg(feature = "faults")]
+#[doc(hidden)]
+pub use faults::let_the_next_kernel_panic;
 pub use simd::Level;

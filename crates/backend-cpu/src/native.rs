@@ -53,8 +53,8 @@ pub(crate) unsafe fn run(
     context: &Context<'_>,
     pool: &mut Pool,
 ) -> Result<(), TaskPanicked> {
-    #[cfg(test)]
-    if crate::testing::LET_PANIC.take() {
+    #[cfg(any(test, feature = "faults"))]
+    if crate::faults::LET_PANIC.take() {
         return pool.run(1, &|_| panic!("a test asked for it"));
     }
     let mut job = 0;

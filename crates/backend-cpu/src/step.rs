@@ -351,7 +351,7 @@ mod tests {
     use onestep_memory::Shape;
 
     use super::*;
-    use crate::testing::LET_PANIC;
+    use crate::faults::LET_PANIC;
     use crate::{CpuExecutor, CpuOptions};
 
     fn group() -> ParameterGroup {

@@ -25,11 +25,6 @@ pub(crate) fn with_smaller_caches<T>(power: u32, f: impl FnOnce() -> T) -> T {
     result
 }
 
-thread_local! {
-    /// Whether the next kernel that this thread runs panics.
-    pub(crate) static LET_PANIC: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
-}
-
 pub(crate) const KEY: RandomKey = RandomKey { seed: 11, step: 3 };
 
 /// Reproducible numbers in `[-1, 1)`.

@@ -45,8 +45,15 @@ const DIFFERENTIATED_OTHERWISE: [&str; 7] = [
     "smooth_l1_infinite",
 ];
 
+/// Cases of ops that the shim lacks, by how their names begin: the executor refuses them by name.
+const LACKING: [&str; 6] =
+    ["gather_along_", "scatter_along_", "cumsum_", "argsort_", "sort_", "top_k_"];
+
 fn held(mut cases: Vec<Case>) -> Vec<Case> {
-    cases.retain(|case| !DIFFERENTIATED_OTHERWISE.contains(&case.name.as_str()));
+    cases.retain(|case| {
+        !DIFFERENTIATED_OTHERWISE.contains(&case.name.as_str())
+            && !LACKING.iter().any(|name| case.name.starts_with(name))
+    });
     cases
 }
 

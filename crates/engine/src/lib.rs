@@ -1,5 +1,6 @@
 //! The compiler of onestep: graphs, automatic differentiation, plans, executors and tickets.
 
+mod array;
 mod autodiff;
 mod cache;
 mod counters;
@@ -11,6 +12,7 @@ mod graph;
 mod lower;
 mod mode;
 pub mod ops;
+mod parameters;
 pub mod plan;
 mod poison;
 mod program;
@@ -29,14 +31,15 @@ pub use engine::{Engine, PLANS, ProgramSource};
 pub use error::{EngineError, GraphError};
 pub use executor::{Executor, Feeds, KernelTime, Step, output_size};
 pub use flight::Flight;
-pub use graph::{Graph, Node, Phase, Type, Value};
+pub use graph::{Graph, Named, Node, Phase, Type, Value};
 pub use lower::StepGraph;
 pub use mode::Mode;
 pub use onestep_base::philox;
 pub use onestep_memory::{DType, Shape};
+pub use parameters::{ParameterGroup, ParameterInfo};
 pub use plan::{Cost, Footprint, Plan};
 pub use poison::{Health, Poison};
-pub use program::{Named, ParameterGroup, ParameterInfo, Program};
+pub use program::Program;
 pub use scalars::{ScalarSlot, ScalarSlots, Scalars};
 pub use signature::Signature;
 pub use state::{StateBuffer, StateEntry, StateInfo, StateKind, StateLayout, StateTable};

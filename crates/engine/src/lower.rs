@@ -5,10 +5,11 @@ use std::collections::HashMap;
 
 use crate::autodiff::gradients;
 use crate::error::{EngineError, GraphError};
-use crate::graph::{Graph, Phase, Value};
+use crate::graph::{Graph, Named, Phase, Value};
 use crate::mode::Mode;
 use crate::ops::{Leaf, LeafKind};
-use crate::program::{Named, ParameterGroup, Program};
+use crate::parameters::ParameterGroup;
+use crate::program::Program;
 use crate::state::{
     ACCUMULATED, ACCUMULATED_WEIGHT, StateLayout, optimizer_buffer, parameter_buffer,
     weights_buffers,

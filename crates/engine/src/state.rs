@@ -6,8 +6,9 @@ use std::sync::Arc;
 use onestep_memory::{DType, MemoryManager, Shape, Tensor};
 
 use crate::error::EngineError;
-use crate::plan::{Footprint, check_budget};
-use crate::program::ParameterGroup;
+use crate::parameters::ParameterGroup;
+use crate::plan::Footprint;
+use crate::plan::budget::check_budget;
 use crate::update::{StateShape, StateUpdate, UpdateGraph};
 
 /// A flat f32 buffer of the state table.

@@ -3,8 +3,8 @@
 use onestep_memory::Shape;
 
 use crate::error::GraphError;
-use crate::graph::{Graph, Value};
-use crate::program::{Named, ParameterGroup};
+use crate::graph::{Graph, Named, Value};
+use crate::parameters::ParameterGroup;
 
 /// The update of all groups as one graph over their flat buffers:
 /// `parameter, gradient, state, scalars -> parameter, state`.

@@ -261,6 +261,36 @@ fn a_callback_that_panics_leaves_a_trainer_that_trains() {
     assert_eq!(trainer.snapshot().unwrap(), whole.snapshot().unwrap());
 }
 
+/// A kernel of the CPU executor that panics leaves half an update behind. After the state has been
+/// restored, the trainer trains again, to the bit.
+#[test]
+fn after_a_kernel_panicked_a_restored_trainer_trains_again() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("last");
+    let config = || TrainerConfig { threads: 2, ..small_config() };
+    let fresh = || Trainer::new(factory::mlp([2], &[4], 2), config()).unwrap();
+    let (mut whole, mut broken) = (fresh(), fresh());
+    let step = |trainer: &mut Trainer| {
+        trainer.train_batch(&[1.0, -1.0, -0.5, 0.5], &[0, 1]).map(|result| result.loss)
+    };
+    for trainer in [&mut whole, &mut broken] {
+        step(trainer).unwrap();
+    }
+    broken.save(&folder).unwrap();
+    onestep_backend_cpu::let_the_next_kernel_panic();
+    let error = step(&mut broken).unwrap_err().to_string();
+    assert!(error.contains("panicked"), "{error}");
+    for _ in 0..2 {
+        let refused = step(&mut broken).unwrap_err().to_string();
+        assert!(refused.contains("restore the state"), "{refused}");
+    }
+    broken.restore(&folder).unwrap();
+    for _ in 0..3 {
+        assert_eq!(step(&mut broken).unwrap().to_bits(), step(&mut whole).unwrap().to_bits());
+    }
+    assert_eq!(broken.snapshot().unwrap(), whole.snapshot().unwrap());
+}
+
 #[test]
 fn an_unwritable_place_is_named() {
     let root = tempfile::tempdir().unwrap();

@@ -1,8 +1,11 @@
 //! The ops that are no elementwise functions, one file a family.
 
+mod along;
 mod argmax;
+mod argsort;
 mod conv;
 mod cross_entropy;
+mod cumsum;
 #[cfg(test)]
 mod differential;
 mod gather;
@@ -98,6 +101,10 @@ pub(crate) fn lower(
         Op::ArgMax(op) => argmax::lower(op.axis, inputs, output, regions, threads),
         Op::Gather(_) => gather::lower(inputs, output, regions, threads),
         Op::ScatterAdd(_) => gather::lower_scatter(inputs, output, regions, threads),
+        Op::GatherAlong(op) => along::lower(op.axis, inputs, output, regions, threads),
+        Op::ScatterAlong(op) => along::lower_scatter(op.axis, inputs, output, regions, threads),
+        Op::CumSum(op) => cumsum::lower(*op, inputs, output, regions, threads),
+        Op::ArgSort(op) => argsort::lower(*op, inputs, output, regions, threads),
         Op::Softmax(_) => softmax::lower(false, inputs, output, regions, threads),
         Op::LogSoftmax(_) => softmax::lower(true, inputs, output, regions, threads),
         Op::CrossEntropy(op) => {

@@ -43,6 +43,9 @@ pub(super) fn node(node: &Node, inputs: &[u32]) -> Result<NodeDescription, Engin
             .with_float(f64::from(op.value)),
         Op::Gather(_) => with(OpCode::Gather),
         Op::ScatterAdd(_) => with(OpCode::ScatterAdd),
+        Op::GatherAlong(_) | Op::ScatterAlong(_) | Op::CumSum(_) | Op::ArgSort(_) => {
+            return Err(unsupported(node.op.name(), "the shim has no such op yet; use the cpu"));
+        }
         Op::MatMul(op) => with(OpCode::Matmul)
             .with_ints(0, &[i64::from(op.transpose_a), i64::from(op.transpose_b)]),
         Op::Conv(op) => conv(with(OpCode::Conv), &op.window),

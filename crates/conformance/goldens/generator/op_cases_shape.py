@@ -11,6 +11,7 @@ def all_cases():
     yield from reductions()
     yield from movement()
     yield from tables()
+    yield from along()
 
 
 def reductions():
@@ -100,3 +101,55 @@ def tables():
         lambda i, v: torch.zeros(5, 3, dtype=v.dtype).index_add(0, i.long(), v),
         [rows, values],
     )
+
+
+def along():
+    """Picking, summing and sorting along one axis."""
+    rng = random("ops/along")
+    x = normal(rng, 3, 4, 5)
+    for name, axis, shape in (("first", 0, (6, 4, 5)), ("middle", 1, (3, 2, 5)), ("last", 2, (3, 4, 7))):
+        indices = labels(rng, x.shape[axis], *shape).int()
+        yield (
+            f"gather_along_{name}",
+            "gather_along",
+            lambda x, i, axis=axis: torch.gather(x, axis, i.long()),
+            [x, indices],
+        )
+    for name, axis, size in (("first", 0, 4), ("middle", 1, 6), ("last", 2, 3)):
+        zeros = [size if i == axis else n for i, n in enumerate(x.shape)]
+        yield (
+            f"scatter_along_{name}",
+            "scatter_along",
+            lambda i, v, axis=axis, zeros=zeros: torch.zeros(zeros, dtype=v.dtype).scatter_add(
+                axis, i.long(), v
+            ),
+            [labels(rng, size, *x.shape).int(), normal(rng, *x.shape)],
+        )
+    for name, axis in (("first", 0), ("middle", 1), ("last", 2)):
+        yield f"cumsum_{name}", "cumsum", lambda x, axis=axis: torch.cumsum(x, axis), [x]
+    yield "cumsum_reverse", "cumsum", lambda x: torch.cumsum(x.flip(1), 1).flip(1), [x]
+    many = normal(rng, 2, 1000) + 1.0
+    yield "cumsum_many", "cumsum", lambda x: torch.cumsum(x, 1), [many]
+    for name, axis, descending in (("last", 2, False), ("first", 0, False), ("descending", 1, True)):
+        yield (
+            f"argsort_{name}",
+            "argsort",
+            lambda x, axis=axis, d=descending: torch.argsort(x.detach(), dim=axis, descending=d, stable=True),
+            [x],
+        )
+        yield (
+            f"sort_{name}",
+            "gather_along",
+            lambda x, axis=axis, d=descending: torch.sort(x, dim=axis, descending=d, stable=True).values,
+            [x],
+        )
+    ties = torch.tensor([[1.0, 3.0, -0.0, 3.0, 0.0, torch.nan], [2.0, 2.0, torch.inf, 2.0, -torch.inf, 2.0]])
+    for name, descending in (("ties", False), ("ties_descending", True)):
+        yield (
+            f"argsort_{name}",
+            "argsort",
+            lambda x, d=descending: torch.argsort(x.detach(), dim=1, descending=d, stable=True),
+            [ties],
+        )
+    yield "top_k_last", "gather_along", lambda x: torch.topk(x, 2, 2).values, [x]
+    yield "top_k_first", "gather_along", lambda x: torch.topk(x, 3, 0).values, [x]

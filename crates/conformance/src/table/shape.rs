@@ -44,6 +44,26 @@ fn concat(name: &str, axis: usize) -> Case {
     op(&format!("concat_{name}"), EXACT, move |g, x| g.concat(x, axis))
 }
 
+fn gather_along(name: &str, axis: usize) -> Case {
+    op(&format!("gather_along_{name}"), SUMS, move |g, x| g.gather_along(x[0], x[1], axis))
+}
+
+fn scatter_along(name: &str, axis: usize) -> Case {
+    shaped(&format!("scatter_along_{name}"), SUMS, move |g, x, shape| {
+        g.scatter_along(x[0], x[1], axis, shape[axis])
+    })
+}
+
+fn cumsum(name: &str, axis: usize, reverse: bool) -> Case {
+    op(&format!("cumsum_{name}"), SUMS, move |g, x| g.cumsum(x[0], axis, reverse))
+}
+
+fn argsort(name: &str, axis: usize, descending: bool) -> Case {
+    Case::value_only(&format!("argsort_{name}"), EXACT, NO_GRADIENT, move |g, x, _| {
+        g.argsort(x[0], axis, descending)
+    })
+}
+
 pub(super) fn cases() -> Vec<Case> {
     let reshape =
         |g: &mut Graph, x: &[_], shape: &onestep_engine::Shape| g.reshape(x[0], shape.dims());
@@ -98,5 +118,26 @@ pub(super) fn cases() -> Vec<Case> {
         op("gather", SUMS, |g, x| g.gather(x[0], x[1])),
         op("gather_matrix", SUMS, |g, x| g.gather(x[0], x[1])),
         shaped("scatter_add", SUMS, |g, x, shape| g.scatter_add(x[0], x[1], shape[0])),
+        gather_along("first", 0),
+        gather_along("middle", 1),
+        gather_along("last", 2),
+        scatter_along("first", 0),
+        scatter_along("middle", 1),
+        scatter_along("last", 2),
+        cumsum("first", 0, false),
+        cumsum("middle", 1, false),
+        cumsum("last", 2, false),
+        cumsum("reverse", 1, true),
+        cumsum("many", 1, false),
+        argsort("last", 2, false),
+        argsort("first", 0, false),
+        argsort("descending", 1, true),
+        argsort("ties", 1, false),
+        argsort("ties_descending", 1, true),
+        op("sort_last", EXACT, |g, x| Ok(g.sort(x[0], 2, false)?.0)),
+        op("sort_first", EXACT, |g, x| Ok(g.sort(x[0], 0, false)?.0)),
+        op("sort_descending", EXACT, |g, x| Ok(g.sort(x[0], 1, true)?.0)),
+        op("top_k_last", EXACT, |g, x| Ok(g.top_k(x[0], 2, 2)?.0)),
+        op("top_k_first", EXACT, |g, x| Ok(g.top_k(x[0], 0, 3)?.0)),
     ]
 }

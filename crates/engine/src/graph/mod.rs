@@ -1,10 +1,11 @@
-//! The graph: values in SSA form with static shapes.
+//! The graph: values in SSA form with static shapes. A graph is made of ops, and the gradient of an op
+//! is more of the graph, so that this module and `ops` know each other.
 
 mod build;
 mod dump;
 mod types;
 
-pub use types::{Node, Phase, Type, Value};
+pub use types::{Named, Node, Phase, Type, Value};
 
 use std::collections::HashMap;
 
@@ -140,6 +141,22 @@ impl Graph {
         for node in &mut self.nodes[first..] {
             node.label.get_or_insert_with(|| format!("{label} backward"));
         }
+    }
+
+    /// Which values the targets depend on.
+    pub(crate) fn live(&self, targets: &[Value]) -> Vec<bool> {
+        let mut live = vec![false; self.nodes.len()];
+        for target in targets {
+            live[target.index()] = true;
+        }
+        for value in self.values().rev() {
+            if live[value.index()] {
+                for input in &self.node(value).inputs {
+                    live[input.index()] = true;
+                }
+            }
+        }
+        live
     }
 
     /// The leaf called `name`, if there is one.

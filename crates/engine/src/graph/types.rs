@@ -34,6 +34,22 @@ impl fmt::Display for Value {
     }
 }
 
+/// A value with the name it is reported under.
+#[derive(Clone, Debug)]
+pub struct Named {
+    /// The name.
+    pub name: String,
+    /// The value.
+    pub value: Value,
+}
+
+impl Named {
+    /// Pairs a name with a value.
+    pub fn new(name: impl Into<String>, value: Value) -> Self {
+        Named { name: name.into(), value }
+    }
+}
+
 /// Shape and dtype of a value.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Type {

@@ -1,9 +1,9 @@
 //! Values from outside the graph.
 
 use super::{Gradients, OpRule, Site};
+use crate::array::{Array, Context};
 use crate::error::GraphError;
 use crate::graph::{Graph, Type, Value};
-use crate::reference::{Array, Context};
 
 /// Where a leaf's value comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

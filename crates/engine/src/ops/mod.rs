@@ -4,12 +4,15 @@
 //! nodes), a plain f64 evaluation that defines what the op means, and unit tests. See
 //! `docs/adding-an-op.md`.
 
+mod along;
+mod argsort;
 mod binary;
 mod cast;
 mod compare;
 mod constant;
 mod conv;
 mod cross_entropy;
+mod cumsum;
 mod gather;
 mod leaf;
 mod matmul;
@@ -22,12 +25,15 @@ mod unary;
 
 use std::fmt;
 
+pub use along::{GatherAlong, ScatterAlong};
+pub use argsort::ArgSort;
 pub use binary::Binary;
 pub use cast::Cast;
 pub use compare::{Compare, Select};
 pub use constant::{Constant, ConstantData};
 pub use conv::{Conv, ConvInputGrad, ConvWeightGrad, ConvWindow};
 pub use cross_entropy::{CrossEntropy, CrossEntropyGrad};
+pub use cumsum::CumSum;
 pub use gather::{Gather, ScatterAdd};
 pub use leaf::{Leaf, LeafKind};
 pub use matmul::MatMul;
@@ -38,9 +44,9 @@ pub use reduce::{ArgMax, Reduce, ReduceKind};
 pub use softmax::{LogSoftmax, Softmax};
 pub use unary::Unary;
 
+use crate::array::{Array, Context};
 use crate::error::GraphError;
 use crate::graph::{Graph, Type, Value};
-use crate::reference::{Array, Context};
 
 /// Equality and hash of an op with numbers: those are equal where their bits are, so that ops can be
 /// looked up, and 0 does not pass for -0.
@@ -108,6 +114,14 @@ pub enum Op {
     Gather(Gather),
     /// Rows added into a table of zeros by index.
     ScatterAdd(ScatterAdd),
+    /// Elements along an axis by index.
+    GatherAlong(GatherAlong),
+    /// Elements added into zeros along an axis by index.
+    ScatterAlong(ScatterAlong),
+    /// Running sums along an axis.
+    CumSum(CumSum),
+    /// The places of the elements of each row in order.
+    ArgSort(ArgSort),
     /// The product of (batches of) matrices.
     MatMul(MatMul),
     /// Cross-correlation in two spatial dimensions.
@@ -184,6 +198,10 @@ impl Op {
             Op::Pad(op) => op,
             Op::Gather(op) => op,
             Op::ScatterAdd(op) => op,
+            Op::GatherAlong(op) => op,
+            Op::ScatterAlong(op) => op,
+            Op::CumSum(op) => op,
+            Op::ArgSort(op) => op,
             Op::MatMul(op) => op,
             Op::Conv(op) => op,
             Op::ConvInputGrad(op) => op,
@@ -215,6 +233,14 @@ impl fmt::Display for Op {
             }
             Op::Reshape(_) | Op::Broadcast(_) | Op::Gather(_) | Op::ScatterAdd(_) => {
                 f.write_str(self.name())
+            }
+            Op::GatherAlong(op) => write!(f, "gather_along {}", op.axis),
+            Op::ScatterAlong(op) => write!(f, "scatter_along {}", op.axis),
+            Op::CumSum(op) => {
+                write!(f, "cumsum over {}{}", op.axis, if op.reverse { " reversed" } else { "" })
+            }
+            Op::ArgSort(op) => {
+                write!(f, "argsort {}", if op.descending { "descending" } else { "ascending" })
             }
             Op::Cast(cast) => write!(f, "cast {}", cast.to),
             Op::RandomUniform(random) => write!(f, "random_uniform stream {}", random.stream),

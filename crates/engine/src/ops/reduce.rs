@@ -3,9 +3,9 @@
 use onestep_memory::DType;
 
 use super::{Gradients, OpRule, Site, expect_dtype, expect_inputs};
+use crate::array::{Array, Context, for_each_index};
 use crate::error::GraphError;
 use crate::graph::{Graph, Type, Value};
-use crate::reference::{Array, Context, for_each_index};
 
 /// What a reduction computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

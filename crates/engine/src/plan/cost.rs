@@ -67,6 +67,11 @@ fn op_flops(op: &Op, inputs: &[Place], output: &Place) -> u64 {
         Op::Conv(_) => products(elements(output), inputs.get(1)),
         Op::ConvInputGrad(_) => products(input(0), inputs.get(1)),
         Op::ConvWeightGrad(_) => products(input(1), Some(output)),
+        // A comparison for each halving of a row.
+        Op::ArgSort(_) => {
+            let width = output.shape.last().copied().unwrap_or(1).max(2);
+            elements(output) * u64::from(width.ilog2())
+        }
         // One operation an element or so; what counts there is the traffic.
         _ => input(0).max(elements(output)),
     }

@@ -5,6 +5,7 @@
 //! compute again, storage, arena layout, and emission. Debug builds verify the result.
 
 mod arena;
+pub(crate) mod budget;
 mod cost;
 mod dump;
 mod emit;
@@ -19,6 +20,7 @@ mod types;
 mod verify;
 mod view;
 
+pub use budget::check_budget;
 pub use cost::Cost;
 pub use types::{
     Feed, Footprint, Fused, FusedOutput, Instruction, Kernel, NamedPlace, Place, Plan, Region,
@@ -94,22 +96,5 @@ fn footprint(items: &Items, storages: &Storages, layout: &StateLayout, arena: us
         state: layout.bytes(),
         feeds: items.feeds.iter().map(|f| f.ty.bytes()).sum(),
         constants: items.constants.iter().map(|c| c.len() * c.dtype().size()).sum(),
-    }
-}
-
-/// Refuses a step that will not fit.
-///
-/// # Errors
-/// [`EngineError::OverBudget`] with the parts of the sum.
-pub fn check_budget(footprint: &Footprint, budget: Option<usize>) -> Result<(), EngineError> {
-    match budget {
-        Some(budget) if footprint.peak() > budget => Err(EngineError::OverBudget {
-            needed: footprint.peak(),
-            arena: footprint.arena,
-            state: footprint.state,
-            feeds: footprint.feeds,
-            budget,
-        }),
-        _ => Ok(()),
     }
 }

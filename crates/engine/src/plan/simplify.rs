@@ -6,11 +6,9 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::error::GraphError;
-use crate::graph::{Graph, Value};
+use crate::graph::{Graph, Named, Value};
 use crate::lower::StepGraph;
 use crate::ops::{Binary, Constant, Op, Unary};
-use crate::program::Named;
-use crate::reference::live_values;
 
 /// A smaller graph that computes the same.
 pub(super) fn simplify(step: &StepGraph) -> Result<StepGraph, GraphError> {
@@ -21,7 +19,7 @@ pub(super) fn simplify(step: &StepGraph) -> Result<StepGraph, GraphError> {
 fn rewrite(step: &StepGraph) -> Result<StepGraph, GraphError> {
     let roots = step.writes.iter().chain(&step.reports).chain(&step.outputs);
     let targets: Vec<Value> = roots.map(|named| named.value).collect();
-    let live = live_values(&step.graph, &targets);
+    let live = step.graph.live(&targets);
     let mut rewriter = Rewriter::default();
     let mut map: Vec<Option<Value>> = vec![None; step.graph.nodes().len()];
     for value in step.graph.values() {

@@ -113,7 +113,7 @@ mod tests {
     /// The buffer positions a view shows, in order.
     fn positions(view: &View) -> Vec<usize> {
         let mut all = Vec::new();
-        crate::reference::for_each_index(view.shape.dims(), |index| {
+        crate::array::for_each_index(view.shape.dims(), |index| {
             let at: usize = index.iter().zip(&view.strides).map(|(i, s)| i * s).sum();
             all.push(view.offset + at);
         });

@@ -123,6 +123,37 @@ fn rows_of_drawn_widths() {
 }
 
 #[test]
+fn axes_of_drawn_sizes() {
+    each_draw("axes", 300, |draw| {
+        let axis = draw.below(3);
+        let mut dims = [draw.within(1, 9), draw.within(1, 9), draw.within(1, 9)];
+        dims[axis] = draw.around_vectors(70);
+        let size = draw.within(1, 40);
+        let mut around = dims;
+        around[axis] = size;
+        let mut memory = Memory::default();
+        let x = operand(&mut memory, draw, &dims);
+        // Some are outside the axis, on both sides.
+        let count = around.iter().product();
+        let places: Vec<i32> = (0..count).map(|_| draw.below(dims[axis] + 2) as i32 - 1).collect();
+        let places = memory.push_i32(&around, &places);
+        let updates = operand(&mut memory, draw, &around);
+        let inputs = [x, places, updates];
+        let reverse = draw.below(2) == 0;
+        let scatter = ScatterAlong { axis, size: dims[axis] };
+        let cases: [(Op, &[Place], [usize; 3], DType); 4] = [
+            (Op::GatherAlong(GatherAlong { axis }), &inputs[..2], around, DType::F32),
+            (Op::ScatterAlong(scatter), &inputs[1..], dims, DType::F32),
+            (Op::CumSum(CumSum { axis, reverse }), &inputs[..1], dims, DType::F32),
+            (Op::ArgSort(ArgSort { descending: reverse }), &inputs[..1], dims, DType::I32),
+        ];
+        for (op, inputs, out, dtype) in cases {
+            Case::new(memory.clone(), op, inputs, (&out, dtype)).check(draw, |_| 0.0);
+        }
+    });
+}
+
+#[test]
 fn tables_of_drawn_sizes() {
     each_draw("tables", 300, |draw| {
         let (rows, width) = (draw.within(1, 40), draw.around_vectors(70));
