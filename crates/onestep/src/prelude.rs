@@ -17,8 +17,9 @@ pub use onestep_layers::{
 };
 pub use onestep_memory::{DType, Element, MemoryError, MemoryManager, Shape, Tensor, format_bytes};
 pub use onestep_optimizer::{
-    Adagrad, Adam, AdamW, Clip, GroupLeaves, Grouping, Horizon, Optimizer, OptimizerError,
-    OptimizerSpec, RmsProp, Schedule, ScheduleSpec, Sgd, StateKind, UpdateRule, Updated,
+    Adagrad, Adam, AdamW, Averaging, Clip, Ema, GroupLeaves, GroupOptions, Grouping, Horizon, Lion,
+    Muon, Optimizer, OptimizerError, OptimizerSpec, RmsProp, Schedule, ScheduleSpec, Selector, Sgd,
+    StateKind, Swa, UpdateRule, Updated,
 };
 pub use onestep_trainer::{
     BestCheckpoint, Callback, Checkpoints, ConfusionMatrix, CurvePlot, EarlyStopping,

@@ -1,11 +1,12 @@
 //! AdaGrad.
 
-use onestep_engine::{Graph, GraphError, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::check::{Range, check};
-use crate::{GroupLeaves, OptimizerError, OptimizerSpec, StateKind, UpdateRule, Updated};
+use crate::options::optimizer_options;
+use crate::transform::{AddDecay, DecayLr, ScaleBySum};
+use crate::{Chain, OptimizerError};
 
 /// AdaGrad (Duchi et al., 2011, "Adaptive Subgradient Methods for Online Learning and Stochastic
 /// Optimization"), in the form that `torch.optim.Adagrad` uses:
@@ -61,46 +62,13 @@ impl Adagrad {
             ],
         )
     }
+}
 
-    /// `lr / (1 + (step - 1) * lr_decay)`, a scalar.
-    fn rate(&self, g: &mut Graph, leaves: &GroupLeaves<'_>) -> Result<Value, GraphError> {
-        if self.lr_decay == 0.0 {
-            return Ok(leaves.lr);
-        }
-        let step = leaves.step(g)?;
-        let before = g.offset(step, -1.0)?;
-        let growth = g.scale(before, self.lr_decay as f32)?;
-        let divisor = g.offset(growth, 1.0)?;
-        g.div(leaves.lr, divisor)
+impl Adagrad {
+    fn rule(&self) -> Chain {
+        let sum = ScaleBySum { initial: self.initial_accumulator_value, eps: self.eps };
+        Chain::new("adagrad").then(AddDecay).then(sum).then(DecayLr { decay: self.lr_decay })
     }
 }
 
-impl UpdateRule for Adagrad {
-    fn name(&self) -> &str {
-        "adagrad"
-    }
-
-    fn states(&self) -> Vec<StateKind> {
-        vec![StateKind::filled("sum", self.initial_accumulator_value as f32)]
-    }
-
-    fn weight_decay(&self) -> f64 {
-        self.weight_decay
-    }
-
-    fn spec(&self) -> Option<OptimizerSpec> {
-        Some(OptimizerSpec::Adagrad(self.clone()))
-    }
-
-    fn update(&self, g: &mut Graph, leaves: GroupLeaves<'_>) -> Result<Updated, GraphError> {
-        let gradient = leaves.penalised_gradient(g)?;
-        let square = g.square(gradient)?;
-        let sum = g.add(leaves.state("sum")?, square)?;
-        let root = g.sqrt(sum)?;
-        let denominator = g.offset(root, self.eps as f32)?;
-        let direction = g.div(gradient, denominator)?;
-        let rate = self.rate(g, &leaves)?;
-        let change = g.mul(direction, rate)?;
-        Ok(Updated { parameter: g.sub(leaves.parameter, change)?, states: vec![sum] })
-    }
-}
+optimizer_options!(Adagrad, "adagrad");

@@ -1,11 +1,12 @@
 //! Adam with decoupled weight decay.
 
-use onestep_engine::{Graph, GraphError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::adam::Moments;
-use crate::{GroupLeaves, OptimizerError, OptimizerSpec, StateKind, UpdateRule, Updated};
+use crate::adam::check_adam;
+use crate::options::optimizer_options;
+use crate::transform::{Decay, ScaleByAdam, ScaleByLr};
+use crate::{Chain, OptimizerError};
 
 /// AdamW (Loshchilov and Hutter, 2019, "Decoupled Weight Decay Regularization"), in the form that
 /// `torch.optim.AdamW` uses: the parameters shrink before the step of [`Adam`](crate::Adam), and
@@ -47,33 +48,13 @@ impl AdamW {
     /// # Errors
     /// [`OptimizerError::Option`] for the first option that is out of its range.
     pub fn validate(&self) -> Result<(), OptimizerError> {
-        self.moments().validate("adamw", self.lr, self.weight_decay)
+        check_adam("adamw", self.lr, self.betas, self.eps, self.weight_decay)
     }
 
-    fn moments(&self) -> Moments {
-        Moments { betas: self.betas, eps: self.eps, amsgrad: self.amsgrad }
+    fn rule(&self) -> Chain {
+        let adam = ScaleByAdam { betas: self.betas, eps: self.eps, amsgrad: self.amsgrad };
+        Chain::new("adamw").then(Decay).then(adam).then(ScaleByLr)
     }
 }
 
-impl UpdateRule for AdamW {
-    fn name(&self) -> &str {
-        "adamw"
-    }
-
-    fn states(&self) -> Vec<StateKind> {
-        self.moments().states()
-    }
-
-    fn weight_decay(&self) -> f64 {
-        self.weight_decay
-    }
-
-    fn spec(&self) -> Option<OptimizerSpec> {
-        Some(OptimizerSpec::AdamW(self.clone()))
-    }
-
-    fn update(&self, g: &mut Graph, leaves: GroupLeaves<'_>) -> Result<Updated, GraphError> {
-        let decayed = leaves.decayed_parameter(g)?;
-        self.moments().update(g, &leaves, decayed, leaves.gradient)
-    }
-}
+optimizer_options!(AdamW, "adamw");

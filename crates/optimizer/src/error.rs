@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+use onestep_base::{ConstructError, RegistryError};
 use onestep_engine::GraphError;
 use thiserror::Error;
 
@@ -21,12 +22,20 @@ pub enum OptimizerError {
         /// The value given.
         got: String,
     },
-    /// An optimizer that does not exist.
-    #[error("unknown optimizer `{got}`; expected one of {known}")]
-    UnknownOptimizer {
+    /// An optimizer that does not exist, or whose options cannot be read.
+    #[error(transparent)]
+    Spec(RegistryError),
+    /// An optimizer of one's own that is not registered, or refuses its options.
+    #[error("{0}; register it before the settings are read")]
+    Custom(ConstructError),
+    /// A schedule of an option that has none.
+    #[error("the {rule} has no option `{name}` that a schedule could change; it has: {known}")]
+    UnknownHyperparameter {
+        /// The optimizer.
+        rule: String,
         /// The name given.
-        got: String,
-        /// The names there are.
+        name: String,
+        /// The options that can be changed.
         known: String,
     },
     /// A text that is not a schedule.

@@ -2,12 +2,13 @@
 
 use std::collections::HashSet;
 
+use onestep_base::Constructors;
 use onestep_engine::{ParameterGroup, ParameterInfo};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::OptimizerError;
 use crate::check::{Range, check};
+use crate::{OptimizerError, OptimizerSpec};
 
 /// A group's name and what is special about its update.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -21,6 +22,18 @@ pub struct GroupOptions {
     /// The group's weight decay, where it is not the optimizer's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight_decay: Option<f64>,
+    /// The group's optimizer, where it is not the one of the others. Its learning rate, times
+    /// `lr_scale`, is the group's at first, and follows the schedule in proportion.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub optimizer: Option<OptimizerSpec>,
+    /// Whether the group is not trained: its parameters stay as they are, and no gradient of them
+    /// is computed.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub frozen: bool,
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 fn one() -> f64 {
@@ -30,7 +43,25 @@ fn one() -> f64 {
 impl GroupOptions {
     /// A group that is updated with the optimizer's own options.
     pub fn new(name: impl Into<String>) -> Self {
-        GroupOptions { name: name.into(), lr_scale: 1.0, weight_decay: None }
+        GroupOptions {
+            name: name.into(),
+            lr_scale: 1.0,
+            weight_decay: None,
+            optimizer: None,
+            frozen: false,
+        }
+    }
+
+    /// A group that is not trained.
+    pub fn frozen(name: impl Into<String>) -> Self {
+        GroupOptions { frozen: true, ..Self::new(name) }
+    }
+
+    /// The same group with an optimizer of its own.
+    #[must_use]
+    pub fn with_optimizer(mut self, optimizer: impl Into<OptimizerSpec>) -> Self {
+        self.optimizer = Some(optimizer.into());
+        self
     }
 
     /// The same group with a learning rate of its own, as a multiple of the optimizer's.
@@ -52,6 +83,9 @@ impl GroupOptions {
         if self.name.is_empty() {
             return Err(OptimizerError::option(subject, "name", "a text that is not empty", "``"));
         }
+        if let Some(optimizer) = &self.optimizer {
+            optimizer.validate()?;
+        }
         let decay = self.weight_decay.unwrap_or(0.0);
         check(
             &subject,
@@ -70,6 +104,11 @@ pub enum Selector {
     /// Those of at most so many dimensions: with 1, biases, the scales of normalisations and the
     /// slopes of PReLU.
     MaxRank(usize),
+    /// Those of exactly so many dimensions: with 2, matrices.
+    Rank(usize),
+    /// Those whose name fits a pattern, in which `*` stands for any characters, `?` for one and
+    /// `[ab]` for one of some: `layer[12].*.weight`.
+    Pattern(String),
     /// Those whose name starts with this, such as `head.`.
     Prefix(String),
     /// Those whose name ends with this, such as `.bias`.
@@ -83,9 +122,26 @@ impl Selector {
     pub fn matches(&self, parameter: &ParameterInfo) -> bool {
         match self {
             Selector::MaxRank(rank) => parameter.shape.rank() <= *rank,
+            Selector::Rank(rank) => parameter.shape.rank() == *rank,
+            Selector::Pattern(pattern) => {
+                glob::Pattern::new(pattern).is_ok_and(|pattern| pattern.matches(&parameter.name))
+            }
             Selector::Prefix(prefix) => parameter.name.starts_with(prefix.as_str()),
             Selector::Suffix(suffix) => parameter.name.ends_with(suffix.as_str()),
             Selector::Names(names) => names.contains(&parameter.name),
+        }
+    }
+
+    fn validate(&self) -> Result<(), OptimizerError> {
+        match self {
+            Selector::Pattern(pattern) => {
+                let wrong = |error: glob::PatternError| {
+                    let wanted = format!("a pattern with `*`, `?` and `[ab]` ({})", error.msg);
+                    OptimizerError::option("parameter group", "pattern", wanted, pattern)
+                };
+                glob::Pattern::new(pattern).map(|_| ()).map_err(wrong)
+            }
+            _ => Ok(()),
         }
     }
 }
@@ -157,6 +213,20 @@ impl Grouping {
         self.rules.iter().map(|rule| &rule.group).chain([&self.rest])
     }
 
+    /// The same grouping with the code of custom optimizers looked up, as
+    /// [`OptimizerSpec::resolve`] does.
+    ///
+    /// # Errors
+    /// Those of [`OptimizerSpec::resolve`].
+    pub fn resolve(mut self, constructors: &Constructors) -> Result<Self, OptimizerError> {
+        let groups = self.rules.iter_mut().map(|rule| &mut rule.group).chain([&mut self.rest]);
+        for group in groups {
+            let optimizer = group.optimizer.take();
+            group.optimizer = optimizer.map(|spec| spec.resolve(constructors)).transpose()?;
+        }
+        Ok(self)
+    }
+
     /// The options of the group called `name`.
     ///
     /// # Errors
@@ -174,6 +244,9 @@ impl Grouping {
     /// A name that is empty or taken twice, a negative scale or decay.
     pub fn validate(&self) -> Result<(), OptimizerError> {
         let mut names = HashSet::new();
+        for rule in &self.rules {
+            rule.select.validate()?;
+        }
         for options in self.options() {
             options.validate()?;
             if !names.insert(options.name.as_str()) {

@@ -22,34 +22,64 @@
 //! # }
 //! ```
 
+mod adafactor;
 mod adagrad;
 mod adam;
 mod adamw;
+mod assemble;
+mod averaging;
+mod chain;
 mod check;
 mod clip;
+mod custom;
 mod error;
+mod fed;
 mod grouping;
+mod hyper;
+mod lamb;
+mod lars;
+mod leaves;
+mod lion;
+mod muon;
 mod optimizer;
+mod options;
+mod prodigy;
 mod rmsprop;
 mod rule;
 mod schedule;
+mod schedule_free;
 mod sgd;
 mod shorthand;
 mod spec;
+pub mod transform;
 
+pub use adafactor::Adafactor;
 pub use adagrad::Adagrad;
 pub use adam::Adam;
 pub use adamw::AdamW;
+pub use averaging::{AVERAGE, Averaging, Ema, Swa};
+pub use chain::{Chain, Flow, Transform};
 pub use clip::{Clip, GRAD_NORM};
+pub use custom::CustomOptimizer;
 pub use error::OptimizerError;
+pub use fed::Fed;
 pub use grouping::{GroupOptions, GroupRule, Grouping, Selector};
+pub use hyper::{HYPERPARAMETERS, Hyper};
+pub use lamb::Lamb;
+pub use lars::Lars;
+pub use leaves::{GroupLeaves, GroupTensor, LR, STEP, SharedLeaf};
+pub use lion::Lion;
+pub use muon::{AdjustLr, Muon};
+pub use onestep_engine::StateShape;
 pub use optimizer::Optimizer;
+pub use prodigy::Prodigy;
 pub use rmsprop::RmsProp;
-pub use rule::{GroupLeaves, LR, STEP, StateKind, UpdateRule, Updated};
+pub use rule::{OtherRule, Scope, SharedState, StateKind, UpdateRule, Updated};
 pub use schedule::{
     AnnealStrategy, Constant, Cosine, Exponential, Horizon, Leg, LinearWarmup, MultiStep, OneCycle,
     Per, PlateauMode, PlateauState, ReduceOnPlateau, SCHEDULE_FORMS, Schedule, ScheduleSpec,
     ScheduleState, StepDecay, ThresholdMode,
 };
+pub use schedule_free::ScheduleFree;
 pub use sgd::Sgd;
 pub use spec::OptimizerSpec;

@@ -3,22 +3,22 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use onestep_engine::{
-    Graph, Named, ParameterGroup, ParameterInfo, StateShape, StateUpdate, Type, UpdateGraph, Value,
-};
+use onestep_engine::{ParameterGroup, ParameterInfo, UpdateGraph};
 
+use crate::assemble::{Part, assemble};
 use crate::check::{Range, check};
-use crate::clip::GRAD_NORM;
-use crate::rule::LR;
+use crate::fed::{Fed, check_hyper, start_of};
 use crate::{
-    Clip, GroupLeaves, GroupOptions, Grouping, OptimizerError, OptimizerSpec, UpdateRule, Updated,
+    Averaging, Clip, GroupOptions, Grouping, Horizon, OptimizerError, OptimizerSpec, ScheduleSpec,
+    UpdateRule,
 };
 
 /// Elements from which on a parameter has a group of its own: then its pass takes far longer than
 /// the call of a kernel.
 const LARGE: usize = 1 << 15;
 
-/// An update rule, how parameters are grouped, and how gradients are clipped.
+/// An update rule, how parameters are grouped, how gradients are clipped, and an average of the
+/// weights.
 ///
 /// ```
 /// use onestep_engine::{ParameterInfo, Shape};
@@ -42,13 +42,17 @@ const LARGE: usize = 1 << 15;
 ///
 /// The learning rate is the scalar leaf `lr` of the graph and the number of the step, counted from
 /// 1, is the scalar leaf `step` (only there for rules that use it). Both are fed at each step;
-/// changing them never recompiles.
+/// changing them never recompiles. So it is with the options that a schedule changes
+/// ([`Optimizer::with_schedule`]) and with the share of new weights in their average
+/// ([`Optimizer::with_averaging`]): [`Optimizer::fed`] says what to feed.
 #[derive(Clone, Debug)]
 pub struct Optimizer {
     rule: Arc<dyn UpdateRule>,
     lr: f64,
     grouping: Grouping,
     clip: Option<Clip>,
+    averaging: Option<Averaging>,
+    schedules: Vec<(&'static str, ScheduleSpec)>,
 }
 
 impl Optimizer {
@@ -58,24 +62,29 @@ impl Optimizer {
     /// # Errors
     /// [`OptimizerError::Option`] when the learning rate is negative or not finite.
     pub fn new(rule: impl UpdateRule + 'static, lr: f64) -> Result<Self, OptimizerError> {
-        check(rule.name(), [("lr", lr, Range::NotNegative)])?;
-        Ok(Optimizer { rule: Arc::new(rule), lr, grouping: Grouping::single(), clip: None })
+        Self::of(Arc::new(rule), lr)
     }
 
-    /// A built-in optimizer, with all parameters in one group and without clipping.
+    fn of(rule: Arc<dyn UpdateRule>, lr: f64) -> Result<Self, OptimizerError> {
+        check(rule.name(), [("lr", lr, Range::NotNegative)])?;
+        Ok(Optimizer {
+            rule,
+            lr,
+            grouping: Grouping::single(),
+            clip: None,
+            averaging: None,
+            schedules: Vec::new(),
+        })
+    }
+
+    /// A built-in optimizer, or a custom one that has been
+    /// [resolved](OptimizerSpec::resolve), with all parameters in one group and without clipping.
     ///
     /// # Errors
     /// Those of [`OptimizerSpec::validate`].
     pub fn from_spec(spec: OptimizerSpec) -> Result<Self, OptimizerError> {
         spec.validate()?;
-        let lr = spec.lr();
-        match spec {
-            OptimizerSpec::Sgd(rule) => Self::new(rule, lr),
-            OptimizerSpec::Adam(rule) => Self::new(rule, lr),
-            OptimizerSpec::AdamW(rule) => Self::new(rule, lr),
-            OptimizerSpec::RmsProp(rule) => Self::new(rule, lr),
-            OptimizerSpec::Adagrad(rule) => Self::new(rule, lr),
-        }
+        Self::of(spec.rule(), spec.lr())
     }
 
     /// The same optimizer with other groups.
@@ -100,6 +109,59 @@ impl Optimizer {
         Ok(self)
     }
 
+    /// The same optimizer with an average of the weights, to evaluate and predict with.
+    ///
+    /// # Errors
+    /// Those of [`Averaging::validate`].
+    pub fn with_averaging(
+        mut self,
+        averaging: impl Into<Option<Averaging>>,
+    ) -> Result<Self, OptimizerError> {
+        self.averaging = averaging.into();
+        if let Some(averaging) = &self.averaging {
+            averaging.validate()?;
+        }
+        Ok(self)
+    }
+
+    /// The same optimizer with a schedule of an option of its rule, such as `weight_decay`, that
+    /// starts from the option's number. Groups with an optimizer of their own keep theirs; a group
+    /// with a weight decay of its own follows in proportion.
+    ///
+    /// # Errors
+    /// [`OptimizerError::UnknownHyperparameter`] for a name that is none of
+    /// [`HYPERPARAMETERS`](crate::HYPERPARAMETERS) or that the rule does not have, an option that
+    /// the rule leaves out as it is 0, and a schedule that watches a metric.
+    pub fn with_schedule(
+        mut self,
+        name: &str,
+        schedule: ScheduleSpec,
+    ) -> Result<Self, OptimizerError> {
+        let name = check_hyper(self.rule.as_ref(), name, &schedule)?;
+        self.schedules.retain(|(known, _)| *known != name);
+        self.schedules.push((name, schedule));
+        Ok(self)
+    }
+
+    /// What is to be fed at each step of a run beside the learning rate and the step's number.
+    ///
+    /// # Errors
+    /// Those of [`ScheduleSpec::build`].
+    pub fn fed(&self, horizon: &Horizon) -> Result<Fed, OptimizerError> {
+        Fed::new(self.rule.as_ref(), &self.schedules, self.averaging, horizon)
+    }
+
+    /// The average of the weights.
+    pub fn averaging(&self) -> Option<Averaging> {
+        self.averaging
+    }
+
+    /// The kind of state with the weights to evaluate and predict with, where they are not those
+    /// that are trained: `Program::weights` of the engine.
+    pub fn weights(&self) -> Option<&'static str> {
+        self.averaging.map(|averaging| averaging.kind()).or_else(|| self.rule.weights())
+    }
+
     /// The name of the rule.
     pub fn name(&self) -> &str {
         self.rule.name()
@@ -117,7 +179,7 @@ impl Optimizer {
 
     /// The configuration of a built-in rule, with the learning rate.
     pub fn spec(&self) -> Option<OptimizerSpec> {
-        self.rule.spec().map(|spec| spec.with_lr(self.lr))
+        OptimizerSpec::of_rule(self.rule.as_ref()).map(|spec| spec.with_lr(self.lr))
     }
 
     /// The same optimizer with another learning rate.
@@ -141,7 +203,8 @@ impl Optimizer {
     }
 
     /// Puts each parameter into exactly one group; groups without parameters are left out. A large
-    /// parameter is [alone](ParameterGroup::split_large), with the options of its group.
+    /// parameter is [alone](ParameterGroup::split_large), with the options of its group, and so are
+    /// all whose rule goes [by tensor](UpdateRule::by_tensor).
     ///
     /// # Errors
     /// Those of [`Grouping::groups`], and [`OptimizerError::DuplicateGroup`] when a group has the
@@ -151,7 +214,16 @@ impl Optimizer {
         parameters: &[ParameterInfo],
     ) -> Result<Vec<ParameterGroup>, OptimizerError> {
         let groups = self.grouping.groups(parameters)?.into_iter();
-        let groups: Vec<_> = groups.flat_map(|group| group.split_large(LARGE)).collect();
+        let mut split = Vec::new();
+        for group in groups {
+            let (name, options) = (group.name.clone(), self.grouping.group(&group.options)?);
+            let alone =
+                |p: &ParameterInfo| !options.frozen && self.rule_of(options, p).2.by_tensor();
+            let (alone, together): (Vec<_>, Vec<_>) = group.parameters.into_iter().partition(alone);
+            split.extend(ParameterGroup::new(name.as_str(), together).split_large(LARGE));
+            split.extend(ParameterGroup::new(name.as_str(), alone).split_large(0));
+        }
+        let groups = split;
         let mut names = HashSet::new();
         match groups.iter().find(|group| !names.insert(group.name.as_str())) {
             Some(twice) => Err(OptimizerError::DuplicateGroup { name: twice.name.clone() }),
@@ -159,109 +231,69 @@ impl Optimizer {
         }
     }
 
-    /// The update of all groups as one graph: clipping over all of them together, then the rule
-    /// on each.
+    /// The update of all groups that are not frozen as one graph: clipping over all of them together,
+    /// then the rule on each.
     ///
     /// # Errors
     /// A group whose name the grouping does not know, a rule that returns values that do not fit
     /// what it said of itself, and the graph's own errors.
     pub fn update_graph(&self, groups: &[ParameterGroup]) -> Result<UpdateGraph, OptimizerError> {
-        let options = groups
-            .iter()
-            .map(|group| self.grouping.group(&group.options))
-            .collect::<Result<Vec<_>, _>>()?;
-        let mut update = UpdateGraph::default();
+        let mut parts = Vec::with_capacity(groups.len());
         for group in groups {
-            self.add_leaves(&mut update, group)?;
-        }
-        let mut gradients: Vec<Value> = update.groups.iter().map(|g| g.gradient).collect();
-        if let Some(clip) = self.clip {
-            let (clipped, norm) = clip.apply(&mut update.graph, &gradients)?;
-            gradients = clipped;
-            update.reports.extend(norm.map(|norm| Named::new(GRAD_NORM, norm)));
-        }
-        for (index, (options, gradient)) in options.into_iter().zip(gradients).enumerate() {
-            self.update_group(&mut update, index, options, gradient)?;
-        }
-        Ok(update)
-    }
-
-    /// Adds the leaves of a group: parameter, gradient and each kind of state.
-    fn add_leaves(
-        &self,
-        update: &mut UpdateGraph,
-        group: &ParameterGroup,
-    ) -> Result<(), OptimizerError> {
-        update.group(group)?;
-        for kind in self.rule.states() {
-            let old = update.state(group, &kind.name)?;
-            let shape = StateShape::Element;
-            let state =
-                StateUpdate { kind: kind.name, shape, old, new: old, initial: kind.initial };
-            if let Some(last) = update.groups.last_mut() {
-                last.states.push(state);
+            let options = self.grouping.group(&group.options)?;
+            if !options.frozen {
+                parts.push(self.part(group, options)?);
             }
         }
-        Ok(())
+        assemble(parts, self.clip, self.averaging)
     }
 
-    /// Runs the rule on one group.
-    fn update_group(
+    /// What updates a parameter: a name of it that no other rule has, its learning rate, and the
+    /// rule.
+    fn rule_of(
         &self,
-        update: &mut UpdateGraph,
-        index: usize,
         options: &GroupOptions,
-        gradient: Value,
-    ) -> Result<(), OptimizerError> {
-        let group = &mut update.groups[index];
-        let g = &mut update.graph;
-        let lr = g.scalar(LR)?;
-        let lr = match options.lr_scale {
-            1.0 => lr,
-            scale => g.scale(lr, scale as f32)?,
+        parameter: &ParameterInfo,
+    ) -> (String, f64, Arc<dyn UpdateRule>) {
+        let (of, lr, rule) = match &options.optimizer {
+            Some(own) => (options.name.clone(), own.lr(), own.rule()),
+            None => ("run".to_owned(), self.lr, Arc::clone(&self.rule)),
         };
-        let leaves = GroupLeaves {
-            group: &options.name,
-            parameter: group.parameter,
-            gradient,
-            states: &group.states,
-            lr,
-            weight_decay: options.weight_decay.unwrap_or_else(|| self.rule.weight_decay()),
-        };
-        let wanted = g.type_of(group.parameter).clone();
-        let updated = self.rule.update(g, leaves)?;
-        self.check_updated(g, &updated, &wanted, group.states.len())?;
-        group.new_parameter = updated.parameter;
-        for (state, new) in group.states.iter_mut().zip(updated.states) {
-            state.new = new;
+        match rule.other(parameter) {
+            Some(other) => (format!("{of}.other"), other.lr, other.rule),
+            None => (of, lr, rule),
         }
-        Ok(())
     }
 
-    /// Checks what a rule returned against what it said of itself.
-    fn check_updated(
+    fn part<'a>(
         &self,
-        g: &Graph,
-        updated: &Updated,
-        wanted: &Type,
-        states: usize,
-    ) -> Result<(), OptimizerError> {
-        let error = |wanted: String, got: String| OptimizerError::Rule {
-            rule: self.rule.name().to_owned(),
-            wanted,
-            got,
+        group: &'a ParameterGroup,
+        options: &'a GroupOptions,
+    ) -> Result<Part<'a>, OptimizerError> {
+        let (of, lr, rule) = match group.parameters.first() {
+            Some(parameter) => self.rule_of(options, parameter),
+            None => ("run".to_owned(), self.lr, Arc::clone(&self.rule)),
         };
-        if updated.states.len() != states {
-            let wanted = format!("{states} states, as many as it lists");
-            return Err(error(wanted, updated.states.len().to_string()));
+        let own = lr != self.lr;
+        if own && self.lr == 0.0 {
+            let wanted = format!("above 0, as that of `{}` follows it in proportion", rule.name());
+            return Err(OptimizerError::option(self.name(), "lr", wanted, self.lr));
         }
-        for &value in updated.states.iter().chain([&updated.parameter]) {
-            let got = g.nodes().get(value.index()).map(|node| &node.ty);
-            if got != Some(wanted) {
-                let got = got.map_or_else(|| "one of another graph".to_owned(), Type::to_string);
-                return Err(error(format!("values of {wanted}"), got));
+        let lr_scale = options.lr_scale * if own { lr / self.lr } else { 1.0 };
+        let weight_decay = options.weight_decay.unwrap_or_else(|| rule.weight_decay());
+        let fed = if of == "run" { self.fed_options(options) } else { Vec::new() };
+        Ok(Part { group, options, rule, of, lr_scale, weight_decay, fed })
+    }
+
+    /// The options that schedules change for a group, each with a factor.
+    fn fed_options(&self, options: &GroupOptions) -> Vec<(&'static str, f64)> {
+        let factor = |name: &'static str| match (name, options.weight_decay) {
+            ("weight_decay", Some(0.0)) => None,
+            ("weight_decay", Some(own)) => {
+                Some((name, own / start_of(self.rule.as_ref(), name).unwrap_or(own)))
             }
-        }
-        Ok(())
+            _ => Some((name, 1.0)),
+        };
+        self.schedules.iter().filter_map(|(name, _)| factor(name)).collect()
     }
 }

@@ -1,12 +1,12 @@
 //! RMSprop.
 
-use onestep_engine::{Graph, GraphError, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::adam::running_average;
 use crate::check::{Range, check};
-use crate::{GroupLeaves, OptimizerError, OptimizerSpec, StateKind, UpdateRule, Updated};
+use crate::options::optimizer_options;
+use crate::transform::{AddDecay, Momentum, ScaleByLr, ScaleByRms};
+use crate::{Chain, OptimizerError};
 
 /// RMSprop (Tieleman and Hinton, 2012, "Neural Networks for Machine Learning", lecture 6.5), with
 /// the centred variant of Graves (2013), "Generating Sequences With Recurrent Neural Networks", in
@@ -74,60 +74,12 @@ impl RmsProp {
     }
 }
 
-impl UpdateRule for RmsProp {
-    fn name(&self) -> &str {
-        "rmsprop"
-    }
-
-    fn states(&self) -> Vec<StateKind> {
-        let mut states = vec![StateKind::zeros("square_avg")];
-        if self.momentum != 0.0 {
-            states.push(StateKind::zeros("momentum_buffer"));
-        }
-        if self.centered {
-            states.push(StateKind::zeros("grad_avg"));
-        }
-        states
-    }
-
-    fn weight_decay(&self) -> f64 {
-        self.weight_decay
-    }
-
-    fn spec(&self) -> Option<OptimizerSpec> {
-        Some(OptimizerSpec::RmsProp(self.clone()))
-    }
-
-    fn update(&self, g: &mut Graph, leaves: GroupLeaves<'_>) -> Result<Updated, GraphError> {
-        let gradient = leaves.penalised_gradient(g)?;
-        let squared = g.square(gradient)?;
-        let square = running_average(g, leaves.state("square_avg")?, squared, self.alpha)?;
-        let mut mean = None;
-        let root = if self.centered {
-            let average = running_average(g, leaves.state("grad_avg")?, gradient, self.alpha)?;
-            mean = Some(average);
-            deviation(g, square, average)?
-        } else {
-            g.sqrt(square)?
-        };
-        let denominator = g.offset(root, self.eps as f32)?;
-        let mut direction = g.div(gradient, denominator)?;
-        let mut states = vec![square];
-        if self.momentum != 0.0 {
-            let kept = g.scale(leaves.state("momentum_buffer")?, self.momentum as f32)?;
-            direction = g.add(kept, direction)?;
-            states.push(direction);
-        }
-        states.extend(mean);
-        let change = g.mul(direction, leaves.lr)?;
-        Ok(Updated { parameter: g.sub(leaves.parameter, change)?, states })
+impl RmsProp {
+    fn rule(&self) -> Chain {
+        let rms = ScaleByRms { alpha: self.alpha, eps: self.eps, centered: self.centered };
+        let momentum = (self.momentum != 0.0).then(|| Momentum::new(self.momentum));
+        Chain::new("rmsprop").then(AddDecay).then(rms).then_if(momentum).then(ScaleByLr)
     }
 }
 
-/// `sqrt(square - mean^2)`
-fn deviation(g: &mut Graph, square: Value, mean: Value) -> Result<Value, GraphError> {
-    let mean_square = g.square(mean)?;
-    let variance = g.sub(square, mean_square)?;
-    let variance = g.relu(variance)?;
-    g.sqrt(variance)
-}
+optimizer_options!(RmsProp, "rmsprop");

@@ -1,103 +1,85 @@
 //! The trait behind every optimizer: a function over graph values.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
-use onestep_engine::{Graph, GraphError, StateUpdate, Value};
+use onestep_base::OwnKind;
+use onestep_engine::{Graph, GraphError, ParameterInfo, StateShape, Value};
 
-use crate::OptimizerSpec;
+use crate::leaves::GroupLeaves;
 
-/// The scalar leaf of the learning rate.
-pub const LR: &str = "lr";
-
-/// The scalar leaf of the step's number, counted from 1.
-pub const STEP: &str = "step";
-
-/// One kind of state that a rule keeps for each element of a parameter.
+/// One kind of state that a rule keeps for each parameter.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StateKind {
     /// Its name, such as `exp_avg`. The built-in rules use the names of PyTorch's state dict.
     pub name: String,
-    /// What each element is before the first step.
+    /// What is kept for a parameter.
+    pub shape: StateShape,
+    /// What each number is before the first step, but for [`StateShape::Copy`].
     pub initial: f32,
 }
 
 impl StateKind {
-    /// State that starts at zero.
+    /// A number for each element that starts at zero.
     pub fn zeros(name: impl Into<String>) -> Self {
-        StateKind { name: name.into(), initial: 0.0 }
+        Self::filled(name, 0.0)
     }
 
-    /// State that starts at a number.
+    /// A number for each element that starts at a number.
     pub fn filled(name: impl Into<String>, initial: f32) -> Self {
-        StateKind { name: name.into(), initial }
+        StateKind { name: name.into(), shape: StateShape::Element, initial }
+    }
+
+    /// A copy of the parameter, which starts equal to it.
+    pub fn copy(name: impl Into<String>) -> Self {
+        StateKind { name: name.into(), shape: StateShape::Copy, initial: 0.0 }
+    }
+
+    /// State of another shape that starts at zero.
+    pub fn shaped(name: impl Into<String>, shape: StateShape) -> Self {
+        StateKind { name: name.into(), shape, initial: 0.0 }
     }
 }
 
-/// What a rule works on: one group, whose parameters lie one behind the other in one f32 vector,
-/// and so do their gradients and each kind of state.
-#[derive(Clone, Copy, Debug)]
-pub struct GroupLeaves<'a> {
-    /// The name of the group's options, such as `decay`. A large parameter is updated in a call of
-    /// its own, with the name of the group that it was put into.
-    pub group: &'a str,
-    /// The parameters before the step.
-    pub parameter: Value,
-    /// Their gradient, clipped where clipping is on.
-    pub gradient: Value,
-    /// The state, in the order of [`UpdateRule::states`]; [`GroupLeaves::state`] finds it by name.
-    pub states: &'a [StateUpdate],
-    /// The learning rate of the group, an f32 scalar.
-    pub lr: Value,
-    /// The weight decay of the group: its own, or else [`UpdateRule::weight_decay`].
-    pub weight_decay: f64,
+/// Who shares a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// All parameters with the same group options.
+    Group,
+    /// All parameters that the rule updates.
+    Run,
 }
 
-impl GroupLeaves<'_> {
-    /// One kind of state before the step.
-    ///
-    /// # Errors
-    /// [`GraphError::UnknownLeaf`] when [`UpdateRule::states`] does not list it.
-    pub fn state(&self, kind: &str) -> Result<Value, GraphError> {
-        let found = self.states.iter().find(|state| state.kind == kind);
-        found.map(|state| state.old).ok_or_else(|| GraphError::UnknownLeaf {
-            name: kind.to_owned(),
-            known: self.states.iter().map(|s| s.kind.as_str()).collect::<Vec<_>>().join(", "),
-        })
+/// A number that a rule keeps for many parameters together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SharedState {
+    /// Its name, such as `d`.
+    pub kind: String,
+    /// Who shares it.
+    pub scope: Scope,
+    /// What it is before the first step.
+    pub initial: f32,
+}
+
+impl SharedState {
+    /// A number for the whole run: `d.run` in a checkpoint.
+    pub fn run(kind: impl Into<String>, initial: f32) -> Self {
+        SharedState { kind: kind.into(), scope: Scope::Run, initial }
     }
 
-    /// The number of the step, an f32 scalar counted from 1. A rule that never asks for it has no
-    /// such leaf.
-    ///
-    /// # Errors
-    /// The graph has another kind of leaf of that name.
-    pub fn step(&self, g: &mut Graph) -> Result<Value, GraphError> {
-        g.scalar(STEP)
+    /// A number for a group: `lr_max.decay` in a checkpoint.
+    pub fn group(kind: impl Into<String>, initial: f32) -> Self {
+        SharedState { kind: kind.into(), scope: Scope::Group, initial }
     }
+}
 
-    /// The gradient with an L2 penalty: `gradient + weight_decay * parameter`.
-    ///
-    /// # Errors
-    /// None in practice; the signature is that of the graph's methods.
-    pub fn penalised_gradient(&self, g: &mut Graph) -> Result<Value, GraphError> {
-        if self.weight_decay == 0.0 {
-            return Ok(self.gradient);
-        }
-        let penalty = g.scale(self.parameter, self.weight_decay as f32)?;
-        g.add(self.gradient, penalty)
-    }
-
-    /// The parameters after decoupled weight decay: `parameter * (1 - lr * weight_decay)`.
-    ///
-    /// # Errors
-    /// None in practice; the signature is that of the graph's methods.
-    pub fn decayed_parameter(&self, g: &mut Graph) -> Result<Value, GraphError> {
-        if self.weight_decay == 0.0 {
-            return Ok(self.parameter);
-        }
-        let decay = g.scale(self.lr, -self.weight_decay as f32)?;
-        let keep = g.offset(decay, 1.0)?;
-        g.mul(self.parameter, keep)
-    }
+/// Another rule for some of the parameters of a group, with the learning rate that it starts with.
+#[derive(Clone, Debug)]
+pub struct OtherRule {
+    /// The rule.
+    pub rule: Arc<dyn UpdateRule>,
+    /// Its learning rate, which follows the optimizer's in proportion.
+    pub lr: f64,
 }
 
 /// What a rule returns.
@@ -105,7 +87,7 @@ impl GroupLeaves<'_> {
 pub struct Updated {
     /// The parameters after the step.
     pub parameter: Value,
-    /// The state after the step, in the order of [`UpdateRule::states`].
+    /// The state after the step, in the order of [`GroupLeaves::states`].
     pub states: Vec<Value>,
 }
 
@@ -176,9 +158,52 @@ pub trait UpdateRule: Debug + Send + Sync {
         0.0
     }
 
-    /// The configuration that the rule can be made from again, with any learning rate; the built-in
-    /// rules have one. A checkpoint keeps it, and of a rule without one only the name.
-    fn spec(&self) -> Option<OptimizerSpec> {
+    /// The type and the options that the rule can be made from again, with any learning rate; the
+    /// built-in rules have them. A checkpoint keeps them, and of a rule without them only the name.
+    fn options(&self) -> Option<(&'static str, serde_json::Value)> {
+        None
+    }
+
+    /// The numbers that the rule keeps for many parameters together.
+    fn shared_states(&self) -> Vec<SharedState> {
+        Vec::new()
+    }
+
+    /// Appends the update of those numbers of one scope, from all groups that share them, before any
+    /// group is updated. Returns them in the order of [`UpdateRule::shared_states`].
+    ///
+    /// # Errors
+    /// The graph's own.
+    fn shared(
+        &self,
+        g: &mut Graph,
+        scope: Scope,
+        groups: &[GroupLeaves<'_>],
+    ) -> Result<Vec<Value>, GraphError> {
+        let _ = g;
+        let kinds = self.shared_states().into_iter().filter(|shared| shared.scope == scope);
+        let first = |kind: String| match groups.first() {
+            Some(group) => group.shared(&kind).map(|shared| shared.old),
+            None => Err(GraphError::UnknownLeaf { name: kind, known: String::new() }),
+        };
+        kinds.map(|shared| first(shared.kind)).collect()
+    }
+
+    /// Whether each tensor is to be updated in a call of its own, as rules want that take norms or
+    /// products of tensors: then nothing needs to be joined.
+    fn by_tensor(&self) -> bool {
+        false
+    }
+
+    /// The rule that updates a parameter in place of this one, where this one is not for such.
+    fn other(&self, parameter: &ParameterInfo) -> Option<OtherRule> {
+        let _ = parameter;
+        None
+    }
+
+    /// The kind of state with the weights that are to be used, where those that are trained are not:
+    /// see `Program::weights` of the engine.
+    fn weights(&self) -> Option<&'static str> {
         None
     }
 
@@ -187,4 +212,8 @@ pub trait UpdateRule: Debug + Send + Sync {
     /// # Errors
     /// The graph's own.
     fn update(&self, g: &mut Graph, leaves: GroupLeaves<'_>) -> Result<Updated, GraphError>;
+}
+
+impl OwnKind for dyn UpdateRule {
+    const WORD: &'static str = "optimizer";
 }

@@ -1,13 +1,12 @@
 //! Stochastic gradient descent with momentum.
 
-use onestep_engine::{Graph, GraphError, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::check::{Range, check};
-use crate::{GroupLeaves, OptimizerError, OptimizerSpec, StateKind, UpdateRule, Updated};
-
-const BUFFER: &str = "momentum_buffer";
+use crate::options::optimizer_options;
+use crate::transform::{AddDecay, Momentum, ScaleByLr};
+use crate::{Chain, OptimizerError};
 
 /// Stochastic gradient descent, with momentum as in Sutskever et al. (2013), "On the importance of
 /// initialization and momentum in deep learning", in the form that `torch.optim.SGD` uses:
@@ -68,64 +67,15 @@ impl Sgd {
         }
         Ok(())
     }
+}
 
-    /// `momentum * buffer + (1 - dampening) * d`, where at step 1 the factor of `d` is 1. As the
-    /// buffer starts at zero, that makes it `d` at step 1.
-    fn buffer(
-        &self,
-        g: &mut Graph,
-        leaves: &GroupLeaves<'_>,
-        d: Value,
-    ) -> Result<Value, GraphError> {
-        let old = leaves.state(BUFFER)?;
-        let kept = g.scale(old, self.momentum as f32)?;
-        if self.dampening == 0.0 {
-            return g.add(kept, d);
-        }
-        let one = g.constant(1.0)?;
-        let damped = g.constant((1.0 - self.dampening) as f32)?;
-        let step = leaves.step(g)?;
-        let first = g.le(step, one)?;
-        let factor = g.select(first, one, damped)?;
-        let fresh = g.mul(d, factor)?;
-        g.add(kept, fresh)
+impl Sgd {
+    fn rule(&self) -> Chain {
+        let (momentum, dampening) = (self.momentum, self.dampening);
+        let momentum =
+            (momentum != 0.0).then_some(Momentum { momentum, dampening, nesterov: self.nesterov });
+        Chain::new("sgd").then(AddDecay).then_if(momentum).then(ScaleByLr)
     }
 }
 
-impl UpdateRule for Sgd {
-    fn name(&self) -> &str {
-        "sgd"
-    }
-
-    fn states(&self) -> Vec<StateKind> {
-        match self.momentum {
-            0.0 => Vec::new(),
-            _ => vec![StateKind::zeros(BUFFER)],
-        }
-    }
-
-    fn weight_decay(&self) -> f64 {
-        self.weight_decay
-    }
-
-    fn spec(&self) -> Option<OptimizerSpec> {
-        Some(OptimizerSpec::Sgd(self.clone()))
-    }
-
-    fn update(&self, g: &mut Graph, leaves: GroupLeaves<'_>) -> Result<Updated, GraphError> {
-        let mut direction = leaves.penalised_gradient(g)?;
-        let mut states = Vec::new();
-        if self.momentum != 0.0 {
-            let buffer = self.buffer(g, &leaves, direction)?;
-            direction = if self.nesterov {
-                let ahead = g.scale(buffer, self.momentum as f32)?;
-                g.add(direction, ahead)?
-            } else {
-                buffer
-            };
-            states.push(buffer);
-        }
-        let change = g.mul(direction, leaves.lr)?;
-        Ok(Updated { parameter: g.sub(leaves.parameter, change)?, states })
-    }
-}
+optimizer_options!(Sgd, "sgd");

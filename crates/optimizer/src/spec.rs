@@ -1,100 +1,147 @@
 //! Optimizers as configuration.
 
 use std::fmt;
-use std::str::FromStr;
+use std::sync::Arc;
 
-use schemars::{JsonSchema, Schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use onestep_base::json::Value;
+use onestep_base::{Constructors, Registered, RegistryError, registry};
 
-use crate::shorthand::{self, Options, Shorthand};
-use crate::{Adagrad, Adam, AdamW, OptimizerError, RmsProp, Sgd, UpdateRule};
+use crate::options::Options;
+use crate::rule::UpdateRule;
+use crate::{
+    Adafactor, Adagrad, Adam, AdamW, CustomOptimizer, Lamb, Lars, Lion, Muon, OptimizerError,
+    Prodigy, RmsProp, ScheduleFree, Sgd,
+};
 
-/// One of the built-in optimizers with its options, which have the names and the defaults of
-/// PyTorch. In JSON it is an object with a `type`, or the plain name:
-///
-/// ```
-/// use onestep_optimizer::{Adam, OptimizerSpec};
-///
-/// let spec: OptimizerSpec = serde_json::from_str(r#"{ "type": "adam", "lr": 0.01 }"#)?;
-/// assert_eq!(spec, OptimizerSpec::Adam(Adam { lr: 0.01, ..Adam::default() }));
-///
-/// let spec: OptimizerSpec = serde_json::from_str(r#""adam""#)?;
-/// assert_eq!(spec, "adam".parse::<OptimizerSpec>().unwrap());
-/// assert_eq!(spec.lr(), 0.001);
-/// # Ok::<(), serde_json::Error>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
-#[serde(tag = "type", rename_all = "lowercase", remote = "Self")]
-#[schemars(rename = "OptimizerSpec", transform = name_or_map)]
-pub enum OptimizerSpec {
-    /// Stochastic gradient descent with momentum.
-    Sgd(Sgd),
-    /// Adam.
-    Adam(Adam),
-    /// Adam with decoupled weight decay.
-    AdamW(AdamW),
-    /// RMSprop.
-    RmsProp(RmsProp),
-    /// AdaGrad.
-    Adagrad(Adagrad),
-}
+/// Declares the optimizers from one list.
+macro_rules! optimizers {
+    ($(#[$meta:meta])* { $($(#[doc = $about:literal])+ $variant:ident($options:ty) = $name:literal),* $(,)? }) => {
+        registry! {
+            kind = "optimizer", plural = "optimizers", form = name_or_object(OptimizerError);
+            $(#[$meta])*
+            pub enum OptimizerSpec: Options {
+                $($(#[doc = $about])+ $variant($options) = $name,)*
+            }
+        }
 
-macro_rules! each {
-    ($spec:expr, $options:ident => $body:expr) => {
-        match $spec {
-            OptimizerSpec::Sgd($options) => $body,
-            OptimizerSpec::Adam($options) => $body,
-            OptimizerSpec::AdamW($options) => $body,
-            OptimizerSpec::RmsProp($options) => $body,
-            OptimizerSpec::Adagrad($options) => $body,
+        impl OptimizerSpec {
+            fn inner_mut(&mut self) -> &mut dyn Options {
+                match self {
+                    $(OptimizerSpec::$variant(options) => options,)*
+                }
+            }
         }
     };
 }
 
-impl OptimizerSpec {
-    /// The names that [`FromStr`] and the `type` of the JSON form know.
-    pub const NAMES: [&'static str; 5] = ["sgd", "adam", "adamw", "rmsprop", "adagrad"];
+optimizers! {
+    /// One of the built-in optimizers with its options, which have the names and the defaults of
+    /// PyTorch, optax or their authors' code. In JSON, and on a command line, it is an object with a
+    /// `type`, or the plain name:
+    ///
+    /// ```
+    /// use onestep_optimizer::{Adam, OptimizerSpec};
+    ///
+    /// let spec: OptimizerSpec = serde_json::from_str(r#"{ "type": "adam", "lr": 0.01 }"#)?;
+    /// assert_eq!(spec, OptimizerSpec::Adam(Adam { lr: 0.01, ..Adam::default() }));
+    ///
+    /// let spec: OptimizerSpec = serde_json::from_str(r#""adam""#)?;
+    /// assert_eq!(spec, "adam".parse::<OptimizerSpec>().unwrap());
+    /// assert_eq!(spec.lr(), 0.001);
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    #[schemars(rename = "OptimizerSpec")]
+    {
+        /// Stochastic gradient descent with momentum.
+        Sgd(Sgd) = "sgd",
+        /// Adam.
+        Adam(Adam) = "adam",
+        /// Adam with decoupled weight decay.
+        AdamW(AdamW) = "adamw",
+        /// Division by the root of the averaged square.
+        RmsProp(RmsProp) = "rmsprop",
+        /// Division by the root of the summed square.
+        Adagrad(Adagrad) = "adagrad",
+        /// Adam in proportion to the norm of each tensor.
+        Lamb(Lamb) = "lamb",
+        /// Momentum in proportion to the norm of each tensor.
+        Lars(Lars) = "lars",
+        /// The sign of an average.
+        Lion(Lion) = "lion",
+        /// Orthogonal updates for matrices, AdamW for all else.
+        Muon(Muon) = "muon",
+        /// Second moments by row and column.
+        Adafactor(Adafactor) = "adafactor",
+        /// AdamW that averages weights in place of a schedule.
+        ScheduleFree(ScheduleFree) = "schedule_free",
+        /// Adam that finds its learning rate.
+        Prodigy(Prodigy) = "prodigy",
+        /// An update rule of one's own by the name that it is registered under.
+        Custom(CustomOptimizer) = "custom",
+    }
+}
 
+impl OptimizerSpec {
     /// The name, such as `adam`.
     pub fn name(&self) -> &str {
-        self.rule().name()
+        self.inner().name()
     }
 
     /// The learning rate, which a schedule starts from.
     pub fn lr(&self) -> f64 {
-        each!(self, options => options.lr)
+        self.inner().lr()
     }
 
     /// The weight decay.
     pub fn weight_decay(&self) -> f64 {
-        each!(self, options => options.weight_decay)
+        self.inner().weight_decay()
     }
 
     /// The same optimizer with another learning rate.
     #[must_use]
     pub fn with_lr(mut self, lr: f64) -> Self {
-        each!(&mut self, options => options.lr = lr);
+        *self.inner_mut().lr_mut() = lr;
         self
     }
 
     /// The same optimizer with another weight decay.
     #[must_use]
     pub fn with_weight_decay(mut self, weight_decay: f64) -> Self {
-        each!(&mut self, options => options.weight_decay = weight_decay);
+        *self.inner_mut().weight_decay_mut() = weight_decay;
         self
     }
 
-    /// Checks the options, with the ranges of PyTorch.
+    /// Checks the options, with the ranges of PyTorch, and that a custom optimizer is known.
     ///
     /// # Errors
-    /// [`OptimizerError::Option`] for the first option that is out of its range.
+    /// [`OptimizerError::Option`] for the first option that is out of its range, and
+    /// [`OptimizerError::Custom`].
     pub fn validate(&self) -> Result<(), OptimizerError> {
-        each!(self, options => options.validate())
+        self.inner().check()
+    }
+
+    /// The same optimizer with the code of a custom one looked up by its name among constructors
+    /// that were added as `dyn` [`UpdateRule`].
+    ///
+    /// # Errors
+    /// [`OptimizerError::Custom`]: nothing is registered under the name, or what the constructor
+    /// says of its options.
+    pub fn resolve(mut self, constructors: &Constructors) -> Result<Self, OptimizerError> {
+        if let OptimizerSpec::Custom(custom) = &mut self {
+            custom.resolve(constructors)?;
+        }
+        Ok(self)
     }
 
     /// The update rule.
-    pub fn rule(&self) -> &dyn UpdateRule {
-        each!(self, options => options)
+    pub fn rule(&self) -> Arc<dyn UpdateRule> {
+        self.inner().to_rule()
+    }
+
+    /// The optimizer of a rule that says its type and options.
+    pub(crate) fn of_rule(rule: &dyn UpdateRule) -> Option<Self> {
+        let (kind, options) = rule.options()?;
+        Self::from_parts(kind, Value::from(options))?.ok()
     }
 }
 
@@ -111,54 +158,8 @@ impl fmt::Display for OptimizerSpec {
     }
 }
 
-/// An optimizer by its name, with PyTorch's options.
-impl FromStr for OptimizerSpec {
-    type Err = OptimizerError;
-
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        match name.trim().to_ascii_lowercase().as_str() {
-            "sgd" => Ok(OptimizerSpec::Sgd(Sgd::default())),
-            "adam" => Ok(OptimizerSpec::Adam(Adam::default())),
-            "adamw" => Ok(OptimizerSpec::AdamW(AdamW::default())),
-            "rmsprop" => Ok(OptimizerSpec::RmsProp(RmsProp::default())),
-            "adagrad" => Ok(OptimizerSpec::Adagrad(Adagrad::default())),
-            _ => Err(OptimizerError::UnknownOptimizer {
-                got: name.to_owned(),
-                known: Self::NAMES.join(", "),
-            }),
-        }
+impl From<RegistryError> for OptimizerError {
+    fn from(error: RegistryError) -> Self {
+        OptimizerError::Spec(error)
     }
-}
-
-impl Serialize for OptimizerSpec {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        OptimizerSpec::serialize(self, serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for OptimizerSpec {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        shorthand::deserialize(deserializer)
-    }
-}
-
-impl Shorthand for OptimizerSpec {
-    const EXPECTED: &'static str = "an optimizer's name or an object with a `type`";
-    const TYPES: &'static [&'static str] = &Self::NAMES;
-
-    fn from_options(kind: &str, options: Options) -> Option<Result<Self, String>> {
-        Some(match kind {
-            "sgd" => options.read().map(OptimizerSpec::Sgd),
-            "adam" => options.read().map(OptimizerSpec::Adam),
-            "adamw" => options.read().map(OptimizerSpec::AdamW),
-            "rmsprop" => options.read().map(OptimizerSpec::RmsProp),
-            "adagrad" => options.read().map(OptimizerSpec::Adagrad),
-            _ => return None,
-        })
-    }
-}
-
-fn name_or_map(schema: &mut Schema) {
-    let names = OptimizerSpec::NAMES.join(", ");
-    shorthand::or_text(schema, &format!("An optimizer with its defaults: {names}."));
 }

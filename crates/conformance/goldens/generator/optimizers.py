@@ -11,6 +11,7 @@ Fields of a case: `spec` (the optimizer), `clip` ({"norm": X} or {"value": X}, a
 
 import torch
 
+from . import optimizers_beyond as beyond
 from .writer import both, normal, random
 
 STEPS = 10
@@ -48,6 +49,12 @@ def write(writer):
 
 def run(spec, fields, lr, parameters, gradients, dtype):
     """All steps in one dtype."""
+    if spec["type"] in beyond.OPTIONS:
+        leaves = {key: value.to(dtype, copy=True) for key, value in parameters.items()}
+        given = {key: value.to(dtype, copy=True) for key, value in gradients.items()}
+        steps, states = beyond.run(spec, leaves, given, dtype)
+        results = {f"params.{key}": torch.stack([step[key] for step in steps]) for key in leaves}
+        return results | {f"state.{key}": value for key, value in states.items()}
     leaves = {key: torch.nn.Parameter(value.to(dtype, copy=True)) for key, value in parameters.items()}
     optimizer = make(spec, leaves, "no_decay" in fields)
     after = {key: [] for key in leaves}
@@ -123,6 +130,10 @@ def cases():
         {"type": "adamw", "lr": 0.01},
         {"clip": {"norm": 0.5}, "no_decay": "rank <= 1"},
     )
+    # Last, as JAX changes how PyTorch rounds once it is there.
+    for kind, options in beyond.OPTIONS.items():
+        for suffix, fields in options.items():
+            yield f"{kind}{suffix}", {"type": kind} | fields, {}
 
 
 ADAM = {

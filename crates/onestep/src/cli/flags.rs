@@ -106,16 +106,19 @@ pub(crate) fn data_help(default: &str) -> String {
 
 /// The help of a flag that names a loss.
 pub(crate) fn loss_help(default: &str) -> String {
-    // What is custom has code that the command does not know.
-    let names = LossSpec::TYPES.iter().filter(|name| **name != "custom");
-    let names: Vec<&str> = names.copied().collect();
-    let names = names.join(", ");
+    let names = known(LossSpec::TYPES);
     format!("What is minimised: a name ({names}) or a JSON object [default: {default}]")
+}
+
+/// The names of a kind but for what is custom, which has code that the command does not know.
+fn known(types: &[&str]) -> String {
+    let names: Vec<&str> = types.iter().copied().filter(|name| *name != "custom").collect();
+    names.join(", ")
 }
 
 /// The help of a flag that names an optimizer.
 pub(crate) fn optimizer_help() -> String {
-    let names = OptimizerSpec::NAMES.join(", ");
+    let names = known(OptimizerSpec::TYPES);
     format!(
         "How parameters change: a name ({names}) or a JSON object such as \
          '{{\"type\": \"sgd\", \"momentum\": 0.9}}'"

@@ -1,7 +1,9 @@
 //! The crate from outside: update graphs against scalar loops, schedules against numbers worked
 //! out by hand, groups, clipping and descriptions.
 
+mod chains;
 mod clipping;
+mod docs;
 mod groups;
 mod rules;
 mod runs;

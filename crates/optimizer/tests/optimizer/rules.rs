@@ -156,13 +156,13 @@ fn rmsprop() {
         centered: true,
         ..RmsProp::default()
     };
-    let kinds = ["square_avg", "momentum_buffer", "grad_avg"];
+    let kinds = ["square_avg", "grad_avg", "momentum_buffer"];
     compare(OptimizerSpec::RmsProp(spec), EXACT, &kinds, |x, s| {
         let d = x.g + 0.25 * x.p;
         s[0] = 0.75 * s[0] + 0.25 * d * d;
-        s[2] = 0.75 * s[2] + 0.25 * d;
-        s[1] = 0.5 * s[1] + d / ((s[0] - s[2] * s[2]).sqrt() + 0.0625);
-        x.p - x.lr * s[1]
+        s[1] = 0.75 * s[1] + 0.25 * d;
+        s[2] = 0.5 * s[2] + d / ((s[0] - s[1] * s[1]).sqrt() + 0.0625);
+        x.p - x.lr * s[2]
     });
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use onestep_engine::reference::{Array, Context, evaluate};
 use onestep_engine::{ParameterInfo, Shape, UpdateGraph};
-use onestep_optimizer::{LR, Optimizer, STEP};
+use onestep_optimizer::{LR, Optimizer, STEP, StateShape};
 
 /// A parameter by name and shape.
 pub(crate) fn parameter(name: &str, dims: &[usize]) -> ParameterInfo {
@@ -34,11 +34,22 @@ impl Simulation {
             rest = others;
             values.insert(format!("{}.parameter", group.name), vector(own));
             for state in &entry.states {
-                let filled = vec![f64::from(state.initial); group.elements()];
-                values.insert(format!("{}.{}", group.name, state.kind), vector(&filled));
+                let start = match state.shape {
+                    StateShape::Copy => own.to_vec(),
+                    shape => vec![f64::from(state.initial); shape.elements(group)],
+                };
+                values.insert(format!("{}.{}", group.name, state.kind), vector(&start));
             }
         }
+        for shared in &update.shared {
+            values.insert(shared.name.clone(), scalar(f64::from(shared.initial)));
+        }
         Simulation { update, values, step: 0 }
+    }
+
+    /// Sets a scalar of the steps to come.
+    pub(crate) fn feed(&mut self, name: &str, number: f64) {
+        self.values.insert(name.to_owned(), scalar(number));
     }
 
     /// One step with these gradients, in the order of the groups. Returns the reports.
@@ -60,6 +71,10 @@ impl Simulation {
                 targets.push(state.new);
             }
         }
+        for shared in &self.update.shared {
+            names.push(shared.name.clone());
+            targets.push(shared.new);
+        }
         let state_count = targets.len();
         targets.extend(self.update.reports.iter().map(|report| report.value));
         let context = Context::default();
@@ -73,6 +88,11 @@ impl Simulation {
     /// The parameters, or a kind of state, of a group.
     pub(crate) fn values(&self, group: &str, kind: &str) -> &[f64] {
         &self.values[&format!("{group}.{kind}")].data
+    }
+
+    /// A number that groups share.
+    pub(crate) fn shared(&self, name: &str) -> f64 {
+        self.values[name].data[0]
     }
 
     /// The graph.

@@ -1,0 +1,62 @@
+//! The documents say what the code does.
+
+use std::fs;
+use std::path::PathBuf;
+
+use onestep_base::Registered;
+use onestep_optimizer::{Grouping, OptimizerSpec};
+
+fn path(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").join(name)
+}
+
+fn read(name: &str) -> String {
+    let path = path(name);
+    fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+#[test]
+fn the_table_of_optimizers_is_fresh() {
+    let (name, begin, end) =
+        ("docs/model-spec.md", "<!-- optimizers -->\n", "<!-- /optimizers -->");
+    let text = read(name);
+    let (before, rest) = text.split_once(begin).unwrap();
+    let (table, after) = rest.split_once(end).unwrap();
+    let wanted = OptimizerSpec::table();
+    if std::env::var_os("ONESTEP_UPDATE_DOCS").is_some() {
+        fs::write(path(name), format!("{before}{begin}{wanted}{end}{after}")).unwrap();
+        return;
+    }
+    assert!(
+        table == wanted,
+        "{name} is stale: run the tests of onestep-optimizer with ONESTEP_UPDATE_DOCS=1"
+    );
+}
+
+#[test]
+fn the_example_of_groups_is_read() {
+    let text = read("docs/model-spec.md");
+    let block = text.split("```json\n").find(|block| block.contains("\"frozen\"")).unwrap();
+    let grouping: Grouping = serde_json::from_str(block.split("```").next().unwrap()).unwrap();
+    grouping.validate().unwrap();
+    assert!(grouping.rules[0].group.frozen);
+}
+
+/// What `docs/adding-an-optimizer.md` says is touched, is: each optimizer of the list has all of it.
+#[test]
+fn every_optimizer_is_what_the_document_says() {
+    let names = OptimizerSpec::TYPES.iter().filter(|name| **name != "custom");
+    let lib = read("crates/optimizer/src/lib.rs");
+    let generators = read("crates/conformance/goldens/generator/optimizers.py")
+        + &read("crates/conformance/goldens/generator/optimizers_beyond.py");
+    let (table, states) =
+        (read("crates/conformance/src/table/optimizers.rs"), read("docs/model-spec.md"));
+    for name in names {
+        let file = read(&format!("crates/optimizer/src/{name}.rs"));
+        assert!(file.contains("optimizer_options!("), "{name}: no options");
+        assert!(file.contains(&format!("\"{name}\"")) && lib.contains(&format!("mod {name};")));
+        assert!(generators.contains(&format!("    \"{name}\": ")), "{name}: no reference");
+        assert!(table.contains(&format!("optimizer(\"{name}\"")), "{name}: no case");
+        assert!(states.contains(&format!("`{name}`")), "{name}: no row of states");
+    }
+}
