@@ -150,6 +150,34 @@ impl Field {
         matches!(self.meaning, Meaning::Classes { ignores: true, .. })
     }
 
+    /// The place of the first of some numbers that this may not have: labels and indices that do not
+    /// exist.
+    pub(crate) fn wrong_label(&self, labels: &[i32]) -> Option<usize> {
+        let (limit, ignores) = (self.meaning.limit()?, self.ignores());
+        labels.iter().position(|&label| {
+            let exists = usize::try_from(label).is_ok_and(|label| label < limit);
+            !exists && !(ignores && label == IGNORED)
+        })
+    }
+
+    /// The error of a label or index that does not exist.
+    pub(crate) fn label_error(
+        &self,
+        dataset: &str,
+        index: usize,
+        element: usize,
+        got: i32,
+    ) -> DataError {
+        let (dataset, got) = (dataset.to_owned(), i64::from(got));
+        let limit = self.meaning.limit().unwrap_or(0);
+        if self.is_scalar() && self.role == Role::Target && !self.ignores() {
+            return DataError::Label { dataset, index, label: got, classes: limit };
+        }
+        let ignored = if self.ignores() { format!(" or {IGNORED}") } else { String::new() };
+        let wanted = format!("0 to {}{ignored}", limit.saturating_sub(1));
+        DataError::Range { dataset, index, field: self.name.clone(), element, wanted, got }
+    }
+
     /// What this teaches, where it is a target.
     pub fn target_spec(&self) -> TargetSpec {
         match &self.meaning {

@@ -1,13 +1,19 @@
 //! Data sets that are held in memory.
 
-use onestep_memory::Shape;
+use std::ops::Range;
+
+use onestep_memory::{DType, Shape};
 
 use crate::moments::Moments;
-use crate::{DataError, Dataset, Fields, SampleMut, Scaling, TargetSpec};
+use crate::{
+    DataError, Dataset, Field, Fields, IGNORED, Meaning, Role, SampleMut, Scaling, TargetSpec,
+    Values,
+};
 
+/// All samples of a field, one after the other.
 #[derive(Clone, Debug)]
-enum Inputs {
-    Floats(Vec<f32>),
+enum Store {
+    Values(Values),
     /// Pixels as bytes, a quarter of the memory; `value = byte / divisor`.
     Bytes {
         bytes: Vec<u8>,
@@ -15,22 +21,43 @@ enum Inputs {
     },
 }
 
-impl Inputs {
+impl Store {
     fn len(&self) -> usize {
         match self {
-            Self::Floats(values) => values.len(),
+            Self::Values(values) => values.len(),
             Self::Bytes { bytes, .. } => bytes.len(),
+        }
+    }
+
+    fn dtype(&self) -> DType {
+        match self {
+            Self::Values(values) => values.dtype(),
+            Self::Bytes { .. } => DType::F32,
+        }
+    }
+
+    fn copy(
+        &self,
+        range: Range<usize>,
+        place: (usize, &str),
+        sample: &mut SampleMut<'_>,
+    ) -> Result<(), DataError> {
+        match self {
+            Self::Values(Values::F32(all)) => sample.put_at(place, &all[range]),
+            Self::Values(Values::I32(all)) => sample.put_at(place, &all[range]),
+            Self::Values(Values::U8(all)) => sample.put_at(place, &all[range]),
+            Self::Bytes { bytes, divisor } => {
+                let values = sample.slice_at::<f32>(place, range.len())?;
+                for (value, &byte) in values.iter_mut().zip(&bytes[range]) {
+                    *value = f32::from(byte) / divisor;
+                }
+                Ok(())
+            }
         }
     }
 }
 
-#[derive(Clone, Debug)]
-enum Targets {
-    Labels(Vec<i32>),
-    Values(Vec<f32>),
-}
-
-/// A data set made from vectors. Reading a sample is one copy.
+/// A data set made from vectors. Reading a sample is one copy a field.
 ///
 /// ```
 /// use onestep_data::{Dataset, InMemory, TargetSpec};
@@ -49,14 +76,30 @@ enum Targets {
 #[derive(Clone, Debug)]
 pub struct InMemory {
     name: String,
-    shape: Shape,
-    inputs: Inputs,
-    targets: Targets,
-    target: TargetSpec,
+    len: usize,
     fields: Fields,
+    stores: Vec<Store>,
 }
 
 impl InMemory {
+    /// A set of any fields, to be given one after the other.
+    ///
+    /// ```
+    /// use onestep_data::{Dataset, Field, InMemory, Sample};
+    ///
+    /// let set = InMemory::builder("greetings")
+    ///     .field(Field::indices("tokens", [2], 10), vec![1, 2, 3, 4])
+    ///     .field(Field::labels("kind", [], ["hello", "goodbye"]), vec![0, 1])
+    ///     .field(Field::weight("weight"), vec![1.0, 0.5])
+    ///     .build()?;
+    /// assert_eq!((set.len(), set.class(1)), (2, Some(1)));
+    /// assert_eq!(Sample::read(&set, 1)?.i32("tokens")?, [3, 4]);
+    /// # Ok::<(), onestep_data::DataError>(())
+    /// ```
+    pub fn builder(name: impl Into<String>) -> InMemoryBuilder {
+        InMemoryBuilder { name: name.into(), fields: Vec::new(), stores: Vec::new() }
+    }
+
     /// Labelled samples: `inputs` holds them one after the other, each of `shape`.
     ///
     /// # Errors
@@ -70,7 +113,8 @@ impl InMemory {
         labels: Vec<i32>,
         classes: TargetSpec,
     ) -> Result<Self, DataError> {
-        Self::new(name.into(), shape, Inputs::Floats(inputs), Targets::Labels(labels), classes)
+        let inputs = Store::Values(inputs.into());
+        Self::pair(name.into(), shape, inputs, labels.into(), &classes)
     }
 
     /// Labelled pictures that stay bytes in memory; an input element is `byte / divisor`.
@@ -85,11 +129,8 @@ impl InMemory {
         labels: Vec<i32>,
         classes: TargetSpec,
     ) -> Result<Self, DataError> {
-        if !divisor.is_finite() || divisor == 0.0 {
-            return Err(DataError::setting("divisor", "a finite number that is not 0", divisor));
-        }
-        let inputs = Inputs::Bytes { bytes, divisor };
-        Self::new(name.into(), shape, inputs, Targets::Labels(labels), classes)
+        let inputs = Store::Bytes { bytes, divisor };
+        Self::pair(name.into(), shape, inputs, labels.into(), &classes)
     }
 
     /// Samples with values to predict: `targets` holds those one after the other, each of
@@ -106,78 +147,65 @@ impl InMemory {
         targets: Vec<f32>,
     ) -> Result<Self, DataError> {
         let target = TargetSpec::values(target_shape);
-        Self::new(name.into(), shape, Inputs::Floats(inputs), Targets::Values(targets), target)
+        Self::pair(name.into(), shape, Store::Values(inputs.into()), targets.into(), &target)
     }
 
-    fn new(
+    /// An `input` and a `target`.
+    fn pair(
         name: String,
         shape: Shape,
-        inputs: Inputs,
-        targets: Targets,
-        target: TargetSpec,
+        inputs: Store,
+        targets: Values,
+        target: &TargetSpec,
     ) -> Result<Self, DataError> {
-        let fields = Fields::pair(shape.clone(), &target);
-        let this = Self { name, shape, inputs, targets, target, fields };
-        this.check_lengths()?;
-        this.check_labels()?;
-        Ok(this)
-    }
-
-    fn check_lengths(&self) -> Result<(), DataError> {
-        let length = |what, wanted, got| {
-            if wanted == got {
-                return Ok(());
-            }
-            Err(DataError::Length { dataset: self.name.clone(), what, wanted, got })
-        };
-        let each = self.shape.elements();
-        match (&self.targets, &self.target) {
-            (Targets::Labels(labels), _) => {
-                length("input elements", labels.len() * each, self.inputs.len())?;
-            }
-            (Targets::Values(values), TargetSpec::Values { shape }) => {
-                let samples = self.inputs.len() / each.max(1);
-                length("input elements", samples * each, self.inputs.len())?;
-                length("target elements", samples * shape.elements(), values.len())?;
-            }
-            // `regression` is the only maker of values, and it makes their specification too.
-            (Targets::Values(_), TargetSpec::Classes { .. }) => {}
-        }
-        if self.len() == 0 || each == 0 {
-            return Err(DataError::Empty { dataset: self.name.clone() });
-        }
-        Ok(())
-    }
-
-    fn check_labels(&self) -> Result<(), DataError> {
-        let Targets::Labels(labels) = &self.targets else { return Ok(()) };
-        let Some(classes) = self.target.class_count() else {
+        if targets.dtype() == DType::I32 && target.class_count().is_none() {
             return Err(DataError::setting("target", "classes for labels", "values"));
+        }
+        let each = shape.elements();
+        let fields = Fields::pair(shape, target).to_vec();
+        let elements = fields[1].shape.elements();
+        let samples = match targets.dtype() {
+            DType::I32 => targets.len(),
+            _ => inputs.len() / each.max(1),
         };
-        let bad = labels.iter().position(|&label| label < 0 || label as usize >= classes);
-        let Some(index) = bad else { return Ok(()) };
-        let dataset = self.name.clone();
-        Err(DataError::Label { dataset, index, label: i64::from(labels[index]), classes })
+        let lengths = [
+            ("input elements", samples * each, inputs.len()),
+            ("target elements", samples * elements, targets.len()),
+        ];
+        for (what, wanted, got) in lengths {
+            if wanted != got {
+                return Err(DataError::Length { dataset: name, what, wanted, got });
+            }
+        }
+        if samples == 0 || each == 0 {
+            return Err(DataError::Empty { dataset: name });
+        }
+        InMemoryBuilder { name, fields, stores: vec![inputs, Store::Values(targets)] }.build()
+    }
+
+    /// The target's f32 values and how many a sample has.
+    fn target_values(&mut self) -> Option<(&mut Vec<f32>, usize)> {
+        let place = self.fields.iter().position(|field| field.role == Role::Target)?;
+        match &mut self.stores[place] {
+            Store::Values(Values::F32(values)) => {
+                Some((values, self.fields[place].shape.elements()))
+            }
+            _ => None,
+        }
     }
 
     /// The same samples with their values to predict standardised.
     pub(crate) fn scaled(mut self, scaling: &Scaling) -> Result<Self, DataError> {
-        if let (Targets::Values(values), TargetSpec::Values { shape }) =
-            (&mut self.targets, &self.target)
-        {
-            scaling.check(shape.elements())?;
+        if let Some((values, each)) = self.target_values() {
+            scaling.check(each)?;
             scaling.scale(values);
         }
         Ok(self)
     }
 
     /// The scaling that standardises the values to predict of some samples; `None` for classes.
-    pub(crate) fn scaling_of(&self, samples: &[usize]) -> Option<Scaling> {
-        let (Targets::Values(values), TargetSpec::Values { shape }) = (&self.targets, &self.target)
-        else {
-            return None;
-        };
-        let each = shape.elements();
+    pub(crate) fn scaling_of(&mut self, samples: &[usize]) -> Option<Scaling> {
+        let (values, each) = self.target_values()?;
         let mut moments = vec![Moments::default(); each];
         for &index in samples {
             let sample = values.get(index * each..(index + 1) * each)?;
@@ -195,16 +223,84 @@ impl InMemory {
     }
 }
 
+/// Makes an [`InMemory`] set of any fields.
+#[derive(Clone, Debug)]
+pub struct InMemoryBuilder {
+    name: String,
+    fields: Vec<Field>,
+    stores: Vec<Store>,
+}
+
+impl InMemoryBuilder {
+    /// Adds a field; `values` has all samples one after the other.
+    #[must_use]
+    pub fn field(mut self, field: Field, values: impl Into<Values>) -> Self {
+        self.fields.push(field);
+        self.stores.push(Store::Values(values.into()));
+        self
+    }
+
+    /// Adds an f32 field that stays bytes in memory; an element is `byte / divisor`.
+    #[must_use]
+    pub fn pixels(mut self, field: Field, bytes: Vec<u8>, divisor: f32) -> Self {
+        self.fields.push(field);
+        self.stores.push(Store::Bytes { bytes, divisor });
+        self
+    }
+
+    /// Checks that all belongs together.
+    ///
+    /// # Errors
+    /// [`DataError::Field`] for values of another type or number than the field asks for, and those of
+    /// [`Fields::check`]; [`DataError::Label`] or [`DataError::Range`] for labels and indices that do not
+    /// exist; [`DataError::Setting`] for a divisor that is zero or not finite; [`DataError::Empty`]
+    /// without samples.
+    pub fn build(self) -> Result<InMemory, DataError> {
+        let Self { name, fields, stores } = self;
+        let fields = Fields::from(fields);
+        fields.check()?;
+        let first = fields.first().map_or(1, |field| field.shape.elements());
+        let len = stores.first().map_or(0, Store::len) / first;
+        for (field, store) in fields.iter().zip(&stores) {
+            if field.dtype != store.dtype() {
+                return Err(DataError::field(&field.name, field.dtype, store.dtype()));
+            }
+            if store.len() != len * field.shape.elements() {
+                let wanted = format!("{len} samples of {}", field.shape);
+                let got = format!("{} elements", store.len());
+                return Err(DataError::field(&field.name, wanted, got));
+            }
+            match store {
+                Store::Bytes { divisor, .. } if !divisor.is_finite() || *divisor == 0.0 => {
+                    let wanted = "a finite number that is not 0";
+                    return Err(DataError::setting("divisor", wanted, divisor));
+                }
+                Store::Values(Values::I32(labels)) => check_labels(&name, field, labels)?,
+                _ => {}
+            }
+        }
+        if len == 0 {
+            return Err(DataError::Empty { dataset: name });
+        }
+        Ok(InMemory { name, len, fields, stores })
+    }
+}
+
+fn check_labels(dataset: &str, field: &Field, labels: &[i32]) -> Result<(), DataError> {
+    let each = field.shape.elements();
+    match field.wrong_label(labels) {
+        Some(at) => Err(field.label_error(dataset, at / each, at % each, labels[at])),
+        None => Ok(()),
+    }
+}
+
 impl Dataset for InMemory {
     fn name(&self) -> &str {
         &self.name
     }
 
     fn len(&self) -> usize {
-        match &self.targets {
-            Targets::Labels(labels) => labels.len(),
-            Targets::Values(_) => self.inputs.len() / self.shape.elements().max(1),
-        }
+        self.len
     }
 
     fn fields(&self) -> Fields {
@@ -212,39 +308,25 @@ impl Dataset for InMemory {
     }
 
     fn read(&self, index: usize, sample: &mut SampleMut<'_>) -> Result<(), DataError> {
-        let len = self.len();
+        let len = self.len;
         if index >= len {
             return Err(DataError::Index { dataset: self.name.clone(), index, len });
         }
-        let (input, target) = sample.pair()?;
-        let each = self.shape.elements();
-        if input.len() != each {
-            let dataset = self.name.clone();
-            let (what, got) = ("the place for an input", input.len());
-            return Err(DataError::Length { dataset, what, wanted: each, got });
+        for (place, (field, store)) in self.fields.iter().zip(&self.stores).enumerate() {
+            let each = field.shape.elements();
+            store.copy(index * each..(index + 1) * each, (place, &field.name), sample)?;
         }
-        let range = index * each..(index + 1) * each;
-        match &self.inputs {
-            Inputs::Floats(values) => input.copy_from_slice(&values[range]),
-            Inputs::Bytes { bytes, divisor } => {
-                for (value, &byte) in input.iter_mut().zip(&bytes[range]) {
-                    *value = f32::from(byte) / divisor;
-                }
-            }
-        }
-        match &self.targets {
-            Targets::Labels(labels) => target.set_label(labels[index]),
-            Targets::Values(values) => {
-                let each = values.len() / len;
-                target.set_values(&values[index * each..(index + 1) * each])
-            }
-        }
+        Ok(())
     }
 
     fn class(&self, index: usize) -> Option<usize> {
-        match &self.targets {
-            Targets::Labels(labels) => usize::try_from(*labels.get(index)?).ok(),
-            Targets::Values(_) => None,
+        let place = self.fields.iter().position(|field| field.role == Role::Target)?;
+        let field = &self.fields[place];
+        match (&field.meaning, &self.stores[place]) {
+            (Meaning::Classes { .. }, Store::Values(Values::I32(labels))) if field.is_scalar() => {
+                usize::try_from(*labels.get(index).filter(|label| **label != IGNORED)?).ok()
+            }
+            _ => None,
         }
     }
 }
@@ -252,7 +334,7 @@ impl Dataset for InMemory {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Field, Sample, read_sample};
+    use crate::{Sample, read_sample};
 
     fn error(result: Result<InMemory, DataError>) -> String {
         result.unwrap_err().to_string()
@@ -285,10 +367,46 @@ mod tests {
         let into = |fields: [Field; 2]| {
             set.read(1, &mut Sample::new(&fields.into()).as_mut()).unwrap_err().to_string()
         };
-        let labels = into([Field::f32("x", [2]), Field::labels("y", [], ["a"])]);
-        assert_eq!(labels, "target: expected a class label, got 1 values");
-        let wide = into([Field::f32("x", [3]), Field::values("y", [1])]);
-        assert_eq!(wide, "toy: the place for an input: expected 2, got 3");
+        let labels = into([Field::f32("input", [2]), Field::labels("target", [], ["a"])]);
+        assert_eq!(labels, "field `target`: expected i32, got a reader of f32");
+        let wide = into([Field::f32("input", [3]), Field::values("target", [1])]);
+        assert_eq!(wide, "field `input`: expected 3 elements, got 2");
+    }
+
+    #[test]
+    fn fields_are_found_in_any_order() {
+        let set = InMemory::builder("toy")
+            .pixels(Field::f32("image", [2]), vec![0, 51, 102, 255], 255.0)
+            .field(Field::labels("kind", [], ["a", "b"]), vec![1, 0])
+            .build()
+            .unwrap();
+        let fields = [Field::weight("w"), set.fields()[1].clone(), set.fields()[0].clone()];
+        let mut sample = Sample::new(&fields.into());
+        set.read(0, &mut sample.as_mut()).unwrap();
+        assert_eq!(sample.f32("image").unwrap(), [0.0, 0.2]);
+        assert_eq!(sample.i32("kind").unwrap(), [1]);
+    }
+
+    #[test]
+    fn any_fields_are_checked() {
+        let build = |tokens: Vec<i32>, weights: Vec<f32>| {
+            InMemory::builder("toy")
+                .field(Field::indices("tokens", [2], 5), tokens)
+                .field(Field::weight("weight"), weights)
+                .build()
+        };
+        assert!(build(vec![0, 1, 2, 4], vec![1.0, 2.0]).is_ok());
+        assert_eq!(
+            error(build(vec![0, 1, 2, 5], vec![1.0, 2.0])),
+            "toy: sample 1: field `tokens`, element 1: expected 0 to 4, got 5"
+        );
+        assert_eq!(
+            error(build(vec![0, 1, 2, 4], vec![1.0])),
+            "field `weight`: expected 2 samples of [], got 1 elements"
+        );
+        assert_eq!(error(build(vec![], vec![])), "toy: expected at least one sample, got none");
+        let typed = InMemory::builder("toy").field(Field::u8("mask", [1]), vec![1.0]).build();
+        assert_eq!(error(typed), "field `mask`: expected u8, got f32");
     }
 
     #[test]

@@ -60,7 +60,7 @@ pub use concat::ConcatDataset;
 pub use dataset::{Dataset, SimpleDataset, TargetMut, TargetSpec, read_sample};
 pub use error::DataError;
 pub use field::{Field, Fields, IGNORED, Meaning, Role};
-pub use in_memory::InMemory;
+pub use in_memory::{InMemory, InMemoryBuilder};
 pub use loader::{
     Batch, DataLoader, DataLoaderBuilder, Epoch, LoaderStatistics, MOST_SLOTS, MOST_WORKERS,
 };

@@ -86,13 +86,32 @@ impl<'a> SampleMut<'a> {
     /// # Errors
     /// Those of [`f32`](Self::f32), and where `values` are more or fewer than the field's elements.
     pub fn put<T: FieldElement>(&mut self, name: &str, values: &[T]) -> Result<(), DataError> {
-        let place = self.of_type(name)?;
-        if place.len() != values.len() {
-            let wanted = format!("{} elements", place.len());
-            return Err(DataError::field(name, wanted, values.len()));
-        }
-        place.copy_from_slice(values);
+        self.put_at((usize::MAX, name), values)
+    }
+
+    /// [`put`](Self::put) for a data set that knows where the field most likely stands.
+    pub(crate) fn put_at<T: FieldElement>(
+        &mut self,
+        place: (usize, &str),
+        values: &[T],
+    ) -> Result<(), DataError> {
+        self.slice_at(place, values.len())?.copy_from_slice(values);
         Ok(())
+    }
+
+    /// The `length` elements of a field that most likely stands at a place.
+    pub(crate) fn slice_at<T: FieldElement>(
+        &mut self,
+        (place, name): (usize, &str),
+        length: usize,
+    ) -> Result<&mut [T], DataError> {
+        let is_there = self.fields.get(place).is_some_and(|field| field.name == name);
+        let slice = if is_there { self.of_type_at(place) } else { self.of_type(name) }?;
+        if slice.len() != length {
+            let wanted = format!("{} elements", slice.len());
+            return Err(DataError::field(name, wanted, length));
+        }
+        Ok(slice)
     }
 
     /// The elements of the field at a place among the fields.
@@ -104,8 +123,12 @@ impl<'a> SampleMut<'a> {
         let Some(place) = self.fields.position(name) else {
             return Err(DataError::field(name, format!("one of {}", self.fields.names()), "none"));
         };
-        let dtype = self.fields[place].dtype;
-        if dtype != T::DTYPE {
+        self.of_type_at(place)
+    }
+
+    fn of_type_at<T: FieldElement>(&mut self, place: usize) -> Result<&mut [T], DataError> {
+        let Field { name, dtype, .. } = &self.fields[place];
+        if *dtype != T::DTYPE {
             return Err(DataError::field(name, dtype, format!("a reader of {}", T::DTYPE)));
         }
         self.at(place).ok_or_else(|| DataError::field(name, "a place", "none"))

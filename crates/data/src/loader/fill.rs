@@ -10,7 +10,7 @@ use onestep_memory::StagingSlot;
 use super::order::EpochPlan;
 use crate::pipeline::BoundPipeline;
 use crate::sample::Rows;
-use crate::{DataError, Dataset, Field, Fields, IGNORED, Role, SampleMut, SampleRng};
+use crate::{DataError, Dataset, Field, Fields, Role, SampleMut, SampleRng};
 
 /// Reads samples, transforms them and writes them to a slot. Shared by all workers.
 pub(crate) struct Filler {
@@ -94,41 +94,16 @@ impl Filler {
     /// Kernels use labels and indices to find rows, so a data set's mistake must end here.
     fn check(&self, index: usize, sample: &mut SampleMut<'_>) -> Result<(), DataError> {
         for (place, field) in self.fields.iter().enumerate() {
-            match (field.role, field.meaning.limit()) {
-                (_, Some(limit)) => {
-                    let labels = sample.at::<i32>(place).unwrap_or_default();
-                    self.check_labels(index, field, limit, labels)?;
+            if field.meaning.limit().is_some() {
+                let labels = sample.at::<i32>(place).unwrap_or_default();
+                if let Some(element) = field.wrong_label(labels) {
+                    return Err(field.label_error(&self.name, index, element, labels[element]));
                 }
-                (Role::Weight, None) => {
-                    let weights = sample.at::<f32>(place).unwrap_or_default();
-                    check_weights(field, weights)?;
-                }
-                _ => {}
+            } else if field.role == Role::Weight {
+                check_weights(field, sample.at::<f32>(place).unwrap_or_default())?;
             }
         }
         Ok(())
-    }
-
-    fn check_labels(
-        &self,
-        index: usize,
-        field: &Field,
-        limit: usize,
-        labels: &[i32],
-    ) -> Result<(), DataError> {
-        let ignores = field.ignores();
-        let exists = |&label: &i32| {
-            usize::try_from(label).is_ok_and(|label| label < limit) || ignores && label == IGNORED
-        };
-        let Some(element) = labels.iter().position(|label| !exists(label)) else { return Ok(()) };
-        let (dataset, label) = (self.name.clone(), i64::from(labels[element]));
-        if field.is_scalar() && field.role == Role::Target {
-            return Err(DataError::Label { dataset, index, label, classes: limit });
-        }
-        let ignored = if ignores { format!(" or {IGNORED}") } else { String::new() };
-        let wanted = format!("0 to {}{ignored}", limit.saturating_sub(1));
-        let field = field.name.clone();
-        Err(DataError::Range { dataset, index, field, element, wanted, got: label })
     }
 
     fn sample_error(&self, index: usize, source: DataError) -> DataError {

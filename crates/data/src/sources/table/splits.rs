@@ -28,7 +28,7 @@ pub(crate) fn csv_splits_as(
     options: &CsvOptions,
     known: &DataRecord,
 ) -> Result<DataSplits, DataError> {
-    let Table { samples, columns, keys, notes } = Table::read(path, options, known)?;
+    let Table { mut samples, columns, keys, notes } = Table::read(path, options, known)?;
     let is_new = known.columns.is_none();
     let targets = match is_new {
         true if options.standardise => samples.scaling_of(&divide_by_key(path, &keys, HELD_OUT)?.0),
