@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use onestep_memory::MemoryError;
 
-use crate::DATA_FORMS;
 use crate::shown::{escaped, listed, shown, shown_path};
 
 /// An error of a dataset, a file format or the loader.
@@ -115,6 +114,24 @@ pub enum DataError {
         got: String,
     },
 
+    /// A character that the model does not know.
+    #[error(
+        "{}: line {line}, column {column}: expected one of the {known} characters that the model \
+         knows, got {got:?} (U+{:04X})", escaped(text), u32::from(*got)
+    )]
+    Character {
+        /// The text: its file, where it has one.
+        text: String,
+        /// The line, counted from 1.
+        line: usize,
+        /// The place in the line, in characters counted from 1.
+        column: usize,
+        /// How many characters the model knows.
+        known: usize,
+        /// The character.
+        got: char,
+    },
+
     /// Data teaches something else than the model knows.
     #[error("{dataset}: expected the model's classes ({}), got {got}", listed(known))]
     Classes {
@@ -180,12 +197,14 @@ pub enum DataError {
     },
 
     /// A data specification that cannot be read, such as `mnist` without its folder.
-    #[error("data `{}`: {reason}; expected {DATA_FORMS}", shown(spec))]
+    #[error("data `{}`: {reason}; expected {forms}", shown(spec))]
     Spec {
         /// The specification.
         spec: String,
         /// What is wrong with it.
         reason: String,
+        /// The texts that there are.
+        forms: String,
     },
 
     /// Reading one sample failed.

@@ -156,7 +156,7 @@ impl Field {
         let (limit, ignores) = (self.meaning.limit()?, self.ignores());
         labels.iter().position(|&label| {
             let exists = usize::try_from(label).is_ok_and(|label| label < limit);
-            !exists && !(ignores && label == IGNORED)
+            !(exists || ignores && label == IGNORED)
         })
     }
 
@@ -283,6 +283,12 @@ impl Fields {
             }
             if !matches!(field.dtype, DType::F32 | DType::I32 | DType::U8) {
                 return refuse("f32, i32 or u8", field.dtype.to_string());
+            }
+            if field.role == Role::Weight && !(field.is_scalar() && field.dtype == DType::F32) {
+                return refuse(
+                    "one f32, as it is a weight",
+                    format!("{} {}", field.dtype, field.shape),
+                );
             }
             if field.meaning != Meaning::Numbers && field.dtype != DType::I32 {
                 return refuse("i32 for labels and indices", field.dtype.to_string());

@@ -215,6 +215,15 @@ impl InMemory {
         Some(Scaling { mean, deviation })
     }
 
+    /// The same samples with a field more; `values` has all samples one after the other.
+    ///
+    /// # Errors
+    /// Those of [`InMemoryBuilder::build`].
+    pub fn with_field(self, field: Field, values: impl Into<Values>) -> Result<Self, DataError> {
+        let Self { name, fields, stores, .. } = self;
+        InMemoryBuilder { name, fields: fields.to_vec(), stores }.field(field, values).build()
+    }
+
     /// The same data under another name.
     #[must_use]
     pub fn named(mut self, name: impl Into<String>) -> Self {

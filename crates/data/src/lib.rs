@@ -55,6 +55,7 @@ mod sources;
 mod splits;
 mod subset;
 mod transform;
+mod vocabulary;
 
 pub use concat::ConcatDataset;
 pub use dataset::{Dataset, SimpleDataset, TargetMut, TargetSpec, read_sample};
@@ -67,7 +68,7 @@ pub use loader::{
 pub use picture::{Colour, read_picture};
 pub use pipeline::Pipeline;
 pub use random::SampleRng;
-pub use record::{Columns, DataRecord, Pictures, Scaling};
+pub use record::{Columns, DataRecord, FieldForm, Pictures, Scaling, TextForm, WeightColumn};
 pub use relabel::relabel;
 pub use sample::{FieldElement, Sample, SampleMut, Values};
 pub use shown::{shown, steers};
@@ -75,12 +76,15 @@ pub use sources::cifar::{cifar10, cifar10_splits};
 pub use sources::digits::digits;
 pub use sources::idx::{IdxArray, read_idx};
 pub use sources::images::{ImageFolder, ImageOptions, image_folder, image_folder_splits};
+pub use sources::kind::{DataKind, DataOption};
 pub use sources::mnist::{mnist, mnist_files, mnist_splits};
-pub use sources::open::{open, open_as};
+pub use sources::open::{DATA_KINDS, data_forms, data_tables, open, open_as};
+pub use sources::parts::Split;
 pub use sources::table::{
     Column, CsvOptions, CsvTarget, DecimalMark, TableRows, csv_file, csv_splits,
 };
-pub use sources::{DATA_FORMS, Split};
+pub use sources::text::{TextFile, TextOptions, TextParts, text_file, text_splits};
 pub use splits::DataSplits;
 pub use subset::{Subset, split};
 pub use transform::{Normalise, RandomCrop, RandomHorizontalFlip, Transform};
+pub use vocabulary::Vocabulary;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Colour, DataError};
+use crate::{Colour, DataError, Field, Fields, Role, Vocabulary};
 
 /// What a model learnt from its data: what new data must be read by so that its answers mean what
 /// they meant in training.
@@ -29,6 +29,101 @@ pub struct DataRecord {
     /// The form that pictures were brought into.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pictures: Option<Pictures>,
+    /// The characters of a text and how it was cut.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<TextForm>,
+    /// The inputs and targets that the model was trained on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fields: Option<Vec<FieldForm>>,
+}
+
+/// A field that a model was trained on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FieldForm {
+    /// Its name.
+    pub name: String,
+    /// The type of its elements: `f32`, `i32` or `u8`.
+    pub dtype: String,
+    /// The shape of one sample.
+    pub shape: Vec<usize>,
+}
+
+impl FieldForm {
+    fn of(field: &Field) -> Self {
+        let shape = field.shape.dims().to_vec();
+        Self { name: field.name.clone(), dtype: field.dtype.to_string(), shape }
+    }
+}
+
+impl std::fmt::Display for FieldForm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {:?}", self.dtype, self.shape)
+    }
+}
+
+impl DataRecord {
+    /// Keeps what a model was trained on: all fields but weights, which only training needs.
+    pub fn keep_fields(&mut self, fields: &Fields) {
+        let kept = fields.iter().filter(|field| field.role != Role::Weight);
+        self.fields = Some(kept.map(FieldForm::of).collect());
+    }
+
+    /// Refuses data that lacks a field that the model was trained on, or has it in another form.
+    ///
+    /// # Errors
+    /// [`DataError::Field`] with the first such field.
+    pub fn check_fields(&self, fields: &Fields) -> Result<(), DataError> {
+        for wanted in self.fields.iter().flatten() {
+            let got = match fields.find(&wanted.name).map(FieldForm::of) {
+                Some(got) if got == *wanted => continue,
+                Some(got) => got.to_string(),
+                None => format!("fields {}", fields.names()),
+            };
+            let wanted_form = format!("{wanted}, as the model was trained on");
+            return Err(DataError::field(&wanted.name, wanted_form, got));
+        }
+        Ok(())
+    }
+
+    /// Refuses data of another kind than the model was trained on, as far as both say what they are.
+    pub(crate) fn check_form(&self, got: &Self) -> Result<(), DataError> {
+        let form = |record: &Self| {
+            let forms = [
+                (record.columns.is_some(), "a table"),
+                (record.pictures.is_some(), "pictures"),
+                (record.text.is_some(), "a text"),
+            ];
+            forms.into_iter().find(|(is_there, _)| *is_there).map(|(_, form)| form)
+        };
+        match (form(self), form(got)) {
+            (Some(wanted), Some(got)) if wanted != got => {
+                let wanted = format!("{wanted}, as the model was trained on");
+                Err(DataError::setting("data", wanted, got))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The text that a model was trained on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TextForm {
+    /// The characters by number.
+    pub vocabulary: Vocabulary,
+    /// The characters of a window.
+    pub length: usize,
+}
+
+/// The column that says how much a row counts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WeightColumn {
+    /// Its name of the header, or its number counted from 1.
+    pub name: String,
+    /// Where it stood among all columns, counted from 0.
+    pub index: usize,
 }
 
 /// The columns of the table that a model was trained on.
@@ -42,6 +137,9 @@ pub struct Columns {
     pub target: String,
     /// Where the target stood among all columns, counted from 0.
     pub target_index: usize,
+    /// The column of the weights, where rows do not count alike.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<WeightColumn>,
     /// Whether the names are those of a header.
     pub header: bool,
 }

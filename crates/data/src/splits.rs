@@ -26,7 +26,8 @@ pub struct DataSplits {
 }
 
 impl DataSplits {
-    /// Two sets that belong together. The [`record`](Self::record) has the names of their classes.
+    /// Two sets that belong together. The [`record`](Self::record) has the names of their classes
+    /// and their fields.
     ///
     /// # Errors
     /// [`DataError::Setting`] where their fields differ, [`DataError::Empty`]
@@ -46,7 +47,8 @@ impl DataSplits {
             TargetSpec::Classes { names } => Some(names.to_vec()),
             TargetSpec::Values { .. } => None,
         };
-        let record = DataRecord { classes, ..DataRecord::default() };
+        let mut record = DataRecord { classes, ..DataRecord::default() };
+        record.keep_fields(&train.fields());
         let (augmentation, notes) = (Pipeline::new(), Vec::new());
         Ok(Self { name: name.into(), train, validation, test: None, augmentation, record, notes })
     }

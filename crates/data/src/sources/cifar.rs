@@ -5,10 +5,20 @@ use std::sync::Arc;
 
 use onestep_memory::Shape;
 
-use super::{SPLIT_SEED, Split};
+use super::kind::DataKind;
+use super::parts::{SPLIT_SEED, Split};
 use crate::shown::shown_path;
 use crate::subset::split_called;
 use crate::{DataError, DataSplits, Dataset, InMemory, Pipeline, TargetSpec};
+
+pub(super) const KIND: DataKind = DataKind {
+    name: "cifar10",
+    place: Some("DIR"),
+    about: "CIFAR-10's binary files, `[3, 32, 32]`",
+    parts: "`test_batch.bin` to validate on; without it a fixed tenth, which is said",
+    options: &[],
+    open: |opening| cifar10_splits(opening.place),
+};
 
 const CLASSES: [&str; 10] =
     ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];

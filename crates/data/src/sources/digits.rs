@@ -2,11 +2,30 @@
 
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 
 use flate2::read::GzDecoder;
 use onestep_memory::Shape;
 
-use crate::{DataError, InMemory, TargetSpec};
+use super::kind::{DataKind, Opening};
+use super::parts::{HELD_OUT, SPLIT_SEED};
+use crate::{DataError, DataSplits, Dataset, InMemory, TargetSpec, split};
+
+pub(super) const KIND: DataKind = DataKind {
+    name: "digits",
+    place: None,
+    about: "1,797 embedded digits, `[1, 8, 8]`",
+    parts: "a fixed fifth to validate on",
+    options: &[],
+    open,
+};
+
+fn open(_: &Opening<'_>) -> Result<DataSplits, DataError> {
+    let all = digits()?;
+    let name = all.name().to_owned();
+    let (train, validation) = split(Arc::new(all), HELD_OUT, SPLIT_SEED)?;
+    DataSplits::new(name, Arc::new(train), Arc::new(validation))
+}
 
 const COMPRESSED: &[u8] = include_bytes!("../../assets/digits.bin.gz");
 const SAMPLES: usize = 1797;
@@ -51,7 +70,7 @@ pub fn digits() -> Result<InMemory, DataError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Dataset, read_sample};
+    use crate::read_sample;
 
     #[test]
     fn the_first_digit_is_scikit_learns() {

@@ -6,10 +6,20 @@ use std::sync::Arc;
 use onestep_memory::Shape;
 
 use super::idx::{IdxArray, read_idx};
-use super::{SPLIT_SEED, Split};
+use super::kind::DataKind;
+use super::parts::{SPLIT_SEED, Split};
 use crate::shown::shown_path;
 use crate::subset::split_called;
 use crate::{DataError, DataSplits, Dataset, InMemory, TargetSpec};
+
+pub(super) const KIND: DataKind = DataKind {
+    name: "mnist",
+    place: Some("DIR"),
+    about: "MNIST's four files, gzipped or not, `[1, 28, 28]`",
+    parts: "`t10k` to validate on; with one part alone a fixed tenth of it, which is said",
+    options: &[],
+    open: |opening| mnist_splits(opening.place),
+};
 
 const CLASSES: usize = 10;
 

@@ -101,7 +101,7 @@ pub(crate) struct TrainingFlags {
 
 /// The help of a flag that names data.
 pub(crate) fn data_help(default: &str) -> String {
-    format!("The data: {} [default: {default}]", onestep::data::DATA_FORMS)
+    format!("The data: {} [default: {default}]", onestep::data::data_forms())
 }
 
 /// The help of a flag that names a loss.

@@ -2,6 +2,7 @@
 
 mod file;
 mod form;
+mod kind;
 mod layout;
 mod number;
 mod splits;
@@ -14,12 +15,13 @@ use csv::StringRecord;
 use onestep_memory::Shape;
 
 use crate::shown::shown_path;
-use crate::{Columns, DataError, DataRecord, InMemory, shown};
+use crate::{Columns, DataError, DataRecord, Field, InMemory, shown};
 use file::{TableFile, unreadable};
 use form::{Form, all_but, has_all};
 use layout::Layout;
 use target::Targets;
 
+pub(super) use kind::KIND;
 pub use number::DecimalMark;
 pub use splits::csv_splits;
 pub(crate) use splits::csv_splits_as;
@@ -61,6 +63,9 @@ pub struct CsvOptions {
     pub header: Option<bool>,
     /// The target's column; all others are features, in their order.
     pub target: Column,
+    /// The column that says how much a row counts in the loss: numbers from 0 on, delivered as the field
+    /// `weight`.
+    pub weight: Option<Column>,
     /// What the target means.
     pub kind: CsvTarget,
     /// The character between fields; `None` finds out which of `,`, `;`, `|` and the tab it is, and
@@ -79,6 +84,7 @@ impl Default for CsvOptions {
         Self {
             header: None,
             target: Column::Last,
+            weight: None,
             kind: CsvTarget::Auto,
             delimiter: None,
             decimal: None,
@@ -118,14 +124,17 @@ impl Table {
             Some(columns) => Lines::known(file, options, columns)?,
             None => {
                 let form = Form::find(&file, options, None, &all_but(&options.target))?;
-                let layout =
-                    |first: &StringRecord| Layout::of(path, first, form.header, &options.target);
+                let layout = |first: &StringRecord| Layout::of(path, first, form.header, options);
                 Lines::read(file, &form, layout)?
             }
         };
         if lines.layout.target.is_none() {
             let target = &lines.layout.columns.target;
             return Err(layout::missing(path, target, &lines.names));
+        }
+        let wanted = lines.layout.columns.weight.as_ref();
+        if let (Some(weight), None) = (wanted, lines.layout.weight) {
+            return Err(layout::missing(path, &weight.name, &lines.names));
         }
         let is_values = known.columns.is_some() && known.classes.is_none();
         let kind = if is_values { CsvTarget::Values } else { options.kind };
@@ -134,8 +143,9 @@ impl Table {
         let keys = lines.keys();
         let name = shown(&path.file_stem().unwrap_or_default().to_string_lossy());
         let shape = Shape::from([lines.width()]);
-        let inputs = lines.inputs;
-        let samples = match targets {
+        let inputs = std::mem::take(&mut lines.inputs);
+        let weights = std::mem::take(&mut lines.weights);
+        let mut samples = match targets {
             Targets::Values(values) => {
                 InMemory::regression(name, shape, inputs, Shape::from([1]), values)?
             }
@@ -143,6 +153,9 @@ impl Table {
                 InMemory::classification(name, shape, inputs, labels, classes)?
             }
         };
+        if lines.layout.weight.is_some() {
+            samples = samples.with_field(Field::weight("weight"), weights)?;
+        }
         Ok(Self { samples, columns: lines.layout.columns, keys, notes })
     }
 }
@@ -155,6 +168,7 @@ struct Lines<'a> {
     /// What the columns of the file are called.
     names: Vec<String>,
     inputs: Vec<f32>,
+    weights: Vec<f32>,
     /// The line of each sample.
     numbers: Vec<u64>,
     /// The line and the text of each target, where there is a target.
@@ -206,6 +220,7 @@ impl<'a> Lines<'a> {
             layout: layout(&record)?,
             names: record.iter().map(str::to_owned).collect(),
             inputs: Vec::new(),
+            weights: Vec::new(),
             numbers: Vec::new(),
             targets: Vec::new(),
             notes: form.notes.clone(),
@@ -241,6 +256,13 @@ impl<'a> Lines<'a> {
                 self.error(line, self.layout.name(column), format!("a finite number{hint}"), field)
             })?;
             self.inputs.push(value);
+        }
+        if let Some(weight) = self.layout.weight {
+            let field = record.get(weight).unwrap_or_default();
+            let value = self.mark.number(field).filter(|value| *value >= 0.0).ok_or_else(|| {
+                self.error(line, self.layout.name(weight), "a weight: a number from 0 on", field)
+            })?;
+            self.weights.push(value);
         }
         if let Some(target) = self.layout.target {
             self.targets.push((line, record.get(target).unwrap_or_default().to_owned()));

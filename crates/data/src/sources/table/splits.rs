@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::super::{HELD_OUT, SPLIT_SEED, hold_out};
+use super::super::parts::{HELD_OUT, SPLIT_SEED, hold_out};
 use super::{CsvOptions, Lines, Table};
 use crate::random::KeyHasher;
 use crate::subset::divide_by_key;
@@ -40,7 +40,7 @@ pub(crate) fn csv_splits_as(
         None => samples,
     };
     let name = samples.name().to_owned();
-    let mut splits = hold_out(path, name, Arc::new(samples), &keys)?;
+    let mut splits = hold_out(path, name, Arc::new(samples), &keys, HELD_OUT)?;
     for note in notes {
         splits = splits.with_note(note);
     }

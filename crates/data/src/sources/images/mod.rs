@@ -1,17 +1,21 @@
 //! Folders of pictures: one folder per class.
 
+mod kind;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use onestep_memory::Shape;
 
-use super::{SPLIT_SEED, hold_out};
+use super::parts::{HELD_OUT, SPLIT_SEED, hold_out};
 use crate::picture::{Colour, Picture, probe};
 use crate::random::KeyHasher;
 use crate::shown::listed;
 use crate::{
     DataError, DataRecord, DataSplits, Pictures, SimpleDataset, TargetMut, TargetSpec, shown,
 };
+
+pub(super) use kind::KIND;
 
 const EXTENSIONS: [&str; 6] = ["png", "jpg", "jpeg", "gif", "bmp", "webp"];
 const TRAIN: &str = "train";
@@ -147,7 +151,7 @@ pub(crate) fn image_folder_splits_as(
 
 fn hold_out_of(dir: &Path, all: ImageFolder) -> Result<DataSplits, DataError> {
     let keys: Vec<u64> = all.samples.iter().map(|sample| sample.key(dir)).collect();
-    hold_out(dir, all.name.clone(), Arc::new(all), &keys)
+    hold_out(dir, all.name.clone(), Arc::new(all), &keys, HELD_OUT)
 }
 
 impl Sample {

@@ -1,0 +1,275 @@
+//! Texts, character by character.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::kind::{DataKind, DataOption, Opening};
+use super::parts::{SPLIT_SEED, hold_out};
+use crate::random::KeyHasher;
+use crate::shown::shown_path;
+use crate::{
+    DataError, DataRecord, DataSplits, Dataset, Field, Fields, SampleMut, TextForm, Vocabulary,
+    shown,
+};
+
+pub(super) const KIND: DataKind = DataKind {
+    name: "text",
+    place: Some("FILE"),
+    about: "a text by character: tokens i32 `[length]`, and those that follow each",
+    parts: "the last tenth; with `?split=hash` about a tenth of the windows",
+    options: &[
+        DataOption::new("length", "characters of a window", "64"),
+        DataOption::new("split", "`position`, `hash`", "`position`"),
+    ],
+    open,
+};
+
+/// The share of a text that is held out.
+const HELD_OUT: f64 = 0.1;
+
+/// Longer windows are a mistake in a setting.
+const LONGEST: usize = 1 << 20;
+
+fn open(opening: &Opening<'_>) -> Result<DataSplits, DataError> {
+    let parts = opening.options.read("split", "position or hash", |value| match value {
+        "position" => Some(TextParts::Position),
+        "hash" => Some(TextParts::Hash),
+        _ => None,
+    });
+    let wanted = format!("a number from 1 to {LONGEST}");
+    let number = |value: &str| value.parse().ok().filter(|length| (1..=LONGEST).contains(length));
+    let length = opening.refused(opening.options.read("length", &wanted, number))?;
+    let known = opening.record.text.as_ref();
+    if let (Some(length), Some(known)) = (length, known)
+        && length != known.length
+    {
+        let wanted = format!("{}, as the model takes", known.length);
+        return Err(DataError::setting("length of the windows", wanted, length));
+    }
+    let default = TextOptions::default();
+    let length = length.or(known.map(|known| known.length)).unwrap_or(default.length);
+    let parts = opening.refused(parts)?.unwrap_or(default.parts);
+    text_splits_as(opening.place, &TextOptions { length, parts }, opening.record)
+}
+
+/// How a text is divided.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TextParts {
+    /// The last tenth is validated on. Windows begin at each multiple of the length; none reaches into
+    /// the other part.
+    #[default]
+    Position,
+    /// A window is validated on where its own characters say so, about a tenth of them: text that is
+    /// added behind moves none. Windows share no character, their last target included.
+    Hash,
+}
+
+/// How a text is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TextOptions {
+    /// The characters of a window.
+    pub length: usize,
+    /// How the windows are divided.
+    pub parts: TextParts,
+}
+
+impl Default for TextOptions {
+    fn default() -> Self {
+        Self { length: 64, parts: TextParts::default() }
+    }
+}
+
+/// Windows of a text: `tokens`, i32 `[length]`, and as `next`, i32 `[length]`, the characters that follow
+/// each of them.
+#[derive(Clone, Debug)]
+pub struct TextFile {
+    name: String,
+    tokens: Arc<[i32]>,
+    vocabulary: Arc<Vocabulary>,
+    /// Where the first window begins, and how far apart they are.
+    first: usize,
+    step: usize,
+    len: usize,
+    length: usize,
+    fields: Fields,
+}
+
+/// The windows of a text, one behind the other.
+///
+/// # Errors
+/// [`DataError::Missing`] or [`DataError::Io`] where the file cannot be read, [`DataError::Format`] where
+/// it is no UTF-8 text, [`DataError::Split`] where it is too short, [`DataError::Setting`] for a length of
+/// 0.
+pub fn text_file(path: impl AsRef<Path>, options: &TextOptions) -> Result<TextFile, DataError> {
+    let path = path.as_ref();
+    let whole = TextFile::read(path, options.length, None)?;
+    let end = whole.tokens.len();
+    whole.windows(path, 0..end, options.length)
+}
+
+/// A text to learn from and to validate on; see [`TextParts`].
+///
+/// The record has the [`Vocabulary`]: the characters of the whole text.
+///
+/// # Errors
+/// Those of [`text_file`].
+pub fn text_splits(path: impl AsRef<Path>, options: &TextOptions) -> Result<DataSplits, DataError> {
+    text_splits_as(path.as_ref(), options, &DataRecord::default())
+}
+
+fn text_splits_as(
+    path: &Path,
+    options: &TextOptions,
+    known: &DataRecord,
+) -> Result<DataSplits, DataError> {
+    let length = options.length;
+    let known = known.text.as_ref().map(|form| form.vocabulary.clone());
+    let whole = TextFile::read(path, length, known)?;
+    let (name, vocabulary) = (whole.name.clone(), whole.vocabulary.clone());
+    let end = whole.tokens.len();
+    let mut splits = match options.parts {
+        TextParts::Position => {
+            let held_out = ((end as f64 * HELD_OUT) as usize).max(length + 1);
+            let border = end.saturating_sub(held_out);
+            let train = whole.windows(path, 0..border, length)?;
+            let validation = whole.windows(path, border..end, length)?;
+            DataSplits::new(name, Arc::new(train), Arc::new(validation))?
+                .with_note(format!("the last {held_out} of {end} characters are validated on"))
+        }
+        TextParts::Hash => {
+            let all = whole.windows(path, 0..end, length + 1)?;
+            let keys: Vec<u64> = (0..all.len).map(|index| all.key_of(index)).collect();
+            hold_out(path, name, Arc::new(all), &keys, HELD_OUT)?
+        }
+    };
+    splits.record.text = Some(TextForm { vocabulary: (*vocabulary).clone(), length });
+    Ok(splits)
+}
+
+/// The text of a file.
+fn read_text(path: &Path) -> Result<String, DataError> {
+    let bytes =
+        std::fs::read(path).map_err(|source| DataError::io(path, "read", "a text file", source))?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let at = format!("byte {}", error.utf8_error().valid_up_to());
+        DataError::format(path, at, "UTF-8 text", "other bytes")
+    })?;
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+}
+
+impl TextFile {
+    /// All of a text, not yet divided.
+    fn read(path: &Path, length: usize, known: Option<Vocabulary>) -> Result<Self, DataError> {
+        if !(1..=LONGEST).contains(&length) {
+            let wanted = format!("from 1 to {LONGEST}");
+            return Err(DataError::setting("length of the windows", wanted, length));
+        }
+        let text = read_text(path)?;
+        if text.is_empty() {
+            return Err(DataError::Empty { dataset: shown_path(path) });
+        }
+        let vocabulary = known.unwrap_or_else(|| Vocabulary::of(&text));
+        let tokens = vocabulary.encode_called(&path.display().to_string(), &text)?.into();
+        let names = vocabulary.characters().iter().map(char::to_string);
+        let fields = [
+            Field::indices("tokens", [length], vocabulary.len()),
+            Field::labels("next", [length], names),
+        ];
+        Ok(Self {
+            name: shown(&path.file_stem().unwrap_or_default().to_string_lossy()),
+            tokens,
+            vocabulary: Arc::new(vocabulary),
+            first: 0,
+            step: length,
+            len: 0,
+            length,
+            fields: fields.into(),
+        })
+    }
+
+    /// The windows within some characters, `step` apart.
+    fn windows(
+        &self,
+        path: &Path,
+        range: std::ops::Range<usize>,
+        step: usize,
+    ) -> Result<Self, DataError> {
+        // A window takes one character more than its length: what follows its last.
+        let room = range.len().checked_sub(self.length + 1);
+        let Some(room) = room else {
+            let wanted = format!(
+                "at least {} characters in each part, for windows of {}",
+                self.length + 1,
+                self.length
+            );
+            let (dataset, got) = (shown_path(path), format!("{} in one", range.len()));
+            return Err(DataError::Split { dataset, wanted, got });
+        };
+        Ok(Self { first: range.start, step, len: room / step + 1, ..self.clone() })
+    }
+
+    /// The characters and their numbers.
+    pub fn vocabulary(&self) -> &Vocabulary {
+        &self.vocabulary
+    }
+
+    /// A window and the character behind it.
+    fn window(&self, index: usize) -> Option<&[i32]> {
+        let start = self.first + index * self.step;
+        self.tokens.get(start..start + self.length + 1).filter(|_| index < self.len)
+    }
+
+    fn key_of(&self, index: usize) -> u64 {
+        let mut hasher = KeyHasher::new();
+        for &token in self.window(index).unwrap_or_default() {
+            // The character, not its number: other text may give it another.
+            let character = self.vocabulary.character(token).map_or(0, u32::from);
+            hasher.add(&character.to_le_bytes());
+        }
+        hasher.finish(SPLIT_SEED)
+    }
+}
+
+impl Dataset for TextFile {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    fn fields(&self) -> Fields {
+        self.fields.clone()
+    }
+
+    fn read(&self, index: usize, sample: &mut SampleMut<'_>) -> Result<(), DataError> {
+        let window = self.window(index).ok_or_else(|| DataError::Index {
+            dataset: self.name.clone(),
+            index,
+            len: self.len,
+        })?;
+        sample.put_at((0, "tokens"), &window[..self.length])?;
+        sample.put_at((1, "next"), &window[1..])
+    }
+
+    fn location(&self, index: usize) -> Option<String> {
+        let start = self.first + index * self.step;
+        Some(format!("characters {start} to {}", start + self.length))
+    }
+}
+
+impl DataRecord {
+    /// Reads a text as the model knows it: the numbers of its characters.
+    ///
+    /// # Errors
+    /// Those of reading the file; [`DataError::Character`] for a character that the model does not know;
+    /// [`DataError::Setting`] where the model was not trained on text.
+    pub fn read_text(&self, path: impl AsRef<Path>) -> Result<Vec<i32>, DataError> {
+        let path = path.as_ref();
+        let Some(form) = &self.text else {
+            return Err(DataError::setting("data", "what the model was trained on", "a text"));
+        };
+        form.vocabulary.encode_called(&path.display().to_string(), &read_text(path)?)
+    }
+}
