@@ -54,11 +54,12 @@ mod shown;
 mod sources;
 mod splits;
 mod subset;
+mod target;
 mod transform;
 mod vocabulary;
 
 pub use concat::ConcatDataset;
-pub use dataset::{Dataset, SimpleDataset, TargetMut, TargetSpec, read_sample};
+pub use dataset::{Dataset, SimpleDataset, read_sample};
 pub use error::DataError;
 pub use field::{Field, Fields, IGNORED, Meaning, Role};
 pub use in_memory::{InMemory, InMemoryBuilder};
@@ -86,5 +87,6 @@ pub use sources::table::{
 pub use sources::text::{TextFile, TextOptions, TextParts, text_file, text_splits};
 pub use splits::DataSplits;
 pub use subset::{Subset, split};
+pub use target::{TargetMut, TargetSpec};
 pub use transform::{Normalise, RandomCrop, RandomHorizontalFlip, Transform};
 pub use vocabulary::Vocabulary;

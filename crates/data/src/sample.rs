@@ -3,7 +3,7 @@
 use onestep_memory::{DType, Element, SliceMut, StagingSlot};
 use smallvec::SmallVec;
 
-use crate::{DataError, Dataset, Field, Fields, Role, TargetMut};
+use crate::{DataError, Field, Fields, Role, TargetMut};
 
 /// Batches of up to so many fields are made without heap memory.
 pub(crate) const INLINE_FIELDS: usize = 8;
@@ -331,16 +331,6 @@ impl Sample {
     /// Zeros for each field.
     pub fn new(fields: &Fields) -> Self {
         Self { fields: fields.clone(), values: fields.iter().map(Values::zeros).collect() }
-    }
-
-    /// Reads sample `index`.
-    ///
-    /// # Errors
-    /// Those of [`Dataset::read`].
-    pub fn read(dataset: &dyn Dataset, index: usize) -> Result<Self, DataError> {
-        let mut sample = Self::new(&dataset.fields());
-        dataset.read(index, &mut sample.as_mut())?;
-        Ok(sample)
     }
 
     /// The place to read into.

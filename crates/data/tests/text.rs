@@ -74,7 +74,7 @@ fn the_last_tenth_is_validated_on() {
     assert_eq!(train, whole[..train.len()]);
     assert_eq!(validation, whole[900..900 + validation.len()]);
     // No window to learn from has a character of the other part, its last target included.
-    assert_eq!((train.len(), validation.len()), (99 * 9 + 0, 11 * 9));
+    assert_eq!((train.len(), validation.len()), (99 * 9, 11 * 9));
     assert_eq!(data.notes, ["the last 100 of 1000 characters are validated on"]);
 }
 

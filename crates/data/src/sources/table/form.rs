@@ -7,7 +7,7 @@ use csv::StringRecord;
 
 use super::file::TableFile;
 use super::number::{DecimalMark, may_be_thousands};
-use super::{Column, CsvOptions};
+use super::options::{Column, CsvOptions};
 use crate::{DataError, shown};
 
 const DELIMITERS: [u8; 4] = *b",;\t|";

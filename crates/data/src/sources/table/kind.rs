@@ -1,7 +1,10 @@
 //! Tables by a text.
 
 use super::super::kind::{DataKind, DataOption, Opening, Options};
-use super::{Column, CsvOptions, CsvTarget, DecimalMark, MOST_LABELS, csv_splits_as};
+use super::number::DecimalMark;
+use super::options::{Column, CsvOptions, CsvTarget};
+use super::splits::csv_splits_as;
+use super::target::MOST_LABELS;
 use crate::{DataError, DataRecord, DataSplits};
 
 pub(crate) const KIND: DataKind = DataKind {

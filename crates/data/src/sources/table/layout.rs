@@ -5,7 +5,7 @@ use std::path::Path;
 
 use csv::StringRecord;
 
-use super::{Column, CsvOptions};
+use super::options::{Column, CsvOptions};
 use crate::shown::listed;
 use crate::{Columns, DataError, WeightColumn, shown};
 

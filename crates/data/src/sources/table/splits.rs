@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::super::parts::{HELD_OUT, SPLIT_SEED, hold_out};
-use super::{CsvOptions, Lines, Table};
+use super::Table;
+use super::lines::Lines;
+use super::options::CsvOptions;
 use crate::random::KeyHasher;
 use crate::subset::divide_by_key;
 use crate::{DataError, DataRecord, DataSplits, Dataset, Normalise, Pipeline, shown};

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use super::lines::Lines;
 use super::number::is_whole;
-use super::{CsvTarget, Lines};
+use super::options::CsvTarget;
 use crate::shown::listed;
-use crate::{DataError, TargetSpec, shown};
+use crate::{DataError, TargetSpec};
 
 /// Whole numbers are classes up to so many different ones.
 const MOST_CLASSES: usize = 50;
@@ -156,18 +157,5 @@ impl Lines<'_> {
     fn target_error(&self, index: usize, wanted: impl Into<String>) -> DataError {
         let (line, text) = &self.targets[index];
         self.error(*line, self.target_name(), wanted, text)
-    }
-
-    /// The error of one field.
-    pub(super) fn error(
-        &self,
-        line: u64,
-        column: String,
-        wanted: impl Into<String>,
-        got: &str,
-    ) -> DataError {
-        let got =
-            if got.is_empty() { "an empty field".to_owned() } else { format!("`{}`", shown(got)) };
-        DataError::Csv { path: self.path.to_path_buf(), line, column, wanted: wanted.into(), got }
     }
 }
