@@ -44,6 +44,7 @@ mod field;
 mod in_memory;
 mod loader;
 mod moments;
+mod pairs;
 mod picture;
 mod pipeline;
 mod random;
@@ -66,6 +67,7 @@ pub use in_memory::{InMemory, InMemoryBuilder};
 pub use loader::{
     Batch, DataLoader, DataLoaderBuilder, Epoch, LoaderStatistics, MOST_SLOTS, MOST_WORKERS,
 };
+pub use pairs::Pairs;
 pub use picture::{Colour, read_picture};
 pub use pipeline::Pipeline;
 pub use random::SampleRng;

@@ -36,6 +36,8 @@ pub(crate) enum Purpose {
     Augment = 2,
     /// The division of a data set into parts.
     Split = 3,
+    /// The partners of a data set's samples.
+    Pair = 4,
 }
 
 /// A stream of random numbers for one sample in one epoch.

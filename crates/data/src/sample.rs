@@ -114,6 +114,11 @@ impl<'a> SampleMut<'a> {
         Ok(slice)
     }
 
+    /// The elements of the field at a place, of whatever type.
+    pub(crate) fn slice(&mut self, place: usize) -> Option<SliceMut<'_>> {
+        self.places.place(place)
+    }
+
     /// The elements of the field at a place among the fields.
     pub(crate) fn at<T: FieldElement>(&mut self, place: usize) -> Option<&mut [T]> {
         T::of(self.places.place(place)?)

@@ -119,11 +119,16 @@ impl<'a> Options<'a> {
 
 /// A text that is being opened.
 pub(crate) struct Opening<'a> {
+    /// What stands behind the colon, without options.
+    pub(crate) text: &'a str,
+    /// The same as a path.
     pub(crate) place: &'a Path,
     pub(crate) options: Options<'a>,
     /// What the model knows that the data is read for.
     pub(crate) record: &'a DataRecord,
     pub(crate) refuse: &'a dyn Fn(String) -> DataError,
+    /// Opens other data, for kinds that are made of it.
+    pub(crate) open: fn(&str, &DataRecord) -> Result<DataSplits, DataError>,
 }
 
 impl Opening<'_> {

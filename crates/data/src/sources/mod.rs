@@ -7,6 +7,7 @@ pub(crate) mod images;
 pub(crate) mod kind;
 pub(crate) mod mnist;
 pub(crate) mod open;
+mod pairs;
 pub(crate) mod parts;
 pub(crate) mod table;
 pub(crate) mod text;

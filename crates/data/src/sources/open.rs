@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use super::kind::{DataKind, Opening};
-use super::{cifar, digits, images, mnist, table, text};
+use super::{cifar, digits, images, mnist, pairs, table, text};
 use crate::{DataError, DataRecord, DataSplits, relabel, shown};
 
 /// Every kind of data that [`open`] knows.
 pub const DATA_KINDS: &[DataKind] =
-    &[digits::KIND, mnist::KIND, cifar::KIND, images::KIND, table::KIND, text::KIND];
+    &[digits::KIND, mnist::KIND, cifar::KIND, images::KIND, table::KIND, text::KIND, pairs::KIND];
 
 /// The texts that [`open`] takes, for help: `digits, mnist:DIR, ... or text:FILE`.
 pub fn data_forms() -> String {
@@ -43,6 +43,7 @@ pub fn data_tables() -> String {
 /// | `images:DIR` | [`image_folder_splits`](crate::image_folder_splits) | `val/`, or about a fifth |
 /// | `csv:FILE` | [`csv_splits`](crate::csv_splits) | about a fifth |
 /// | `text:FILE` | [`text_splits`](crate::text_splits) | the last tenth |
+/// | `pairs:DATA` | [`Pairs`](crate::Pairs) of other data | as of that |
 ///
 /// Options stand after a question mark, with `&` between: `csv:FILE?target=price&kind=values`.
 /// [`DATA_KINDS`] has them all.
@@ -90,6 +91,9 @@ pub fn open_as(spec: &str, record: &DataRecord) -> Result<DataSplits, DataError>
 /// A data text whose path holds wherever the program is started.
 fn absolute(spec: &str) -> String {
     let Some((kind, rest)) = spec.split_once(':') else { return spec.to_owned() };
+    if kind == pairs::KIND.name {
+        return format!("{kind}:{}", absolute(rest));
+    }
     let (place, options) = rest.find('?').map_or((rest, ""), |mark| rest.split_at(mark));
     let path = std::path::absolute(place).ok();
     match path.as_deref().and_then(std::path::Path::to_str) {
@@ -114,11 +118,16 @@ fn read(spec: &str, record: &DataRecord) -> Result<DataSplits, DataError> {
             return Err(refuse(format!("the {name} are embedded and have no folder")));
         }
         Some(wanted) if place.is_empty() => {
-            let missing = if wanted == "FILE" { "file" } else { "folder" };
+            let missing = match wanted {
+                "FILE" => "file",
+                "DATA" => "data",
+                _ => "folder",
+            };
             return Err(refuse(format!("its {missing} is missing")));
         }
         _ => {}
     }
     let options = kind.options(options).map_err(refuse)?;
-    (kind.open)(&Opening { place: Path::new(place), options, record, refuse: &refuse })
+    let (text, place) = (place, Path::new(place));
+    (kind.open)(&Opening { text, place, options, record, refuse: &refuse, open: open_as })
 }
