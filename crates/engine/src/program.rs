@@ -67,15 +67,15 @@ impl Program {
         }
     }
 
-    /// Lets the value that has a label, such as the result of a layer, be read after a step by that
-    /// name. It then stays in memory until the end of the step.
+    /// Lets the result of a layer, or what else was [marked](Graph::mark) so, be read after a step by
+    /// that name. It then stays in memory until the end of the step.
     ///
     /// ```
     /// use onestep_engine::{DType, EngineError, Graph, Program};
     /// let mut g = Graph::new();
     /// let x = g.input("x", &[2, 3], DType::F32)?;
     /// let hidden = g.relu(x)?;
-    /// g.label(hidden, "relu1");
+    /// g.mark("relu1", hidden);
     /// let mut program = Program::predict(g, Vec::new());
     /// program.expose("relu1")?;
     /// assert!(program.expose("relu2").is_err());
@@ -83,16 +83,18 @@ impl Program {
     /// ```
     ///
     /// # Errors
-    /// [`EngineError::UnknownOutput`]: no value has the label.
-    pub fn expose(&mut self, label: &str) -> Result<(), EngineError> {
-        if self.outputs.iter().any(|output| output.name == label) {
+    /// [`EngineError::UnknownOutput`]: nothing was marked so.
+    pub fn expose(&mut self, name: &str) -> Result<(), EngineError> {
+        if self.outputs.iter().any(|output| output.name == name) {
             return Ok(());
         }
-        let value = self.graph.labelled(label).ok_or_else(|| EngineError::UnknownOutput {
-            name: label.to_owned(),
-            known: self.graph.labels().join(", "),
-        })?;
-        self.outputs.push(Named::new(label, value));
+        let marks = self.graph.marks();
+        let Some((_, value)) = marks.iter().find(|(own, _)| own == name) else {
+            let known: Vec<&str> = marks.iter().map(|(own, _)| own.as_str()).collect();
+            let (name, known) = (name.to_owned(), known.join(", "));
+            return Err(EngineError::UnknownOutput { name, known });
+        };
+        self.outputs.push(Named::new(name, *value));
         Ok(())
     }
 }

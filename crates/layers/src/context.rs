@@ -268,6 +268,7 @@ impl BuildContext {
             let y = layer.build(cx, x)?;
             cx.check_output(y)?;
             cx.label(first_node, &path);
+            cx.graph.mark(&path, y);
 
             let parameters = cx.parameters[first_parameter..].iter();
             let own = parameters.filter(|p| p.layer == path).map(|p| p.info.shape.elements());

@@ -33,6 +33,8 @@ pub struct Graph {
     leaves: Vec<Value>,
     by_name: HashMap<String, Value>,
     streams: u32,
+    /// Results by the name of what they are results of.
+    marks: Vec<(String, Value)>,
     /// The phase of nodes to come.
     phase: Phase,
 }
@@ -122,17 +124,18 @@ impl Graph {
         }
     }
 
-    /// The last value with a label: what a layer of this name gives.
-    pub fn labelled(&self, label: &str) -> Option<Value> {
-        let mut values = self.values().rev();
-        values.find(|&value| self.node(value).label.as_deref() == Some(label))
+    /// Says that a value is the result of what is called `name`, such as a layer. Several may have the
+    /// same value; a name that was there before is given anew.
+    pub fn mark(&mut self, name: &str, value: Value) {
+        match self.marks.iter_mut().find(|(own, _)| own == name) {
+            Some((_, marked)) => *marked = value,
+            None => self.marks.push((name.to_owned(), value)),
+        }
     }
 
-    /// All labels, in the order of their first use.
-    pub fn labels(&self) -> Vec<&str> {
-        let mut seen = std::collections::HashSet::new();
-        let labels = self.nodes.iter().filter_map(|node| node.label.as_deref());
-        labels.filter(|&label| seen.insert(label)).collect()
+    /// The results that were [marked](Graph::mark) by name, in order.
+    pub fn marks(&self) -> &[(String, Value)] {
+        &self.marks
     }
 
     /// Labels the nodes from `first` on that have none yet: gradients carry their layer's name.
