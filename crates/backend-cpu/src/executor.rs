@@ -1,22 +1,20 @@
 //! The executor: threads, memory and counters that its steps share.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use onestep_engine::{
-    DType, EngineError, Executor, Footprint, Program, StateLayout, StateTable, Step, StepCounters,
-    TicketRing, plan,
+    EngineError, Executor, Footprint, Program, StateLayout, StateTable, Step, StepCounters, plan,
 };
-use onestep_memory::{HostDevice, MemoryError, MemoryManager, Shape, Tensor, available_memory};
+use onestep_memory::{HostDevice, MemoryManager, available_memory};
 
 use crate::error::CpuError;
-use crate::native::ScratchNeed;
+use crate::machine::Machine;
 use crate::pool::Pool;
+use crate::runtime::Runtime;
 use crate::simd::Level;
 use crate::step::{CpuStep, Lowered};
 
-/// Results of the last so many steps can be asked of their tickets.
-const TICKETS: usize = 256;
 /// More threads than any machine of today has.
 const MOST_THREADS: usize = 4096;
 
@@ -101,6 +99,10 @@ impl CpuExecutor {
     pub fn level(&self) -> Level {
         self.level
     }
+
+    fn machine(&self) -> Machine {
+        Machine { threads: self.threads, level: self.level }
+    }
 }
 
 impl Executor for CpuExecutor {
@@ -121,7 +123,7 @@ impl Executor for CpuExecutor {
         let budget = self.memory.budget();
         let plan = plan::compile(program, state.layout(), budget)?;
         self.steps += 1;
-        let machine = (self.threads, self.level);
+        let machine = self.machine();
         let step = CpuStep::new(self.steps, plan, state, machine, Arc::clone(&self.runtime))?;
         plan::check_budget(&step.footprint(), budget)?;
         self.runtime.lock().grow(&self.memory, step.arena_bytes(), step.scratch_need())?;
@@ -130,7 +132,7 @@ impl Executor for CpuExecutor {
 
     fn footprint(&self, program: &Program, layout: &StateLayout) -> Result<Footprint, EngineError> {
         let plan = plan::compile(program, layout, None)?;
-        Ok(Lowered::new(&plan, (self.threads, self.level))?.footprint)
+        Ok(Lowered::new(&plan, self.machine())?.footprint)
     }
 
     fn counters(&self) -> StepCounters {
@@ -141,90 +143,4 @@ impl Executor for CpuExecutor {
             host_syncs: reads + self.runtime.ring.waits(),
         }
     }
-}
-
-/// What the steps of one executor share. They run one at a time.
-#[derive(Debug)]
-pub(crate) struct Runtime {
-    shared: Mutex<Shared>,
-    pub(crate) ring: Arc<TicketRing>,
-    /// Steps submitted, and outputs read.
-    pub(crate) calls: AtomicU64,
-    pub(crate) reads: AtomicU64,
-}
-
-/// The part of a [`Runtime`] that a running step has to itself.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) pool: Pool,
-    /// Intermediate values, as large as the largest step needs.
-    pub(crate) arena: Option<Tensor>,
-    pub(crate) scratch: Option<Tensor>,
-    /// The number of the next step that runs.
-    pub(crate) serial: u64,
-    /// The compiled step that ran last, whose outputs are still there.
-    pub(crate) last: u64,
-    need: ScratchNeed,
-}
-
-impl Runtime {
-    fn new(pool: Pool) -> Runtime {
-        let need = ScratchNeed::default();
-        let shared = Shared { pool, arena: None, scratch: None, serial: 0, last: 0, need };
-        Runtime {
-            shared: Mutex::new(shared),
-            ring: TicketRing::new(TICKETS),
-            calls: AtomicU64::new(0),
-            reads: AtomicU64::new(0),
-        }
-    }
-
-    /// Uncontended unless steps of one executor are submitted from several threads.
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Shared> {
-        // What a panic leaves behind is scratch memory, which every step overwrites.
-        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Shared {
-    /// Makes room for a step.
-    fn grow(
-        &mut self,
-        memory: &MemoryManager,
-        arena: usize,
-        need: ScratchNeed,
-    ) -> Result<(), EngineError> {
-        enlarge(memory, &mut self.arena, arena)?;
-        self.need = self.need.max(need);
-        enlarge(memory, &mut self.scratch, self.need.bytes(self.pool.threads()))?;
-        Ok(())
-    }
-
-    /// The scratch memory's parts.
-    pub(crate) fn need(&self) -> ScratchNeed {
-        self.need
-    }
-}
-
-/// Replaces a buffer by a larger one, if it is too small. Nothing in it is kept.
-fn enlarge(
-    memory: &MemoryManager,
-    buffer: &mut Option<Tensor>,
-    bytes: usize,
-) -> Result<(), MemoryError> {
-    let has = buffer.as_ref().map_or(0, Tensor::bytes);
-    if has >= bytes && buffer.is_some() {
-        return Ok(());
-    }
-    let allocate = |bytes: usize| memory.allocate(Shape::new(&[bytes.max(1)])?, DType::U8);
-    let new = allocate(bytes).or_else(|_| {
-        // Both at once may be over the budget.
-        *buffer = None;
-        allocate(bytes)
-    });
-    if new.is_err() && buffer.is_none() && has > 0 {
-        *buffer = Some(allocate(has)?);
-    }
-    *buffer = Some(new?);
-    Ok(())
 }

@@ -6,19 +6,23 @@
 //!
 //! - `simd`: instruction sets behind one trait, elementary functions, random numbers;
 //! - `fused`: the interpreter of elementwise programs and reductions;
-//! - `stage`: which kernels of a plan run as one;
+//! - `stage`: what the kernels of a plan become, of which several may run as one;
 //! - `kernels`: matrix products, convolutions, pooling, softmax, losses, tables;
 //! - `stores`: what each task of a kernel may write, which debug builds check;
 //! - `pool`: the fork-join threads, which take subnormal numbers for zero (`subnormal`).
 
+mod cache;
+mod cpu_kernel;
 mod error;
 mod executor;
 #[cfg(any(test, feature = "faults"))]
 mod faults;
 mod fused;
 mod kernels;
-mod native;
+mod machine;
 mod pool;
+mod run;
+mod runtime;
 mod simd;
 mod speed;
 mod stage;

@@ -1,20 +1,23 @@
 //! A compiled program on the CPU.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
 use onestep_engine::ops::ConstantData;
-use onestep_engine::plan::{NamedPlace, Place, Region};
+use onestep_engine::plan::{NamedPlace, Place, Region, Work};
 use onestep_engine::{
     DType, EngineError, Feeds, Footprint, KernelTime, MAX_REPORTS, Plan, Reports, ScalarSlots,
     Scalars, StateTable, Step, Ticket, output_size,
 };
 use onestep_memory::{Tensor, format_bytes};
 
-use crate::executor::{Runtime, Shared};
-use crate::native::{Context, Regions, ScratchNeed, broken, run, unsupported};
+use crate::cpu_kernel::{Context, Regions, ScratchNeed, broken, unsupported};
+use crate::machine::Machine;
+use crate::run::run;
+use crate::runtime::{Runtime, Workspace};
 use crate::simd::{Level, RandomKey};
 use crate::stage::Stage;
 use crate::subnormal::FlushSubnormals;
@@ -36,12 +39,12 @@ pub(crate) struct Lowered {
 }
 
 impl Lowered {
-    pub(crate) fn new(plan: &Plan, machine: (usize, Level)) -> Result<Lowered, EngineError> {
+    pub(crate) fn new(plan: &Plan, machine: Machine) -> Result<Lowered, EngineError> {
         let regions = Regions::of(plan);
         let stages = Stage::all(plan, regions, machine)?;
         let need = stages.iter().fold(ScratchNeed::default(), |n, s| n.max(s.native.scratch()));
         let mut footprint = plan.footprint;
-        footprint.arena += need.bytes(machine.0);
+        footprint.arena += need.bytes(machine.threads);
         Ok(Lowered { regions, stages, need, footprint })
     }
 }
@@ -73,10 +76,10 @@ impl CpuStep {
         id: u64,
         plan: Plan,
         state: &StateTable,
-        (threads, level): (usize, Level),
+        machine: Machine,
         runtime: Arc<Runtime>,
     ) -> Result<CpuStep, EngineError> {
-        let Lowered { regions, stages, need, footprint } = Lowered::new(&plan, (threads, level))?;
+        let Lowered { regions, stages, need, footprint } = Lowered::new(&plan, machine)?;
         if plan.reports.len() > MAX_REPORTS {
             return Err(EngineError::TooManyReports { most: MAX_REPORTS, got: plan.reports.len() });
         }
@@ -94,7 +97,7 @@ impl CpuStep {
             slots: ScalarSlots::new(&plan.scalars),
             state: state_buffers(&plan, state)?,
             runtime,
-            level,
+            level: machine.level,
             need,
             footprint,
             reports: plan.reports.iter().map(|r| r.name.clone()).collect(),
@@ -167,23 +170,23 @@ impl CpuStep {
     /// `after` is called behind each kernel.
     fn run(
         &mut self,
-        shared: &mut Shared,
+        workspace: &mut Workspace,
         scalars: &Scalars,
         mut after: impl FnMut(),
     ) -> Result<(), EngineError> {
-        let (Some(arena), Some(scratch)) = (&shared.arena, &shared.scratch) else {
+        let (Some(arena), Some(scratch)) = (&workspace.arena, &workspace.scratch) else {
             return Err(broken("a step runs without memory"));
         };
         self.bases.0[Regions::ARENA] = pointer(arena)?;
         let scratch = pointer(scratch)?;
         self.arena = Some(arena.clone());
         let key = RandomKey { seed: scalars.seed, step: scalars.step };
-        let need = shared.need();
+        let need = workspace.need();
         let context = Context { bases: &self.bases.0, key, level: self.level, scratch, need };
         for stage in &self.stages {
             // SAFETY: the bases are those of the plan, whose feeds were checked and whose state
             // and arena are as large as it asked for; the lock keeps other steps away.
-            let done = unsafe { run(&*stage.native, &context, &mut shared.pool) };
+            let done = unsafe { run(&*stage.native, &context, &mut workspace.pool) };
             if done.is_err() {
                 let reason = format!("kernel `{}` panicked", stage.label(&self.plan));
                 return Err(EngineError::Poisoned { reason });
@@ -204,14 +207,14 @@ impl CpuStep {
         self.set_feeds(feeds)?;
         let runtime = Arc::clone(&self.runtime);
         runtime.calls.fetch_add(1, Ordering::Relaxed);
-        let mut shared = runtime.lock();
-        shared.last = self.id;
+        let mut workspace = runtime.lock();
+        workspace.last = self.id;
         let flush = FlushSubnormals::new();
-        self.run(&mut shared, scalars, after)?;
+        self.run(&mut workspace, scalars, after)?;
         drop(flush);
         let reports = self.read_reports()?;
-        let serial = shared.serial;
-        shared.serial += 1;
+        let serial = workspace.serial;
+        workspace.serial += 1;
         let ticket = runtime.ring.issue(serial);
         runtime.ring.complete(serial, Ok(reports));
         Ok(ticket)
@@ -228,24 +231,24 @@ impl CpuStep {
     fn output(
         &self,
         name: &str,
-    ) -> Result<(MutexGuard<'_, Shared>, DType, *const u8, usize), EngineError> {
+    ) -> Result<(MutexGuard<'_, Workspace>, DType, *const u8, usize), EngineError> {
         let Some(output) = self.plan.outputs.iter().find(|o| o.name == name) else {
             let names = self.plan.outputs.iter().map(|o| o.name.as_str());
             let known = names.collect::<Vec<_>>().join(", ");
             return Err(EngineError::UnknownOutput { name: name.to_owned(), known });
         };
         self.runtime.reads.fetch_add(1, Ordering::Relaxed);
-        let shared = self.runtime.lock();
+        let workspace = self.runtime.lock();
         let gone = |reason| Err(EngineError::OutputGone { name: name.to_owned(), reason });
         if self.arena.is_none() {
             return gone("no step was run");
         }
-        if shared.last != self.id && output.place.region == Region::Arena {
+        if workspace.last != self.id && output.place.region == Region::Arena {
             return gone("another step has run since and taken its memory; read it first");
         }
         let from = self.address(&output.place)?;
         let count = output.place.shape.elements();
-        Ok((shared, output.place.dtype, from, count))
+        Ok((workspace, output.place.dtype, from, count))
     }
 
     fn read_reports(&self) -> Result<Reports, EngineError> {
@@ -315,7 +318,7 @@ impl Step for CpuStep {
                 label: stage.label(&self.plan),
                 kind: stage.kind,
                 phase: self.plan.kernels[stage.kernels.start].phase,
-                cost: stage.cost(&self.plan),
+                cost: stage.cost,
                 start,
                 duration: end - start,
             });
@@ -334,12 +337,28 @@ impl Step for CpuStep {
 
     fn dump(&self) -> String {
         let scratch = format_bytes(self.footprint.arena - self.plan.footprint.arena);
-        let joined = self.stages.iter().filter(|stage| stage.kernels.len() > 1);
-        let joined = joined
-            .map(|s| format!("kernels {} to {} run as one\n", s.kernels.start, s.kernels.end - 1));
-        let joined: String = joined.collect();
-        format!("{}{joined}scratch memory of the cpu's kernels: {scratch}\n", self.plan)
+        let notes: String =
+            self.stages.iter().filter_map(|stage| note(stage, &self.plan)).collect();
+        format!("{}{notes}scratch memory of the cpu's kernels: {scratch}\n", self.plan)
     }
+}
+
+/// What the plan does not say of a stage, if there is such a thing.
+fn note(stage: &Stage, plan: &Plan) -> Option<String> {
+    let Range { start, end } = stage.kernels;
+    let ways = stage.ways.join(", ");
+    Some(match (end - start, &plan.kernels[start].work) {
+        (1, Work::Composite(composite)) if composite.name() != stage.kind => {
+            format!("part of kernel {start}: {} by {}\n", stage.kind, or_itself(&ways))
+        }
+        (1, _) if ways.is_empty() => return None,
+        (1, _) => format!("kernel {start}: {} by {ways}\n", stage.kind),
+        _ => format!("kernels {start} to {} run as one\n", end - 1),
+    })
+}
+
+fn or_itself(ways: &str) -> &str {
+    if ways.is_empty() { "itself" } else { ways }
 }
 
 #[cfg(test)]

@@ -6,9 +6,6 @@
 
 use std::cell::Cell;
 
-use crate::native::{Context, Native};
-use crate::pool::Turn;
-
 /// Whether stores are checked.
 pub(crate) const CHECKED: bool = cfg!(any(debug_assertions, feature = "checked-stores"));
 
@@ -114,25 +111,13 @@ impl Drop for Entered {
     }
 }
 
-/// Runs a task of a kernel, whose stores are checked if they are at all.
-///
-/// # Safety
-/// As for [`Native::task`].
-pub(crate) unsafe fn run_checked(
-    kernel: &dyn Native,
-    job: usize,
-    context: &Context<'_>,
-    turn: Turn,
-) {
-    let mut windows = Windows::default();
+/// Runs `task`, whose stores are checked against its windows, if they are at all.
+pub(crate) fn within<T>(windows: &Windows, task: impl FnOnce() -> T) -> T {
     if CHECKED {
-        windows.add(Window::run(context.worker_scratch(turn.worker), context.need.worker));
-        kernel.windows(job, context, turn, &mut windows);
-        CURRENT.set(&raw const windows);
+        CURRENT.set(std::ptr::from_ref(windows));
     }
     let _entered = Entered;
-    // SAFETY: the caller vouches for the context and the task.
-    unsafe { kernel.task(job, context, turn) };
+    task()
 }
 
 /// Checks a store of `count` elements, where stores are checked.
@@ -205,6 +190,8 @@ pub(crate) unsafe fn elements<'a, T>(to: *mut T, count: usize) -> &'a mut [T] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cpu_kernel::{Context, CpuKernel};
+    use crate::pool::Turn;
 
     #[test]
     fn a_window_holds_its_runs_and_nothing_else() {
@@ -240,9 +227,9 @@ mod tests {
 
     struct Wild;
 
-    impl Native for Wild {
-        fn scratch(&self) -> crate::native::ScratchNeed {
-            crate::native::ScratchNeed::default()
+    impl CpuKernel for Wild {
+        fn scratch(&self) -> crate::cpu_kernel::ScratchNeed {
+            crate::cpu_kernel::ScratchNeed::default()
         }
         fn tasks(&self, job: usize) -> Option<usize> {
             (job == 0).then_some(1)
@@ -283,7 +270,7 @@ mod tests {
                 let context = Context { bases: &bases, key, level, scratch, need };
                 let mut pool = crate::pool::Pool::new(1).unwrap();
                 // SAFETY: the memory is larger than what is written.
-                let done = unsafe { crate::native::run(&Wild, &context, &mut pool) };
+                let done = unsafe { crate::run::run(&Wild, &context, &mut pool) };
                 assert_eq!(done.is_ok(), fits, "{level}: at element {seed}");
             }
         }

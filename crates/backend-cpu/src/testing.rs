@@ -1,21 +1,17 @@
 //! What the tests of kernels share: memory for operands, and a run on each level.
 
-use std::cell::Cell;
-
 use onestep_engine::EngineError;
 use onestep_engine::ops::Op;
 use onestep_engine::plan::{Place, Region};
 use onestep_engine::{DType, Shape, Type};
 
-use crate::native::{Context, Native, Regions, ScratchNeed, run};
+use crate::cache::SMALLER;
+use crate::cpu_kernel::{Context, CpuKernel, Regions, ScratchNeed};
+use crate::machine::Machine;
 use crate::pool::{Pool, Turn};
+use crate::run::run;
 use crate::simd::{Level, RandomKey};
 use crate::stores::Windows;
-
-thread_local! {
-    /// By what power of two the caches are smaller for which kernels are lowered on this thread.
-    pub(crate) static SMALLER: Cell<u32> = const { Cell::new(0) };
-}
 
 /// Lowers kernels in `f` for caches that are smaller by a power of two.
 pub(crate) fn with_smaller_caches<T>(power: u32, f: impl FnOnce() -> T) -> T {
@@ -78,14 +74,14 @@ impl Memory {
     }
 
     /// Runs a kernel on a copy of the memory.
-    pub(crate) fn run(&self, kernel: &dyn Native, level: Level, threads: usize) -> Memory {
+    pub(crate) fn run(&self, kernel: &dyn CpuKernel, level: Level, threads: usize) -> Memory {
         self.run_after(kernel, level, threads, |_| ())
     }
 
     /// The same for a kernel with one result, whose tasks must have windows in it that do not overlap.
     pub(crate) fn run_apart(
         &self,
-        kernel: &dyn Native,
+        kernel: &dyn CpuKernel,
         level: Level,
         threads: usize,
         out: &Place,
@@ -97,7 +93,7 @@ impl Memory {
 
     fn run_after(
         &self,
-        kernel: &dyn Native,
+        kernel: &dyn CpuKernel,
         level: Level,
         threads: usize,
         before: impl FnOnce(&Context<'_>),
@@ -121,7 +117,7 @@ impl Memory {
 
 /// Each task's windows in the operands' memory lie in the result, and no other task of its job has them.
 fn check_windows(
-    kernel: &dyn Native,
+    kernel: &dyn CpuKernel,
     context: &Context<'_>,
     threads: usize,
     words: usize,
@@ -155,7 +151,7 @@ fn check_windows(
 /// Makes a kernel for each level and thread count and hands its result to `check`.
 pub(crate) fn each_way(
     memory: &Memory,
-    make: impl Fn(usize, Level) -> Result<Box<dyn Native>, EngineError>,
+    make: impl Fn(usize, Level) -> Result<Box<dyn CpuKernel>, EngineError>,
     mut check: impl FnMut(&Memory, &str),
 ) {
     for level in Level::available() {
@@ -182,7 +178,7 @@ pub(crate) fn check_op(
     let output = memory.room(out, dtype);
     let make = |threads, level| {
         let regions = Regions::new(0, 0, 0);
-        crate::kernels::lower(op, inputs, &output, regions, threads, level)
+        crate::kernels::lower(op, inputs, &output, regions, Machine { threads, level })
     };
     each_way(memory, make, |after, way| {
         let got: Vec<f64> = match dtype {

@@ -35,10 +35,7 @@ impl Subject for Planned {
             let context = Context { seed: run.seed, step: run.first_step + i as u64 };
             memory.begin(&plan, feeds, &context)?;
             for kernel in &plan.kernels {
-                match &kernel.work {
-                    Work::Fused(fused) => memory.fused(fused, &context),
-                    Work::Op { op, inputs, output } => memory.op(op, inputs, output, &context)?,
-                }
+                memory.work(&kernel.work, &context)?;
             }
             let mut results = memory.named(&plan.reports);
             results.extend(memory.named(&plan.outputs));
@@ -58,6 +55,17 @@ impl Subject for Planned {
 struct Memory(HashMap<Region, Vec<u8>>);
 
 impl Memory {
+    fn work(&mut self, work: &Work, context: &Context) -> Result<(), ConformanceError> {
+        match work {
+            Work::Fused(fused) => self.fused(fused, context),
+            Work::Op { op, inputs, output } => self.op(op, inputs, output, context)?,
+            Work::Composite(composite) => {
+                composite.parts().iter().try_for_each(|part| self.work(part, context))?;
+            }
+        }
+        Ok(())
+    }
+
     fn new(plan: &Plan, layout: &StateLayout, run: &Run) -> Result<Self, ConformanceError> {
         let mut regions = HashMap::new();
         for (i, constant) in plan.constants.iter().enumerate() {

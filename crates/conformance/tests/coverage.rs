@@ -32,6 +32,7 @@ every_op![
     Cast,
     RandomUniform,
     Reduce,
+    Variance,
     ArgMax,
     Reshape,
     Permute,

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use common::models::{Model, Result, attention, conv_net, products, shaped_states, training};
 use common::{Machine, array};
 use onestep_engine::ops::{Binary, LeafKind, Op};
-use onestep_engine::plan::{Fused, Instruction, Kernel, Region, Work, compile};
+use onestep_engine::plan::{
+    Composite, Fused, Instruction, Kernel, Reason, Region, Work, compile, explain,
+};
 use onestep_engine::reference::{Array, Context, evaluate};
 use onestep_engine::*;
 use onestep_memory::{HostDevice, MemoryManager};
@@ -177,7 +179,7 @@ fn activations_share_memory() {
 fn full_sized(plan: &Plan, is: impl Fn(&Fused) -> bool) -> Vec<&Kernel> {
     let fused = |kernel: &&Kernel| match &kernel.work {
         Work::Fused(fused) => fused.domain.elements() == 2 * 4 * 6 * 6 && is(fused),
-        Work::Op { .. } => false,
+        Work::Op { .. } | Work::Composite(_) => false,
     };
     plan.kernels.iter().filter(fused).collect()
 }
@@ -203,12 +205,98 @@ fn the_gradient_of_a_batch_norm_takes_two_passes() {
     let mut plan = conv_net().unwrap().plan();
     let is_loss_gradient = |kernel: &Kernel| match &kernel.work {
         Work::Op { op, .. } => matches!(op, Op::CrossEntropyGrad(_)),
-        Work::Fused(_) => false,
+        Work::Fused(_) | Work::Composite(_) => false,
     };
     let start = plan.kernels.iter().position(is_loss_gradient).unwrap();
     plan.kernels.drain(..start);
     // Two batch norms, with all that lies between them and the convolutions.
     assert_eq!(full_sized(&plan, |_| true).len(), 4, "{plan}");
+}
+
+#[test]
+fn what_is_not_merged_is_explained() {
+    let model = conv_net().unwrap();
+    let explained = explain(&model.program, &model.layout()).unwrap();
+    let plan = &explained.plan;
+    assert_eq!(plan.to_string(), model.plan().to_string());
+    assert_eq!(explained.unmerged.len(), plan.kernels.len());
+    let reasons: Vec<Reason> =
+        explained.unmerged.iter().flatten().map(|unmerged| unmerged.reason).collect();
+    for wanted in [Reason::Reduction, Reason::Producer("conv"), Reason::Consumer("max_pool")] {
+        assert!(reasons.contains(&wanted), "{wanted:?} is not among {reasons:?}");
+    }
+    for (kernel, unmerged) in explained.unmerged.iter().enumerate() {
+        for value in unmerged {
+            assert!(value.from < kernel, "{value:?} of {kernel}");
+            let written = plan.kernels[value.from].writes();
+            let reads = plan.kernels[kernel].reads();
+            let meets = reads.iter().any(|read| written.iter().any(|place| place.overlaps(read)));
+            assert!(meets, "{value:?} of {kernel}");
+        }
+    }
+}
+
+/// The rules that a network seldom meets.
+#[test]
+fn each_rule_has_a_name() {
+    let reasons = |build: &dyn Fn(&mut Graph, Value) -> Result<Value>| -> Vec<Reason> {
+        let mut g = Graph::new();
+        let x = g.input("x", &[40, 40], DType::F32).unwrap();
+        let y = build(&mut g, x).unwrap();
+        let program = Program::predict(g, vec![Named::new("y", y)]);
+        let layout = StateLayout::new(&program.groups, &[], None).unwrap();
+        let explained = explain(&program, &layout).unwrap();
+        explained.unmerged.iter().flatten().map(|unmerged| unmerged.reason).collect()
+    };
+    let turned = reasons(&|g, x| {
+        let y = g.exp(x)?;
+        let turned = g.permute(y, &[1, 0])?;
+        g.add(y, turned)
+    });
+    assert_eq!(turned, [Reason::OtherOrder]);
+    let long = reasons(&|g, mut x| {
+        for _ in 0..200 {
+            x = g.sin(x)?;
+        }
+        Ok(x)
+    });
+    assert_eq!(long, [Reason::TooLong]);
+    let summed = reasons(&|g, x| {
+        let y = g.exp(x)?;
+        let sum = g.sum(y, &[1], true)?;
+        g.div(y, sum)
+    });
+    assert!(summed.contains(&Reason::Reduction) && !summed.contains(&Reason::Between));
+    // The first exponential is read by what comes behind a product, and by what that is multiplied with.
+    let between = reasons(&|g, x| {
+        let y = g.exp(x)?;
+        let product = g.matmul(y, x)?;
+        let z = g.tanh(y)?;
+        g.mul(z, product)
+    });
+    assert!(between.contains(&Reason::Producer("matmul")), "{between:?}");
+    let parts = reasons(&|g, x| {
+        let y = g.exp(x)?;
+        let both = g.concat(&[y, y], 0)?;
+        g.tanh(both)
+    });
+    assert!(parts.contains(&Reason::Assembled), "{parts:?}");
+}
+
+#[test]
+fn composites_are_found_whatever_reads_their_parts() {
+    let plan = conv_net().unwrap().plan();
+    let composites = |is: fn(&Composite) -> bool| {
+        let found = plan.kernels.iter().filter_map(|kernel| match &kernel.work {
+            Work::Composite(composite) => Some(composite),
+            Work::Op { .. } | Work::Fused(_) => None,
+        });
+        found.filter(|composite| is(composite)).count()
+    };
+    let moments = composites(|composite| matches!(composite, Composite::ConvMoments(_)));
+    let gradients = composites(|composite| matches!(composite, Composite::ConvGradients(_)));
+    // Of the convolutions one has a bias before its norm, and one no gradient in its input.
+    assert_eq!((moments, gradients), (1, 1), "{plan}");
 }
 
 #[test]

@@ -35,6 +35,7 @@ Examples:
   onestep predict --checkpoint runs/digits-cnn-1 picture.png
   onestep export --checkpoint runs/digits-cnn-1 --to pytorch --out w.safetensors
   onestep summary net.json                         layers, shapes, parameters, memory
+  onestep plan net.json                            the kernels of a step, and why not fewer
   onestep bench                                    steps a second of the reference workloads
 
 The environment variable RUST_LOG (error, warn, info, debug) sets how much is logged.";

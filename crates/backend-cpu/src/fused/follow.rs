@@ -6,7 +6,7 @@ use onestep_engine::{DType, EngineError};
 use super::lower::lower;
 use super::program::{Program, Step};
 use super::tile::{Interpreter, Workspace};
-use crate::native::{ALIGNMENT, Address, Context, Regions};
+use crate::cpu_kernel::{ALIGNMENT, Address, Context, Regions};
 use crate::simd::Simd;
 use crate::stores::Windows;
 

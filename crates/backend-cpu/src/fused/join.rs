@@ -2,7 +2,6 @@
 
 use onestep_engine::ops::{Binary, Compare, Unary};
 
-use super::lower::sources;
 use super::maps::Ternary;
 use super::program::{Compute, Program, Source, Step, UniformStep};
 use super::quads::Quaternary;
@@ -17,7 +16,7 @@ pub(super) fn join(program: &mut Program) {
 /// How often each register is read.
 fn uses(program: &Program) -> Vec<usize> {
     let mut uses = vec![0usize; program.registers()];
-    for source in program.steps.iter().flat_map(|(_, step)| sources(step)) {
+    for source in program.steps.iter().flat_map(|(_, step)| step.registers()) {
         uses[source] += 1;
     }
     let outputs = program.stores.iter().map(|s| s.register);
@@ -68,7 +67,7 @@ fn drop_unused(program: &mut Program) {
     for position in (0..program.steps.len()).rev() {
         let (register, step) = &program.steps[position];
         if uses[*register] == 0 {
-            sources(step).for_each(|source| uses[source] -= 1);
+            step.registers().for_each(|source| uses[source] -= 1);
             program.steps.remove(position);
         }
     }
@@ -156,7 +155,7 @@ mod tests {
 
     use super::super::lower::lower;
     use super::*;
-    use crate::native::Regions;
+    use crate::cpu_kernel::Regions;
 
     fn place(offset: usize) -> Place {
         Place::contiguous(Region::Arena, offset, &Type::f32(Shape::from([1000])))

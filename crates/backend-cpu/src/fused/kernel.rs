@@ -8,7 +8,7 @@ use super::lower::lower;
 use super::program::{Compute, Program, Step};
 use super::reduce::{Accumulator, Keeping, combine_partials, identity};
 use super::tile::{Interpreter, Workspace};
-use crate::native::{ALIGNMENT, Context, Native, Regions, ScratchNeed, part, tasks_for};
+use crate::cpu_kernel::{ALIGNMENT, Context, CpuKernel, Regions, ScratchNeed, part, tasks_for};
 use crate::pool::Turn;
 use crate::simd::{Simd, Task};
 use crate::stores::Windows;
@@ -184,7 +184,7 @@ impl FusedKernel {
     }
 }
 
-impl Native for FusedKernel {
+impl CpuKernel for FusedKernel {
     fn scratch(&self) -> ScratchNeed {
         self.need
     }

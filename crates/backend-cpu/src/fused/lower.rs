@@ -12,11 +12,17 @@ use super::program::{
     Compute, Program, Reading, Reduction, Source, Step, Store, UniformStep, View,
 };
 use super::{join, slots};
-use crate::native::{Regions, broken};
+use crate::cpu_kernel::{Regions, broken};
 
 /// Rows from this length on are worth tiles of their own, in which what repeats along the row is a
 /// number.
 const LONG_ROW: usize = TILE / 2;
+
+/// Where an instruction runs: once, or for each tile.
+enum Placed {
+    Outside(UniformStep),
+    Inside(Step),
+}
 
 /// Lowers a fused program.
 ///
@@ -152,31 +158,29 @@ impl Lowering<'_> {
 
     fn code(&mut self, program: &mut Program) -> Result<(), EngineError> {
         for (at, instruction) in self.fused.code.iter().enumerate() {
-            let step = match *instruction {
+            let place = match *instruction {
                 Instruction::Load(ref place) => {
                     let strides = self.loads[at].unwrap_or_default();
                     let view = self.view(place, strides)?;
-                    if strides.iter().all(|&s| s == 0) {
-                        Ok(UniformStep::Load(view.address, view.dtype))
-                    } else {
-                        Err(Step::Load { view, how: Reading::Copied })
+                    match strides.iter().all(|&s| s == 0) {
+                        true => Placed::Outside(UniformStep::Load(view.address, view.dtype)),
+                        false => Placed::Inside(Step::Load { view, how: Reading::Copied }),
                     }
                 }
-                Instruction::Splat(x) => Ok(UniformStep::Number(x)),
-                Instruction::Random { stream } => Err(Step::Random { stream }),
+                Instruction::Splat(x) => Placed::Outside(UniformStep::Number(x)),
+                Instruction::Random { stream } => Placed::Inside(Step::Random { stream }),
                 ref other => {
                     let compute = self.compute(other)?;
-                    if compute.sources().all(|s| matches!(s, Source::Uniform(_))) {
-                        Ok(UniformStep::Compute(compute))
-                    } else {
-                        Err(Step::Compute(compute))
+                    match compute.sources().all(|s| matches!(s, Source::Uniform(_))) {
+                        true => Placed::Outside(UniformStep::Compute(compute)),
+                        false => Placed::Inside(Step::Compute(compute)),
                     }
                 }
             };
-            self.uniform.push(step.is_ok());
-            match step {
-                Ok(uniform) => program.uniforms.push((at, uniform)),
-                Err(step) => program.steps.push((at, step)),
+            self.uniform.push(matches!(place, Placed::Outside(_)));
+            match place {
+                Placed::Outside(step) => program.uniforms.push((at, step)),
+                Placed::Inside(step) => program.steps.push((at, step)),
             }
         }
         Ok(())
@@ -249,16 +253,4 @@ impl Lowering<'_> {
         self.uniform.push(false);
         tile
     }
-}
-
-/// The registers that a step reads.
-pub(super) fn sources(step: &Step) -> impl Iterator<Item = usize> + use<> {
-    let compute = match step {
-        Step::Compute(compute) => Some(*compute),
-        _ => None,
-    };
-    compute.into_iter().flat_map(|c| c.sources()).filter_map(|source| match source {
-        Source::Tile(register) => Some(register),
-        Source::Uniform(_) => None,
-    })
 }

@@ -9,7 +9,7 @@ use crate::simd::{Simd, Task, math};
 use crate::stores::check;
 
 /// Where a loop takes its operand from.
-pub(super) trait Source: Copy {
+pub(super) trait Vectors: Copy {
     /// The vector from element `i` on.
     ///
     /// # Safety
@@ -31,7 +31,7 @@ pub(super) struct Elements(pub(super) *const f32);
 #[derive(Clone, Copy)]
 pub(super) struct Number(pub(super) f32);
 
-impl Source for Elements {
+impl Vectors for Elements {
     #[inline(always)]
     unsafe fn vector<S: Simd>(self, i: usize) -> S::V {
         // SAFETY: the caller vouches for the elements.
@@ -45,7 +45,7 @@ impl Source for Elements {
     }
 }
 
-impl Source for Number {
+impl Vectors for Number {
     #[inline(always)]
     unsafe fn vector<S: Simd>(self, _: usize) -> S::V {
         // SAFETY: the caller vouches for the instructions.
@@ -76,7 +76,7 @@ struct Map<F, A, B, C> {
     function: PhantomData<F>,
 }
 
-impl<F: Function, A: Source, B: Source, C: Source> Task for Map<F, A, B, C> {
+impl<F: Function, A: Vectors, B: Vectors, C: Vectors> Task for Map<F, A, B, C> {
     type Output = ();
 
     #[inline(always)]
@@ -108,7 +108,7 @@ pub(super) struct Target {
 }
 
 #[inline(always)]
-unsafe fn map<S: Simd, F: Function>(a: impl Source, b: impl Source, c: impl Source, to: Target) {
+unsafe fn map<S: Simd, F: Function>(a: impl Vectors, b: impl Vectors, c: impl Vectors, to: Target) {
     let Target { out, length } = to;
     // SAFETY: the caller vouches for the elements.
     unsafe { S::call(Map { a, b, c, out, length, function: PhantomData::<F> }) }
@@ -207,7 +207,7 @@ pub(super) unsafe fn unary<S: Simd>(op: Unary, a: Operand, to: Target) {
 }
 
 #[inline(always)]
-unsafe fn unary_of<S: Simd>(op: Unary, a: impl Source, to: Target) {
+unsafe fn unary_of<S: Simd>(op: Unary, a: impl Vectors, to: Target) {
     // SAFETY: the caller vouches for the elements.
     unsafe {
         match op {
@@ -263,7 +263,7 @@ pub(super) unsafe fn binary<S: Simd>(op: Binary, a: Operand, b: Operand, to: Tar
 }
 
 #[inline(always)]
-unsafe fn binary_of<S: Simd>(op: Binary, a: impl Source, b: impl Source, to: Target) {
+unsafe fn binary_of<S: Simd>(op: Binary, a: impl Vectors, b: impl Vectors, to: Target) {
     // SAFETY: the caller vouches for the elements.
     unsafe {
         match op {
@@ -285,7 +285,7 @@ pub(super) unsafe fn compare<S: Simd>(op: Compare, a: Operand, b: Operand, to: T
 }
 
 #[inline(always)]
-unsafe fn compare_of<S: Simd>(op: Compare, a: impl Source, b: impl Source, to: Target) {
+unsafe fn compare_of<S: Simd>(op: Compare, a: impl Vectors, b: impl Vectors, to: Target) {
     // SAFETY: the caller vouches for the elements.
     unsafe {
         match op {
@@ -336,9 +336,9 @@ pub(super) unsafe fn ternary<S: Simd>(op: Ternary, [a, b, c]: [Operand; 3], to: 
 #[inline(always)]
 unsafe fn ternary_of<S: Simd>(
     op: Ternary,
-    a: impl Source,
-    b: impl Source,
-    c: impl Source,
+    a: impl Vectors,
+    b: impl Vectors,
+    c: impl Vectors,
     to: Target,
 ) {
     // SAFETY: the caller vouches for the elements.

@@ -7,7 +7,7 @@ use super::TILE;
 use super::domain::{Domain, Index, Strides};
 use super::maps::Ternary;
 use super::quads::Quaternary;
-use crate::native::{Address, Context};
+use crate::cpu_kernel::{Address, Context};
 use crate::stores::Window;
 
 /// Where the elements of an operand lie as the merged axes are walked.
@@ -94,6 +94,20 @@ pub(super) enum Step {
     Random { stream: u32 },
     /// A function of other registers.
     Compute(Compute),
+}
+
+impl Step {
+    /// The registers that it reads.
+    pub(super) fn registers(&self) -> impl Iterator<Item = usize> + use<> {
+        let compute = match self {
+            Step::Compute(compute) => Some(*compute),
+            Step::Load { .. } | Step::Random { .. } => None,
+        };
+        compute.into_iter().flat_map(|c| c.sources()).filter_map(|source| match source {
+            Source::Tile(register) => Some(register),
+            Source::Uniform(_) => None,
+        })
+    }
 }
 
 /// An instruction outside the loop.

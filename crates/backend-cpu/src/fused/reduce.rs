@@ -7,7 +7,7 @@ use super::convert::store_run;
 use super::domain::Domain;
 use super::program::{Program, Reduction};
 use super::tile::Stretch;
-use crate::native::Context;
+use crate::cpu_kernel::Context;
 use crate::simd::{Simd, fold, sum};
 use crate::stores::check;
 

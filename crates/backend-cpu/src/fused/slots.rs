@@ -3,7 +3,6 @@
 use onestep_engine::DType;
 
 use super::domain::{Domain, Strides};
-use super::lower::sources;
 use super::program::{Home, Program, Reading, Step, View};
 
 /// When a register is read for the last time: by the step of this position, or at the end.
@@ -23,7 +22,7 @@ pub(super) fn assign(program: &mut Program) {
 fn last_uses(program: &Program) -> Vec<Option<usize>> {
     let mut last_use = vec![None; program.registers()];
     for (position, (_, step)) in program.steps.iter().enumerate() {
-        for register in sources(step) {
+        for register in step.registers() {
             last_use[register] = Some(position);
         }
     }
@@ -104,7 +103,7 @@ fn settle_stores(program: &mut Program, last_use: &[Option<usize>], defined_at: 
 fn settle_slots(program: &mut Program, last_use: &[Option<usize>]) {
     let mut free: Vec<usize> = Vec::new();
     for (position, (register, step)) in program.steps.iter().enumerate() {
-        for source in sources(step) {
+        for source in step.registers() {
             let done = last_use[source] == Some(position);
             if let (true, Some(Home::Slot(slot))) = (done, program.homes[source])
                 && !free.contains(&slot)
@@ -135,7 +134,7 @@ mod tests {
 
     use super::super::lower::lower;
     use super::*;
-    use crate::native::Regions;
+    use crate::cpu_kernel::Regions;
 
     fn place(offset: usize) -> Place {
         Place::contiguous(Region::Arena, offset, &Type::f32(Shape::from([1000])))

@@ -6,7 +6,7 @@ use onestep_engine::{DType, Shape};
 use proptest::prelude::*;
 
 use super::FusedKernel;
-use crate::native::{Native, Regions};
+use crate::cpu_kernel::{CpuKernel, Regions};
 use crate::testing::{KEY, Memory, each_way, numbers};
 
 /// A place seen through other axes: each axis of the domain walks one axis of the place or none.
@@ -76,7 +76,7 @@ fn check(fused: &Fused, memory: &Memory) {
     let dims = fused.domain.dims();
     let make = |threads, _| {
         let kernel = FusedKernel::new(fused, Regions::new(0, 0, 0), threads)?;
-        Ok(Box::new(kernel) as Box<dyn Native>)
+        Ok(Box::new(kernel) as Box<dyn CpuKernel>)
     };
     each_way(memory, make, |after, way| {
         for output in &fused.outputs {
@@ -210,7 +210,7 @@ fn a_reduction_of_nothing_is_the_identity() {
         vec![output(0, &sum, Some(ReduceKind::Sum)), output(0, &max, Some(ReduceKind::Max))];
     let f = fused(&[3, 0], vec![Instruction::Load(x)], outputs);
     let make = |threads, _| {
-        Ok(Box::new(FusedKernel::new(&f, Regions::new(0, 0, 0), threads)?) as Box<dyn Native>)
+        Ok(Box::new(FusedKernel::new(&f, Regions::new(0, 0, 0), threads)?) as Box<dyn CpuKernel>)
     };
     each_way(&memory, make, |after, _| {
         assert_eq!(after.f32s(&sum), [0.0; 3]);
@@ -229,7 +229,8 @@ fn nan_wins_every_extreme() {
             .map(|kind| output(0, &memory.room(&[1], DType::F32), Some(kind)));
         let f = fused(&[78], vec![Instruction::Load(x)], out.to_vec());
         let make = |threads, _| {
-            Ok(Box::new(FusedKernel::new(&f, Regions::new(0, 0, 0), threads)?) as Box<dyn Native>)
+            Ok(Box::new(FusedKernel::new(&f, Regions::new(0, 0, 0), threads)?)
+                as Box<dyn CpuKernel>)
         };
         each_way(&memory, make, |after, way| {
             for o in &f.outputs {
@@ -254,7 +255,7 @@ fn the_mean_of_equal_numbers_is_that_number() {
             let f = fused(&dims, vec![Instruction::Load(all)], outputs);
             let make = |threads, _| {
                 Ok(Box::new(FusedKernel::new(&f, Regions::new(0, 0, 0), threads)?)
-                    as Box<dyn Native>)
+                    as Box<dyn CpuKernel>)
             };
             each_way(&memory, make, |after, way| {
                 assert!(after.f32s(&mean).iter().all(|&m| m == x), "{way}: {dims:?} {x}");

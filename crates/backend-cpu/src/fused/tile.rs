@@ -8,7 +8,7 @@ use super::domain::Index;
 use super::maps::{self, Operand, Target};
 use super::program::{Compute, Home, Program, Reading, Source, Step, UniformStep, View};
 use super::quads;
-use crate::native::Context;
+use crate::cpu_kernel::Context;
 use crate::simd::{MAX_LANES, Simd, fill_uniform, prefetch};
 use crate::stores::elements;
 
@@ -28,7 +28,7 @@ impl Workspace {
     /// Bytes for a program.
     pub(super) fn bytes(program: &Program) -> usize {
         program.registers() * (size_of::<*mut f32>() + size_of::<f32>())
-            + 2 * crate::native::ALIGNMENT
+            + 2 * crate::cpu_kernel::ALIGNMENT
             + program.slots * TILE * size_of::<f32>()
     }
 
@@ -37,7 +37,7 @@ impl Workspace {
     /// # Safety
     /// There are [`Workspace::bytes`] bytes at `memory`.
     pub(super) unsafe fn new(memory: *mut u8, program: &Program) -> Workspace {
-        let align = crate::native::ALIGNMENT;
+        let align = crate::cpu_kernel::ALIGNMENT;
         let uniforms = (program.registers() * size_of::<*mut f32>()).next_multiple_of(align);
         let slots = (uniforms + program.registers() * size_of::<f32>()).next_multiple_of(align);
         // SAFETY: the caller vouches for the memory.

@@ -4,7 +4,7 @@ use onestep_engine::plan::Place;
 use onestep_engine::{DType, EngineError};
 
 use super::rows::{RowKernel, RowWork};
-use crate::native::{Address, Context, Native, Regions, broken, expect};
+use crate::cpu_kernel::{Address, Context, CpuKernel, Regions, broken, expect};
 use crate::simd::Simd;
 use crate::stores::{elements, zeros};
 
@@ -57,7 +57,7 @@ pub(super) fn lower(
     output: &Place,
     regions: Regions,
     threads: usize,
-) -> Result<Box<dyn Native>, EngineError> {
+) -> Result<Box<dyn CpuKernel>, EngineError> {
     let [x, indices] = inputs else { return Err(broken("gather_along needs two operands")) };
     expect("gather_along", x, DType::F32)?;
     expect("gather_along", indices, DType::I32)?;
@@ -81,7 +81,7 @@ pub(super) fn lower_scatter(
     output: &Place,
     regions: Regions,
     threads: usize,
-) -> Result<Box<dyn Native>, EngineError> {
+) -> Result<Box<dyn CpuKernel>, EngineError> {
     let [indices, updates] = inputs else {
         return Err(broken("scatter_along needs two operands"));
     };

@@ -4,7 +4,7 @@ use onestep_engine::plan::Place;
 use onestep_engine::{DType, EngineError};
 
 use super::rows::{RowKernel, RowWork};
-use crate::native::{Address, Context, Native, Regions, broken, expect};
+use crate::cpu_kernel::{Address, Context, CpuKernel, Regions, broken, expect};
 use crate::simd::Simd;
 use crate::stores::put;
 
@@ -25,7 +25,7 @@ pub(super) fn lower(
     output: &Place,
     regions: Regions,
     threads: usize,
-) -> Result<Box<dyn Native>, EngineError> {
+) -> Result<Box<dyn CpuKernel>, EngineError> {
     let [x] = inputs else { return Err(broken("argmax needs one operand")) };
     expect("argmax", x, DType::F32)?;
     expect("argmax", output, DType::I32)?;

@@ -5,7 +5,7 @@ use onestep_engine::plan::Place;
 use onestep_engine::{DType, EngineError};
 
 use super::rows::{RowKernel, RowWork, affine, exponentials};
-use crate::native::{Address, Context, Native, Regions, broken, expect};
+use crate::cpu_kernel::{Address, Context, CpuKernel, Regions, broken, expect};
 use crate::simd::{Simd, fold};
 use crate::stores::{elements, put};
 
@@ -67,7 +67,7 @@ pub(super) fn lower(
     output: &Place,
     regions: Regions,
     threads: usize,
-) -> Result<Box<dyn Native>, EngineError> {
+) -> Result<Box<dyn CpuKernel>, EngineError> {
     let [logits, labels] = inputs else {
         return Err(broken("cross_entropy needs two operands"));
     };
@@ -84,7 +84,7 @@ pub(super) fn lower_gradient(
     output: &Place,
     regions: Regions,
     threads: usize,
-) -> Result<Box<dyn Native>, EngineError> {
+) -> Result<Box<dyn CpuKernel>, EngineError> {
     let [logits, labels, dy] = inputs else {
         return Err(broken("cross_entropy_grad needs three operands"));
     };

@@ -6,7 +6,7 @@ use onestep_engine::{DType, EngineError};
 
 use super::along::Around;
 use super::rows::{RowKernel, RowWork};
-use crate::native::{Address, Context, Native, Regions, broken, expect};
+use crate::cpu_kernel::{Address, Context, CpuKernel, Regions, broken, expect};
 use crate::simd::Simd;
 use crate::stores::elements;
 
@@ -26,7 +26,7 @@ pub(super) fn lower(
     output: &Place,
     regions: Regions,
     threads: usize,
-) -> Result<Box<dyn Native>, EngineError> {
+) -> Result<Box<dyn CpuKernel>, EngineError> {
     let [x] = inputs else { return Err(broken("cumsum needs one operand")) };
     expect("cumsum", x, DType::F32)?;
     expect("cumsum", output, DType::F32)?;

@@ -4,7 +4,7 @@ use onestep_engine::plan::Place;
 use onestep_engine::{DType, EngineError};
 
 use super::rows::{RowKernel, RowWork};
-use crate::native::{Address, Context, Native, Regions, broken, expect};
+use crate::cpu_kernel::{Address, Context, CpuKernel, Regions, broken, expect};
 use crate::simd::Simd;
 use crate::stores::{copy, elements};
 
@@ -42,7 +42,7 @@ pub(super) fn lower(
     output: &Place,
     regions: Regions,
     threads: usize,
-) -> Result<Box<dyn Native>, EngineError> {
+) -> Result<Box<dyn CpuKernel>, EngineError> {
     let [table, indices] = inputs else { return Err(broken("gather needs two operands")) };
     expect("gather", table, DType::F32)?;
     expect("gather", indices, DType::I32)?;
@@ -64,7 +64,7 @@ pub(super) fn lower_scatter(
     output: &Place,
     regions: Regions,
     threads: usize,
-) -> Result<Box<dyn Native>, EngineError> {
+) -> Result<Box<dyn CpuKernel>, EngineError> {
     let [indices, updates] = inputs else {
         return Err(broken("scatter_add needs two operands"));
     };

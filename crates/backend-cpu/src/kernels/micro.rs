@@ -1,6 +1,6 @@
 //! The inner loops of matrix products: a tile of results in registers.
 
-use crate::native::part;
+use crate::cpu_kernel::part;
 use crate::simd::{MAX_LANES, Simd, Task, VECTORS};
 use crate::stores::put;
 

@@ -22,12 +22,12 @@ mod tests;
 
 use onestep_engine::EngineError;
 use onestep_engine::ops::Op;
-use onestep_engine::plan::Place;
+use onestep_engine::plan::{ConvMoments, Place};
 
 use self::pooling::Pooling;
+use crate::cpu_kernel::{CpuKernel, Regions, broken, unsupported};
 use crate::fused::Follower;
-use crate::native::{Native, Regions, unsupported};
-use crate::simd::Level;
+use crate::machine::Machine;
 
 /// Lowers a matrix product and the fused program that alone reads its result to one kernel; `None`
 /// where the op is another, or has a better way to go alone.
@@ -40,34 +40,36 @@ pub(crate) fn lower_followed(
     output: &Place,
     follower: Follower,
     regions: Regions,
-    machine: (usize, Level),
-) -> Result<Option<Box<dyn Native>>, EngineError> {
+    machine: Machine,
+) -> Result<Option<Box<dyn CpuKernel>>, EngineError> {
     match op {
         Op::MatMul(op) => matmul::lower_followed(op, inputs, output, follower, regions, machine),
         _ => Ok(None),
     }
 }
 
-/// Lowers a convolution with the moments of its result: where the mean of each channel goes, and the
-/// sum of its squared deviations from it. `None` where the op is another, or has a better way to go
-/// alone.
+/// Lowers a convolution with the moments of its result; `None` where it has a better way to go, which
+/// cannot take them.
 ///
 /// # Errors
 /// Those of [`lower`].
-pub(crate) fn lower_with_moments(
+pub(crate) fn lower_conv_moments(
+    work: &ConvMoments,
+    regions: Regions,
+    machine: Machine,
+) -> Result<Option<Box<dyn CpuKernel>>, EngineError> {
+    let moments = Some([&work.mean, &work.deviations]);
+    conv::lower(&work.window, &work.inputs, &work.output, moments, regions, machine)
+}
+
+/// The way that an op goes, where it could go several.
+pub(crate) fn name_of_way(
     op: &Op,
     inputs: &[Place],
     output: &Place,
-    moments: [&Place; 2],
-    regions: Regions,
-    machine: (usize, Level),
-) -> Result<Option<Box<dyn Native>>, EngineError> {
-    match op {
-        Op::Conv(op) => {
-            conv::lower_with_moments(&op.window, inputs, output, moments, regions, machine)
-        }
-        _ => Ok(None),
-    }
+    machine: Machine,
+) -> Option<&'static str> {
+    conv::name_of_way(op, inputs, output, machine)
 }
 
 /// Lowers an op to a native kernel.
@@ -80,14 +82,14 @@ pub(crate) fn lower(
     inputs: &[Place],
     output: &Place,
     regions: Regions,
-    threads: usize,
-    level: Level,
-) -> Result<Box<dyn Native>, EngineError> {
-    let machine = (threads, level);
+    machine: Machine,
+) -> Result<Box<dyn CpuKernel>, EngineError> {
+    let threads = machine.threads;
     let pool = |pooling, window| pooling::lower(pooling, window, inputs, output, regions, threads);
     match op {
         Op::MatMul(op) => matmul::lower(op, inputs, output, regions, machine),
-        Op::Conv(op) => conv::lower(&op.window, inputs, output, regions, machine),
+        Op::Conv(op) => conv::lower(&op.window, inputs, output, None, regions, machine)?
+            .ok_or_else(|| broken("a convolution has no way")),
         Op::ConvInputGrad(op) => {
             conv::lower_input_grad(&op.window, inputs, output, regions, machine)
         }
@@ -120,7 +122,8 @@ pub(crate) fn lower(
         | Op::Select(_)
         | Op::Cast(_)
         | Op::RandomUniform(_)
-        | Op::Reduce(_) => Err(unsupported(op.name(), "it is part of fused kernels only")),
+        | Op::Reduce(_)
+        | Op::Variance(_) => Err(unsupported(op.name(), "it is part of fused kernels only")),
         Op::Reshape(_)
         | Op::Permute(_)
         | Op::Broadcast(_)

@@ -2,7 +2,7 @@
 
 use onestep_engine::ops::ReduceKind;
 
-use crate::native::{Address, Context, Native, ScratchNeed, part, tasks_for};
+use crate::cpu_kernel::{Address, Context, CpuKernel, ScratchNeed, part, tasks_for};
 use crate::pool::Turn;
 use crate::simd::{Simd, Task, fold, math};
 use crate::stores::{Window, Windows};
@@ -52,7 +52,7 @@ impl<W: RowWork> Task for Range<'_, W> {
     }
 }
 
-impl<W: RowWork> Native for RowKernel<W> {
+impl<W: RowWork> CpuKernel for RowKernel<W> {
     fn scratch(&self) -> ScratchNeed {
         ScratchNeed::default()
     }

@@ -4,7 +4,7 @@ use onestep_engine::plan::Place;
 use onestep_engine::{DType, EngineError};
 
 use super::rows::{RowKernel, RowWork, affine, exponentials};
-use crate::native::{Address, Context, Native, Regions, broken, expect};
+use crate::cpu_kernel::{Address, Context, CpuKernel, Regions, broken, expect};
 use crate::simd::Simd;
 
 /// Softmax, or its logarithm, of rows.
@@ -23,7 +23,7 @@ pub(super) fn lower(
     output: &Place,
     regions: Regions,
     threads: usize,
-) -> Result<Box<dyn Native>, EngineError> {
+) -> Result<Box<dyn CpuKernel>, EngineError> {
     let [x] = inputs else { return Err(broken("softmax needs one operand")) };
     for place in [x, output] {
         expect("softmax", place, DType::F32)?;

@@ -4,6 +4,7 @@ use onestep_engine::ops::*;
 use onestep_engine::{DType, Shape};
 use proptest::prelude::*;
 
+use crate::machine::Machine;
 use crate::testing::{Memory, check_op, each_way, numbers};
 
 fn f32s(memory: &mut Memory, dims: &[usize], seed: u64) -> onestep_engine::plan::Place {
@@ -107,8 +108,8 @@ fn products_of_views() {
     let (x, y) = (memory.f32s(&wide), memory.f32s(&one));
     let inputs = [a, b];
     let make = |threads, level| {
-        let regions = crate::native::Regions::new(0, 0, 0);
-        super::lower(&op, &inputs, &c, regions, threads, level)
+        let regions = crate::cpu_kernel::Regions::new(0, 0, 0);
+        super::lower(&op, &inputs, &c, regions, Machine { threads, level })
     };
     each_way(&memory, make, |after, way| {
         for (i, got) in after.f32s(&c).into_iter().enumerate() {
@@ -351,10 +352,11 @@ fn fused_ops_and_other_dtypes_are_refused() {
     let mut memory = Memory::default();
     let x = memory.push_i32(&[4, 4], &[0; 16]);
     let out = memory.room(&[4, 4], DType::F32);
-    let regions = crate::native::Regions::new(0, 0, 0);
+    let regions = crate::cpu_kernel::Regions::new(0, 0, 0);
+    let machine = Machine { threads: 1, level: crate::Level::Portable };
     let lower = |op: Op| {
         let inputs = [x.clone(), x.clone()];
-        super::lower(&op, &inputs, &out, regions, 1, crate::Level::Portable).err().unwrap()
+        super::lower(&op, &inputs, &out, regions, machine).err().unwrap()
     };
     let error = lower(Op::Unary(Unary::Exp)).to_string();
     assert!(error.contains("cpu") && error.contains("exp"), "{error}");

@@ -3,46 +3,32 @@
 //! input, which has many small ones, instead of waiting for the others.
 
 use onestep_engine::EngineError;
-use onestep_engine::ops::Op;
-use onestep_engine::plan::{Kernel, Plan, Work};
+use onestep_engine::plan::ConvGradients;
 
-use super::lower as lower_alone;
-use crate::native::{Context, Native, Regions, ScratchNeed, part};
+use super::alone;
+use crate::cpu_kernel::{Context, CpuKernel, Regions, ScratchNeed, part};
+use crate::machine::Machine;
 use crate::pool::Turn;
-use crate::simd::Level;
 use crate::stores::Windows;
 
-/// Lowers the kernels `first` and `first + 1` to one where they are the gradients of a convolution and
-/// do not need each other.
+/// Lowers both gradients to one kernel.
 pub(super) fn lower(
-    plan: &Plan,
-    first: usize,
+    work: &ConvGradients,
     regions: Regions,
-    machine: (usize, Level),
-) -> Result<Option<Box<dyn Native>>, EngineError> {
-    let Some([input, weight]) = plan.kernels.get(first..first + 2) else { return Ok(None) };
-    let gradients = matches!(&input.work, Work::Op { op: Op::ConvInputGrad(_), .. })
-        && matches!(&weight.work, Work::Op { op: Op::ConvWeightGrad(_), .. });
-    if !gradients || touches(input, weight) || touches(weight, input) {
-        return Ok(None);
-    }
-    let small = lower_alone(input, regions, machine)?;
-    let large = lower_alone(weight, regions, machine)?;
+    machine: Machine,
+) -> Result<Box<dyn CpuKernel>, EngineError> {
+    let [input, weight] = work.parts();
+    let small = alone::lower(&input, regions, machine)?;
+    let large = alone::lower(&weight, regions, machine)?;
     let large_scratch = small.scratch().max(ScratchNeed::default()).shared;
-    Ok(Some(Box::new(Both { small, large, large_scratch, threads: machine.0 })))
-}
-
-/// Whether a kernel writes what another one reads or writes.
-fn touches(kernel: &Kernel, other: &Kernel) -> bool {
-    let of_other = [other.reads(), other.writes()].concat();
-    kernel.writes().iter().any(|written| of_other.iter().any(|place| place.overlaps(written)))
+    Ok(Box::new(Both { small, large, large_scratch, threads: machine.threads }))
 }
 
 /// Two kernels that do not need each other. The jobs of the one with large tasks run beside those of the
 /// other from its second one on: its first prepares what its small tasks share.
 struct Both {
-    small: Box<dyn Native>,
-    large: Box<dyn Native>,
+    small: Box<dyn CpuKernel>,
+    large: Box<dyn CpuKernel>,
     /// Where the shared scratch memory of the large tasks begins, in bytes.
     large_scratch: usize,
     threads: usize,
@@ -63,7 +49,7 @@ impl Both {
     }
 }
 
-impl Native for Both {
+impl CpuKernel for Both {
     fn scratch(&self) -> ScratchNeed {
         let (small, large) = (self.small.scratch(), self.large.scratch());
         ScratchNeed { shared: self.large_scratch + large.shared, ..small.max(large) }
@@ -121,13 +107,14 @@ fn pick((small, large): (usize, usize), threads: usize, task: usize) -> (bool, u
 
 #[cfg(test)]
 mod tests {
-    use onestep_engine::ops::{ConvInputGrad, ConvWeightGrad, ConvWindow};
-    use onestep_engine::plan::Place;
-    use onestep_engine::{DType, Shape};
+    use onestep_engine::DType;
+    use onestep_engine::ops::ConvWindow;
+    use onestep_engine::plan::{Composite, Place, Plan, Work};
 
     use super::super::Stage;
-    use super::super::tests::{PADDED, REGIONS, STRIDED, all_alone, kernel, plan_of, run};
+    use super::super::tests::{PADDED, REGIONS, STRIDED, in_parts, kernel, plan_of, run};
     use super::*;
+    use crate::simd::Level;
     use crate::testing::{Memory, numbers};
 
     /// Both gradients of a convolution as a plan.
@@ -144,20 +131,13 @@ mod tests {
         let y = [x[0], w[0], size(0), size(1)];
         let mut operand =
             |dims: [usize; 4], seed| memory.push_f32(&dims, &numbers(dims.iter().product(), seed));
-        let [dy, weight, x_place] = [operand(y, 1), operand(w, 2), operand(x, 3)];
+        let [dy, weight, input] = [operand(y, 1), operand(w, 2), operand(x, 3)];
         let dx = memory.room(&x, DType::F32);
         let dw = memory.room(&w, DType::F32);
-        let input = Work::Op {
-            op: Op::ConvInputGrad(ConvInputGrad { window, input_shape: Shape::from(x) }),
-            inputs: vec![dy.clone(), weight],
-            output: dx.clone(),
-        };
-        let weight = Work::Op {
-            op: Op::ConvWeightGrad(ConvWeightGrad { window, weight_shape: Shape::from(w) }),
-            inputs: vec![x_place, dy],
-            output: dw.clone(),
-        };
-        Example { memory, dx, dw, plan: plan_of(vec![kernel(input), kernel(weight)]) }
+        let (inputs, results) = ([input, weight], (dx.clone(), dw.clone()));
+        let work = ConvGradients { window, inputs, dy, dx: results.0, dw: results.1 };
+        let work = Work::Composite(Composite::ConvGradients(work));
+        Example { memory, dx, dw, plan: plan_of(vec![kernel(work)]) }
     }
 
     #[test]
@@ -174,13 +154,13 @@ mod tests {
             let e = example(window, x, w);
             for level in Level::available() {
                 for threads in [1, 2, 3] {
-                    let machine = (threads, level);
+                    let machine = Machine { threads, level };
                     let way = format!("{x:?} by {w:?} on {level} with {threads} threads");
                     let one = Stage::all(&e.plan, REGIONS(), machine).unwrap();
                     let kind = "conv_input_grad + conv_weight_grad";
                     assert_eq!((one.len(), one[0].kind), (1, kind), "{way}");
                     let got = run(&e.memory, &one, level, threads);
-                    let alone = run(&e.memory, &all_alone(&e.plan, machine), level, threads);
+                    let alone = run(&e.memory, &in_parts(&e.plan, machine), level, threads);
                     for place in [&e.dx, &e.dw] {
                         let got = got.f32s(place);
                         assert!(got.iter().all(|x| x.is_finite()), "{way}");
@@ -189,28 +169,6 @@ mod tests {
                 }
             }
         }
-    }
-
-    #[test]
-    fn gradients_that_need_each_other_run_one_after_the_other() {
-        let stages = |plan: &Plan| Stage::all(plan, REGIONS(), (2, Level::best())).unwrap().len();
-        let change = |edit: fn(&mut Vec<Place>, &Example)| {
-            let mut e = example(PADDED, [2, 20, 6, 6], [20, 20, 3, 3]);
-            let mut plan = e.plan.clone();
-            let Work::Op { inputs, output, .. } = &mut plan.kernels[1].work else { panic!() };
-            let mut places = [std::mem::take(inputs), vec![output.clone()]].concat();
-            edit(&mut places, &e);
-            *output = places.pop().unwrap();
-            *inputs = places;
-            e.plan = plan;
-            stages(&e.plan)
-        };
-        assert_eq!(change(|_, _| ()), 1);
-        assert_eq!(change(|places, e| places[0] = e.dx.clone()), 2, "it reads the first's result");
-        let over_first = |places: &mut Vec<Place>, e: &Example| places[2].offset = e.dx.offset;
-        assert_eq!(change(over_first), 2, "it writes over the first's result");
-        let over_dy = |places: &mut Vec<Place>, _: &Example| places[2].offset = places[1].offset;
-        assert_eq!(change(over_dy), 2, "it writes over an operand of the first");
     }
 
     #[test]

@@ -17,8 +17,25 @@ pub(crate) struct Nodes {
 }
 
 impl Nodes {
-    /// Translates what the values `roots` need. `leaf` says what a leaf stands for.
+    /// Translates what the values `roots` need. `leaf` says what a leaf stands for. Composites are
+    /// translated as the primitives of which they are made.
     pub(super) fn new(
+        graph: &Graph,
+        roots: &[Value],
+        leaf: impl FnMut(Value, &Leaf) -> Result<Source, EngineError>,
+    ) -> Result<Self, EngineError> {
+        if !graph.values().any(|value| matches!(graph.op(value), Op::Variance(_))) {
+            return Nodes::of_primitives(graph, roots, leaf);
+        }
+        let mut primitives = Graph::new();
+        let map = primitives.splice(graph, |_, _| None)?;
+        let roots: Vec<Value> = roots.iter().map(|root| map[root.index()]).collect();
+        let nodes = Nodes::of_primitives(&primitives, &roots, leaf)?;
+        let numbers = map.iter().map(|value| nodes.numbers[value.index()]).collect();
+        Ok(Nodes { numbers, ..nodes })
+    }
+
+    fn of_primitives(
         graph: &Graph,
         roots: &[Value],
         mut leaf: impl FnMut(Value, &Leaf) -> Result<Source, EngineError>,
@@ -170,6 +187,21 @@ mod tests {
         let codes: Vec<OpCode> = nodes.list.iter().map(|n| n.op).collect();
         assert_eq!(codes, [OpCode::Feed, OpCode::Neg]);
         assert_eq!((nodes.list[0].ints[0], nodes.list[1].inputs.as_slice()), (1, &[0][..]));
+        Ok(())
+    }
+
+    #[test]
+    fn composites_are_translated_as_what_they_are_made_of() -> Result<(), EngineError> {
+        let mut graph = Graph::new();
+        let x = graph.input("x", &[4, 3], DType::F32)?;
+        let mean = graph.mean(x, &[0], true)?;
+        let variance = graph.variance(x, mean, &[0])?;
+        let nodes = Nodes::new(&graph, &[variance], |_, _| Ok(Source::Feed(0)))?;
+        let codes: Vec<OpCode> = nodes.list.iter().map(|n| n.op).collect();
+        let tail = [OpCode::Sub, OpCode::Mul, OpCode::ReduceSum, OpCode::Constant, OpCode::Div];
+        assert!(codes.ends_with(&tail), "{codes:?}");
+        assert_eq!(nodes.number(variance)? as usize + 1, nodes.list.len());
+        assert_eq!(nodes.live().len(), graph.nodes().len());
         Ok(())
     }
 

@@ -29,6 +29,12 @@ pub(super) fn node(node: &Node, inputs: &[u32]) -> Result<NodeDescription, Engin
         Op::Reduce(op) => {
             with(reduce(op.kind)).with_ints(0, &[int(op.axes.len())]).with_ints(1, &ints(&op.axes))
         }
+        Op::Variance(_) => {
+            return Err(unsupported(
+                node.op.name(),
+                "composites are written out before they come here",
+            ));
+        }
         Op::ArgMax(op) => with(OpCode::Argmax).with_ints(0, &[int(op.axis)]),
         Op::Reshape(_) => with(OpCode::Reshape),
         Op::Permute(op) => with(OpCode::Permute).with_ints(0, &ints(&op.axes)),

@@ -39,6 +39,29 @@ def reductions():
     many = normal(random("ops/reduce_many"), 2, 1000) + 1.0
     yield "reduce_sum_many", "reduce_sum", lambda x: torch.sum(x, dim=[1], keepdim=True), [many]
     yield "reduce_mean_many", "reduce_mean", lambda x: torch.mean(x, dim=[1], keepdim=True), [many]
+    for name, dims in (("last", [2]), ("outer", [0, 2])):
+        centre = normal(random(f"ops/variance {name}"), *[1 if i in dims else n for i, n in enumerate(x.shape)])
+        yield (
+            f"variance_{name}",
+            "variance",
+            lambda x, c, d=dims: ((x - c) ** 2).mean(dim=d, keepdim=True),
+            [x, centre],
+        )
+    # Around the mean, where PyTorch has a function of its own.
+    pictures = normal(random("ops/variance pictures"), 4, 3, 5, 6)
+    yield (
+        "variance_channels",
+        "variance",
+        lambda x: torch.var(x, dim=[0, 2, 3], correction=0, keepdim=True),
+        [pictures],
+    )
+    # A mean far from 0: the mean of squares would have lost all digits.
+    yield (
+        "variance_far",
+        "variance",
+        lambda x: torch.var(x, dim=[1], correction=0, keepdim=True),
+        [torch.tensor([[4096.0, 4097.0, 4098.0, 4099.0], [-4096.0, -4096.5, -4095.5, -4096.0]])],
+    )
     yield "argmax_last", "argmax", lambda x: torch.argmax(x.detach(), dim=2), [x]
     yield "argmax_first", "argmax", lambda x: torch.argmax(x.detach(), dim=0), [x]
     # The first of equal ones.

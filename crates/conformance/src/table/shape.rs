@@ -26,6 +26,19 @@ fn min(name: &str, axes: &'static [usize]) -> Case {
     op(&format!("reduce_min_{name}"), EXACT, move |g, x| g.min_over(x[0], axes, true))
 }
 
+/// Around a centre that is given.
+fn variance(name: &str, axes: &'static [usize]) -> Case {
+    op(&format!("variance_{name}"), SUMS, move |g, x| g.variance(x[0], x[1], axes))
+}
+
+/// Around the mean.
+fn variance_around_mean(name: &str, axes: &'static [usize]) -> Case {
+    op(&format!("variance_{name}"), SUMS, move |g, x| {
+        let mean = g.mean(x[0], axes, true)?;
+        g.variance(x[0], mean, axes)
+    })
+}
+
 fn argmax(name: &str, axis: usize) -> Case {
     Case::value_only(&format!("argmax_{name}"), EXACT, NO_GRADIENT, move |g, x, _| {
         g.argmax(x[0], axis)
@@ -78,6 +91,10 @@ pub(super) fn cases() -> Vec<Case> {
         mean("first", &[0]),
         mean("middle", &[1]),
         mean("outer", &[0, 2]),
+        variance("last", &[2]),
+        variance("outer", &[0, 2]),
+        variance_around_mean("channels", &[0, 2, 3]),
+        variance_around_mean("far", &[1]),
         mean("all", &[0, 1, 2]),
         mean("many", &[1]),
         max("last", &[2]),

@@ -35,8 +35,20 @@ pub struct Graph {
     streams: u32,
     /// Results by the name of what they are results of.
     marks: Vec<(String, Value)>,
+    composites: Vec<Composite>,
     /// The phase of nodes to come.
     phase: Phase,
+}
+
+/// A composite that was written out: a value that primitives compute, and the op that it is.
+#[derive(Clone, Debug)]
+pub struct Composite {
+    /// The result of the primitives.
+    pub value: Value,
+    /// What they compute together.
+    pub op: Op,
+    /// Its operands.
+    pub inputs: Vec<Value>,
 }
 
 impl Graph {
@@ -175,8 +187,14 @@ impl Graph {
         })
     }
 
+    /// The composites that [`Graph::splice`] has written out.
+    pub fn composites(&self) -> &[Composite] {
+        &self.composites
+    }
+
     /// Copies the nodes of `other` behind this graph's own. A leaf of `other` for which
-    /// `substitute` has a value is replaced by that value. Returns the new value of each node of
+    /// `substitute` has a value is replaced by that value. Composites become the primitives of which
+    /// they are made, and [`Graph::composites`] says which. Returns the new value of each node of
     /// `other`.
     ///
     /// # Errors
@@ -187,6 +205,9 @@ impl Graph {
         mut substitute: impl FnMut(Value, &Leaf) -> Option<Value>,
     ) -> Result<Vec<Value>, GraphError> {
         let mut map: Vec<Value> = Vec::with_capacity(other.nodes.len());
+        // What a composite is made of may stand in `other` too, and is the same value then, so that it
+        // has one gradient.
+        let mut parts: HashMap<(Op, Vec<Value>), Value> = HashMap::new();
         for node in &other.nodes {
             let replaced = match &node.op {
                 Op::Leaf(leaf) => substitute(Value::new(map.len()), leaf),
@@ -202,13 +223,48 @@ impl Graph {
                 (None, Op::Leaf(leaf)) => self.push_leaf(leaf.clone())?,
                 (None, op) => {
                     let inputs: Vec<Value> = node.inputs.iter().map(|i| map[i.index()]).collect();
-                    let value = self.push(op.clone(), &inputs)?;
-                    self.nodes[value.index()].label.clone_from(&node.label);
-                    value
+                    self.copy(op, inputs, node.label.as_deref(), &mut parts)?
                 }
             };
             map.push(value);
         }
+        let at = |value: Value| map[value.index()];
+        self.composites.extend(other.composites.iter().map(|composite| Composite {
+            value: at(composite.value),
+            op: composite.op.clone(),
+            inputs: composite.inputs.iter().copied().map(at).collect(),
+        }));
         Ok(map)
+    }
+
+    /// Appends a node of another graph, as primitives. `parts` are the primitives of composites so far.
+    fn copy(
+        &mut self,
+        op: &Op,
+        inputs: Vec<Value>,
+        label: Option<&str>,
+        parts: &mut HashMap<(Op, Vec<Value>), Value>,
+    ) -> Result<Value, GraphError> {
+        let first = self.nodes.len();
+        let value = match op.rule().decompose(self, &inputs)? {
+            Some(value) => {
+                let new = self.nodes[first..].iter().zip(first..);
+                parts.extend(new.map(|(n, i)| ((n.op.clone(), n.inputs.clone()), Value::new(i))));
+                self.composites.push(Composite { value, op: op.clone(), inputs });
+                value
+            }
+            None if parts.is_empty() => self.push(op.clone(), &inputs)?,
+            None => {
+                let key = (op.clone(), inputs);
+                match parts.get(&key) {
+                    Some(&known) => known,
+                    None => self.push(key.0, &key.1)?,
+                }
+            }
+        };
+        if let Some(label) = label {
+            self.label_fresh(first, label);
+        }
+        Ok(value)
     }
 }

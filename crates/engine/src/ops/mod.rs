@@ -22,6 +22,7 @@ mod random;
 mod reduce;
 mod softmax;
 mod unary;
+mod variance;
 
 use std::fmt;
 
@@ -43,6 +44,8 @@ pub use random::RandomUniform;
 pub use reduce::{ArgMax, Reduce, ReduceKind};
 pub use softmax::{LogSoftmax, Softmax};
 pub use unary::Unary;
+pub use variance::Variance;
+pub(crate) use variance::keeps_channels;
 
 use crate::array::{Array, Context};
 use crate::error::GraphError;
@@ -96,6 +99,8 @@ pub enum Op {
     RandomUniform(RandomUniform),
     /// A reduction over axes, which stay as 1.
     Reduce(Reduce),
+    /// The mean of squared differences from a centre: a composite.
+    Variance(Variance),
     /// The index of the largest element along an axis.
     ArgMax(ArgMax),
     /// The same elements under another shape.
@@ -175,6 +180,12 @@ pub(crate) trait OpRule {
 
     /// What the op means, in plain f64 loops. `out` is the inferred type.
     fn evaluate(&self, context: &Context, inputs: &[&Array], out: &Type) -> Array;
+
+    /// Appends primitives that compute the same, where the op is a composite: one that has a name so that
+    /// it may be done as a whole, by whoever can.
+    fn decompose(&self, _: &mut Graph, _: &[Value]) -> Result<Option<Value>, GraphError> {
+        Ok(None)
+    }
 }
 
 impl Op {
@@ -189,6 +200,7 @@ impl Op {
             Op::Cast(op) => op,
             Op::RandomUniform(op) => op,
             Op::Reduce(op) => op,
+            Op::Variance(op) => op,
             Op::ArgMax(op) => op,
             Op::Reshape(op) => op,
             Op::Permute(op) => op,
@@ -245,6 +257,7 @@ impl fmt::Display for Op {
             Op::Cast(cast) => write!(f, "cast {}", cast.to),
             Op::RandomUniform(random) => write!(f, "random_uniform stream {}", random.stream),
             Op::Reduce(reduce) => write!(f, "{} over {:?}", self.name(), reduce.axes),
+            Op::Variance(variance) => write!(f, "variance over {:?}", variance.axes),
             Op::ArgMax(argmax) => write!(f, "argmax over {}", argmax.axis),
             Op::Permute(permute) => write!(f, "permute {:?}", permute.axes),
             Op::Slice(slice) => write!(f, "slice {:?}..{:?}", slice.start, slice.end),

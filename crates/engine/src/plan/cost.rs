@@ -1,6 +1,8 @@
 //! What a kernel has to do at least: arithmetic and traffic, for profiles.
 
-use super::types::{Fused, Instruction, Kernel, Place, Work};
+use super::code::{Fused, Instruction};
+use super::kernel::{Kernel, Work};
+use super::place::Place;
 use crate::ops::Op;
 
 /// Arithmetic and traffic of a kernel.
@@ -18,17 +20,14 @@ impl Kernel {
         let mut places: Vec<&Place> = self.reads();
         places.extend(self.writes());
         let bytes = places.into_iter().map(distinct_bytes).sum();
-        let flops = match &self.work {
-            Work::Fused(fused) => fused_flops(fused),
-            Work::Op { op, inputs, output } => op_flops(op, inputs, output),
-        };
-        Cost { flops, bytes }
+        Cost { flops: flops(&self.work), bytes }
     }
 
     /// What kind of kernel it is: the op, or `elementwise` or `reduction` for a fused program.
     pub fn kind(&self) -> &'static str {
         match &self.work {
             Work::Op { op, .. } => op.name(),
+            Work::Composite(composite) => composite.name(),
             Work::Fused(fused) if fused.outputs.iter().any(|o| o.reduce.is_some()) => "reduction",
             Work::Fused(_) => "elementwise",
         }
@@ -40,6 +39,14 @@ fn distinct_bytes(place: &Place) -> u64 {
     let axes = place.shape.dims().iter().zip(place.strides());
     let elements: usize = axes.filter(|(_, stride)| **stride != 0).map(|(dim, _)| dim).product();
     (elements * place.dtype.size()) as u64
+}
+
+fn flops(work: &Work) -> u64 {
+    match work {
+        Work::Fused(fused) => fused_flops(fused),
+        Work::Op { op, inputs, output } => op_flops(op, inputs, output),
+        Work::Composite(composite) => composite.parts().iter().map(flops).sum(),
+    }
 }
 
 fn fused_flops(fused: &Fused) -> u64 {
@@ -72,8 +79,38 @@ fn op_flops(op: &Op, inputs: &[Place], output: &Place) -> u64 {
             let width = output.shape.last().copied().unwrap_or(1).max(2);
             elements(output) * u64::from(width.ilog2())
         }
-        // One operation an element or so; what counts there is the traffic.
-        _ => input(0).max(elements(output)),
+        Op::Variance(_) => 3 * input(0),
+        // One operation an element or so; what counts there is the traffic. Exhaustive on purpose: a new op
+        // must say what it costs.
+        Op::Leaf(_)
+        | Op::Constant(_)
+        | Op::Unary(_)
+        | Op::Binary(_)
+        | Op::Compare(_)
+        | Op::Select(_)
+        | Op::Cast(_)
+        | Op::RandomUniform(_)
+        | Op::Reduce(_)
+        | Op::ArgMax(_)
+        | Op::Reshape(_)
+        | Op::Permute(_)
+        | Op::Broadcast(_)
+        | Op::Slice(_)
+        | Op::Concat(_)
+        | Op::Pad(_)
+        | Op::Gather(_)
+        | Op::GatherAlong(_)
+        | Op::ScatterAlong(_)
+        | Op::CumSum(_)
+        | Op::ScatterAdd(_)
+        | Op::MaxPool(_)
+        | Op::MaxPoolGrad(_)
+        | Op::SumPool(_)
+        | Op::SumPoolGrad(_)
+        | Op::Softmax(_)
+        | Op::LogSoftmax(_)
+        | Op::CrossEntropy(_)
+        | Op::CrossEntropyGrad(_) => input(0).max(elements(output)),
     }
 }
 

@@ -4,7 +4,10 @@ use std::fmt;
 
 use onestep_memory::format_bytes;
 
-use super::types::{Footprint, Instruction, Kernel, Place, Plan, Region, Work};
+use super::code::Instruction;
+use super::kernel::{Composite, Kernel, Work};
+use super::place::{Place, Region};
+use super::types::{Footprint, Plan};
 
 impl fmt::Display for Region {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -43,6 +46,17 @@ impl fmt::Display for Instruction {
     }
 }
 
+impl fmt::Display for Composite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Composite::ConvMoments(work) => {
+                write!(f, "conv with the moments of its channels {}", work.window)
+            }
+            Composite::ConvGradients(work) => write!(f, "both gradients of conv {}", work.window),
+        }
+    }
+}
+
 impl fmt::Display for Kernel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.work {
@@ -52,6 +66,11 @@ impl fmt::Display for Kernel {
                     writeln!(f, "      from {input}")?;
                 }
                 writeln!(f, "      to   {output}")
+            }
+            Work::Composite(composite) => {
+                writeln!(f, "{composite}  # {}", self.label)?;
+                composite.reads().iter().try_for_each(|place| writeln!(f, "      from {place}"))?;
+                composite.writes().iter().try_for_each(|place| writeln!(f, "      to   {place}"))
             }
             Work::Fused(fused) => {
                 writeln!(f, "fused over {}  # {}", fused.domain, self.label)?;

@@ -4,10 +4,13 @@ use std::collections::HashMap;
 
 use onestep_memory::Shape;
 
+use super::code::{Fused, FusedOutput, Instruction, Register};
 use super::fuse::Groups;
 use super::items::{Item, ItemKind, Items};
+use super::kernel::{Composite, ConvGradients, ConvMoments, Kernel, Work, squared_deviations};
+use super::pairing::CompositeKind;
+use super::place::{Place, Region};
 use super::storage::{Location, Storages};
-use super::types::{Fused, FusedOutput, Instruction, Kernel, Place, Region, Register, Work};
 use super::view::View;
 use crate::error::EngineError;
 use crate::ops::Op;
@@ -27,17 +30,81 @@ impl Emitter<'_> {
         let members = &self.groups.members[group];
         let Some(&first) = members.first() else { return Ok(Vec::new()) };
         let item = &self.items.items[first];
+        if let Some(kind) = self.groups.composite[group] {
+            let work = Work::Composite(self.composite(kind, members)?);
+            return Ok(vec![self.kernel(work, members)]);
+        }
         match &item.kind {
-            ItemKind::Opaque(op) => {
-                let inputs =
-                    item.operands.iter().map(|o| self.place(o)).collect::<Result<_, _>>()?;
-                let output = self.place(&View::whole(first, &item.ty.shape))?;
-                let work = Work::Op { op: op.clone(), inputs, output };
-                Ok(vec![Kernel { work, label: item.label.clone(), phase: item.phase }])
-            }
+            ItemKind::Opaque(op) => Ok(vec![self.kernel(self.op(op, first)?, members)]),
             ItemKind::Assemble { fill, windows } => self.assemble(first, item, *fill, windows),
             _ => Ok(vec![self.fused(members)?]),
         }
+    }
+
+    fn kernel(&self, work: Work, members: &[usize]) -> Kernel {
+        let phases = members.iter().map(|&member| self.items.items[member].phase);
+        let phase = phases.max().unwrap_or_default();
+        Kernel { work, label: self.label(members), phase }
+    }
+
+    fn op(&self, op: &Op, index: usize) -> Result<Work, EngineError> {
+        let inputs = self.operands(index)?;
+        let output = self.result(index)?;
+        Ok(match (op, &inputs[..]) {
+            (Op::Variance(_), [x, centre]) => {
+                Work::Fused(squared_deviations(x.clone(), centre, output))
+            }
+            _ => Work::Op { op: op.clone(), inputs, output },
+        })
+    }
+
+    /// The places of an item's operands.
+    fn operands(&self, index: usize) -> Result<Vec<Place>, EngineError> {
+        self.items.items[index].operands.iter().map(|o| self.place(o)).collect()
+    }
+
+    /// The place of the whole of an item.
+    fn result(&self, index: usize) -> Result<Place, EngineError> {
+        self.place(&View::whole(index, &self.items.items[index].ty.shape))
+    }
+
+    fn composite(&self, kind: CompositeKind, members: &[usize]) -> Result<Composite, EngineError> {
+        let op = |index: usize| match &self.items.items[index].kind {
+            ItemKind::Opaque(op) => Some(op),
+            _ => None,
+        };
+        // In topological order; gradients are in either.
+        match (kind, members) {
+            (CompositeKind::ConvMoments, &[conv, mean, variance]) => {
+                if let (Some(Op::Conv(op)), [x, w]) = (op(conv), &self.operands(conv)?[..]) {
+                    return Ok(Composite::ConvMoments(ConvMoments {
+                        window: op.window,
+                        inputs: [x.clone(), w.clone()],
+                        output: self.result(conv)?,
+                        mean: self.result(mean)?,
+                        deviations: self.result(variance)?,
+                    }));
+                }
+            }
+            (CompositeKind::ConvGradients, &[a, b]) => {
+                let (dx, dw) =
+                    if matches!(op(a), Some(Op::ConvInputGrad(_))) { (a, b) } else { (b, a) };
+                let (of_input, of_weight) = (self.operands(dx)?, self.operands(dw)?);
+                if let (Some(Op::ConvInputGrad(op)), [dy, w], [x, _]) =
+                    (op(dx), &of_input[..], &of_weight[..])
+                {
+                    return Ok(Composite::ConvGradients(ConvGradients {
+                        window: op.window,
+                        inputs: [x.clone(), w.clone()],
+                        dy: dy.clone(),
+                        dx: self.result(dx)?,
+                        dw: self.result(dw)?,
+                    }));
+                }
+            }
+            _ => {}
+        }
+        Err(EngineError::Invariant { what: format!("a composite has other parts: {kind:?}") })
     }
 
     /// Where a view lies in memory.
@@ -85,7 +152,7 @@ impl Emitter<'_> {
             phase: item.phase,
         };
         if let Some(value) = fill {
-            let place = self.place(&View::whole(index, &item.ty.shape))?;
+            let place = self.result(index)?;
             kernels.push(kernel(store(Instruction::Splat(value), place)));
         }
         for (operand, window) in item.operands.iter().zip(windows) {
@@ -115,11 +182,8 @@ impl Emitter<'_> {
                 outputs.push(output);
             }
         }
-        let label = self.label(members);
         let fused = Fused { domain: code.domain, code: code.code, outputs };
-        let phases = members.iter().map(|&member| self.items.items[member].phase);
-        let phase = phases.max().unwrap_or_default();
-        Ok(Kernel { work: Work::Fused(fused), label, phase })
+        Ok(self.kernel(Work::Fused(fused), members))
     }
 
     fn output(
@@ -131,7 +195,7 @@ impl Emitter<'_> {
             return Ok(None);
         }
         let item = &self.items.items[member];
-        let place = self.place(&View::whole(member, &item.ty.shape))?;
+        let place = self.result(member)?;
         let reduce = match item.kind {
             ItemKind::Reduce(kind) => Some(kind),
             _ => None,

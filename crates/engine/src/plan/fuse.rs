@@ -5,12 +5,14 @@ use std::collections::BinaryHeap;
 
 use super::items::{Item, ItemKind, Items};
 use super::order::{Apart, Arrows, Landmarks, Order};
+use super::pairing::{CompositeKind, composites};
 use super::view::View;
+use super::write_back::{ReadBefore, read_before};
 use crate::error::EngineError;
 use crate::graph::Phase;
 
 /// More instructions than this would not gain from one kernel.
-const MAX_MEMBERS: usize = 128;
+pub(super) const MAX_MEMBERS: usize = 128;
 
 /// Below this many elements a pass over shared operands costs less than the look for a partner.
 const WORTH_SHARING: usize = 1024;
@@ -24,13 +26,15 @@ pub(super) struct Groups {
     pub(super) of_item: Vec<Option<usize>>,
     /// The items that read each item.
     consumers: Vec<Vec<usize>>,
-    /// The groups that must run before and behind each although no value passes between them.
-    before: Vec<Vec<usize>>,
-    behind: Vec<Vec<usize>>,
+    /// For each item what overwrites what it reads, and the other way round.
+    read_before: Vec<Vec<ReadBefore>>,
+    reads_of_old: Vec<Vec<usize>>,
     order: Order,
     landmarks: Landmarks,
     /// For each group, the landmarks that need it and that it needs.
     marks: Vec<[u64; 2]>,
+    /// Which groups are composites. Nothing else joins them.
+    pub(super) composite: Vec<Option<CompositeKind>>,
 }
 
 /// Groups with the items that they are of.
@@ -44,7 +48,9 @@ impl Arrows for Dependencies<'_> {
         let Dependencies { groups, items } = self;
         let operands = groups.members[group].iter().flat_map(|&item| &items[item].operands);
         let by_value = operands.filter_map(|operand| groups.of_item[operand.item]);
-        let all = by_value.chain(groups.before[group].iter().copied());
+        let members = groups.members[group].iter();
+        let old = members.flat_map(|&item| &groups.reads_of_old[item]);
+        let all = by_value.chain(old.filter_map(|&reader| groups.of_item[reader]));
         all.filter(|&other| other != group).for_each(visit);
     }
 
@@ -56,7 +62,10 @@ impl Arrows for Dependencies<'_> {
 impl Groups {
     /// Groups elementwise items with those they feed, and items that read the same operands.
     pub(super) fn new(items: &Items) -> Self {
-        let mut groups = Groups::singletons(&items.items);
+        let mut groups = Groups::singletons(items);
+        for (kind, parts) in composites(&items.items) {
+            groups.unite(&items.items, kind, &parts);
+        }
         for (index, item) in items.items.iter().enumerate() {
             for operand in &item.operands {
                 if is_fusable_edge(&items.items, operand, item) {
@@ -68,8 +77,13 @@ impl Groups {
         groups
     }
 
-    /// These groups, by the group of each item.
-    pub(super) fn of(items: &[Item], of_item: Vec<Option<usize>>) -> Self {
+    /// These groups, by the group of each item and what each group is.
+    pub(super) fn of(
+        all: &Items,
+        of_item: Vec<Option<usize>>,
+        mut composite: Vec<Option<CompositeKind>>,
+    ) -> Self {
+        let items = &all.items;
         let count = of_item.iter().flatten().max().map_or(0, |&last| last + 1);
         let (mut members, mut consumers) = (vec![Vec::new(); count], vec![Vec::new(); items.len()]);
         for (index, item) in items.iter().enumerate() {
@@ -80,16 +94,22 @@ impl Groups {
                 consumers[operand.item].push(index);
             }
         }
-        let none = vec![Vec::new(); count];
+        composite.resize(count, None);
+        let read_before = read_before(all);
+        let mut reads_of_old = vec![Vec::new(); items.len()];
+        for (reader, overwritten) in read_before.iter().enumerate() {
+            overwritten.iter().for_each(|by| reads_of_old[by.writer].push(reader));
+        }
         let mut groups = Groups {
             members,
             of_item,
             consumers,
-            before: none.clone(),
-            behind: none,
+            read_before,
+            reads_of_old,
             order: Order::default(),
             landmarks: Landmarks::default(),
             marks: vec![[0; 2]; count],
+            composite,
         };
         // In a circle, which no order has and `schedule` will name, any order is as good.
         let (mut order, rest) = groups.topological(|group| group);
@@ -98,14 +118,15 @@ impl Groups {
         groups
     }
 
-    fn singletons(items: &[Item]) -> Self {
+    fn singletons(all: &Items) -> Self {
+        let items = &all.items;
         let mut count = 0;
         let of_item = items.iter().map(|item| {
             let number = count;
             count += usize::from(item.is_computed());
             item.is_computed().then_some(number)
         });
-        let mut groups = Groups::of(items, of_item.collect());
+        let mut groups = Groups::of(all, of_item.collect(), Vec::new());
         groups.landmarks = Landmarks::new(items);
         for (marks, members) in groups.marks.iter_mut().zip(&groups.members) {
             let item = members[0];
@@ -114,26 +135,13 @@ impl Groups {
         groups
     }
 
-    /// Gives an item that was just appended a group of its own.
-    pub(super) fn register(&mut self, index: usize, item: &Item) {
-        self.consumers.resize(self.consumers.len().max(index + 1), Vec::new());
-        for operand in &item.operands {
-            self.consumers[operand.item].push(index);
-        }
-        let group = self.members.len();
-        self.of_item.push(Some(group));
-        self.members.push(vec![index]);
-        self.before.push(Vec::new());
-        self.behind.push(Vec::new());
-        self.marks.push([0; 2]);
-        self.order.push(group);
-    }
-
     /// The groups that must run after `group`.
     fn successors(&self, group: usize) -> impl Iterator<Item = usize> + '_ {
         let readers = self.members[group].iter().flat_map(|&item| &self.consumers[item]);
         let by_value = readers.filter_map(|&reader| self.of_item[reader]);
-        let all = by_value.chain(self.behind[group].iter().copied());
+        let members = self.members[group].iter();
+        let overwriting = members.flat_map(|&item| &self.read_before[item]);
+        let all = by_value.chain(overwriting.filter_map(|by| self.of_item[by.writer]));
         all.filter(move |&other| other != group)
     }
 
@@ -162,7 +170,7 @@ impl Groups {
     fn try_merge(&mut self, items: &[Item], producer: usize, consumer: usize) {
         let (Some(a), Some(b)) = (self.of_item[producer], self.of_item[consumer]) else { return };
         let too_long = self.members[a].len() + self.members[b].len() > MAX_MEMBERS;
-        if a == b || too_long || self.has_hard_edge(items, a, b) {
+        if a == b || too_long || self.has_composite([a, b]) || self.has_hard_edge(items, a, b) {
             return;
         }
         if let Some(apart) = self.apart(items, [a, b], true) {
@@ -171,12 +179,43 @@ impl Groups {
         }
     }
 
-    /// Whether a member of `b` needs a finished result of `a`, such as a whole reduction.
+    /// Makes one group of items that are apart but for the values that pass between them.
+    fn unite(&mut self, items: &[Item], kind: CompositeKind, parts: &[usize]) {
+        let groups: Vec<usize> = parts.iter().filter_map(|&item| self.of_item[item]).collect();
+        let [first, rest @ ..] = &groups[..] else { return };
+        for &group in rest {
+            let pair = match self.order.is_before(*first, group) {
+                true => [*first, group],
+                false => [group, *first],
+            };
+            // Only a step that takes the gradient of a gradient could have a way from one part to another.
+            let Some(apart) = self.apart(items, pair, true) else { return };
+            self.order.merge(pair, apart, *first);
+            self.merge(*first, group);
+        }
+        self.composite[*first] = Some(kind);
+    }
+
+    fn has_composite(&self, groups: [usize; 2]) -> bool {
+        groups.iter().any(|&group| self.composite[group].is_some())
+    }
+
+    /// Whether a member of `b` needs a finished result of `a`, such as a whole reduction, or overwrites what
+    /// `a` must have read by then.
     fn has_hard_edge(&self, items: &[Item], a: usize, b: usize) -> bool {
-        self.members[b].iter().any(|&index| {
-            let item = &items[index];
-            let from_a = item.operands.iter().filter(|o| self.of_item[o.item] == Some(a));
-            from_a.into_iter().any(|operand| !is_fusable_edge(items, operand, item))
+        self.overwrites_what_is_read(a, b)
+            || self.members[b].iter().any(|&index| {
+                let item = &items[index];
+                let from_a = item.operands.iter().filter(|o| self.of_item[o.item] == Some(a));
+                from_a.into_iter().any(|operand| !is_fusable_edge(items, operand, item))
+            })
+    }
+
+    /// Whether one of two groups overwrites state that the other reads in another order.
+    pub(super) fn overwrites_what_is_read(&self, a: usize, b: usize) -> bool {
+        [(a, b), (b, a)].into_iter().any(|(reader, writer)| {
+            let reads = self.members[reader].iter().flat_map(|&item| &self.read_before[item]);
+            reads.into_iter().any(|by| !by.in_step && self.of_item[by.writer] == Some(writer))
         })
     }
 
@@ -220,44 +259,19 @@ impl Groups {
         };
         let same = a != b && items[x].domain() == items[y].domain();
         let fits = self.members[a].len() + self.members[b].len() <= MAX_MEMBERS;
-        if !same || !fits {
+        if !same || !fits || self.has_composite([a, b]) {
             return;
         }
         let pair = if self.order.is_before(a, b) { [a, b] } else { [b, a] };
-        if let Some(apart) = self.apart(items, pair, false) {
+        // That one overwrites what the other reads does not keep them apart.
+        let [first, second] = pair;
+        if self.has_hard_edge(items, first, second) {
+            return;
+        }
+        if let Some(apart) = self.apart(items, pair, true) {
             self.order.merge(pair, apart, a);
             self.merge(a, b);
         }
-    }
-
-    /// Asks that all of `first` run before `second`; false if they cannot.
-    pub(super) fn order(&mut self, items: &[Item], first: &[usize], second: usize) -> bool {
-        let others = || first.iter().copied().filter(|&group| group != second);
-        let late: Vec<usize> = others().filter(|&g| self.order.is_before(second, g)).collect();
-        if late.iter().any(|&group| self.apart(items, [second, group], false).is_none()) {
-            return false;
-        }
-        for group in late {
-            // The ones before may have been moved along.
-            if self.order.is_before(second, group) {
-                let Some(apart) = self.apart(items, [second, group], false) else { return false };
-                self.order.swap([second, group], apart);
-            }
-        }
-        for group in others() {
-            self.behind[group].push(second);
-            self.before[second].push(group);
-        }
-        true
-    }
-
-    /// The groups that read an item.
-    pub(super) fn readers(&self, item: usize) -> Vec<usize> {
-        let mut groups: Vec<usize> =
-            self.consumers[item].iter().filter_map(|&reader| self.of_item[reader]).collect();
-        groups.sort_unstable();
-        groups.dedup();
-        groups
     }
 
     /// The items of its own group that read an item.
@@ -275,6 +289,20 @@ impl Groups {
     /// Whether an item is read outside its own group.
     pub(super) fn escapes(&self, item: usize) -> bool {
         self.outside(item).next().is_some()
+    }
+
+    /// Whether each group runs behind one that has overwritten a state buffer, or does that itself.
+    pub(super) fn run_late(&self, items: &Items) -> Vec<bool> {
+        let mut late = vec![false; self.members.len()];
+        let writers = items.writes.iter().filter_map(|(_, view)| self.of_item[view.item]);
+        writers.for_each(|group| late[group] = true);
+        let (order, _) = self.topological(|group| group);
+        for group in order {
+            if late[group] {
+                self.successors(group).for_each(|next| late[next] = true);
+            }
+        }
+        late
     }
 
     /// The groups in an order that respects every dependency and otherwise keeps that of the

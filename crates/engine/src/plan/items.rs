@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use onestep_memory::Shape;
 
-use super::types::{Feed, Region};
+use super::place::Region;
+use super::types::Feed;
 use super::view::View;
 use crate::error::{EngineError, GraphError};
 use crate::graph::{Graph, Node, Phase, Type, Value};
@@ -73,7 +74,8 @@ pub(super) struct Items {
     pub(super) scalars: Vec<String>,
     pub(super) states: Vec<String>,
     pub(super) constants: Vec<ConstantData>,
-    /// New contents of state buffers: the buffer's item and the view that becomes its content.
+    /// New contents of state buffers: the buffer's item and the view that becomes its content. Behind
+    /// `write_back` the view is the whole of an item, which lies in that buffer.
     pub(super) writes: Vec<(usize, View)>,
     pub(super) reports: Vec<(String, View)>,
     pub(super) outputs: Vec<(String, View)>,
@@ -175,6 +177,7 @@ impl Items {
             }
             // Exhaustive on purpose: a new op must say how it is planned.
             Op::ArgMax(_)
+            | Op::Variance(_)
             | Op::Gather(_)
             | Op::ScatterAdd(_)
             | Op::GatherAlong(_)

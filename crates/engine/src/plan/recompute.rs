@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use super::fuse::{Groups, is_fusable_edge};
 use super::items::{Item, ItemKind, Items};
-use super::types::Region;
+use super::place::Region;
 use super::view::View;
 use crate::ops::{Binary, Op, Unary};
 
@@ -36,8 +36,9 @@ pub(super) fn recompute(items: Items, groups: Groups) -> (Items, Groups) {
     };
     (0..items.items.len()).for_each(|index| copier.add(index));
     let Copier { new, of_item, places, .. } = copier;
-    let groups = Groups::of(&new, of_item);
-    (items.moved(new, &places), groups)
+    let items = items.moved(new, &places);
+    let groups = Groups::of(&items, of_item, groups.composite);
+    (items, groups)
 }
 
 /// Whether each item must be in memory when the step is over.
@@ -51,7 +52,10 @@ fn roots(items: &Items) -> Vec<bool> {
 
 /// Whether each item is computed again by the kernels that read it.
 fn choose(items: &Items, groups: &Groups, roots: &[bool]) -> Vec<bool> {
-    let mut choice = Choice { items: &items.items, groups, chosen: vec![false; roots.len()] };
+    let mut written = vec![false; roots.len()];
+    items.writes.iter().for_each(|(state, _)| written[*state] = true);
+    let (late, chosen) = (groups.run_late(items), vec![false; roots.len()]);
+    let mut choice = Choice { items: &items.items, groups, written, late, chosen };
     for (index, &root) in roots.iter().enumerate() {
         choice.chosen[index] = !root && choice.suits(index);
     }
@@ -71,6 +75,9 @@ fn useless(items: &[Item], groups: &Groups, chosen: &[bool], roots: &[bool]) -> 
 struct Choice<'a> {
     items: &'a [Item],
     groups: &'a Groups,
+    /// Which items are state that the step overwrites, and which groups may run behind that.
+    written: Vec<bool>,
+    late: Vec<bool>,
     chosen: Vec<bool>,
 }
 
@@ -80,15 +87,17 @@ impl Choice<'_> {
         if !self.groups.escapes(index) {
             return false;
         }
-        let mut source = Source { ops: 0, large: None, fits: true };
+        let mut source = Source { ops: 0, large: None, reads_old: false, fits: true };
         self.trace(index, item, &mut source);
         let kept_bytes = source.large.map(|large| self.items[large].ty.bytes());
         source.fits
             && kept_bytes.is_some_and(|bytes| bytes <= item.ty.bytes())
             && self.groups.outside(index).all(|reader| {
+                let group = self.groups.of_item[reader];
+                let too_late = source.reads_old && group.is_none_or(|group| self.late[group]);
                 let reader = &self.items[reader];
                 let reads = reader.operands.iter().filter(|o| o.item == index);
-                reads.into_iter().all(|o| is_fusable_edge(self.items, o, reader))
+                !too_late && reads.into_iter().all(|o| is_fusable_edge(self.items, o, reader))
             })
     }
 
@@ -103,6 +112,7 @@ impl Choice<'_> {
         for operand in &item.operands {
             let from = &self.items[operand.item];
             if is_kept(self.items, self.groups, &self.chosen, operand.item) {
+                source.reads_old |= self.written[operand.item];
                 source.add(operand.item, from, whole);
             } else if is_fusable_edge(self.items, operand, item) {
                 self.trace(operand.item, whole, source);
@@ -118,6 +128,8 @@ struct Source {
     ops: usize,
     /// The one operand in memory that is not small.
     large: Option<usize>,
+    /// Whether state is among it that the step overwrites.
+    reads_old: bool,
     fits: bool,
 }
 

@@ -1,36 +1,57 @@
-//! Rewrites before planning: dead nodes go, equal nodes become one, arithmetic with 0 and 1
-//! disappears, and sums that follow from others are not taken (`sums.rs`). Automatic
-//! differentiation leaves much of all four behind.
+//! Rewrites before planning: what can be done as a whole gets its name back, dead nodes go, equal nodes
+//! become one, arithmetic with 0 and 1 disappears, and sums that follow from others are not taken
+//! (`sums.rs`). Automatic differentiation leaves much of that behind.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::error::GraphError;
-use crate::graph::{Graph, Named, Value};
+use crate::graph::{Composite, Graph, Named, Value};
 use crate::lower::StepGraph;
-use crate::ops::{Binary, Constant, Op, Unary};
+use crate::ops::{Binary, Constant, Op, Reduce, ReduceKind, Unary, keeps_channels};
 
-/// A smaller graph that computes the same.
+/// One rewrite makes room for another, but seldom for a third: a step that still changes after so many
+/// rounds is planned as it is, which costs time and never the result.
+const MOST_ROUNDS: usize = 8;
+
+/// A smaller graph that computes the same, rewritten until nothing changes.
 pub(super) fn simplify(step: &StepGraph) -> Result<StepGraph, GraphError> {
-    // A second time, since rewriting leaves dead nodes behind.
-    rewrite(&rewrite(step)?)
+    let (mut step, mut changed) = rewrite(step)?;
+    for _ in 1..MOST_ROUNDS {
+        if !changed {
+            break;
+        }
+        (step, changed) = rewrite(&step)?;
+    }
+    Ok(step)
 }
 
-fn rewrite(step: &StepGraph) -> Result<StepGraph, GraphError> {
+/// One round, and whether it has changed something.
+fn rewrite(step: &StepGraph) -> Result<(StepGraph, bool), GraphError> {
     let roots = step.writes.iter().chain(&step.reports).chain(&step.outputs);
     let targets: Vec<Value> = roots.map(|named| named.value).collect();
     let live = step.graph.live(&targets);
     let mut rewriter = Rewriter::default();
     let mut map: Vec<Option<Value>> = vec![None; step.graph.nodes().len()];
+    let composites: HashMap<Value, &Composite> =
+        step.graph.composites().iter().map(|composite| (composite.value, composite)).collect();
     for value in step.graph.values() {
         // Leaves stay even when nothing reads them: they are the program's interface.
         let node = step.graph.node(value);
         if !live[value.index()] && !matches!(node.op, Op::Leaf(_)) {
+            rewriter.changed = true;
             continue;
         }
-        let inputs: Vec<Value> = node.inputs.iter().filter_map(|i| map[i.index()]).collect();
+        let mapped = |inputs: &[Value]| -> Vec<Value> {
+            inputs.iter().filter_map(|i| map[i.index()]).collect()
+        };
+        let whole =
+            composites.get(&value).map(|composite| (&composite.op, mapped(&composite.inputs)));
+        let whole = whole.filter(|(op, inputs)| rewriter.is_worth_a_name(op, inputs));
+        rewriter.changed |= whole.is_some();
+        let (op, inputs) = whole.unwrap_or_else(|| (&node.op, mapped(&node.inputs)));
         rewriter.graph.begin(node.phase);
-        map[value.index()] = Some(rewriter.add(&node.op, &inputs, node.label.as_deref())?);
+        map[value.index()] = Some(rewriter.add(op, &inputs, node.label.as_deref())?);
     }
     let rename = |named: &[Named]| {
         let renamed = named
@@ -40,8 +61,8 @@ fn rewrite(step: &StepGraph) -> Result<StepGraph, GraphError> {
     };
     let (writes, reports) = (rename(&step.writes), rename(&step.reports));
     let outputs = rename(&step.outputs);
-    let pruned = StepGraph { graph: rewriter.graph, writes, reports, outputs };
-    Ok(pruned)
+    let changed = rewriter.changed;
+    Ok((StepGraph { graph: rewriter.graph, writes, reports, outputs }, changed))
 }
 
 #[derive(Default)]
@@ -49,6 +70,8 @@ pub(super) struct Rewriter {
     pub(super) graph: Graph,
     /// Nodes by the hash of their op and operands.
     known: HashMap<u64, Vec<Value>>,
+    /// Whether anything has become something else.
+    changed: bool,
 }
 
 impl Rewriter {
@@ -60,18 +83,24 @@ impl Rewriter {
         label: Option<&str>,
     ) -> Result<Value, GraphError> {
         if let Some(value) = self.identity(op, inputs) {
+            self.changed = true;
             return Ok(value);
         }
         if let (Op::Reduce(reduce), &[x]) = (op, inputs)
             && let Some(value) = self.cheaper_sum(reduce, x, label)?
         {
+            self.changed = true;
             return Ok(value);
         }
         let (op, inputs) = match self.fold(op, inputs) {
-            Some(constant) => (Op::Constant(constant), &[][..]),
+            Some(constant) => {
+                self.changed = true;
+                (Op::Constant(constant), &[][..])
+            }
             None => (op.clone(), inputs),
         };
         if let Some(value) = self.find(&op, inputs) {
+            self.changed = true;
             return Ok(value);
         }
         let key = key(&op, inputs);
@@ -90,6 +119,18 @@ impl Rewriter {
             node.inputs == inputs && node.op == *op
         };
         self.known.get(&key(op, inputs))?.iter().find(is_same).copied()
+    }
+
+    /// Whether a composite stays one: the moments of what a convolution computes, which it can take on the
+    /// way. Other variances are better as elementwise code, which fuses with that around it.
+    fn is_worth_a_name(&self, op: &Op, inputs: &[Value]) -> bool {
+        let (Op::Variance(variance), &[x, mean]) = (op, inputs) else { return false };
+        let Op::Conv(conv) = self.graph.op(x) else { return false };
+        let wanted = Reduce { kind: ReduceKind::Mean, axes: variance.axes.clone() };
+        conv.window.groups == 1
+            && keeps_channels(&variance.axes, self.graph.shape(x))
+            && self.graph.op(mean) == &Op::Reduce(wanted)
+            && self.graph.node(mean).inputs == [x]
     }
 
     /// The operand that the op would only copy.

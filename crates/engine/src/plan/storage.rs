@@ -1,12 +1,9 @@
 //! Which buffer each item lies in, and for how long.
 
-use std::collections::HashSet;
-
 use super::fuse::Groups;
 use super::items::{ItemKind, Items};
-use super::types::Region;
+use super::place::Region;
 use super::view::View;
-use crate::error::EngineError;
 
 /// A buffer that one or more items lie in.
 #[derive(Clone, Debug)]
@@ -36,86 +33,14 @@ pub(super) struct Storages {
     pub(super) of_item: Vec<Option<Location>>,
 }
 
-/// Lets the new contents of state buffers be computed in place where that is safe, and appends
-/// copies where it is not. Returns the item that is to lie in each state buffer.
-pub(super) fn place_writes(
-    items: &mut Items,
-    groups: &mut Groups,
-) -> Result<Vec<(usize, usize)>, EngineError> {
-    let mut placed: Vec<(usize, usize)> = Vec::new();
-    let mut taken = HashSet::new();
-    // Before any order is fixed: it must count these copies among the readers of their sources.
-    let writes = copy_external_sources(items, groups);
-    for (state, view) in writes {
-        let source = view.item;
-        let readers = groups.readers(state);
-        if !taken.contains(&source)
-            && can_write_in_place(items, groups, state, &view)
-            && let Some(writer) = groups.of_item[source]
-            && groups.order(&items.items, &readers, writer)
-        {
-            placed.push((state, source));
-            taken.insert(source);
-            continue;
-        }
-        let label = items.items[state].label.clone();
-        let copy = items.push_copy(&view, &label);
-        groups.register(copy, &items.items[copy]);
-        let writer = groups.of_item[copy].unwrap_or_default();
-        let readers = groups.readers(state);
-        if !groups.order(&items.items, &readers, writer) {
-            let what = format!("no kernel order lets `{label}` be written back");
-            return Err(EngineError::Invariant { what });
-        }
-        placed.push((state, copy));
-    }
-    Ok(placed)
-}
-
-/// The writes, with a copy in place of each source that another write may replace.
-fn copy_external_sources(items: &mut Items, groups: &mut Groups) -> Vec<(usize, View)> {
-    let mut writes = items.writes.clone();
-    for (_, view) in &mut writes {
-        if matches!(items.items[view.item].kind, ItemKind::External(..)) {
-            let label = items.items[view.item].label.clone();
-            let copy = items.push_copy(view, &label);
-            groups.register(copy, &items.items[copy]);
-            *view = View::whole(copy, &view.shape);
-        }
-    }
-    writes
-}
-
-/// Whether the kernel that computes `view` may write it over the state buffer: it reads that
-/// buffer element by element or not at all.
-fn can_write_in_place(items: &Items, groups: &Groups, state: usize, view: &View) -> bool {
-    let source = &items.items[view.item];
-    let elements = items.items[state].ty.shape.elements();
-    let Some(group) = groups.of_item[view.item] else { return false };
-    let is_store = matches!(source.kind, ItemKind::Map(_) | ItemKind::Copy);
-    let same_domain = |operand: &View| {
-        is_store && operand.is_whole(elements) && &operand.shape == source.domain()
-    };
-    let reads = groups.members[group].iter().flat_map(|&m| &items.items[m].operands);
-    !matches!(source.kind, ItemKind::Assemble { .. })
-        && source.ty.dtype == items.items[state].ty.dtype
-        && view.is_whole(source.ty.shape.elements())
-        && reads.filter(|o| o.item == state).all(same_domain)
-}
-
 impl Storages {
     /// Gives each item that must be in memory a storage, shared where one item is assembled from
     /// others and where an elementwise result can take the place of a dying operand.
-    pub(super) fn new(
-        items: &Items,
-        groups: &Groups,
-        order: &[usize],
-        placed: &[(usize, usize)],
-    ) -> Self {
+    pub(super) fn new(items: &Items, groups: &Groups, order: &[usize]) -> Self {
         let mut storages = Storages { all: Vec::new(), of_item: vec![None; items.items.len()] };
-        for &(state, item) in placed {
-            if let ItemKind::External(region, _) = items.items[state].kind {
-                storages.give(items, item, Some(region));
+        for (state, view) in &items.writes {
+            if let ItemKind::External(region, _) = items.items[*state].kind {
+                storages.give(items, view.item, Some(region));
             }
         }
         storages.assign(items, groups);

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use super::types::{Kernel, Place, Plan, Region, Work};
+use super::kernel::{Kernel, Work};
+use super::place::{Place, Region};
+use super::types::Plan;
 use crate::error::EngineError;
 
 /// Checks that every kernel reads only what is there and never reads what it overwrites, and that

@@ -24,9 +24,7 @@ impl View {
     }
 
     pub(super) fn is_contiguous(&self) -> bool {
-        let wanted = self.shape.strides();
-        let axes = self.shape.dims().iter().zip(self.strides.iter().zip(wanted.iter()));
-        self.shape.elements() == 0 || axes.into_iter().all(|(&d, (s, w))| d == 1 || s == w)
+        is_contiguous(&self.shape, &self.strides)
     }
 
     /// Whether it shows every element of an item of `elements` once, in order.
@@ -100,6 +98,13 @@ impl View {
     fn axes(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
         self.shape.dims().iter().copied().zip(self.strides.iter().copied())
     }
+}
+
+/// Whether elements lie in row-major order without gaps. Axes of size 1 do not count.
+pub(super) fn is_contiguous(shape: &Shape, strides: &[usize; MAX_RANK]) -> bool {
+    let wanted = shape.strides();
+    let axes = shape.dims().iter().zip(strides.iter().zip(wanted.iter()));
+    shape.elements() == 0 || axes.into_iter().all(|(&d, (s, w))| d == 1 || s == w)
 }
 
 #[cfg(test)]

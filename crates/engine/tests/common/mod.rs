@@ -33,16 +33,21 @@ impl<'a> Machine<'a> {
 
     pub(crate) fn run(&mut self) {
         for kernel in &self.plan.kernels {
-            match &kernel.work {
-                Work::Op { op, inputs, output } => {
-                    let operands: Vec<Array> = inputs.iter().map(|p| self.read(p)).collect();
-                    let operands: Vec<&Array> = operands.iter().collect();
-                    let ty = Type { shape: output.shape.clone(), dtype: output.dtype };
-                    let result = evaluate_op(op, &self.context, &operands, &ty);
-                    self.write(output, &result.data);
-                }
-                Work::Fused(fused) => self.fused(fused),
+            self.work(&kernel.work);
+        }
+    }
+
+    fn work(&mut self, work: &Work) {
+        match work {
+            Work::Op { op, inputs, output } => {
+                let operands: Vec<Array> = inputs.iter().map(|p| self.read(p)).collect();
+                let operands: Vec<&Array> = operands.iter().collect();
+                let ty = Type { shape: output.shape.clone(), dtype: output.dtype };
+                let result = evaluate_op(op, &self.context, &operands, &ty);
+                self.write(output, &result.data);
             }
+            Work::Fused(fused) => self.fused(fused),
+            Work::Composite(composite) => composite.parts().iter().for_each(|part| self.work(part)),
         }
     }
 

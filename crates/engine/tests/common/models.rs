@@ -107,9 +107,8 @@ pub(crate) fn training(
 fn batch_norm(g: &mut Graph, x: Value, name: &str, updates: &mut Vec<Named>) -> Result<Value> {
     let channels = g.shape(x).dims()[1];
     let mean = g.mean(x, &[0, 2, 3], true)?;
+    let variance = g.variance(x, mean, &[0, 2, 3])?;
     let centred = g.sub(x, mean)?;
-    let square = g.square(centred)?;
-    let variance = g.mean(square, &[0, 2, 3], true)?;
     let shifted = g.offset(variance, 1e-5)?;
     let inverse = g.rsqrt(shifted)?;
     let normal = g.mul(centred, inverse)?;

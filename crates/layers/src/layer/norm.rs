@@ -39,12 +39,11 @@ pub(super) struct Moments {
     pub(super) var: Value,
 }
 
-/// Two passes: the mean of squares minus the square of the mean would cancel where the mean is far
-/// from 0.
+/// The variance is a composite, which a convolution takes on the way. It comes first: so the differences
+/// from the mean are the ones that it is made of where it is written out.
 pub(super) fn moments(g: &mut Graph, x: Value, axes: &[usize]) -> Result<Moments, GraphError> {
     let mean = g.mean(x, axes, true)?;
+    let var = g.variance(x, mean, axes)?;
     let centered = g.sub(x, mean)?;
-    let squares = g.square(centered)?;
-    let var = g.mean(squares, axes, true)?;
     Ok(Moments { mean, centered, var })
 }

@@ -3,6 +3,7 @@
 mod bench;
 mod evaluate;
 mod export;
+mod plan;
 mod predict;
 mod step;
 mod summary;
@@ -28,6 +29,7 @@ pub(crate) enum Command {
     Predict(predict::Predict),
     Export(export::Export),
     Summary(summary::SummaryCommand),
+    Plan(plan::PlanCommand),
     Step(Box<step::StepCommand>),
     Bench(bench::Bench),
 }
@@ -47,6 +49,7 @@ impl Command {
             Command::Predict(command) => command.run(),
             Command::Export(command) => command.run(),
             Command::Summary(command) => command.run(),
+            Command::Plan(command) => command.run(),
             Command::Step(command) => command.run(),
             Command::Bench(command) => command.run(),
         }?;

@@ -66,7 +66,7 @@ fn plans(model: &Model, batch_size: usize) -> Result<[Footprint; 2]> {
 }
 
 /// A loss that any output has: cross-entropy where there are classes, else squares.
-fn loss_for(model: &Model) -> Result<LossSpec> {
+pub(crate) fn loss_for(model: &Model) -> Result<LossSpec> {
     let classes = model.output_shape().rank() == 1 && model.output_shape()[0] > 1;
     Ok(if classes { LossSpec::default() } else { "mse".parse()? })
 }
@@ -82,7 +82,7 @@ pub(crate) fn memory_text(plan: &Footprint) -> String {
     )
 }
 
-fn memory_json(plan: &Footprint) -> serde_json::Value {
+pub(crate) fn memory_json(plan: &Footprint) -> serde_json::Value {
     json!({
         "peak_bytes": plan.peak(),
         "activation_bytes": plan.arena,

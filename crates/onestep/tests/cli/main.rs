@@ -6,6 +6,7 @@ mod bench_and_summary;
 mod crashes;
 mod errors;
 mod out_of_range;
+mod plan;
 #[cfg(unix)]
 mod runs;
 mod step;

@@ -5,9 +5,8 @@
 
 use onestep_engine::ops::ConvWindow;
 
-use super::Problem;
 use super::grid::OUTSIDE;
-use super::sums::WeightLayout;
+use super::problem::{Problem, WeightLayout};
 
 /// Outputs that take the same elements of the window.
 #[derive(Clone, Debug)]

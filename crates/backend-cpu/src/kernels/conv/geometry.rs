@@ -2,7 +2,7 @@
 //! of outputs.
 
 use super::planes::PlaneLayout;
-use crate::native::cached;
+use crate::cache::cached;
 
 /// Elements of the planes of a unit of work: half of a second-level cache.
 const UNIT: usize = 1 << 17;

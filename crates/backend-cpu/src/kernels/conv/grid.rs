@@ -3,7 +3,7 @@
 
 use super::geometry::{Unit, Units};
 use super::moments::Pixels;
-use crate::native::cached;
+use crate::cache::cached;
 use crate::simd::{Simd, transpose};
 use crate::stores::zeros;
 

@@ -1,10 +1,5 @@
-//! Convolutions and their gradients without copies of windows: see [`planes`] for the idea.
-//!
-//! | op | as |
-//! | --- | --- |
-//! | `conv` | one pass of sums over the input's planes |
-//! | `conv_input_grad` | for each residue of the stride, a pass of sums over the gradient's planes |
-//! | `conv_weight_grad` | outer products of the input's planes with the gradient, channels last; with few channels, dot products of the planes |
+//! Convolutions and their gradients without copies of windows. Which way one goes says [`way`]; here is what
+//! each way is for each of the three ops.
 
 mod classes;
 mod geometry;
@@ -14,144 +9,64 @@ mod outer;
 mod passes;
 mod pixels;
 mod planes;
+mod problem;
 mod sums;
+mod way;
 mod weight_grad;
 mod window_pixels;
 mod winograd;
 
-use onestep_engine::ops::ConvWindow;
+use onestep_engine::EngineError;
+use onestep_engine::ops::{ConvWindow, Op};
 use onestep_engine::plan::Place;
-use onestep_engine::{DType, EngineError, Shape};
 
 use self::classes::Sums;
 use self::outer::OuterKernel;
 use self::pixels::PixelsKernel;
-use self::sums::{Operands, SumsKernel, WeightLayout};
+use self::problem::{Operands, Problem};
+use self::sums::SumsKernel;
+use self::way::{Direction, Way, way};
 use self::weight_grad::WeightGradKernel;
 use self::winograd::Filter;
-use crate::native::{Native, Regions, broken, expect};
-use crate::simd::Level;
+use crate::cpu_kernel::{CpuKernel, Regions};
+use crate::machine::Machine;
 
-/// The sizes of a convolution.
-#[derive(Clone, Copy, Debug)]
-struct Problem {
-    batch: usize,
-    groups: usize,
-    /// Channels of a group.
-    in_channels: usize,
-    out_channels: usize,
-    kernel: [usize; 2],
-    input: [usize; 2],
-    output: [usize; 2],
-}
-
-impl Problem {
-    fn new(window: &ConvWindow, x: &Shape, w: &Shape, y: &Shape) -> Result<Problem, EngineError> {
-        let fits = x.rank() == 4 && w.rank() == 4 && y.rank() == 4 && window.groups > 0;
-        if !fits
-            || x[1] != w[1] * window.groups
-            || y[1] != w[0]
-            || !w[0].is_multiple_of(window.groups)
-        {
-            return Err(broken(format!("a convolution of {x} with {w} to {y}")));
-        }
-        Ok(Problem {
-            batch: x[0],
-            groups: window.groups,
-            in_channels: w[1],
-            out_channels: w[0] / window.groups,
-            kernel: [w[2], w[3]],
-            input: [x[2], x[3]],
-            output: [y[2], y[3]],
-        })
-    }
-
-    /// Elements of a group's weights and of one output channel's.
-    fn weights(&self) -> (usize, usize) {
-        let channel = self.in_channels * self.kernel[0] * self.kernel[1];
-        (self.out_channels * channel, channel)
-    }
-}
-
-/// Two f32 operands and an f32 result.
-fn operands<'a>(
-    op: &str,
-    inputs: &'a [Place],
-    out: &'a Place,
-) -> Result<Operands<'a>, EngineError> {
-    let [source, weight] = inputs else { return Err(broken(format!("{op} needs two operands"))) };
-    for place in [source, weight, out] {
-        expect(op, place, DType::F32)?;
-    }
-    Ok(Operands { source, weight, out, moments: None })
-}
-
-/// Lowers `(x, weight) -> y`.
+/// Lowers `(x, weight) -> y`, with the moments of `y` where they are asked for: the mean of each channel, and
+/// the mean of its squared deviations from it. `None` where the way that the convolution goes cannot take
+/// them.
 pub(super) fn lower(
     window: &ConvWindow,
     inputs: &[Place],
     output: &Place,
+    moments: Option<[&Place; 2]>,
     regions: Regions,
-    machine: (usize, Level),
-) -> Result<Box<dyn Native>, EngineError> {
-    let o = operands("conv", inputs, output)?;
+    machine: Machine,
+) -> Result<Option<Box<dyn CpuKernel>>, EngineError> {
+    let mut o = Operands::new("conv", inputs, output)?;
     let p = Problem::new(window, &o.source.shape, &o.weight.shape, &o.out.shape)?;
-    if let Some(kernel) = lower_channels_last(window, &p, &o, regions, machine)? {
-        return Ok(kernel);
+    let way = way(Direction::Forward, window, &p, machine);
+    if let Some(moments) = moments {
+        o = o.with_moments(moments)?;
+        if !way.takes_moments(&p) {
+            return Ok(None);
+        }
     }
-    let layout = forward_weights(&p);
-    let passes = passes::forward(window, p.kernel, p.input, p.output);
-    let sizes = (p.in_channels, p.out_channels);
-    Ok(Box::new(SumsKernel::new(&p, passes, layout, sizes, &o, regions, machine)?))
-}
-
-/// Lowers `(x, weight) -> y` with the moments of `y`: the mean of each channel, and the sum of its
-/// squared deviations from it. `None` where the convolution has another way to go.
-pub(super) fn lower_with_moments(
-    window: &ConvWindow,
-    inputs: &[Place],
-    output: &Place,
-    moments: [&Place; 2],
-    regions: Regions,
-    machine: (usize, Level),
-) -> Result<Option<Box<dyn Native>>, EngineError> {
-    for place in moments {
-        expect("conv", place, DType::F32)?;
-    }
-    let o = Operands { moments: Some(moments), ..operands("conv", inputs, output)? };
-    let p = Problem::new(window, &o.source.shape, &o.weight.shape, &o.out.shape)?;
-    match p.groups {
-        1 => lower_channels_last(window, &p, &o, regions, machine),
-        // Vectors of channels would reach into the next group's.
-        _ => Ok(None),
-    }
-}
-
-/// Lowers the convolution to a kernel that has the result's channels side by side before it stores
-/// them, if one suits.
-fn lower_channels_last(
-    window: &ConvWindow,
-    p: &Problem,
-    o: &Operands<'_>,
-    regions: Regions,
-    machine: (usize, Level),
-) -> Result<Option<Box<dyn Native>>, EngineError> {
-    let layout = forward_weights(p);
-    if winograd::suits(window, p) {
-        let filter = Filter::forward(window, p, layout);
-        return winograd::lower(filter, p.batch, o, regions, machine).map(Some);
-    }
-    if pixels::suits(p, machine.1) {
-        let sums = Sums::forward(window, p, layout);
-        return Ok(Some(Box::new(PixelsKernel::new(sums, p, o, regions, machine)?)));
-    }
-    Ok(None)
-}
-
-/// How the convolution takes its weights.
-fn forward_weights(p: &Problem) -> WeightLayout {
-    let (group, row) = p.weights();
-    WeightLayout { group, row, channel: p.kernel[0] * p.kernel[1] }
+    let layout = p.forward_weights();
+    Ok(Some(match way {
+        Way::Winograd { tiles, blocks } => {
+            let filter = Filter::forward(window, &p, layout);
+            winograd::lower(filter, (tiles, blocks), p.batch, &o, regions, machine)?
+        }
+        Way::Pixels => {
+            let sums = Sums::forward(window, &p, layout);
+            Box::new(PixelsKernel::new(sums, &p, &o, regions, machine)?)
+        }
+        Way::Outer | Way::Planes => {
+            let passes = passes::forward(window, p.kernel, p.input, p.output);
+            let sizes = (p.in_channels, p.out_channels);
+            Box::new(SumsKernel::new(&p, passes, layout, sizes, &o, regions, machine)?)
+        }
+    }))
 }
 
 /// Lowers `(dy, weight) -> dx`.
@@ -160,23 +75,26 @@ pub(super) fn lower_input_grad(
     inputs: &[Place],
     output: &Place,
     regions: Regions,
-    machine: (usize, Level),
-) -> Result<Box<dyn Native>, EngineError> {
-    let o = operands("conv_input_grad", inputs, output)?;
+    machine: Machine,
+) -> Result<Box<dyn CpuKernel>, EngineError> {
+    let o = Operands::new("conv_input_grad", inputs, output)?;
     let p = Problem::new(window, &o.out.shape, &o.weight.shape, &o.source.shape)?;
-    let (group, channel) = p.weights();
-    let layout = WeightLayout { group, row: p.kernel[0] * p.kernel[1], channel };
-    if winograd::suits(window, &p) {
-        let filter = Filter::input_gradient(window, &p, layout);
-        return winograd::lower(filter, p.batch, &o, regions, machine);
-    }
-    if pixels::suits(&p, machine.1) {
-        let sums = Sums::input_gradient(window, &p, layout);
-        return Ok(Box::new(PixelsKernel::new(sums, &p, &o, regions, machine)?));
-    }
-    let passes = passes::input_gradient(window, p.kernel, p.input, p.output);
-    let sizes = (p.out_channels, p.in_channels);
-    Ok(Box::new(SumsKernel::new(&p, passes, layout, sizes, &o, regions, machine)?))
+    let layout = p.input_gradient_weights();
+    Ok(match way(Direction::InputGradient, window, &p, machine) {
+        Way::Winograd { tiles, blocks } => {
+            let filter = Filter::input_gradient(window, &p, layout);
+            winograd::lower(filter, (tiles, blocks), p.batch, &o, regions, machine)?
+        }
+        Way::Pixels => {
+            let sums = Sums::input_gradient(window, &p, layout);
+            Box::new(PixelsKernel::new(sums, &p, &o, regions, machine)?)
+        }
+        Way::Outer | Way::Planes => {
+            let passes = passes::input_gradient(window, p.kernel, p.input, p.output);
+            let sizes = (p.out_channels, p.in_channels);
+            Box::new(SumsKernel::new(&p, passes, layout, sizes, &o, regions, machine)?)
+        }
+    })
 }
 
 /// Lowers `(x, dy) -> dweight`.
@@ -185,16 +103,37 @@ pub(super) fn lower_weight_grad(
     inputs: &[Place],
     output: &Place,
     regions: Regions,
-    machine: (usize, Level),
-) -> Result<Box<dyn Native>, EngineError> {
-    let o = operands("conv_weight_grad", inputs, output)?;
+    machine: Machine,
+) -> Result<Box<dyn CpuKernel>, EngineError> {
+    let o = Operands::new("conv_weight_grad", inputs, output)?;
     let p = Problem::new(window, &o.source.shape, &o.out.shape, &o.weight.shape)?;
-    if winograd::suits(window, &p) {
-        return winograd::lower_weight_grad(&p, window.pad_low, &o, regions, machine);
-    }
-    if OuterKernel::suits(&p, machine.1) {
-        return Ok(Box::new(OuterKernel::new(&p, window, &o, regions, machine)?));
-    }
-    let passes = passes::forward(window, p.kernel, p.input, p.output);
-    Ok(Box::new(WeightGradKernel::new(&p, passes, &o, regions, machine)?))
+    Ok(match way(Direction::WeightGradient, window, &p, machine) {
+        Way::Winograd { tiles, blocks } => {
+            let pad = window.pad_low;
+            winograd::lower_weight_grad(&p, (tiles, blocks), pad, &o, regions, machine)?
+        }
+        Way::Outer => Box::new(OuterKernel::new(&p, window, &o, regions, machine)?),
+        Way::Pixels | Way::Planes => {
+            let passes = passes::forward(window, p.kernel, p.input, p.output);
+            Box::new(WeightGradKernel::new(&p, passes, &o, regions, machine)?)
+        }
+    })
+}
+
+/// The way of a convolution or of one of its gradients, for profiles; `None` for what is neither.
+pub(super) fn name_of_way(
+    op: &Op,
+    inputs: &[Place],
+    output: &Place,
+    machine: Machine,
+) -> Option<&'static str> {
+    let [a, b] = inputs else { return None };
+    let (direction, window, [x, w, y]) = match op {
+        Op::Conv(op) => (Direction::Forward, op.window, [a, b, output]),
+        Op::ConvInputGrad(op) => (Direction::InputGradient, op.window, [output, b, a]),
+        Op::ConvWeightGrad(op) => (Direction::WeightGradient, op.window, [a, output, b]),
+        _ => return None,
+    };
+    let problem = Problem::new(&window, &x.shape, &w.shape, &y.shape).ok()?;
+    Some(way(direction, &window, &problem, machine).name())
 }

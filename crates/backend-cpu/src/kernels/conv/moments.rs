@@ -10,8 +10,8 @@
 use onestep_engine::EngineError;
 
 use super::geometry::Units;
-use super::sums::Operands;
-use crate::native::{ALIGNMENT, Address, Context, Regions, part, tasks_for};
+use super::problem::Operands;
+use crate::cpu_kernel::{ALIGNMENT, Address, Context, Regions, part, tasks_for};
 use crate::pool::Turn;
 use crate::simd::{MAX_LANES, Simd, Task};
 use crate::stores::{Window, Windows, copy, put};

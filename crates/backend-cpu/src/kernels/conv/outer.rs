@@ -6,16 +6,17 @@
 use onestep_engine::EngineError;
 use onestep_engine::ops::ConvWindow;
 
-use super::Problem;
 use super::geometry::{Unit, Units};
-use super::sums::Operands;
+use super::problem::{Operands, Problem};
 use super::window_pixels::Pixels;
-use crate::kernels::micro::{Blocks, Destination, Left, Rows, product, side_by_side};
-use crate::native::{
-    ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, cached, part, tasks_for,
+use crate::cache::cached;
+use crate::cpu_kernel::{
+    ALIGNMENT, Address, Context, CpuKernel, Regions, ScratchNeed, part, tasks_for,
 };
+use crate::kernels::micro::{Blocks, Destination, Left, Rows, product, side_by_side};
+use crate::machine::Machine;
 use crate::pool::Turn;
-use crate::simd::{Level, Simd, Task, Tile, transpose};
+use crate::simd::{Simd, Task, Tile, transpose};
 use crate::stores::{Window, Windows, zeros};
 
 /// Sums, in elements, that stay in a second-level cache beside a unit.
@@ -58,17 +59,12 @@ pub(super) struct OuterKernel {
 }
 
 impl OuterKernel {
-    /// Whether vectors along the input channels are filled well enough.
-    pub(super) fn suits(problem: &Problem, level: Level) -> bool {
-        problem.in_channels >= level.tile().lanes
-    }
-
     pub(super) fn new(
         problem: &Problem,
         window: &ConvWindow,
         operands: &Operands<'_>,
         regions: Regions,
-        (threads, level): (usize, Level),
+        Machine { threads, level }: Machine,
     ) -> Result<Self, EngineError> {
         let (channels, rows, tile) = (problem.in_channels, problem.out_channels, level.tile());
         let taps = problem.kernel[0] * problem.kernel[1];
@@ -135,7 +131,7 @@ impl OuterKernel {
     }
 }
 
-impl Native for OuterKernel {
+impl CpuKernel for OuterKernel {
     fn scratch(&self) -> ScratchNeed {
         let bytes = |elements: usize| (elements * size_of::<f32>()).next_multiple_of(ALIGNMENT);
         ScratchNeed {

@@ -4,43 +4,24 @@
 
 use onestep_engine::EngineError;
 
-use super::Problem;
 use super::classes::Sums;
 use super::geometry::{Unit, Units};
 use super::grid::{Channels, Grid, OUTSIDE};
 use super::moments::Moments;
-use super::sums::Operands;
-use crate::kernels::micro::{Blocks, Destination, Left, Rows, product, side_by_side};
-use crate::native::{
-    ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, cached, part, tasks_for,
+use super::problem::{Operands, Problem};
+use super::way::{MOST_ELEMENTS, PICTURE};
+use crate::cache::cached;
+use crate::cpu_kernel::{
+    ALIGNMENT, Address, Context, CpuKernel, Regions, ScratchNeed, part, tasks_for,
 };
+use crate::kernels::micro::{Blocks, Destination, Left, Rows, product, side_by_side};
+use crate::machine::Machine;
 use crate::pool::Turn;
-use crate::simd::{Level, MAX_LANES, Simd, Task, transpose};
+use crate::simd::{MAX_LANES, Simd, Task, transpose};
 use crate::stores::Windows;
 
-/// Elements of a unit's pixels: half of a second-level cache.
-const UNIT: usize = 1 << 17;
 /// Outputs whose windows are put side by side at a time.
 const BLOCK: usize = 32;
-/// The most elements of a window.
-const MOST_ELEMENTS: usize = 49;
-
-/// Fewer channels make tiles of so few sums that planes are faster, if their rows are whole vectors.
-const FEW: usize = 16;
-
-/// Whether channels fill vectors well enough, and pictures fit a cache.
-pub(super) fn suits(problem: &Problem, level: Level) -> bool {
-    let lanes = level.tile().lanes;
-    let ragged = !problem.output[1].is_multiple_of(lanes);
-    let least = if ragged { lanes } else { lanes.max(FEW) };
-    let pixels = |size: [usize; 2], channels: usize| size[0] * size[1] * channels;
-    let largest = pixels(problem.input, problem.in_channels)
-        .max(pixels(problem.output, problem.out_channels));
-    problem.in_channels.min(problem.out_channels) >= least
-        && problem.kernel[0] * problem.kernel[1] <= MOST_ELEMENTS
-        && largest <= cached(UNIT)
-}
-
 /// The sums of all outputs.
 pub(super) struct PixelsKernel {
     sums: Sums,
@@ -66,7 +47,7 @@ impl PixelsKernel {
         problem: &Problem,
         operands: &Operands<'_>,
         regions: Regions,
-        (threads, level): (usize, Level),
+        Machine { threads, level }: Machine,
     ) -> Result<Self, EngineError> {
         let (lanes, batch) = (level.tile().lanes, problem.batch);
         let windows: usize = sums.classes.iter().map(|c| c.places.len()).sum();
@@ -74,7 +55,7 @@ impl PixelsKernel {
         let tasks = tasks_for(batch * problem.groups * windows * channels * rows / lanes, threads);
         let pixels = |size: [usize; 2], channels: usize| size[0] * size[1] * channels;
         let picture = pixels(sums.source, channels) + pixels(sums.out, rows);
-        let wanted = (cached(UNIT) / picture.max(1)).clamp(1, batch.div_ceil(tasks).max(1));
+        let wanted = (cached(PICTURE) / picture.max(1)).clamp(1, batch.div_ceil(tasks).max(1));
         let groups = batch.div_ceil(wanted).max(1).next_multiple_of(tasks);
         let images = batch.div_ceil(groups).max(1);
         let units = Units { batch, images, rows: 1, height: 1 };
@@ -155,7 +136,7 @@ impl PixelsKernel {
     }
 }
 
-impl Native for PixelsKernel {
+impl CpuKernel for PixelsKernel {
     fn scratch(&self) -> ScratchNeed {
         let shared = (self.groups * self.weights() * size_of::<f32>()).next_multiple_of(ALIGNMENT);
         let shared = self.moments.as_ref().map_or(shared, Moments::shared);

@@ -2,25 +2,19 @@
 //! products of packed weights with the planes.
 
 use onestep_engine::EngineError;
-use onestep_engine::plan::Place;
 
-use super::Problem;
 use super::geometry::{Pass, Segment, Unit, Units, Vector};
 use super::passes::Passes;
 use super::planes::{Pictures, PlaneLayout};
+use super::problem::{Operands, Problem, WeightLayout};
+use crate::cpu_kernel::{
+    ALIGNMENT, Address, Context, CpuKernel, Regions, ScratchNeed, part, tasks_for,
+};
 use crate::kernels::micro::{Destination, Left, MAX_ROWS, Rows, TileBuffer, product, side_by_side};
-use crate::native::{ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, part, tasks_for};
+use crate::machine::Machine;
 use crate::pool::Turn;
-use crate::simd::{Level, MAX_LANES, Simd, Task, Tile, VECTORS};
+use crate::simd::{MAX_LANES, Simd, Task, Tile, VECTORS};
 use crate::stores::{Window, Windows, put};
-
-/// Where the weight of (row, channel, kernel element) lies.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct WeightLayout {
-    pub(super) group: usize,
-    pub(super) row: usize,
-    pub(super) channel: usize,
-}
 
 /// Sums over channels and window elements, for each row (output channel) of each group.
 #[derive(Debug)]
@@ -45,16 +39,6 @@ pub(super) struct SumsKernel {
     packers: usize,
 }
 
-/// Operands of [`SumsKernel::new`].
-pub(super) struct Operands<'a> {
-    pub(super) source: &'a Place,
-    pub(super) weight: &'a Place,
-    pub(super) out: &'a Place,
-    /// Where the mean of each channel of the result goes, and the sum of its squared deviations
-    /// from it, if they are asked for.
-    pub(super) moments: Option<[&'a Place; 2]>,
-}
-
 impl SumsKernel {
     pub(super) fn new(
         problem: &Problem,
@@ -63,7 +47,7 @@ impl SumsKernel {
         (channels, rows): (usize, usize),
         operands: &Operands<'_>,
         regions: Regions,
-        (threads, level): (usize, Level),
+        Machine { threads, level }: Machine,
     ) -> Result<Self, EngineError> {
         let tile = level.tile();
         let out_size = [operands.out.shape[2], operands.out.shape[3]];
@@ -131,7 +115,7 @@ impl SumsKernel {
     }
 }
 
-impl Native for SumsKernel {
+impl CpuKernel for SumsKernel {
     fn scratch(&self) -> ScratchNeed {
         let bytes = |elements: usize| (elements * size_of::<f32>()).next_multiple_of(ALIGNMENT);
         ScratchNeed {

@@ -4,17 +4,18 @@
 
 use onestep_engine::EngineError;
 
-use super::Problem;
 use super::geometry::{Unit, Units};
 use super::passes::Passes;
 use super::planes::{Pictures, PlaneLayout};
-use super::sums::Operands;
-use crate::kernels::micro::{Destination, MAX_DOTS, Runs, WIDEST, dot_tile, dots};
-use crate::native::{
-    ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, cached, part, tasks_for,
+use super::problem::{Operands, Problem};
+use crate::cache::cached;
+use crate::cpu_kernel::{
+    ALIGNMENT, Address, Context, CpuKernel, Regions, ScratchNeed, part, tasks_for,
 };
+use crate::kernels::micro::{Destination, MAX_DOTS, Runs, WIDEST, dot_tile, dots};
+use crate::machine::Machine;
 use crate::pool::Turn;
-use crate::simd::{Level, MAX_LANES, Simd, Task};
+use crate::simd::{MAX_LANES, Simd, Task};
 use crate::stores::{Window, Windows, elements, zeros};
 
 /// Elements of a dot product that are taken at a time, whole vectors of them, so that rows stay in the
@@ -52,7 +53,7 @@ impl WeightGradKernel {
         mut passes: Passes,
         operands: &Operands<'_>,
         regions: Regions,
-        (threads, level): (usize, Level),
+        Machine { threads, level }: Machine,
     ) -> Result<Self, EngineError> {
         let (channels, rows) = (problem.in_channels, problem.out_channels);
         let taps = problem.kernel[0] * problem.kernel[1];
@@ -118,7 +119,7 @@ impl WeightGradKernel {
     }
 }
 
-impl Native for WeightGradKernel {
+impl CpuKernel for WeightGradKernel {
     fn scratch(&self) -> ScratchNeed {
         let bytes = |elements: usize| (elements * size_of::<f32>()).next_multiple_of(ALIGNMENT);
         let dy = self.dy_layout.as_ref().map_or(0, |layout| layout.elements(self.rows));

@@ -2,8 +2,8 @@
 
 use onestep_engine::ops::ConvWindow;
 
-use super::Problem;
 use super::geometry::{Unit, Units};
+use super::problem::Problem;
 use crate::simd::{Simd, transpose};
 use crate::stores::zeros;
 

@@ -5,8 +5,9 @@ use onestep_engine::plan::{Place, Region};
 use onestep_engine::{DType, Shape, Type};
 
 use super::{Case, Draw, each_draw};
-use crate::kernels::lower_with_moments;
-use crate::native::Regions;
+use crate::cpu_kernel::Regions;
+use crate::kernels::conv;
+use crate::machine::Machine;
 use crate::simd::Level;
 use crate::testing::{Memory, evaluate};
 
@@ -187,13 +188,13 @@ fn check_moments(draw: &mut Draw, shapes: &Shapes) {
     let [mut case, _, _] = shapes.cases(draw);
     let [mean, deviations] = [0, 1].map(|_| case.memory.room(&[dims[1]], DType::F32));
     let y = evaluate(&case.memory, &case.op, &case.inputs);
+    let window = shapes.window;
     for level in Level::available() {
-        let machine = (draw.within(1, 4), level);
+        let machine = Machine { threads: draw.within(1, 4), level };
         let (regions, moments) = (Regions::new(0, 0, 0), [&mean, &deviations]);
-        let kernel =
-            lower_with_moments(&case.op, &case.inputs, &case.out, moments, regions, machine);
+        let kernel = conv::lower(&window, &case.inputs, &case.out, Some(moments), regions, machine);
         let Some(kernel) = kernel.unwrap() else { continue };
-        let after = case.memory.run(&*kernel, level, machine.0);
+        let after = case.memory.run(&*kernel, level, machine.threads);
         let [means, squares] = [&mean, &deviations].map(|place| after.f32s(place));
         for (channel, (&mean, &squares)) in means.iter().zip(&squares).enumerate() {
             let size = dims[2] * dims[3];
@@ -203,7 +204,8 @@ fn check_moments(draw: &mut Draw, shapes: &Shapes) {
             let want = values.iter().sum::<f64>() / count;
             let variance = values.iter().map(|v| (v - want).powi(2)).sum::<f64>() / count;
             let largest = values.iter().fold(1f64, |a, x| a.max(x.abs()));
-            let way = format!("{shapes:?}: {level}, {} threads, channel {channel}", machine.0);
+            let way =
+                format!("{shapes:?}: {level}, {} threads, channel {channel}", machine.threads);
             let (mean, squares) = (f64::from(mean), f64::from(squares));
             assert!((mean - want).abs() <= 1e-4 * largest, "{way}: mean {mean}, wanted {want}");
             let bound = 1e-4 * (variance + largest * largest / count);

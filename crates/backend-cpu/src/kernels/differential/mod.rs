@@ -16,7 +16,8 @@ use onestep_engine::ops::Op;
 use onestep_engine::plan::Place;
 use onestep_engine::{DType, Shape};
 
-use crate::native::{Native, Regions};
+use crate::cpu_kernel::{CpuKernel, Regions};
+use crate::machine::Machine;
 use crate::simd::Level;
 use crate::testing::{Memory, evaluate, with_smaller_caches};
 
@@ -116,9 +117,16 @@ impl Case {
         Case { memory, op, inputs: inputs.to_vec(), out }
     }
 
-    pub(super) fn lower(&self, threads: usize, level: Level) -> Box<dyn Native> {
+    pub(super) fn lower(&self, threads: usize, level: Level) -> Box<dyn CpuKernel> {
         let regions = Regions::new(0, 0, 0);
-        crate::kernels::lower(&self.op, &self.inputs, &self.out, regions, threads, level).unwrap()
+        crate::kernels::lower(
+            &self.op,
+            &self.inputs,
+            &self.out,
+            regions,
+            Machine { threads, level },
+        )
+        .unwrap()
     }
 
     /// Runs it on each level with a number of threads. `error` is what a result may be off by, as a

@@ -9,7 +9,7 @@ use onestep_engine::ops::ConvWindow;
 
 use super::convolutions::{DRAWS, FILTERS, Shapes, drawn, drawn_filter};
 use super::draws;
-use crate::native::Native;
+use crate::cpu_kernel::CpuKernel;
 use crate::simd::Level;
 
 /// What the table calls the kernels.
@@ -26,12 +26,12 @@ const WAYS: [(&str, &str); 10] = [
     ("GradBlocksKernel", "F in blocks"),
 ];
 
-fn way(kernel: &dyn Native) -> &'static str {
+fn way(kernel: &dyn CpuKernel) -> &'static str {
     let found = WAYS.iter().find(|(name, _)| kernel.way().contains(name));
     found.unwrap_or_else(|| panic!("{} has no name in the table", kernel.way())).1
 }
 
-fn cell(kernel: &dyn Native) -> String {
+fn cell(kernel: &dyn CpuKernel) -> String {
     match kernel.strips() {
         (1, _) => way(kernel).to_owned(),
         (strips, false) => format!("{}, {strips} strips", way(kernel)),

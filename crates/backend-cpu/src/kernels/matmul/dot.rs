@@ -2,10 +2,11 @@
 //! the inner index and one of them has few rows, each number of the other is used so few times that
 //! packing it would take as long as the product.
 
-use super::Operands;
+use super::operands::Operands;
+use crate::cache::cached;
+use crate::cpu_kernel::{Context, CpuKernel, ScratchNeed, part, tasks_for};
 use crate::kernels::micro::{Destination, MAX_DOTS, Runs, WIDEST, dot_tile, dots};
 use crate::kernels::pack::Matrix;
-use crate::native::{Context, Native, ScratchNeed, cached, part, tasks_for};
 use crate::pool::Turn;
 use crate::simd::{MAX_LANES, Simd, Task};
 use crate::stores::{Windows, zeros};
@@ -61,7 +62,7 @@ impl DotKernel {
     }
 }
 
-impl Native for DotKernel {
+impl CpuKernel for DotKernel {
     fn scratch(&self) -> ScratchNeed {
         ScratchNeed::default()
     }

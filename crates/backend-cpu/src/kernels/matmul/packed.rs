@@ -3,12 +3,13 @@
 //! strip of the other and multiplies it with all of the first. A left-hand side that is used little
 //! is not packed. Where a [`Follower`] takes the product, a strip's results stay in the cache.
 
-use super::Operands;
 use super::block::Block;
+use super::operands::Operands;
+use crate::cache::cached;
+use crate::cpu_kernel::{ALIGNMENT, Context, CpuKernel, ScratchNeed, part, tasks_for};
 use crate::fused::Follower;
 use crate::kernels::micro::{Blocks, Left};
 use crate::kernels::pack::{Matrix, pack};
-use crate::native::{ALIGNMENT, Context, Native, ScratchNeed, cached, part, tasks_for};
 use crate::pool::Turn;
 use crate::simd::{Simd, Task, Tile};
 use crate::stores::Windows;
@@ -145,7 +146,7 @@ impl PackedKernel {
     }
 }
 
-impl Native for PackedKernel {
+impl CpuKernel for PackedKernel {
     fn scratch(&self) -> ScratchNeed {
         let shared = self.operands.batches.len() * self.shared_elements() * size_of::<f32>();
         let follower = self.follower.as_ref().map_or(0, Follower::scratch);

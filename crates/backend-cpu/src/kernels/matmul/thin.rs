@@ -3,9 +3,9 @@
 //! The inner index is cut into a part for each task, so that each streams its own rows; the parts'
 //! sums are added up at the end.
 
-use super::Operands;
+use super::operands::Operands;
+use crate::cpu_kernel::{ALIGNMENT, Context, CpuKernel, ScratchNeed, part, tasks_for};
 use crate::kernels::micro::{Destination, Left, Rows, product, side_by_side};
-use crate::native::{ALIGNMENT, Context, Native, ScratchNeed, part, tasks_for};
 use crate::pool::Turn;
 use crate::simd::{Simd, Task, Tile, VECTORS};
 use crate::stores::{Window, Windows};
@@ -65,7 +65,7 @@ impl ThinKernel {
     }
 }
 
-impl Native for ThinKernel {
+impl CpuKernel for ThinKernel {
     fn scratch(&self) -> ScratchNeed {
         let parts = if self.parts > 1 { self.parts } else { 0 };
         let shared = (parts * self.sums() * size_of::<f32>()).next_multiple_of(ALIGNMENT);

@@ -5,10 +5,10 @@
 
 use std::mem::MaybeUninit;
 
-use super::Operands;
+use super::operands::Operands;
+use crate::cpu_kernel::{ALIGNMENT, Context, CpuKernel, ScratchNeed, part, tasks_for};
 use crate::kernels::micro::{Blocks, Destination, Left, Rows, product, side_by_side};
 use crate::kernels::pack::pack;
-use crate::native::{ALIGNMENT, Context, Native, ScratchNeed, part, tasks_for};
 use crate::pool::Turn;
 use crate::simd::{MAX_LANES, Simd, Task, Tile, prefetch, transpose};
 use crate::stores::Windows;
@@ -67,7 +67,7 @@ fn panel(rows: usize, lanes: usize) -> usize {
     Blocks::new(rows.div_ceil(lanes).max(1)).widest() * lanes
 }
 
-impl Native for TurnedKernel {
+impl CpuKernel for TurnedKernel {
     fn scratch(&self) -> ScratchNeed {
         let bytes = self.packed() * self.operands.k * size_of::<f32>();
         ScratchNeed { shared: bytes.next_multiple_of(ALIGNMENT), worker: 0 }

@@ -2,7 +2,7 @@
 
 use crate::error::GraphError;
 use crate::graph::{Graph, Value};
-use crate::ops::{ArgMax, Op, Reduce, ReduceKind};
+use crate::ops::{ArgMax, Op, Reduce, ReduceKind, Variance};
 
 /// Reductions.
 impl Graph {
@@ -58,6 +58,37 @@ impl Graph {
     /// As [`Graph::sum`].
     pub fn mean(&mut self, x: Value, axes: &[usize], keep: bool) -> Result<Value, GraphError> {
         self.reduce(ReduceKind::Mean, x, axes, keep)
+    }
+
+    /// The mean over `axes`, which stay as 1, of the squared differences of `x` from `centre`, of the
+    /// result's shape: the biased variance, if `centre` is the mean.
+    ///
+    /// A composite: an executor may take it together with what computes `x`. Elsewhere it is the
+    /// primitives of which it is made.
+    ///
+    /// ```
+    /// use onestep_engine::{DType, Graph};
+    /// # fn main() -> Result<(), onestep_engine::GraphError> {
+    /// let mut g = Graph::new();
+    /// let x = g.input("x", &[8, 3, 5, 5], DType::F32)?;
+    /// let mean = g.mean(x, &[0, 2, 3], true)?;
+    /// let variance = g.variance(x, mean, &[0, 2, 3])?;
+    /// assert_eq!(g.shape(variance).dims(), &[1, 3, 1, 1]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Axes as of [`Graph::sum`], or a `centre` of another shape.
+    pub fn variance(
+        &mut self,
+        x: Value,
+        centre: Value,
+        axes: &[usize],
+    ) -> Result<Value, GraphError> {
+        let mut axes = axes.to_vec();
+        axes.sort_unstable();
+        self.push(Op::Variance(Variance { axes }), &[x, centre])
     }
 
     /// The mean of all elements, a scalar.

@@ -5,11 +5,11 @@ use std::marker::PhantomData;
 use onestep_engine::EngineError;
 use onestep_engine::plan::Place;
 
-use super::TileLayout;
+use super::sizes::TileLayout;
 use super::transform::{self, Transform};
+use crate::cpu_kernel::{ALIGNMENT, Address, Context, Regions, tasks_for};
 use crate::kernels::conv::geometry::{Unit, Units};
 use crate::kernels::conv::grid::{Channels, Grid, units};
-use crate::native::{ALIGNMENT, Address, Context, Regions, tasks_for};
 use crate::pool::Turn;
 use crate::simd::{Simd, Task};
 

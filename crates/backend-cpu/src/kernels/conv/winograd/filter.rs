@@ -3,61 +3,22 @@
 use std::marker::PhantomData;
 
 use onestep_engine::EngineError;
-use onestep_engine::ops::ConvWindow;
 
-use super::super::Problem;
 use super::super::geometry::{Unit, Units};
 use super::super::grid::{Channels, Grid, units};
 use super::super::moments::Moments;
-use super::super::sums::{Operands, WeightLayout};
-use super::TileLayout;
-use super::transform::{self, Transform, WINDOW};
+use super::super::problem::Operands;
+use super::sizes::{Filter, TileLayout};
+use super::transform::{self, Transform};
 use super::weights::{Transformed, transform_weights};
+use crate::cpu_kernel::{
+    ALIGNMENT, Address, Context, CpuKernel, Regions, ScratchNeed, part, tasks_for,
+};
 use crate::kernels::micro::{Blocks, Destination, Left, Rows, product, side_by_side, tile_rows};
-use crate::native::{ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, part, tasks_for};
+use crate::machine::Machine;
 use crate::pool::Turn;
-use crate::simd::{Level, Simd, Task};
+use crate::simd::{Simd, Task};
 use crate::stores::Windows;
-
-/// What is summed: the convolution, or the gradient in its input, which is a convolution of the
-/// result's gradient with the turned window.
-#[derive(Clone, Copy, Debug)]
-pub(in super::super) struct Filter {
-    pub(super) weights: WeightLayout,
-    /// Whether the window's elements are taken from the last to the first.
-    pub(super) turned: bool,
-    /// Summed channels and result channels.
-    pub(super) channels: usize,
-    pub(super) rows: usize,
-    /// Height and width of what is summed, and zeros before it.
-    pub(super) source: [usize; 2],
-    pub(super) pad: [usize; 2],
-    /// Height and width of the result.
-    pub(super) out: [usize; 2],
-}
-
-impl Filter {
-    /// The convolution.
-    pub(in super::super) fn forward(
-        window: &ConvWindow,
-        p: &Problem,
-        weights: WeightLayout,
-    ) -> Filter {
-        let (channels, rows, pad) = (p.in_channels, p.out_channels, window.pad_low);
-        Filter { weights, turned: false, channels, rows, source: p.input, pad, out: p.output }
-    }
-
-    /// The gradient in the input.
-    pub(in super::super) fn input_gradient(
-        window: &ConvWindow,
-        p: &Problem,
-        weights: WeightLayout,
-    ) -> Filter {
-        let (channels, rows) = (p.out_channels, p.in_channels);
-        let pad = window.pad_low.map(|pad| WINDOW - 1 - pad);
-        Filter { weights, turned: true, channels, rows, source: p.output, pad, out: p.input }
-    }
-}
 
 /// The sums of a filter.
 pub(super) struct FilterKernel<W, const M: usize, const N: usize> {
@@ -90,7 +51,7 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> FilterKernel<W, M, N> {
         batch: usize,
         operands: &Operands<'_>,
         regions: Regions,
-        (threads, level): (usize, Level),
+        Machine { threads, level }: Machine,
     ) -> Result<Self, EngineError> {
         let lanes = level.tile().lanes;
         let Filter { channels, rows, out, .. } = filter;
@@ -169,7 +130,7 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> FilterKernel<W, M, N> {
     }
 }
 
-impl<W: Transform<M, N>, const M: usize, const N: usize> Native for FilterKernel<W, M, N> {
+impl<W: Transform<M, N>, const M: usize, const N: usize> CpuKernel for FilterKernel<W, M, N> {
     fn scratch(&self) -> ScratchNeed {
         let Buffers { x, y, v, m } = self.buffers();
         let shared = self.moments.as_ref().map_or_else(|| self.weights(), Moments::shared);

@@ -5,18 +5,20 @@
 
 use onestep_engine::EngineError;
 
-use super::TileLayout;
 use super::batch_tiles::BatchTiles;
-use super::filter::{Filter, multiply};
+use super::filter::multiply;
+use super::sizes::{Filter, TileLayout};
 use super::transform::{self, Transform};
 use super::weights::{Transformed, transform_weights};
+use crate::cache::cached;
+use crate::cpu_kernel::{ALIGNMENT, Address, Context, CpuKernel, Regions, ScratchNeed, part};
 use crate::kernels::conv::grid::{Channels, Grid};
 use crate::kernels::conv::moments::Moments;
-use crate::kernels::conv::sums::Operands;
+use crate::kernels::conv::problem::Operands;
 use crate::kernels::micro::{Rows, side_by_side};
-use crate::native::{ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, cached, part};
+use crate::machine::Machine;
 use crate::pool::Turn;
-use crate::simd::{Level, Simd, Task, VECTORS};
+use crate::simd::{Simd, Task, VECTORS};
 use crate::stores::Windows;
 
 /// Elements of transformed weights at a time: half of a second-level cache.
@@ -43,19 +45,11 @@ struct Buffers<T> {
 }
 
 impl<W: Transform<M, N>, const M: usize, const N: usize> FilterBlocksKernel<W, M, N> {
-    /// Whether there are enough result channels for all threads, and so few tiles that reading them
-    /// once for each block costs little.
-    pub(super) fn suits(filter: &Filter, batch: usize, (threads, level): (usize, Level)) -> bool {
-        let tiles: usize = filter.out.iter().map(|size| size.div_ceil(M)).product();
-        let vectors = filter.rows.div_ceil(level.tile().lanes);
-        4 * batch * tiles <= filter.rows && vectors >= VECTORS.max(threads)
-    }
-
     pub(super) fn new(
         filter: Filter,
         operands: &Operands<'_>,
         regions: Regions,
-        (threads, level): (usize, Level),
+        Machine { threads, level }: Machine,
     ) -> Result<Self, EngineError> {
         let lanes = level.tile().lanes;
         let Filter { channels, rows, out, pad, .. } = filter;
@@ -102,7 +96,7 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> FilterBlocksKernel<W, M
     }
 }
 
-impl<W: Transform<M, N>, const M: usize, const N: usize> Native for FilterBlocksKernel<W, M, N> {
+impl<W: Transform<M, N>, const M: usize, const N: usize> CpuKernel for FilterBlocksKernel<W, M, N> {
     fn scratch(&self) -> ScratchNeed {
         let Buffers { pixels, weights, products } = self.buffers();
         ScratchNeed {

@@ -5,18 +5,19 @@ use std::marker::PhantomData;
 
 use onestep_engine::EngineError;
 
-use super::super::Problem;
 use super::super::geometry::{Unit, Units};
 use super::super::grid::{Channels, Grid, load_square, store_square, units};
-use super::super::sums::Operands;
-use super::TileLayout;
+use super::super::problem::{Operands, Problem};
+use super::sizes::TileLayout;
 use super::transform::{self, Transform, WINDOW};
-use crate::kernels::micro::{Blocks, Destination, Left, Rows, product, side_by_side, tile_rows};
-use crate::native::{
-    ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, cached, part, tasks_for,
+use crate::cache::cached;
+use crate::cpu_kernel::{
+    ALIGNMENT, Address, Context, CpuKernel, Regions, ScratchNeed, part, tasks_for,
 };
+use crate::kernels::micro::{Blocks, Destination, Left, Rows, product, side_by_side, tile_rows};
+use crate::machine::Machine;
 use crate::pool::Turn;
-use crate::simd::{Level, MAX_LANES, Simd, Task, transpose};
+use crate::simd::{MAX_LANES, Simd, Task, transpose};
 use crate::stores::{Window, Windows};
 
 /// Sums of more elements than this are not kept once for each task.
@@ -52,7 +53,7 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> GradKernel<W, M, N> {
         pad: [usize; 2],
         operands: &Operands<'_>,
         regions: Regions,
-        (threads, level): (usize, Level),
+        Machine { threads, level }: Machine,
     ) -> Result<Self, EngineError> {
         let tile = level.tile();
         let (channels, rows, out) = (problem.in_channels, problem.out_channels, problem.output);
@@ -117,7 +118,7 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> GradKernel<W, M, N> {
     }
 }
 
-impl<W: Transform<M, N>, const M: usize, const N: usize> Native for GradKernel<W, M, N> {
+impl<W: Transform<M, N>, const M: usize, const N: usize> CpuKernel for GradKernel<W, M, N> {
     fn scratch(&self) -> ScratchNeed {
         let bytes = |elements: usize| (elements * size_of::<f32>()).next_multiple_of(ALIGNMENT);
         ScratchNeed {

@@ -7,12 +7,13 @@ use onestep_engine::EngineError;
 use super::batch_tiles::BatchTiles;
 use super::transform::{self, Transform};
 use super::weight_grad::{ELEMENTS, Sums, add_products, finish};
-use crate::kernels::conv::Problem;
+use crate::cache::cached;
+use crate::cpu_kernel::{ALIGNMENT, Address, Context, CpuKernel, Regions, ScratchNeed, part};
 use crate::kernels::conv::grid::{Channels, Grid};
-use crate::kernels::conv::sums::Operands;
-use crate::native::{ALIGNMENT, Address, Context, Native, Regions, ScratchNeed, cached, part};
+use crate::kernels::conv::problem::{Operands, Problem};
+use crate::machine::Machine;
 use crate::pool::Turn;
-use crate::simd::{Level, Simd, Task};
+use crate::simd::{Simd, Task};
 use crate::stores::Windows;
 
 /// Elements of a block's sums: a second-level cache.
@@ -33,20 +34,12 @@ pub(super) struct GradBlocksKernel<W, const M: usize, const N: usize> {
 }
 
 impl<W: Transform<M, N>, const M: usize, const N: usize> GradBlocksKernel<W, M, N> {
-    /// Whether there are enough output channels for all threads, and so few tiles that reading them
-    /// once for each block costs little.
-    pub(super) fn suits(p: &Problem, (threads, level): (usize, Level)) -> bool {
-        let tiles: usize = p.output.iter().map(|size| size.div_ceil(M)).product();
-        let vectors = p.out_channels.div_ceil(level.tile().lanes);
-        4 * p.batch * tiles <= p.in_channels.min(p.out_channels) && vectors >= threads
-    }
-
     pub(super) fn new(
         problem: &Problem,
         pad: [usize; 2],
         operands: &Operands<'_>,
         regions: Regions,
-        (threads, level): (usize, Level),
+        Machine { threads, level }: Machine,
     ) -> Result<Self, EngineError> {
         let lanes = level.tile().lanes;
         let (channels, rows, out) = (problem.in_channels, problem.out_channels, problem.output);
@@ -91,7 +84,7 @@ impl<W: Transform<M, N>, const M: usize, const N: usize> GradBlocksKernel<W, M, 
     }
 }
 
-impl<W: Transform<M, N>, const M: usize, const N: usize> Native for GradBlocksKernel<W, M, N> {
+impl<W: Transform<M, N>, const M: usize, const N: usize> CpuKernel for GradBlocksKernel<W, M, N> {
     fn scratch(&self) -> ScratchNeed {
         let bytes = |elements: usize| (elements * size_of::<f32>()).next_multiple_of(ALIGNMENT);
         ScratchNeed {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::filter::Filter;
+use super::sizes::Filter;
 use super::transform::{self, Transform, WINDOW};
 use crate::kernels::conv::grid::{load_square, store_square};
 use crate::simd::{MAX_LANES, Simd, transpose};

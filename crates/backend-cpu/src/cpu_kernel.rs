@@ -3,16 +3,16 @@
 use onestep_engine::plan::{Place, Plan, Region};
 use onestep_engine::{DType, EngineError};
 
-use crate::pool::{Pool, TaskPanicked, Turn};
+use crate::pool::Turn;
 use crate::simd::{Level, RandomKey};
-use crate::stores::{Window, Windows, run_checked};
+use crate::stores::{Window, Windows};
 
 /// Scratch memory is handed out in multiples of this: a cache line, the widest vector.
 pub(crate) const ALIGNMENT: usize = 64;
 
 /// A kernel with everything computed that does not depend on addresses: jobs one after the other,
 /// each of tasks that may run at the same time, in any order.
-pub(crate) trait Native: Send + Sync {
+pub(crate) trait CpuKernel: Send + Sync {
     /// The scratch memory it needs.
     fn scratch(&self) -> ScratchNeed;
 
@@ -41,29 +41,6 @@ pub(crate) trait Native: Send + Sync {
     fn strips(&self) -> (usize, bool) {
         (1, false)
     }
-}
-
-/// Runs a kernel.
-///
-/// # Safety
-/// `context` has the addresses of the plan that the kernel was lowered from, and at least the
-/// scratch memory that it asked for; nothing else uses them meanwhile.
-pub(crate) unsafe fn run(
-    kernel: &dyn Native,
-    context: &Context<'_>,
-    pool: &mut Pool,
-) -> Result<(), TaskPanicked> {
-    #[cfg(any(test, feature = "faults"))]
-    if crate::faults::LET_PANIC.take() {
-        return pool.run(1, &|_| panic!("a test asked for it"));
-    }
-    let mut job = 0;
-    while let Some(tasks) = kernel.tasks(job) {
-        // SAFETY: the caller vouches for the context; jobs and tasks are taken in turns.
-        pool.run(tasks, &|turn| unsafe { run_checked(kernel, job, context, turn) })?;
-        job += 1;
-    }
-    Ok(())
 }
 
 /// Bytes of scratch memory.
@@ -235,15 +212,6 @@ pub(crate) fn expect(op: &str, place: &Place, dtype: DType) -> Result<(), Engine
 /// The work of a task, in simple vector operations on single elements, below which another thread
 /// is not worth waking: about ten microseconds. Tests cut small domains too.
 const GRAIN: usize = if cfg!(test) { 1 << 6 } else { 1 << 16 };
-
-/// So many elements of a cache, by which kernels cut their work. The tests of kernels have smaller
-/// caches, so that small operands are cut too.
-#[inline]
-pub(crate) fn cached(elements: usize) -> usize {
-    #[cfg(test)]
-    let elements = elements >> crate::testing::SMALLER.get();
-    elements
-}
 
 /// Into how many tasks to split work of about `cost` element operations.
 pub(crate) fn tasks_for(cost: usize, threads: usize) -> usize {

@@ -7,7 +7,7 @@ use onestep_engine::plan::Place;
 use onestep_engine::{DType, EngineError};
 
 use super::rows::{RowKernel, RowWork};
-use crate::native::{Address, Context, Native, Regions, broken, expect};
+use crate::cpu_kernel::{Address, Context, CpuKernel, Regions, broken, expect};
 use crate::simd::{Simd, fold};
 use crate::stores::elements;
 
@@ -47,7 +47,7 @@ pub(super) fn lower(
     output: &Place,
     regions: Regions,
     threads: usize,
-) -> Result<Box<dyn Native>, EngineError> {
+) -> Result<Box<dyn CpuKernel>, EngineError> {
     for place in inputs.iter().chain([output]) {
         expect("pooling", place, DType::F32)?;
         if place.shape.rank() != 4 {

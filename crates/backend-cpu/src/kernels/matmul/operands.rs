@@ -1,86 +1,34 @@
-//! Matrix products. Which way one goes is said once, in [`lower`].
-
-mod block;
-mod dot;
-mod packed;
-mod thin;
-mod turned;
+//! What a matrix product, or each of a batch of them, reads and writes.
 
 use onestep_engine::ops::MatMul;
 use onestep_engine::plan::Place;
 use onestep_engine::{DType, EngineError};
 
-use self::dot::DotKernel;
-use self::packed::PackedKernel;
-use self::thin::ThinKernel;
-use self::turned::TurnedKernel;
-use super::pack::Matrix;
-use crate::fused::Follower;
-use crate::native::{Address, Context, Native, Regions, broken, expect, unsupported};
-use crate::simd::Level;
+use crate::cpu_kernel::{Address, Context, Regions, broken, expect, unsupported};
+use crate::kernels::pack::Matrix;
 
 /// What a product, or each of a batch of them, reads and writes: `c = a b` with `c` `m` x `n`.
 #[derive(Debug)]
-struct Operands {
-    m: usize,
-    n: usize,
-    k: usize,
-    a: Operand,
-    b: Operand,
-    c: Address,
+pub(super) struct Operands {
+    pub(super) m: usize,
+    pub(super) n: usize,
+    pub(super) k: usize,
+    pub(super) a: Operand,
+    pub(super) b: Operand,
+    pub(super) c: Address,
     /// For each product, elements before its operands.
-    batches: Vec<[usize; 2]>,
+    pub(super) batches: Vec<[usize; 2]>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Operand {
-    address: Address,
-    row: usize,
-    column: usize,
-}
-
-/// Lowers the op.
-pub(super) fn lower(
-    op: &MatMul,
-    inputs: &[Place],
-    output: &Place,
-    regions: Regions,
-    (threads, level): (usize, Level),
-) -> Result<Box<dyn Native>, EngineError> {
-    let operands = Operands::new(op, inputs, output, regions)?;
-    if TurnedKernel::suits(&operands, level.tile()) {
-        return Ok(Box::new(TurnedKernel::new(operands, threads, level.tile())));
-    }
-    if DotKernel::suits(&operands) {
-        return Ok(Box::new(DotKernel::new(operands, threads, level.tile().lanes)));
-    }
-    if ThinKernel::suits(&operands, level.tile()) {
-        return Ok(Box::new(ThinKernel::new(operands, threads, level.tile())));
-    }
-    Ok(Box::new(PackedKernel::new(operands, None, threads, level.tile())))
-}
-
-/// Lowers the op with what takes its result block by block. `None` where the product has another
-/// way to go.
-pub(super) fn lower_followed(
-    op: &MatMul,
-    inputs: &[Place],
-    output: &Place,
-    follower: Follower,
-    regions: Regions,
-    (threads, level): (usize, Level),
-) -> Result<Option<Box<dyn Native>>, EngineError> {
-    let operands = Operands::new(op, inputs, output, regions)?;
-    let tile = level.tile();
-    let elsewhere = DotKernel::suits(&operands) || ThinKernel::suits(&operands, tile);
-    if elsewhere || !PackedKernel::can_be_followed(&operands) {
-        return Ok(None);
-    }
-    Ok(Some(Box::new(PackedKernel::new(operands, Some(follower), threads, tile))))
+pub(super) struct Operand {
+    pub(super) address: Address,
+    pub(super) row: usize,
+    pub(super) column: usize,
 }
 
 impl Operands {
-    fn new(
+    pub(super) fn new(
         op: &MatMul,
         inputs: &[Place],
         output: &Place,
@@ -115,7 +63,7 @@ impl Operands {
     }
 
     /// The operands of one product.
-    fn matrices(&self, context: &Context<'_>, batch: usize) -> (Matrix, Matrix) {
+    pub(super) fn matrices(&self, context: &Context<'_>, batch: usize) -> (Matrix, Matrix) {
         let matrix = |o: Operand, before: usize| Matrix {
             data: context.floats(o.address).wrapping_add(before),
             row: o.row,
