@@ -38,6 +38,8 @@ FAMILIES = {
     "networks": networks.write,
 }
 
+PRESETS = "presets"
+
 
 def main():
     here = pathlib.Path(__file__).resolve().parent
@@ -52,16 +54,22 @@ def main():
     torch.use_deterministic_algorithms(True)
     torch.backends.mkldnn.enabled = False
 
-    chosen = arguments.only.split(",") if arguments.only else list(FAMILIES)
-    unknown = sorted(set(chosen) - set(FAMILIES))
+    chosen = arguments.only.split(",") if arguments.only else [*FAMILIES, PRESETS]
+    unknown = sorted(set(chosen) - {*FAMILIES, PRESETS})
     if unknown:
-        parser.error(f"unknown families {unknown}; known: {sorted(FAMILIES)}")
+        parser.error(f"unknown families {unknown}; known: {sorted([*FAMILIES, PRESETS])}")
     arguments.out.mkdir(parents=True, exist_ok=True)
     stale = []
     for family in chosen:
         writer = Writer(family)
-        FAMILIES[family](writer)
-        files = writer.files()
+        if family == PRESETS:
+            # It needs torchvision, which the others do without.
+            from generator import presets
+
+            files = {f"{PRESETS}.json": presets.text().encode()}
+        else:
+            FAMILIES[family](writer)
+            files = writer.files()
         for name, data in files.items():
             path = arguments.out / name
             if not arguments.check:

@@ -72,10 +72,11 @@ fn run(mode: Mode, seed: u64) -> Result<Run, ConformanceError> {
     let layer = Dropout { name: None, p: P };
     let spec = ModelSpec::new("dropout", [FEATURES], vec![layer.into()]);
     let forward = spec.compile().and_then(|m| m.forward(mode, SAMPLES)).map_err(fail)?;
+    let output = forward.output();
     let mut g = Graph::new();
     let input = g.parameter("input", &[SAMPLES, FEATURES])?;
     let map = g.splice(&forward.graph, |_, leaf| (leaf.name == "input").then_some(input))?;
-    let output = map[forward.output.index()];
+    let output = map[output.index()];
     // A weight that is fed keeps the gradient from being a constant.
     let weight = g.input("weight", &[], DType::F32)?;
     let sum = g.sum_all(output)?;

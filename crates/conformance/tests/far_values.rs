@@ -16,7 +16,8 @@ fn around(shift: f32, count: usize) -> Vec<f32> {
 fn step(layers: Vec<LayerSpec>, dims: &[usize], data: &[f32]) -> Run {
     let model = ModelSpec::new("far", &dims[1..], layers).compile().unwrap();
     let forward = model.forward(Mode::Train, dims[0]).unwrap();
-    let output = Named::new("output", forward.output);
+    let output = forward.output();
+    let output = Named::new("output", output);
     let array =
         |dims: &[usize], data: Vec<f64>| Array::new(Shape::new(dims).unwrap(), data).unwrap();
     let input = array(dims, data.iter().map(|&x| f64::from(x)).collect());

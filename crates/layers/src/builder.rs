@@ -2,13 +2,17 @@
 
 use crate::error::LayerError;
 use crate::geometry::{Padding, Pair};
+use crate::input::{INPUT, InputSpec};
 use crate::layer::{
-    AdaptiveAvgPool2d, AvgPool2d, BatchNorm, Concat, Conv2d, Custom, Dense, Dropout, Elu,
+    AdaptiveAvgPool2d, AvgPool2d, BatchNorm, Block, Concat, Conv2d, Custom, Dense, Dropout, Elu,
     Embedding, Flatten, Gelu, GeluForm, GlobalAvgPool2d, Layer, LayerNorm, LayerSpec, LeakyRelu,
-    LogSoftmax, MaxPool2d, Prelu, Relu, Reshape, Residual, Sigmoid, Silu, Softmax, Tanh,
+    LogSoftmax, MaxPool2d, Multiply, Prelu, Relu, Relu6, Repeat, Reshape, Residual, Sigmoid, Silu,
+    Softmax, Sum, Tanh,
 };
+use crate::loss::LossTerm;
 use crate::model::Model;
-use crate::spec::{InputSpec, InputType, ModelSpec};
+use crate::placed::Placed;
+use crate::spec::ModelSpec;
 
 /// Builds a [`ModelSpec`] layer by layer.
 ///
@@ -43,7 +47,7 @@ pub struct ModelBuilder {
 /// same methods as [`ModelBuilder`].
 #[derive(Clone, Debug, Default)]
 pub struct Branch {
-    layers: Vec<LayerSpec>,
+    layers: Vec<Placed>,
 }
 
 impl ModelBuilder {
@@ -54,8 +58,45 @@ impl ModelBuilder {
 
     /// A model of i32 samples, such as the indices of an [`embedding`](Self::embedding).
     pub fn indices(input: impl Into<Vec<usize>>) -> Self {
-        let input = InputSpec { shape: input.into(), dtype: InputType::I32 };
-        ModelBuilder { spec: ModelSpec { name: "model".to_owned(), input, layers: Vec::new() } }
+        ModelBuilder::with_inputs([(INPUT, InputSpec::indices(input))])
+    }
+
+    /// A model of several inputs by name. The first layer has to name what it takes
+    /// ([`taking`](Self::taking)).
+    ///
+    /// ```
+    /// use onestep_layers::{InputSpec, ModelBuilder, Sum};
+    /// let pictures = [("left", InputSpec::new([64])), ("right", InputSpec::new([64]))];
+    /// let model = ModelBuilder::with_inputs(pictures)
+    ///     .dense(16, true, "a").taking(["left"])
+    ///     .dense(16, true, "b").taking(["right"]).sharing("a")
+    ///     .layer(Sum::weighted([1.0, -1.0])).taking(["a", "b"])
+    ///     .dense(1, true, "score")
+    ///     .output("score", "score")
+    ///     .output("code", "a")
+    ///     .build()?;
+    /// assert_eq!(model.parameters().len(), 4);
+    /// # Ok::<(), onestep_layers::LayerError>(())
+    /// ```
+    pub fn with_inputs<N: Into<String>>(inputs: impl IntoIterator<Item = (N, InputSpec)>) -> Self {
+        let inputs = inputs.into_iter().map(|(name, input)| (name.into(), input)).collect();
+        let spec = ModelSpec::new("model", [1], Vec::new());
+        ModelBuilder { spec: ModelSpec { inputs, ..spec } }
+    }
+
+    /// Gives what the layer called `from` gives as an output of this name. Without any, the last
+    /// layer gives the only output.
+    #[must_use]
+    pub fn output(mut self, name: &str, from: &str) -> Self {
+        self.spec.outputs.insert(name.to_owned(), from.to_owned());
+        self
+    }
+
+    /// Adds a loss to what is minimised.
+    #[must_use]
+    pub fn loss(mut self, term: impl Into<LossTerm>) -> Self {
+        self.spec.losses.push(term.into());
+        self
     }
 
     /// Names the model.
@@ -78,7 +119,7 @@ impl ModelBuilder {
         self.spec.compile()
     }
 
-    fn list(&mut self) -> &mut Vec<LayerSpec> {
+    fn list(&mut self) -> &mut Vec<Placed> {
         &mut self.spec.layers
     }
 }
@@ -89,7 +130,7 @@ impl Branch {
         Self::default()
     }
 
-    fn list(&mut self) -> &mut Vec<LayerSpec> {
+    fn list(&mut self) -> &mut Vec<Placed> {
         &mut self.layers
     }
 }
@@ -100,8 +141,31 @@ macro_rules! layer_methods {
         impl $builder {
             /// Appends any layer.
             #[must_use]
-            pub fn layer(mut self, layer: impl Into<LayerSpec>) -> Self {
+            pub fn layer(mut self, layer: impl Into<Placed>) -> Self {
                 self.list().push(layer.into());
+                self
+            }
+
+            /// Lets the layer that was appended last take what the layers or inputs of these names
+            /// give, in place of the layer before it.
+            #[must_use]
+            pub fn taking<N: Into<String>>(
+                mut self,
+                inputs: impl IntoIterator<Item = N>,
+            ) -> Self {
+                if let Some(last) = self.list().last_mut() {
+                    last.inputs = inputs.into_iter().map(Into::into).collect();
+                }
+                self
+            }
+
+            /// Lets the layer that was appended last use the parameters and states of the layer of
+            /// this name.
+            #[must_use]
+            pub fn sharing(mut self, weights: &str) -> Self {
+                if let Some(last) = self.list().last_mut() {
+                    last.weights = Some(weights.to_owned());
+                }
                 self
             }
 
@@ -266,7 +330,8 @@ macro_rules! layer_methods {
                 name: &str,
             ) -> Self {
                 let shortcut = shortcut(Branch::new()).layers;
-                self.push(Residual::new(body(Branch::new()).layers).with_shortcut(shortcut), name)
+                let body = body(Branch::new()).layers;
+                self.push(Residual { name: None, body, shortcut }, name)
             }
 
             /// [`Concat`] along the channels: each closure fills one branch.
@@ -277,7 +342,44 @@ macro_rules! layer_methods {
                 name: &str,
             ) -> Self {
                 let layers = branches.map(|branch| branch(Branch::new()).layers);
-                self.push(Concat::new(layers), name)
+                let mut concat = Concat::inputs();
+                concat.branches = layers.into();
+                self.push(concat, name)
+            }
+
+            /// [`Block`]: the layers of the closure under one name.
+            #[must_use]
+            pub fn block(self, body: impl FnOnce(Branch) -> Branch, name: &str) -> Self {
+                self.push(Block { name: None, body: body(Branch::new()).layers }, name)
+            }
+
+            /// [`Repeat`]: the layers of the closure so many times, each with parameters of its own.
+            #[must_use]
+            pub fn repeat(
+                self,
+                times: usize,
+                body: impl FnOnce(Branch) -> Branch,
+                name: &str,
+            ) -> Self {
+                self.push(Repeat { name: None, times, body: body(Branch::new()).layers }, name)
+            }
+
+            /// [`Relu6`].
+            #[must_use]
+            pub fn relu6(self, name: &str) -> Self {
+                self.push(Relu6::default(), name)
+            }
+
+            /// [`Sum`] of what the layers or inputs of these names give.
+            #[must_use]
+            pub fn sum<const N: usize>(self, inputs: [&str; N], name: &str) -> Self {
+                self.push(Sum::default(), name).taking(inputs)
+            }
+
+            /// [`Multiply`] of what the layers or inputs of these names give.
+            #[must_use]
+            pub fn multiply<const N: usize>(self, inputs: [&str; N], name: &str) -> Self {
+                self.push(Multiply::default(), name).taking(inputs)
             }
 
             /// [`Custom`]: a layer of one's own, from a type or a closure.

@@ -7,8 +7,8 @@ use onestep_engine::{DType, Graph, Mode, Named, ParameterInfo, Shape, Value};
 use crate::error::LayerError;
 use crate::geometry::Pair;
 use crate::initializer::{Fan, Initializer};
-use crate::layer::{Layer, LayerSpec, Shapes};
-use crate::model::{LayerRow, Layout, ParameterSpec, StateSpec, total};
+use crate::parts::{LayerRow, Layout, ParameterSpec, StateSpec};
+use crate::wiring::Wiring;
 
 /// The graph under construction, and where in the model the construction stands.
 ///
@@ -22,6 +22,7 @@ pub struct BuildContext {
     mode: Mode,
     batch: usize,
     path: Vec<String>,
+    pub(crate) wiring: Wiring,
     pub(crate) parameters: Vec<ParameterSpec>,
     pub(crate) states: Vec<StateSpec>,
     pub(crate) state_updates: Vec<Named>,
@@ -35,6 +36,7 @@ impl BuildContext {
             mode,
             batch,
             path: Vec::new(),
+            wiring: Wiring::default(),
             parameters: Vec::new(),
             states: Vec::new(),
             state_updates: Vec::new(),
@@ -193,6 +195,9 @@ impl BuildContext {
         if let Some((option, wanted, got)) = init.problem() {
             return Err(self.option_error(&format!("{name}'s initialiser: {option}"), wanted, got));
         }
+        if let Some(owner) = self.wiring.owner(&self.path) {
+            return self.shared_parameter(&owner, name, dims, layout);
+        }
         let layer = self.path();
         let name = self.member(name);
         let value = self.graph.parameter(&name, dims)?;
@@ -201,11 +206,51 @@ impl BuildContext {
         Ok(value)
     }
 
-    /// An f32 tensor kept between steps, called `PATH.name`, that begins filled with `initial`.
+    /// The parameter of another layer in place of one's own. Where PyTorch stores both alike and this
+    /// library does not, as the table of an embedding and the weight of a dense layer, it is
+    /// transposed.
+    fn shared_parameter(
+        &mut self,
+        owner: &str,
+        name: &str,
+        dims: &[usize],
+        layout: Layout,
+    ) -> Result<Value, LayerError> {
+        let full = format!("{owner}.{name}");
+        let Some(shared) = self.parameters.iter().find(|p| p.info.name == full) else {
+            return Err(self.nothing_to_share("parameter", owner, name));
+        };
+        let (theirs, stored) = (shared.info.shape.dims().to_vec(), shared.layout);
+        let value = self.leaf(&full)?;
+        if stored == layout && theirs == dims {
+            return Ok(value);
+        }
+        if stored != layout && theirs.iter().rev().eq(dims) {
+            return Ok(self.graph.permute(value, &[1, 0])?);
+        }
+        let wanted = format!("a layer whose {name} is {dims:?}");
+        Err(self.option_error("weights", wanted, format!("`{owner}`, whose is {theirs:?}")))
+    }
+
+    fn nothing_to_share(&self, what: &str, owner: &str, name: &str) -> LayerError {
+        let got = format!("`{owner}`, which has none of that name");
+        self.option_error("weights", format!("a layer with a {what} `{name}`"), got)
+    }
+
+    fn leaf(&self, name: &str) -> Result<Value, LayerError> {
+        self.graph.find_leaf(name).ok_or_else(|| self.input_error("a leaf", name))
+    }
+
+    /// An f32 tensor kept between steps, called `PATH.name`, that begins filled with `initial`. Where
+    /// a layer uses the states of another, it goes on from what that makes of them in this step.
     ///
     /// # Errors
-    /// The layer has a state or parameter of that name.
+    /// The layer has a state or parameter of that name, or the layer whose states it uses has none of
+    /// that name and shape.
     pub fn state(&mut self, name: &str, dims: &[usize], initial: f32) -> Result<Value, LayerError> {
+        if let Some(owner) = self.wiring.owner(&self.path) {
+            return self.shared_state(&owner, name, dims);
+        }
         let layer = self.path();
         let name = self.member(name);
         let value = self.graph.state(&name, dims)?;
@@ -214,11 +259,34 @@ impl BuildContext {
         Ok(value)
     }
 
+    fn shared_state(&self, owner: &str, name: &str, dims: &[usize]) -> Result<Value, LayerError> {
+        let full = format!("{owner}.{name}");
+        match self.states.iter().find(|state| state.name == full) {
+            Some(state) if state.shape.dims() == dims => {
+                let update = self.state_updates.iter().find(|update| update.name == full);
+                update.map_or_else(|| self.leaf(&full), |update| Ok(update.value))
+            }
+            Some(state) => {
+                let wanted = format!("a layer whose {name} is {dims:?}");
+                let got = format!("`{owner}`, whose is {}", state.shape);
+                Err(self.option_error("weights", wanted, got))
+            }
+            None => Err(self.nothing_to_share("state", owner, name)),
+        }
+    }
+
     /// Sets what the state `PATH.name` is after a step of training; without effect otherwise.
     pub fn update_state(&mut self, name: &str, value: Value) {
-        if self.training() {
-            let name = self.member(name);
-            self.state_updates.push(Named::new(name, value));
+        if !self.training() {
+            return;
+        }
+        let name = match self.wiring.owner(&self.path) {
+            Some(owner) => format!("{owner}.{name}"),
+            None => self.member(name),
+        };
+        match self.state_updates.iter_mut().find(|update| update.name == name) {
+            Some(update) => update.value = value,
+            None => self.state_updates.push(Named::new(name, value)),
         }
     }
 
@@ -241,62 +309,44 @@ impl BuildContext {
         result
     }
 
-    /// The layers of a list one after the other; an empty list is the identity.
+    /// The only input of a layer.
     ///
     /// # Errors
-    /// Names that clash, and those of the layers.
-    pub fn sequence(&mut self, layers: &[LayerSpec], x: Value) -> Result<Value, LayerError> {
-        let place = if self.path.is_empty() { "model".to_owned() } else { self.path() };
-        let names = crate::spec::names(layers, &place)?;
-        names.iter().zip(layers).try_fold(x, |x, (name, layer)| self.apply(name, layer, x))
+    /// There are more, or none.
+    pub fn one(&self, inputs: &[Value]) -> Result<Value, LayerError> {
+        self.exactly(inputs).map(|[x]| x)
     }
 
-    /// One layer under the given name.
+    /// The two inputs of a layer.
     ///
     /// # Errors
-    /// Those of the layer.
-    pub fn apply(&mut self, name: &str, layer: &LayerSpec, x: Value) -> Result<Value, LayerError> {
-        let first_node = self.graph.nodes().len();
-        let (first_parameter, first_state) = (self.parameters.len(), self.states.len());
-        let row = self.rows.len();
-        self.scope(name, |cx| {
-            let path = cx.path();
-            cx.rows.push(LayerRow::new(&path, layer.display_type(), cx.path.len()));
-            if !layer.takes_indices() {
-                cx.expect_f32(x)?;
-            }
-            let y = layer.build(cx, x)?;
-            cx.check_output(y)?;
-            cx.label(first_node, &path);
-            cx.graph.mark(&path, y);
-
-            let parameters = cx.parameters[first_parameter..].iter();
-            let own = parameters.filter(|p| p.layer == path).map(|p| p.info.shape.elements());
-            let states = cx.states[first_state..].iter();
-            let kept = states.filter(|s| s.layer == path).map(|s| s.shape.elements());
-            let (own, kept) = (total(own), total(kept));
-            let shapes = Shapes { input: cx.sample(x), output: cx.sample(y) };
-            let flops = layer.flops(&shapes);
-            cx.rows[row].fill(shapes, own, kept, flops);
-            Ok(y)
-        })
+    /// There are more or fewer.
+    pub fn two(&self, inputs: &[Value]) -> Result<[Value; 2], LayerError> {
+        self.exactly(inputs)
     }
 
-    fn sample(&self, value: Value) -> Vec<usize> {
+    fn exactly<const N: usize>(&self, inputs: &[Value]) -> Result<[Value; N], LayerError> {
+        let wrong = |_| {
+            let many = if N == 1 { "" } else { "s" };
+            self.input_error(format!("{N} input{many}"), format!("{} of them", inputs.len()))
+        };
+        inputs.try_into().map_err(wrong)
+    }
+
+    pub(crate) fn depth(&self) -> usize {
+        self.path.len()
+    }
+
+    pub(crate) fn sample(&self, value: Value) -> Vec<usize> {
         self.graph.shape(value).dims().iter().skip(1).copied().collect()
     }
 
-    fn check_output(&self, y: Value) -> Result<(), LayerError> {
+    pub(crate) fn check_output(&self, y: Value) -> Result<(), LayerError> {
         let shape: &Shape = self.graph.shape(y);
         if shape.dims().first() == Some(&self.batch) {
             return Ok(());
         }
         let wanted = format!("an output whose first axis is the batch of {}", self.batch);
         Err(self.input_error(wanted, shape))
-    }
-
-    /// Labels the nodes from `first` on that have no label yet.
-    fn label(&mut self, first: usize, label: &str) {
-        self.graph.label_fresh(first, label);
     }
 }

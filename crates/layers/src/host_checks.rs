@@ -5,7 +5,7 @@ use onestep_engine::ops::{LeafKind, Op};
 use onestep_engine::{DType, Graph, Value};
 
 use crate::error::LayerError;
-use crate::loss::LossSpec;
+use crate::loss::{ClassTargets, LossSpec};
 
 /// The indices that a table takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,28 +16,38 @@ pub struct IndexLimit {
     pub rows: usize,
 }
 
-/// The smallest table whose indices are the model's input.
-pub(crate) fn index_limit(graph: &Graph) -> Option<IndexLimit> {
-    let tables = graph.values().filter_map(|value| {
+/// For each input whose elements are indices of tables, the smallest of those.
+pub(crate) fn index_limits(graph: &Graph) -> Vec<(String, IndexLimit)> {
+    let mut limits: Vec<(String, IndexLimit)> = Vec::new();
+    for value in graph.values() {
         let node = graph.node(value);
-        let (Op::Gather(_), &[table, indices]) = (&node.op, &node.inputs[..]) else { return None };
-        let rows = graph.shape(table).first().copied()?;
-        let layer = node.label.clone().unwrap_or_else(|| "input".to_owned());
-        comes_from_input(graph, indices).then_some(IndexLimit { layer, rows })
-    });
-    tables.min_by_key(|limit| limit.rows)
+        let (Op::Gather(_), &[table, indices]) = (&node.op, &node.inputs[..]) else { continue };
+        let Some(rows) = graph.shape(table).first().copied() else { continue };
+        let Some(input) = input_behind(graph, indices) else { continue };
+        let layer = node.label.clone().unwrap_or_else(|| input.to_owned());
+        let limit = IndexLimit { layer, rows };
+        match limits.iter_mut().find(|(name, _)| name == input) {
+            Some((_, smallest)) if smallest.rows <= rows => {}
+            Some((_, smallest)) => *smallest = limit,
+            None => limits.push((input.to_owned(), limit)),
+        }
+    }
+    limits
 }
 
-/// Whether a value is all of the input, in whatever shape.
-fn comes_from_input(graph: &Graph, mut value: Value) -> bool {
+/// The input that a value is all of, in whatever shape.
+fn input_behind(graph: &Graph, mut value: Value) -> Option<&str> {
     loop {
         let node = graph.node(value);
         match (&node.op, &node.inputs[..]) {
             (Op::Leaf(leaf), _) => {
-                return leaf.kind == LeafKind::Input && leaf.ty.dtype == DType::I32;
+                let whole = matches!(leaf.ty.dtype, DType::I32 | DType::U8);
+                return (leaf.kind == LeafKind::Input && whole).then_some(&leaf.name);
             }
-            (Op::Reshape(_) | Op::Permute(_) | Op::Broadcast(_), &[from]) => value = from,
-            _ => return false,
+            (Op::Reshape(_) | Op::Permute(_) | Op::Broadcast(_) | Op::Cast(_), &[from]) => {
+                value = from;
+            }
+            _ => return None,
         }
     }
 }
@@ -69,6 +79,28 @@ pub fn check_labels(labels: &[i32], sample: &[usize], classes: usize) -> Result<
 }
 
 impl LossSpec {
+    /// As [`check_labels`] but for the label that this loss ignores.
+    ///
+    /// # Errors
+    /// [`LayerError::Element`] for the first label that is neither a class nor ignored.
+    pub fn check_labels(
+        &self,
+        labels: &[i32],
+        sample: &[usize],
+        classes: usize,
+    ) -> Result<(), LayerError> {
+        let ignored = match self {
+            LossSpec::CrossEntropy(loss) => loss.ignored_label(sample.len() + 1),
+            _ => None,
+        };
+        let Some(ignored) = ignored else { return check_labels(labels, sample, classes) };
+        let last = classes.saturating_sub(1);
+        let wanted = || format!("a label from 0 to {last}, or {ignored} for none");
+        check("target", labels, sample, wanted, |&label| {
+            label == ignored || usize::try_from(label).is_ok_and(|label| label < classes)
+        })
+    }
+
     /// Checks all target values of a batch: `sample` is the shape of those of one sample.
     ///
     /// # Errors
@@ -84,7 +116,11 @@ impl LossSpec {
 
     /// Whether targets are probabilities.
     pub fn wants_probabilities(&self) -> bool {
-        matches!(self, LossSpec::BceWithLogits(_))
+        match self {
+            LossSpec::BceWithLogits(_) => true,
+            LossSpec::CrossEntropy(loss) => loss.target == ClassTargets::Probabilities,
+            _ => false,
+        }
     }
 }
 

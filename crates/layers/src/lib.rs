@@ -21,27 +21,39 @@
 //!
 //! let mut forward = model.forward(Mode::Train, 32)?;
 //! let loss: LossSpec = "cross_entropy".parse()?;
-//! let values = loss.build(&mut forward.graph, forward.output)?;
+//! let values = {
+//!     let output = forward.output();
+//!     loss.build(&mut forward.graph, output)?
+//! };
 //! assert_eq!(forward.graph.shape(values.target).dims(), &[32]);
 //! # Ok::<(), onestep_layers::LayerError>(())
 //! ```
 
 mod builder;
+mod containers;
 mod context;
 mod error;
+mod file;
 mod geometry;
 mod host_checks;
 mod initializer;
+mod input;
 mod layer;
 mod limits;
 mod loss;
 mod metrics;
 mod model;
+mod names;
+mod parts;
+mod placed;
+pub mod presets;
 mod random;
 mod registry;
+mod sequence;
 mod spec;
 pub mod state_dict;
 mod summary;
+mod wiring;
 
 pub use onestep_base::json;
 
@@ -54,11 +66,14 @@ pub use initializer::{
     ConstantValue, Fan, FanMode, Initializer, Kaiming, Nonlinearity, Normal, TruncatedNormal,
     Uniform, Xavier,
 };
+pub use input::{INPUT, InputSpec, InputType, OUTPUT};
 pub use layer::*;
 pub use loss::*;
 pub use metrics::accuracy;
-pub use model::{Forward, LayerRow, Layout, Model, ParameterSpec, StateSpec};
+pub use model::{Forward, Model, Port, summary};
+pub use parts::{LayerRow, Layout, ParameterSpec, StateSpec};
+pub use placed::Placed;
 pub use registry::Registry;
-pub use spec::{InputSpec, InputType, ModelSpec};
+pub use spec::ModelSpec;
 pub use state_dict::{StateTensor, WeightLayout};
-pub use summary::{Summary, SummaryRow, summary};
+pub use summary::{Summary, SummaryRow};

@@ -1,108 +1,54 @@
 //! A model with all shapes inferred.
 
-use onestep_engine::{Graph, GraphError, Mode, Named, ParameterInfo, Shape, Value};
-use serde::Serialize;
+use onestep_engine::{DType, Graph, GraphError, Mode, Named, Shape, Value};
 
 use crate::context::BuildContext;
 use crate::error::LayerError;
-use crate::host_checks::{IndexLimit, index_limit};
-use crate::initializer::{Fan, Initializer};
-use crate::layer::Shapes;
+use crate::host_checks::{IndexLimit, index_limits};
+use crate::input::OUTPUT;
+use crate::parts::{LayerRow, ParameterSpec, StateSpec, total};
 use crate::spec::ModelSpec;
 use crate::summary::Summary;
-
-/// How PyTorch stores a parameter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Layout {
-    /// As here.
-    Same,
-    /// With its two axes swapped: dense weights are `[in, out]` here and `[out, in]` there.
-    Transposed,
-}
-
-/// A learned tensor of a model.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ParameterSpec {
-    /// Its name (such as `block1.body.conv1.weight`) and shape.
-    pub info: ParameterInfo,
-    /// The path of its layer.
-    pub layer: String,
-    /// How it begins.
-    pub init: Initializer,
-    /// The fans that the initialiser scales with.
-    pub fan: Fan,
-    /// How PyTorch stores it.
-    pub layout: Layout,
-}
-
-/// A tensor that a layer keeps between steps without learning it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct StateSpec {
-    /// Its name, such as `bn1.running_mean`.
-    pub name: String,
-    /// Its shape.
-    pub shape: Shape,
-    /// The path of its layer.
-    pub layer: String,
-    /// What all its elements are before the first step.
-    pub initial: f32,
-}
-
-/// One layer of a compiled model. Containers such as `residual` have a row of their own, followed
-/// by those of their layers; each row counts only what is its own.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct LayerRow {
-    /// The path.
-    pub name: String,
-    /// The type, such as `conv2d`.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// How deep the path is, from 1.
-    pub depth: usize,
-    /// The shape of a sample that goes in.
-    pub input: Vec<usize>,
-    /// The shape of a sample that comes out.
-    pub output: Vec<usize>,
-    /// Learned numbers.
-    pub parameters: usize,
-    /// Numbers kept between steps without being learned.
-    pub states: usize,
-    /// Floating-point operations forward for one sample, a multiply-add as two.
-    pub flops: u64,
-}
-
-impl LayerRow {
-    pub(crate) fn new(path: &str, kind: &str, names: usize) -> Self {
-        LayerRow {
-            name: path.to_owned(),
-            kind: kind.to_owned(),
-            depth: names,
-            input: Vec::new(),
-            output: Vec::new(),
-            parameters: 0,
-            states: 0,
-            flops: 0,
-        }
-    }
-
-    pub(crate) fn fill(&mut self, shapes: Shapes, parameters: usize, states: usize, flops: u64) {
-        self.input = shapes.input;
-        self.output = shapes.output;
-        (self.parameters, self.states, self.flops) = (parameters, states, flops);
-    }
-}
 
 /// The forward graph of a model for one batch size.
 #[derive(Clone, Debug)]
 pub struct Forward {
     /// The graph. Values carry the path of their layer as label.
     pub graph: Graph,
-    /// The leaf called `input`, `[batch, ...]`.
-    pub input: Value,
-    /// What the last layer gives, `[batch, ...]`.
-    pub output: Value,
+    /// The leaves that are fed, by the names of the model's inputs, each `[batch, ...]`.
+    pub inputs: Vec<Named>,
+    /// What the model gives, by the names of its outputs, each `[batch, ...]`.
+    pub outputs: Vec<Named>,
     /// New values of the states by name; only in training.
     pub state_updates: Vec<Named>,
+}
+
+impl Forward {
+    /// The input of a model that has one; the first of several.
+    pub fn input(&self) -> Value {
+        self.inputs[0].value
+    }
+
+    /// The output of a model that has one; the first of several.
+    pub fn output(&self) -> Value {
+        self.outputs[0].value
+    }
+
+    /// The output of this name.
+    pub fn output_named(&self, name: &str) -> Option<Value> {
+        self.outputs.iter().find(|output| output.name == name).map(|output| output.value)
+    }
+}
+
+/// An input or output of a compiled model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Port {
+    /// Its name.
+    pub name: String,
+    /// The shape of one sample, without the batch.
+    pub shape: Shape,
+    /// The type of its elements.
+    pub dtype: DType,
 }
 
 /// A model with all shapes inferred, made by [`ModelSpec::compile`] or
@@ -110,33 +56,29 @@ pub struct Forward {
 #[derive(Clone, Debug)]
 pub struct Model {
     spec: ModelSpec,
-    input: Shape,
-    output: Shape,
+    inputs: Vec<Port>,
+    outputs: Vec<Port>,
     parameters: Vec<ParameterSpec>,
     states: Vec<StateSpec>,
     rows: Vec<LayerRow>,
-    index_limit: Option<IndexLimit>,
+    index_limits: Vec<(String, IndexLimit)>,
 }
 
 impl Model {
     pub(crate) fn new(spec: ModelSpec) -> Result<Self, LayerError> {
-        let shape = &spec.input.shape;
-        if shape.is_empty() || shape.contains(&0) {
-            let wanted = "one or more sizes of at least 1";
-            return Err(LayerError::option("input", "shape", wanted, format!("{shape:?}")));
-        }
-        let input = Shape::new(shape).map_err(within_input)?;
+        spec.check()?;
         // Two samples: what needs statistics over a batch gets them.
-        let (cx, forward) = build(&spec, Mode::Train, 2)?;
-        let output = forward.graph.shape(forward.output);
-        let output = Shape::new(&output.dims()[1..]).map_err(within_input)?;
+        let (cx, forward) = build(&spec, Mode::Train, 2, &[])?;
+        let ports = |values: &[Named]| {
+            values.iter().map(|named| port(&forward.graph, named)).collect::<Result<Vec<_>, _>>()
+        };
         Ok(Model {
-            input,
-            output,
+            inputs: ports(&forward.inputs)?,
+            outputs: ports(&forward.outputs)?,
             parameters: cx.parameters,
             states: cx.states,
             rows: cx.rows,
-            index_limit: index_limit(&forward.graph),
+            index_limits: index_limits(&forward.graph),
             spec,
         })
     }
@@ -146,14 +88,24 @@ impl Model {
         &self.spec
     }
 
-    /// The shape of a sample that goes in, without the batch.
-    pub fn input_shape(&self) -> &Shape {
-        &self.input
+    /// What it takes, in the order of the names.
+    pub fn inputs(&self) -> &[Port] {
+        &self.inputs
     }
 
-    /// The shape of a sample that comes out, without the batch.
+    /// What it gives, in the order of the names.
+    pub fn outputs(&self) -> &[Port] {
+        &self.outputs
+    }
+
+    /// The shape of a sample that goes in, without the batch; of the first input of several.
+    pub fn input_shape(&self) -> &Shape {
+        &self.inputs[0].shape
+    }
+
+    /// The shape of a sample that comes out, without the batch; of the first output of several.
     pub fn output_shape(&self) -> &Shape {
-        &self.output
+        &self.outputs[0].shape
     }
 
     /// The learned tensors in the order of the layers.
@@ -171,10 +123,15 @@ impl Model {
         &self.rows
     }
 
-    /// The indices that the model's input may have, where it is that of an embedding. Kernels make
-    /// NaN of others.
+    /// The indices that the first input may have, where it is that of an embedding. Kernels make NaN
+    /// of others.
     pub fn index_limit(&self) -> Option<&IndexLimit> {
-        self.index_limit.as_ref()
+        self.index_limit_of(&self.inputs[0].name)
+    }
+
+    /// The indices that an input may have, where it is that of an embedding.
+    pub fn index_limit_of(&self, input: &str) -> Option<&IndexLimit> {
+        self.index_limits.iter().find(|(name, _)| name == input).map(|(_, limit)| limit)
     }
 
     /// The number of learned numbers.
@@ -184,7 +141,13 @@ impl Model {
 
     /// A table of the layers for a batch size.
     pub fn summary(&self, batch: usize) -> Summary {
-        Summary::new(self, batch)
+        let shapes = |ports: &[Port]| {
+            ports.iter().map(|p| (p.name.clone(), p.shape.dims().to_vec())).collect()
+        };
+        let states = total(self.states.iter().map(|s| s.shape.elements()));
+        let (inputs, outputs) = (shapes(&self.inputs), shapes(&self.outputs));
+        let counts = [self.parameter_count(), states];
+        Summary::new(&self.spec.name, batch, [inputs, outputs], &self.rows, counts)
     }
 
     /// The forward graph for `batch` samples.
@@ -193,7 +156,28 @@ impl Model {
     /// A batch of no samples, or one too small for a layer in training: batch normalisation needs
     /// more than one value a channel.
     pub fn forward(&self, mode: Mode, batch: usize) -> Result<Forward, LayerError> {
-        Ok(build(&self.spec, mode, batch)?.1)
+        self.forward_as(mode, batch, &[])
+    }
+
+    /// As [`Self::forward`] for samples of other shapes than the specification has, such as texts of
+    /// another length: `(input, shape of a sample)`.
+    ///
+    /// # Errors
+    /// As for [`Self::forward`], and shapes with which a parameter or state would be another.
+    pub fn forward_as(
+        &self,
+        mode: Mode,
+        batch: usize,
+        shapes: &[(&str, &[usize])],
+    ) -> Result<Forward, LayerError> {
+        let (cx, forward) = build(&self.spec, mode, batch, shapes)?;
+        let other = self.parameters.iter().zip(&cx.parameters).find(|(a, b)| a.info != b.info);
+        if let Some((wanted, got)) = other {
+            let name = &wanted.info.name;
+            let wanted = format!("samples with which `{name}` stays {}", wanted.info.shape);
+            return Err(LayerError::input("input", wanted, &got.info.shape));
+        }
+        Ok(forward)
     }
 
     /// The parameters before the first step, by name, in the order of [`Self::parameters`]. Each
@@ -211,33 +195,64 @@ impl Model {
     }
 }
 
-fn within_input(error: impl Into<GraphError>) -> LayerError {
-    LayerError::from(error.into()).within("input")
-}
-
-/// A sum that stays at the largest number instead of overflowing: such a model does not fit into
-/// any memory, which is for the plan to say.
-pub(crate) fn total(counts: impl Iterator<Item = usize>) -> usize {
-    counts.fold(0, usize::saturating_add)
+fn port(graph: &Graph, named: &Named) -> Result<Port, LayerError> {
+    let ty = graph.type_of(named.value);
+    let shape = Shape::new(&ty.shape.dims()[1..]);
+    let shape = shape.map_err(|error| LayerError::from(GraphError::from(error)).within("input"))?;
+    Ok(Port { name: named.name.clone(), shape, dtype: ty.dtype })
 }
 
 fn build(
     spec: &ModelSpec,
     mode: Mode,
     batch: usize,
+    shapes: &[(&str, &[usize])],
 ) -> Result<(BuildContext, Forward), LayerError> {
     if batch == 0 {
         return Err(LayerError::option("input", "the batch size", "at least 1", 0));
     }
     let mut cx = BuildContext::new(mode, batch);
-    let dims = [&[batch], &spec.input.shape[..]].concat();
-    let input = cx
-        .graph
-        .input("input", &dims, spec.input.dtype.dtype())
-        .map_err(|error| LayerError::from(error).within("input"))?;
-    cx.graph.label(input, "input");
-    let output = cx.sequence(&spec.layers, input)?;
+    // The inputs stand around the layers, which may have the same names.
+    cx.wiring.enter(&[]);
+    let mut inputs = Vec::with_capacity(spec.inputs.len());
+    for (name, input) in &spec.inputs {
+        let other = shapes.iter().find(|(of, _)| of == name);
+        let sample = other.map_or(&input.shape[..], |(_, shape)| shape);
+        let dims = [&[batch][..], sample].concat();
+        let leaf = cx.graph.input(name, &dims, input.dtype.dtype());
+        let leaf = leaf.map_err(|error| LayerError::from(error).within(name))?;
+        cx.graph.label(leaf, name);
+        cx.wiring.learn(name, vec![leaf], None);
+        inputs.push(Named::new(name.clone(), leaf));
+    }
+    let names = cx.enter(&spec.layers)?;
+    let last = cx.run(&spec.layers, &names, inputs.iter().map(|input| input.value).collect())?;
+    let outputs = outputs(&cx, spec, &last)?;
     let graph = std::mem::take(&mut cx.graph);
     let state_updates = std::mem::take(&mut cx.state_updates);
-    Ok((cx, Forward { graph, input, output, state_updates }))
+    Ok((cx, Forward { graph, inputs, outputs, state_updates }))
+}
+
+fn outputs(cx: &BuildContext, spec: &ModelSpec, last: &[Value]) -> Result<Vec<Named>, LayerError> {
+    if !spec.outputs.is_empty() {
+        let named = |(name, from): (&String, &String)| {
+            let value = cx.wiring.value(from).map_err(|(wanted, got)| {
+                LayerError::option("model", format!("output `{name}`"), wanted, got)
+            })?;
+            Ok(Named::new(name.clone(), value))
+        };
+        return spec.outputs.iter().map(named).collect();
+    }
+    match last {
+        &[value] => Ok(vec![Named::new(OUTPUT, value)]),
+        several => {
+            let got = format!("a last layer that gives {} values", several.len());
+            Err(LayerError::option("model", "outputs", "named", got))
+        }
+    }
+}
+
+/// A table of a model's layers for a batch size; the same as [`Model::summary`].
+pub fn summary(model: &Model, batch: usize) -> Summary {
+    model.summary(batch)
 }

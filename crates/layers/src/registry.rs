@@ -1,17 +1,21 @@
 //! Custom layers and losses by name.
 
-use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 
+use onestep_base::{ConstructError, Constructors, OwnKind};
 use serde_json::{Map, Value};
 
 use crate::error::LayerError;
 use crate::layer::{CustomLayer, Layer};
 use crate::loss::{Loss, LossFunction};
 
-type MakeLayer = dyn Fn(&Map<String, Value>) -> Result<Arc<dyn Layer>, String> + Send + Sync;
-type MakeLoss = dyn Fn(&Map<String, Value>) -> Result<Arc<dyn Loss>, String> + Send + Sync;
+impl OwnKind for dyn Layer {
+    const WORD: &'static str = "layer";
+}
+
+impl OwnKind for dyn Loss {
+    const WORD: &'static str = "loss";
+}
 
 /// The code of custom layers and losses by the names that specs use. A constructor gets the
 /// options of the spec and returns the layer, or says what is wrong with them.
@@ -35,19 +39,9 @@ type MakeLoss = dyn Fn(&Map<String, Value>) -> Result<Arc<dyn Loss>, String> + S
 /// assert_eq!(model.output_shape().dims(), &[4]);
 /// # Ok::<(), LayerError>(())
 /// ```
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Registry {
-    layers: BTreeMap<String, Arc<MakeLayer>>,
-    losses: BTreeMap<String, Arc<MakeLoss>>,
-}
-
-impl fmt::Debug for Registry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Registry")
-            .field("layers", &self.layers.keys())
-            .field("losses", &self.losses.keys())
-            .finish()
-    }
+    constructors: Constructors,
 }
 
 impl Registry {
@@ -59,29 +53,37 @@ impl Registry {
     /// Adds a layer's constructor, in place of an earlier one of the same name.
     #[must_use]
     pub fn layer<L: Layer + 'static>(
-        mut self,
+        self,
         name: &str,
         make: impl Fn(&Map<String, Value>) -> Result<L, String> + Send + Sync + 'static,
     ) -> Self {
-        let make = move |options: &Map<String, Value>| {
-            make(options).map(|layer| Arc::new(layer) as Arc<dyn Layer>)
-        };
-        self.layers.insert(name.to_owned(), Arc::new(make));
-        self
+        self.with::<dyn Layer>(name, move |options| Ok(Arc::new(make(options)?)))
     }
 
     /// Adds a loss's constructor, in place of an earlier one of the same name.
     #[must_use]
     pub fn loss<L: Loss + 'static>(
-        mut self,
+        self,
         name: &str,
         make: impl Fn(&Map<String, Value>) -> Result<L, String> + Send + Sync + 'static,
     ) -> Self {
-        let make = move |options: &Map<String, Value>| {
-            make(options).map(|loss| Arc::new(loss) as Arc<dyn Loss>)
-        };
-        self.losses.insert(name.to_owned(), Arc::new(make));
+        self.with::<dyn Loss>(name, move |options| Ok(Arc::new(make(options)?)))
+    }
+
+    /// Adds the constructor of any kind that settings name, such as a metric or an update rule.
+    #[must_use]
+    pub fn with<K: OwnKind + ?Sized>(
+        mut self,
+        name: &str,
+        make: impl Fn(&Map<String, Value>) -> Result<Arc<K>, String> + Send + Sync + 'static,
+    ) -> Self {
+        self.constructors.add::<K>(name, make);
         self
+    }
+
+    /// All constructors, for kinds that this crate does not know.
+    pub fn constructors(&self) -> &Constructors {
+        &self.constructors
     }
 
     pub(crate) fn make_layer(
@@ -90,9 +92,8 @@ impl Registry {
         kind: &str,
         options: &Map<String, Value>,
     ) -> Result<CustomLayer, LayerError> {
-        let make = self.layers.get(kind).ok_or_else(|| self.unknown(place, "layer", kind))?;
-        let made = make(options).map_err(|problem| options_error(place, kind, &problem))?;
-        Ok(CustomLayer::from_arc(made))
+        let made = self.constructors.make::<dyn Layer>(kind, options);
+        made.map(CustomLayer::from_arc).map_err(|error| refused(place, error))
     }
 
     pub(crate) fn make_loss(
@@ -100,22 +101,23 @@ impl Registry {
         kind: &str,
         options: &Map<String, Value>,
     ) -> Result<LossFunction, LayerError> {
-        let make = self.losses.get(kind).ok_or_else(|| self.unknown("loss", "loss", kind))?;
-        let made = make(options).map_err(|problem| options_error("loss", kind, &problem))?;
-        Ok(LossFunction::from_arc(made))
+        let made = self.constructors.make::<dyn Loss>(kind, options);
+        made.map(LossFunction::from_arc).map_err(|error| refused("loss", error))
     }
 
     /// The error for a name that is not registered.
-    pub(crate) fn unknown(&self, layer: &str, what: &'static str, kind: &str) -> LayerError {
-        let names: Vec<&str> = match what {
-            "layer" => self.layers.keys().map(String::as_str).collect(),
-            _ => self.losses.keys().map(String::as_str).collect(),
-        };
-        let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-        LayerError::NotRegistered { layer: layer.to_owned(), what, kind: kind.to_owned(), known }
+    pub(crate) fn unknown<K: OwnKind + ?Sized>(&self, place: &str, kind: &str) -> LayerError {
+        refused(place, self.constructors.unknown::<K>(kind))
     }
 }
 
-fn options_error(place: &str, kind: &str, problem: &str) -> LayerError {
-    LayerError::option(place, "options", format!("those of the custom `{kind}`"), problem)
+fn refused(place: &str, error: ConstructError) -> LayerError {
+    match error {
+        ConstructError::NotRegistered { word, name, known } => {
+            LayerError::NotRegistered { layer: place.to_owned(), what: word, kind: name, known }
+        }
+        ConstructError::Options { name, problem, .. } => {
+            LayerError::option(place, "options", format!("those of the custom `{name}`"), problem)
+        }
+    }
 }

@@ -1,21 +1,20 @@
 //! A model as pure configuration.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::BTreeMap;
 
-use onestep_base::json::{self, Strict};
+use onestep_base::json;
 use onestep_base::schema::shorten_defaults;
-use onestep_engine::DType;
-use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _, ser::Error as _};
 
 use crate::error::LayerError;
+use crate::input::{INPUT, InputSpec};
 use crate::layer::LayerSpec;
-use crate::limits::{check_depth, check_length};
-use crate::loss::LossSpec;
+use crate::limits::{check_depth, check_layers, check_length};
+use crate::loss::{LossSpec, LossTerm};
 use crate::model::Model;
+use crate::placed::Placed;
 use crate::registry::Registry;
 
-/// A model: its name, the shape of a sample, and its layers in order. `docs/model-spec.md`
+/// A model: its name, what goes in, its layers in order, and what comes out. `docs/model-spec.md`
 /// describes the JSON form.
 ///
 /// ```
@@ -31,71 +30,62 @@ use crate::registry::Registry;
 /// assert_eq!(model.parameters()[2].info.shape.dims(), &[4 * 6 * 6, 10]);
 /// # Ok::<(), onestep_layers::LayerError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(description = "A model: its name, the shape of a sample, and its layers in order.")]
+///
+/// Two inputs through the same weights, and two outputs:
+///
+/// ```
+/// use onestep_layers::ModelSpec;
+/// let spec = ModelSpec::from_json(
+///     r#"{ "inputs": { "left": { "shape": [4] }, "right": { "shape": [4] } },
+///          "layers": [
+///            { "type": "dense", "name": "a", "inputs": "left", "out_features": 8 },
+///            { "type": "dense", "name": "b", "inputs": "right", "out_features": 8, "weights": "a" },
+///            { "type": "sum", "name": "gap", "inputs": ["a", "b"], "coefficients": [1, -1] },
+///            { "type": "dense", "name": "fc", "out_features": 1 } ],
+///          "outputs": { "score": "fc", "code": "a" } }"#,
+/// )?;
+/// let model = spec.compile()?;
+/// assert_eq!(model.parameters().len(), 4);
+/// assert_eq!(model.outputs()[0].name, "code");
+/// # Ok::<(), onestep_layers::LayerError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
 pub struct ModelSpec {
-    /// The model's name; default "model".
-    #[serde(default = "default_name")]
+    /// The model's name; in JSON by default "model".
     pub name: String,
-    /// What goes in.
-    pub input: InputSpec,
-    /// The layers, one behind the other.
-    #[serde(deserialize_with = "layer_list", serialize_with = "write_layers")]
-    pub layers: Vec<LayerSpec>,
-}
-
-fn default_name() -> String {
-    "model".to_owned()
-}
-
-/// What a model takes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct InputSpec {
-    /// The shape of one sample, without the batch: `[channels, height, width]` for pictures.
-    pub shape: Vec<usize>,
-    /// The type of its elements; default f32.
-    #[serde(default, skip_serializing_if = "InputType::is_f32")]
-    pub dtype: InputType,
-}
-
-/// The element types an input may have.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum InputType {
-    /// Numbers.
-    #[default]
-    F32,
-    /// Indices, for an embedding.
-    I32,
-}
-
-impl InputType {
-    fn is_f32(&self) -> bool {
-        *self == InputType::F32
-    }
-
-    /// The engine's name for it.
-    pub fn dtype(self) -> DType {
-        match self {
-            InputType::F32 => DType::F32,
-            InputType::I32 => DType::I32,
-        }
-    }
-}
-
-impl InputSpec {
-    /// f32 samples of the given shape.
-    pub fn new(shape: impl Into<Vec<usize>>) -> Self {
-        InputSpec { shape: shape.into(), dtype: InputType::F32 }
-    }
+    /// What goes in, by name. In JSON one that is called `input` may stand as `input`.
+    pub inputs: BTreeMap<String, InputSpec>,
+    /// The layers. Each takes what the one before it gives, unless it names what it takes.
+    pub layers: Vec<Placed>,
+    /// What comes out: the names of outputs, and of the layers that give them. Empty for the last
+    /// layer under the name `output`.
+    pub outputs: BTreeMap<String, String>,
+    /// What is minimised, where that is part of the model.
+    pub losses: Vec<LossTerm>,
 }
 
 impl ModelSpec {
-    /// A model of f32 samples.
+    /// A model of f32 samples, called `input`, and layers one behind the other.
     pub fn new(name: &str, input: impl Into<Vec<usize>>, layers: Vec<LayerSpec>) -> Self {
-        ModelSpec { name: name.to_owned(), input: InputSpec::new(input), layers }
+        ModelSpec {
+            name: name.to_owned(),
+            inputs: BTreeMap::from([(INPUT.to_owned(), InputSpec::new(input))]),
+            layers: layers.into_iter().map(Placed::from).collect(),
+            outputs: BTreeMap::new(),
+            losses: Vec::new(),
+        }
+    }
+
+    /// The only input, of a model that has one.
+    pub fn input(&self) -> Option<&InputSpec> {
+        let mut inputs = self.inputs.values();
+        inputs.next().filter(|_| inputs.next().is_none())
+    }
+
+    /// As [`Self::input`], to be changed.
+    pub fn input_mut(&mut self) -> Option<&mut InputSpec> {
+        let mut inputs = self.inputs.values_mut();
+        inputs.next().filter(|_| inputs.next().is_none())
     }
 
     /// Reads the JSON form.
@@ -134,6 +124,9 @@ impl ModelSpec {
     pub fn resolve(mut self, registry: &Registry) -> Result<Self, LayerError> {
         check_depth(&self.layers)?;
         resolve(&mut self.layers, "", registry)?;
+        for term in &mut self.losses {
+            term.loss = std::mem::take(&mut term.loss).resolve(registry)?;
+        }
         Ok(self)
     }
 
@@ -142,9 +135,34 @@ impl ModelSpec {
     /// # Errors
     /// The first layer that does not fit, by its path, with what it got and what it wanted.
     pub fn compile(&self) -> Result<Model, LayerError> {
-        check_depth(&self.layers)?;
-        check_length("model", &self.name)?;
         Model::new(self.clone())
+    }
+
+    /// Checks what can be said before any layer is built.
+    pub(crate) fn check(&self) -> Result<(), LayerError> {
+        check_layers(&self.layers)?;
+        check_length("model", &self.name)?;
+        if self.inputs.is_empty() {
+            return Err(LayerError::option("model", "inputs", "one or more by name", "none"));
+        }
+        for (name, input) in &self.inputs {
+            check_name("inputs", name)?;
+            let shape = &input.shape;
+            if shape.is_empty() || shape.contains(&0) {
+                let wanted = "one or more sizes of at least 1";
+                return Err(LayerError::option(name, "shape", wanted, format!("{shape:?}")));
+            }
+        }
+        self.outputs.keys().try_for_each(|name| check_name("outputs", name))?;
+        let named = self.layers.iter().filter_map(|layer| layer.name());
+        let mut clashes = named.filter(|name| self.inputs.contains_key(*name));
+        match clashes.next() {
+            Some(name) if self.inputs.len() > 1 => {
+                let got = format!("`{name}`, which is an input too");
+                Err(LayerError::option("model", "a layer's name", "its alone", got))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -152,70 +170,25 @@ fn json_error(message: String) -> LayerError {
     LayerError::Json { what: "model spec", message }
 }
 
-fn resolve(layers: &mut [LayerSpec], path: &str, registry: &Registry) -> Result<(), LayerError> {
-    for (layer, name) in layers.iter_mut().zip(0..) {
-        let own = layer.name().map_or_else(|| format!("layer {}", name + 1), str::to_owned);
-        let path = if path.is_empty() { own } else { format!("{path}.{own}") };
-        match layer {
-            LayerSpec::Custom(custom) => custom.resolve(&path, registry)?,
-            LayerSpec::Residual(residual) => {
-                resolve(&mut residual.body, &format!("{path}.body"), registry)?;
-                resolve(&mut residual.shortcut, &format!("{path}.shortcut"), registry)?;
-            }
-            LayerSpec::Concat(concat) => {
-                for (i, branch) in concat.branches.iter_mut().enumerate() {
-                    resolve(branch, &format!("{path}.branch{i}"), registry)?;
-                }
-            }
-            _ => {}
-        }
+fn check_name(what: &str, name: &str) -> Result<(), LayerError> {
+    check_length(what, name)?;
+    if name.is_empty() || name.contains('.') {
+        return Err(LayerError::InvalidName { sequence: what.to_owned(), name: name.to_owned() });
     }
     Ok(())
 }
 
-/// The names of siblings: their own, or the type's with a number counted from 1 for each type.
-pub(crate) fn names(layers: &[LayerSpec], sequence: &str) -> Result<Vec<String>, LayerError> {
-    let mut counts: HashMap<&str, usize> = HashMap::new();
-    let mut seen = HashSet::new();
-    let mut names = Vec::with_capacity(layers.len());
-    for layer in layers {
-        let count = counts.entry(layer.display_type()).or_default();
-        *count += 1;
-        let name = match layer.name() {
-            Some(name) => name.to_owned(),
-            None => format!("{}{count}", layer.display_type()),
-        };
-        check_length(&format!("{sequence}: layer {}", names.len() + 1), &name)?;
-        let sequence = sequence.to_owned();
-        if name.is_empty() || name.contains('.') {
-            return Err(LayerError::InvalidName { sequence, name });
+fn resolve(layers: &mut [Placed], path: &str, registry: &Registry) -> Result<(), LayerError> {
+    for (layer, place) in layers.iter_mut().zip(1..) {
+        let own = layer.name().map_or_else(|| format!("layer {place}"), str::to_owned);
+        let path = if path.is_empty() { own } else { format!("{path}.{own}") };
+        if let LayerSpec::Custom(custom) = &mut layer.layer {
+            custom.resolve(&path, registry)?;
         }
-        if !seen.insert(name.clone()) {
-            return Err(LayerError::DuplicateName { sequence, name });
+        for (name, list) in layer.lists_mut() {
+            let within = if name.is_empty() { path.clone() } else { format!("{path}.{name}") };
+            resolve(list, &within, registry)?;
         }
-        names.push(name);
     }
-    Ok(names)
-}
-
-/// Reads a list of layers with errors that say which one is wrong.
-pub(crate) fn layer_list<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Vec<LayerSpec>, D::Error> {
-    let values = Vec::<Strict>::deserialize(deserializer)?;
-    layers_from_values(values).map_err(D::Error::custom)
-}
-
-pub(crate) fn layers_from_values(values: Vec<Strict>) -> Result<Vec<LayerSpec>, String> {
-    values
-        .into_iter()
-        .zip(1..)
-        .map(|(value, place)| LayerSpec::from_value(value.0, place))
-        .collect()
-}
-
-/// Writes layers that may be read again.
-fn write_layers<S: Serializer>(layers: &[LayerSpec], serializer: S) -> Result<S::Ok, S::Error> {
-    check_depth(layers).map_err(S::Error::custom)?;
-    layers.serialize(serializer)
+    Ok(())
 }

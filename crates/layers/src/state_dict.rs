@@ -14,7 +14,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::error::LayerError;
-use crate::model::{Layout, Model};
+use crate::model::Model;
+use crate::parts::Layout;
 
 /// The end of the name of a count that PyTorch keeps beside running statistics.
 pub const BATCH_COUNT: &str = "num_batches_tracked";

@@ -1,10 +1,11 @@
 //! A table of a model's layers.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Serialize;
 
-use crate::model::{LayerRow, Model, total};
+use crate::parts::LayerRow;
 
 /// The layers of a model with shapes, parameters and work. [`fmt::Display`] is an aligned table,
 /// [`Serialize`] the same for programs.
@@ -29,8 +30,12 @@ pub struct Summary {
     pub model: String,
     /// The batch size of the shapes.
     pub batch_size: usize,
-    /// The shape of the input, the batch first.
+    /// The shape of the input, the batch first; of the first input where there are several.
     pub input_shape: Vec<usize>,
+    /// The shapes of all inputs by name, the batch first.
+    pub inputs: BTreeMap<String, Vec<usize>>,
+    /// The shapes of all outputs by name, the batch first.
+    pub outputs: BTreeMap<String, Vec<usize>>,
     /// One row a layer, containers before their contents.
     pub layers: Vec<SummaryRow>,
     /// Learned and other numbers kept between steps.
@@ -61,13 +66,16 @@ pub struct SummaryRow {
     pub flops: u64,
 }
 
-/// A table of a model's layers for a batch size; the same as [`Model::summary`].
-pub fn summary(model: &Model, batch: usize) -> Summary {
-    Summary::new(model, batch)
-}
-
 impl Summary {
-    pub(crate) fn new(model: &Model, batch: usize) -> Self {
+    /// Of a model of this name with these shapes of samples going in and coming out, these layers,
+    /// and so many learned and other numbers.
+    pub(crate) fn new(
+        model: &str,
+        batch: usize,
+        [inputs, outputs]: [Vec<(String, Vec<usize>)>; 2],
+        rows: &[LayerRow],
+        [parameters, states]: [usize; 2],
+    ) -> Self {
         let with_batch = |sample: &[usize]| [&[batch], sample].concat();
         let row = |row: &LayerRow| SummaryRow {
             name: row.name.clone(),
@@ -76,32 +84,33 @@ impl Summary {
             parameters: row.parameters,
             flops: row.flops,
         };
-        let parameters = model.parameter_count();
-        let states = total(model.states().iter().map(|s| s.shape.elements()));
+        let shapes = |ports: Vec<(String, Vec<usize>)>| -> BTreeMap<String, Vec<usize>> {
+            ports.into_iter().map(|(name, shape)| (name, with_batch(&shape))).collect()
+        };
         let all = parameters.saturating_add(states);
+        let inputs = shapes(inputs);
         Summary {
-            model: model.spec().name.clone(),
+            model: model.to_owned(),
             batch_size: batch,
-            input_shape: with_batch(model.input_shape().dims()),
-            layers: model.layers().iter().map(row).collect(),
+            input_shape: inputs.values().next().cloned().unwrap_or_default(),
+            inputs,
+            outputs: shapes(outputs),
+            layers: rows.iter().map(row).collect(),
             total: all,
             parameters,
             states,
             bytes: all.saturating_mul(size_of::<f32>()),
-            flops: model.layers().iter().map(|row| row.flops).fold(0, u64::saturating_add),
+            flops: rows.iter().map(|row| row.flops).fold(0, u64::saturating_add),
         }
     }
 
     fn cells(&self) -> Vec<[String; 5]> {
         let head = ["layer", "type", "output shape", "parameters", "FLOPs a sample"];
-        let input = [
-            "input".to_owned(),
-            String::new(),
-            format!("{:?}", self.input_shape),
-            String::new(),
-            String::new(),
-        ];
-        let mut cells = vec![head.map(str::to_owned), input];
+        let mut cells = vec![head.map(str::to_owned)];
+        cells.extend(self.inputs.iter().map(|(name, shape)| {
+            let [kind, parameters, flops] = [const { String::new() }; 3];
+            [name.clone(), kind, format!("{shape:?}"), parameters, flops]
+        }));
         cells.extend(self.layers.iter().map(|row| {
             [
                 row.name.clone(),

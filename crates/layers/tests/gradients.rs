@@ -42,7 +42,8 @@ fn losses_of_labels() {
         [(0.0, None), (0.2, None), (0.0, weight.clone()), (0.3, weight)]
     {
         for reduction in [Reduction::Mean, Reduction::Sum] {
-            let loss = CrossEntropy { label_smoothing, weight: weight.clone(), reduction };
+            let (weight, base) = (weight.clone(), CrossEntropy::default());
+            let loss = CrossEntropy { label_smoothing, weight, reduction, ..base };
             for dims in [vec![5, 4], vec![2, 4, 3], vec![2, 4, 2, 2]] {
                 let labels = [&dims[..1], &dims[2..]].concat();
                 let mut target = common::numbers(&labels, 3, 0.0, 4.0);

@@ -290,11 +290,17 @@ fn models_nested_too_deep_are_refused() {
             let spec = nested(depth, concat).clone();
             for error in [spec.compile().unwrap_err(), spec.to_json().unwrap_err()] {
                 let error = error.to_string();
-                assert!(error.contains("at most 32 residual and concat layers"), "{error}");
+                assert!(
+                    error.contains("at most 32 residual, concat, repeat and block layers"),
+                    "{error}"
+                );
             }
             assert!(serde_json::to_string(&spec).is_err());
             let error = spec.resolve(&Registry::new()).unwrap_err().to_string();
-            assert!(error.contains("at most 32 residual and concat layers"), "{error}");
+            assert!(
+                error.contains("at most 32 residual, concat, repeat and block layers"),
+                "{error}"
+            );
         }
     }
     nested(32, false).compile().unwrap();
@@ -304,7 +310,7 @@ fn models_nested_too_deep_are_refused() {
         "}]".repeat(33)
     );
     let error = ModelSpec::from_json(&text).unwrap_err().to_string();
-    assert!(error.contains("at most 32 residual and concat layers"), "{error}");
+    assert!(error.contains("at most 32 residual, concat, repeat and block layers"), "{error}");
 }
 
 #[test]

@@ -5,8 +5,8 @@ mod common;
 use onestep_engine::reference::Array;
 use onestep_engine::{DType, Graph, Shape};
 use onestep_layers::{
-    BceWithLogits, CrossEntropy, CustomLoss, Huber, LayerError, LossSpec, LossValues, Mse,
-    Reduction, Registry, SmoothL1, accuracy,
+    BceWithLogits, ClassTargets, CrossEntropy, CustomLoss, Huber, LayerError, LossSpec, LossValues,
+    Mse, Reduction, Registry, SmoothL1, accuracy,
 };
 
 fn array(shape: &[usize], data: &[f64]) -> Array {
@@ -42,6 +42,8 @@ fn names_objects_and_text_are_read() {
         label_smoothing: 0.5,
         weight: Some(vec![1.0, 2.0]),
         reduction: Reduction::Sum,
+        ignore_index: Some(-1),
+        target: ClassTargets::Labels,
     };
     let text = serde_json::to_string(&LossSpec::from(full.clone())).unwrap();
     assert_eq!(text.parse::<LossSpec>().unwrap(), full.into());
@@ -129,7 +131,8 @@ fn custom_losses_are_written_by_name_only() {
     fn half(g: &mut Graph, output: onestep_engine::Value) -> Result<LossValues, LayerError> {
         let target = g.input("target", &[1], DType::F32)?;
         let sum = g.sum_all(output)?;
-        Ok(LossValues { target, loss: g.scale(sum, 0.5)?, prediction: output })
+        let loss = g.scale(sum, 0.5)?;
+        LossValues::of_mean(g, target, loss, output)
     }
     let code = LossSpec::from(CustomLoss::new(half));
     assert!(serde_json::to_string(&code).unwrap_err().to_string().contains("cannot be written"));
@@ -145,7 +148,8 @@ fn custom_losses_are_written_by_name_only() {
     assert_eq!(loss, 2.0);
 
     let vector = CustomLoss::new(|g: &mut Graph, output| {
-        Ok(LossValues { target: g.constant(0.0)?, loss: output, prediction: output })
+        let target = g.constant(0.0)?;
+        LossValues::of_mean(g, target, output, output)
     });
     assert!(refusal(vector, &[1, 2]).starts_with("loss: expected a scalar loss"));
 }

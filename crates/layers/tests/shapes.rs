@@ -21,7 +21,7 @@ fn each_layer_infers_its_shape_in_each_mode() {
         assert_eq!(model.layers()[0].input, input);
         for mode in [Mode::Train, Mode::Evaluate, Mode::Predict] {
             let forward = model.forward(mode, 5).unwrap();
-            let dims = forward.graph.shape(forward.output).dims().to_vec();
+            let dims = forward.graph.shape(forward.output()).dims().to_vec();
             assert_eq!(dims, [&[5], output].concat(), "{layer:?}");
         }
     }
@@ -170,7 +170,8 @@ fn element_types_are_checked() {
     let input = InputSpec { shape: vec![4], dtype: InputType::I32 };
     for layer in [LayerSpec::from(Dense::new(2)), Relu::default().into()] {
         let layers = vec![layer.named("it")];
-        let spec = ModelSpec { name: "m".into(), input: input.clone(), layers };
+        let mut spec = ModelSpec::new("m", [4], layers);
+        *spec.input_mut().unwrap() = input.clone();
         assert!(spec.compile().unwrap_err().to_string().starts_with("it: "));
     }
 }

@@ -28,7 +28,8 @@ fn focal(g: &mut Graph, output: Value) -> Result<LossValues, LayerError> {
     let each = g.mul(weight, log_p)?;
     let mean = g.mean_all(each)?;
     let prediction = g.argmax(output, 1)?;
-    Ok(LossValues { target, loss: g.scale(mean, -1.0)?, prediction })
+    let loss = g.scale(mean, -1.0)?;
+    LossValues::of_mean(g, target, loss, prediction)
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -342,12 +342,13 @@ impl TrainingProgram {
 
     fn build(&self, mode: Mode, batch: usize) -> Result<Program, LayerError> {
         let mut forward = self.model.forward(mode, batch)?;
+        let output = forward.output();
         let (mut loss, mut weight, mut reports) = (None, None, Vec::new());
         if mode != Mode::Predict {
             let graph = &mut forward.graph;
-            let values = self.loss.build(graph, forward.output)?;
+            let values = self.loss.build(graph, output)?;
             let metrics = &self.metrics;
-            reports = Figures::build(&self.loss, metrics, graph, forward.output, &values)?.1;
+            reports = Figures::build(&self.loss, metrics, graph, output, &values)?.1;
             loss = Some(values.loss);
             if mode.trains() && self.accumulate > 1 {
                 weight = Some(match self.loss.averaging(graph, &values)? {
@@ -361,7 +362,7 @@ impl TrainingProgram {
         // In training the output would only keep memory from being shared.
         let readable = !training || self.keep;
         let mut outputs: Vec<Named> =
-            readable.then(|| Named::new(OUTPUT, forward.output)).into_iter().collect();
+            readable.then(|| Named::new(OUTPUT, output)).into_iter().collect();
         let last = |path: &String| {
             let mut values = forward
                 .graph
@@ -411,10 +412,11 @@ fn describe(
     metrics: &[Arc<dyn Metric>],
 ) -> Result<Described, TrainerError> {
     let mut forward = model.forward(Mode::Evaluate, SAMPLES)?;
+    let output = forward.output();
     let graph = &mut forward.graph;
     let input = graph.leaves(LeafKind::Input).count();
-    let values = loss.build(graph, forward.output)?;
-    let (figures, _) = Figures::build(loss, metrics, graph, forward.output, &values)?;
+    let values = loss.build(graph, output)?;
+    let (figures, _) = Figures::build(loss, metrics, graph, output, &values)?;
     let fields = graph
         .leaves(LeafKind::Input)
         .map(|(name, value)| (name.to_owned(), graph.type_of(value).clone()));

@@ -63,7 +63,7 @@ fn work_does_not_grow_with_the_square_of_the_layers() {
 /// A table of 2^36 numbers: with Adam's state 768 GiB.
 fn huge() -> Model {
     let mut spec: ModelSpec = ModelBuilder::new([2]).embedding(1 << 35, 2, "table").spec();
-    spec.input.dtype = InputType::I32;
+    spec.input_mut().unwrap().dtype = InputType::I32;
     spec.compile().unwrap()
 }
 

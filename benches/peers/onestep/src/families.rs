@@ -54,7 +54,8 @@ fn cnn(width: usize, depth: usize) -> ModelSpec {
 
 /// Inputs of mean 0 and variance 1, and labels of equal probability.
 fn data(model: &ModelSpec, batch: usize, memory: &MemoryManager, seed: u64) -> Result<[Tensor; 2]> {
-    let shape = Shape::new(&[&[batch], &model.input.shape[..]].concat())?;
+    let sample = model.input().map_or(&[][..], |input| &input.shape);
+    let shape = Shape::new(&[&[batch], sample].concat())?;
     let mut rng = SampleRng::new(seed, 0, 0);
     let range = 3f32.sqrt();
     let inputs: Vec<f32> =

@@ -56,10 +56,10 @@ impl Model {
     pub(crate) fn new(mode: Mode, batch: usize) -> Result<Model> {
         let model = network().compile()?;
         let mut forward = model.forward(mode, batch)?;
+        let output = forward.output();
         let loss = "cross_entropy".parse::<LossSpec>()?;
-        let loss = loss.build(&mut forward.graph, forward.output)?;
-        let mut program =
-            Program::predict(forward.graph, vec![Named::new("logits", forward.output)]);
+        let loss = loss.build(&mut forward.graph, output)?;
+        let mut program = Program::predict(forward.graph, vec![Named::new("logits", output)]);
         program.mode = mode;
         program.loss = Some(loss.loss);
         program.state_updates = forward.state_updates;

@@ -1,6 +1,7 @@
 """Losses: value and gradient of the prediction.
 
-Tensors of a case: `prediction`, `target`, `loss`, `grad.prediction`.
+Tensors of a case: `prediction`, `target`, where samples have weights `weight`, `loss`,
+`grad.prediction`.
 """
 
 import torch
@@ -11,22 +12,44 @@ from .writer import both, labels, leaf, normal, random, uniform
 
 def write(writer):
     """Every loss with its options."""
-    for name, spec, prediction, target in cases():
+    for name, spec, prediction, target, *weight in cases():
         entry = writer.case(name, spec=spec)
         entry.put("prediction", prediction)
         entry.put("target", target)
-        single, double = both(lambda dtype: run(spec, prediction, target, dtype))
+        for of_samples in weight:
+            entry.put("weight", of_samples)
+        single, double = both(lambda dtype: run(spec, prediction, target, dtype, *weight))
         for key in single:
             entry.result(key, single[key], double[key])
 
 
-def run(spec, prediction, target, dtype):
+def run(spec, prediction, target, dtype, weight=None):
     """Value and gradient in one dtype, on copies."""
     prediction = leaf(prediction, dtype)
     target = target.to(dtype) if target.is_floating_point() else target
-    value = loss(spec, prediction, target)
+    if weight is None:
+        value = loss(spec, prediction, target)
+    else:
+        value = weighted(spec, prediction, target, weight.to(dtype))
     value.backward()
     return {"loss": value, "grad.prediction": prediction.grad}
+
+
+def weighted(spec, prediction, target, weight):
+    """With a weight a sample: sum(w l) / sum(w), where `w` has the weight of the class too."""
+    options = {"type": spec} if isinstance(spec, str) else dict(spec)
+    mean = options.get("reduction", "mean") == "mean"
+    each = loss(options | {"reduction": "none"}, prediction, target)
+    w = weight.reshape(-1, *[1] * (each.dim() - 1)).expand(each.shape)
+    total = (each * w).sum()
+    if not mean:
+        return total
+    if options["type"] == "cross_entropy" and not target.is_floating_point():
+        ignored = target == options.get("ignore_index", -100)
+        classes = torch.tensor(options.get("weight", [1.0] * prediction.shape[1]), dtype=torch.float32)
+        of_classes = classes.to(w.dtype)[target.masked_fill(ignored, 0)]
+        w = (w * of_classes).masked_fill(ignored, 0.0)
+    return total / w.sum()
 
 
 def loss(spec, prediction, target):
@@ -42,7 +65,12 @@ def loss(spec, prediction, target):
     if kind == "cross_entropy":
         smoothing = options.get("label_smoothing", 0.0)
         return F.cross_entropy(
-            prediction, target, label_smoothing=smoothing, weight=vector("weight"), reduction=reduction
+            prediction,
+            target,
+            label_smoothing=smoothing,
+            weight=vector("weight"),
+            ignore_index=options.get("ignore_index", -100),
+            reduction=reduction,
         )
     functions = {
         "bce_with_logits": lambda p, t, reduction: F.binary_cross_entropy_with_logits(
@@ -61,6 +89,9 @@ def loss(spec, prediction, target):
 def cases():
     """(name, description, prediction, target) of every case."""
     yield from cross_entropies()
+    yield from ignoring()
+    yield from probabilities()
+    yield from of_samples()
     for kind in ("bce_with_logits", "mse", "mae", "huber", "smooth_l1"):
         for name, shape in {"": (5, 3), "_one": (1, 1), "_pictures": (2, 3, 4, 2)}.items():
             rng = random(f"losses/{kind}{name}")
@@ -124,3 +155,66 @@ def cross_entropies():
         yield f"cross_entropy_never{name}", spec, never, torch.tensor([0, 2])
     far = torch.tensor([[1e4, 0.0, -1e4], [-1e4, -1e4 + 1, -1e4 - 1], [88.0, 100.0, 1000.0]])
     yield "cross_entropy_far", "cross_entropy", far, torch.tensor([1, 0, 2])
+
+
+def ignoring():
+    """Labels that do not count."""
+    weight = [0.5, 2.0, 1.25, 0.1]
+    for name, options in {
+        "": {},
+        "_smoothing": {"label_smoothing": 0.1},
+        "_weight": {"weight": weight},
+        "_weight_smoothing": {"weight": weight, "label_smoothing": 0.2},
+        "_sum": {"reduction": "sum"},
+        "_index": {"ignore_index": 2},
+    }.items():
+        rng = random(f"losses/cross_entropy_ignore{name}")
+        prediction, target = normal(rng, 3, 4, 5, scale=2.0), labels(rng, 4, 3, 5)
+        if "ignore_index" not in options:
+            target[0, 1:4] = -100
+            target[2] = -100
+        spec = {"type": "cross_entropy"} | options
+        yield f"cross_entropy_ignore{name}", spec, prediction, target
+    rng = random("losses/cross_entropy_ignore rows")
+    target = torch.tensor([1, -100, 0, 3, -100, 2])
+    spec = {"type": "cross_entropy", "ignore_index": -100}
+    yield "cross_entropy_ignore_rows", spec, normal(rng, 6, 4), target
+
+
+def probabilities():
+    """Targets that say how likely each class is."""
+    weight = [0.5, 2.0, 1.25, 0.1]
+    for name, shape, options in (
+        ("", (6, 4), {}),
+        ("_positions", (3, 4, 5), {}),
+        ("_smoothing", (6, 4), {"label_smoothing": 0.1}),
+        ("_weight_smoothing", (3, 4, 5), {"weight": weight, "label_smoothing": 0.2}),
+        ("_sum", (6, 4), {"reduction": "sum"}),
+    ):
+        rng = random(f"losses/cross_entropy_probabilities{name}")
+        target = torch.softmax(normal(rng, *shape, scale=2.0), 1)
+        spec = {"type": "cross_entropy", "target": "probabilities"} | options
+        yield f"cross_entropy_probabilities{name}", spec, normal(rng, *shape, scale=2.0), target
+
+
+def of_samples():
+    """A weight for each sample, one of them 0."""
+    classes = {"type": "cross_entropy", "weight": [0.5, 2.0, 1.25, 0.1]}
+    chances = {"type": "cross_entropy", "target": "probabilities", "label_smoothing": 0.1}
+    rng = random("losses/of samples")
+    of_six = torch.tensor([0.5, 2.0, 0.0, 1.0, 3.0, 0.25])
+    positions = labels(rng, 4, 6, 3)
+    positions[1, 1:] = -100
+    likely = torch.softmax(normal(rng, 6, 4, 2), 1)
+    for name, spec, shape, target in (
+        ("cross_entropy", "cross_entropy", (6, 4), labels(rng, 4, 6)),
+        ("cross_entropy_classes", classes, (6, 4, 3), positions),
+        ("cross_entropy_probabilities", chances, (6, 4, 2), likely),
+        ("cross_entropy_sum", {"type": "cross_entropy", "reduction": "sum"}, (6, 4), labels(rng, 4, 6)),
+        ("bce_with_logits", "bce_with_logits", (6, 3), uniform(rng, 6, 3)),
+        ("mse", "mse", (6, 2, 3), normal(rng, 6, 2, 3)),
+        ("mae", "mae", (6, 3), normal(rng, 6, 3)),
+        ("huber", {"type": "huber", "reduction": "sum"}, (6, 3), normal(rng, 6, 3)),
+        ("smooth_l1", "smooth_l1", (6,), normal(rng, 6)),
+    ):
+        yield f"{name}_of_samples", spec, normal(rng, *shape), target, of_six

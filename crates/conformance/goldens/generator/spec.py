@@ -10,26 +10,87 @@ from torch import nn
 
 
 class Sequence(nn.Module):
-    """Layers in order, by name. Empty is the identity."""
+    """Layers in order, by name. Empty is the identity. A layer takes what the one before it gives, or
+    what its `inputs` name: layers before it, `split.1`, or `input`. With `weights` it is another
+    layer of the list, called again."""
 
     def __init__(self, layers, shape):
         super().__init__()
         self.order = []
-        counts = {}
+        counts, shapes = {}, {"input": shape}
         for layer in layers:
             kind = layer["type"]
             counts[kind] = counts.get(kind, 0) + 1
             name = layer.get("name", f"{kind}{counts[kind]}")
-            module = LAYERS[kind](layer, shape)
-            self.add_module(name, module)
-            self.order.append(name)
-            shape = shape_after(module, shape)
+            inputs = layer.get("inputs", [])
+            inputs = [inputs] if isinstance(inputs, str) else inputs
+            given = [find(shapes, n) for n in inputs] or [shape]
+            if "weights" in layer:
+                module, owner = getattr(self, layer["weights"]), layer["weights"]
+            else:
+                module, owner = LAYERS[kind](layer, given[0]), name
+                self.add_module(name, module)
+            self.order.append((name, owner, inputs))
+            shape = shapes[name] = shape_after(module, given)
         self.shape = shape
 
     def forward(self, x):
-        for name in self.order:
-            x = getattr(self, name)(x)
+        values = {"input": x}
+        for name, owner, inputs in self.order:
+            given = [find(values, n) for n in inputs] or [x]
+            x = values[name] = getattr(self, owner)(*given)
         return x
+
+
+def find(values, reference):
+    """What `name`, or `name.number` of a layer with several outputs, stands for."""
+    name, _, number = reference.partition(".")
+    return values[name][int(number)] if number else values[name]
+
+
+class Call(nn.Module):
+    """A function of one or more tensors."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, *x):
+        return self.function(*x)
+
+
+def repeat(layer, shape):
+    """The body so many times, each with its own parameters: `NAME.0`, `NAME.1`, ..."""
+    times = nn.Sequential()
+    for _ in range(layer["times"]):
+        times.append(Sequence(layer["body"], shape))
+        shape = times[-1].shape
+    return times
+
+
+def total(layer, _):
+    """c_0 x_0 + c_1 x_1 + ..."""
+    factors = layer.get("coefficients")
+    return Call(lambda *x: sum(c * y for c, y in zip(factors or [1.0] * len(x), x)))
+
+
+def product(*x):
+    """x_0 x_1 ..."""
+    result = x[0]
+    for factor in x[1:]:
+        result = result * factor
+    return result
+
+
+def slice_(layer, _):
+    """x[..., start:end, ...] along an axis."""
+    dim = layer.get("dim", 1)
+
+    def part(x):
+        start, end, _ = slice(layer.get("start", 0), layer.get("end")).indices(x.shape[dim])
+        return x.narrow(dim, start, end - start)
+
+    return Call(part)
 
 
 class Residual(nn.Module):
@@ -69,15 +130,17 @@ class Reshape(nn.Module):
         return x.reshape(x.shape[0], *self.shape)
 
 
-def shape_after(module, shape):
-    """The per-sample shape of a module's output."""
+def shape_after(module, shapes):
+    """The per-sample shape of a module's output, or those of its outputs."""
     training = module.training
     module.eval()
     with torch.no_grad():
         dtype = torch.long if isinstance(module, nn.Embedding) else torch.float32
-        result = module(torch.zeros(2, *shape, dtype=dtype)).shape[1:]
+        result = module(*(torch.zeros(2, *shape, dtype=dtype) for shape in shapes))
     module.train(training)
-    return list(result)
+    if isinstance(result, tuple):
+        return [list(part.shape[1:]) for part in result]
+    return list(result.shape[1:])
 
 
 def size(value):
@@ -161,8 +224,20 @@ LAYERS = {
     "gelu": lambda l, s: nn.GELU(approximate=l.get("approximate", "none")),
     "softmax": lambda l, s: nn.Softmax(dim=l.get("dim", -1)),
     "log_softmax": lambda l, s: nn.LogSoftmax(dim=l.get("dim", -1)),
+    "relu6": lambda l, s: nn.ReLU6(),
+    "sum": total,
+    "multiply": lambda l, s: Call(product),
+    "mean": lambda l, s: Call(lambda x: x.mean(l["dims"], keepdim=l.get("keepdim", False))),
+    "permute": lambda l, s: Call(lambda x: x.permute(l["dims"])),
+    "slice": slice_,
+    "split": lambda l, s: Call(lambda x: x.split(l["sizes"], l.get("dim", 1))),
+    "select": lambda l, s: Call(lambda x: x.select(l.get("dim", 1), l["index"])),
+    "block": lambda l, s: Sequence(l["body"], s),
+    "repeat": repeat,
     "residual": Residual,
-    "concat": Concat,
+    "concat": lambda l, s: Concat(l, s)
+    if "branches" in l
+    else Call(lambda *x: torch.cat(x, l.get("dim", 1))),
 }
 
 

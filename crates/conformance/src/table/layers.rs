@@ -43,12 +43,13 @@ fn setup(golden: &Golden) -> Result<Setup, ConformanceError> {
     };
     let batch = golden.array("input")?.shape[0];
     let forward = spec.compile().and_then(|m| m.forward(mode, batch)).map_err(fail)?;
+    let output = forward.output();
 
     // The input as a parameter, so that it gets a gradient.
     let mut g = Graph::new();
     let x = operand(&mut g, golden, "input")?;
     let map = g.splice(&forward.graph, |_, leaf| (leaf.name == "input").then_some(x))?;
-    let output = map[forward.output.index()];
+    let output = map[output.index()];
     let loss = weighted_sum(&mut g, golden, output)?;
     let mut program = gradient_program(g, Some(loss), vec![Named::new("output", output)])?;
     for update in forward.state_updates {
@@ -168,6 +169,22 @@ pub(super) fn cases() -> Vec<Case> {
         layer("relu", EXACT),
         layer("relu_edges", EXACT).without(EDGES),
         layer("relu_infinite", EXACT).without(INFINITE),
+        layer("relu6", EXACT),
+        layer("relu6_edges", EXACT).without(EDGES),
+        layer("relu6_infinite", EXACT).without(INFINITE),
+        layer("relu6_at_six", EXACT).without(EDGES),
+        layer("mean", SUMS),
+        layer("mean_keepdim", SUMS),
+        layer("permute", EXACT),
+        layer("slice", EXACT),
+        layer("slice_last", EXACT),
+        layer("select", EXACT),
+        layer("multiply_gate", SUMS),
+        layer("split_sum_concat", SUMS),
+        layer("shared_weights", SUMS),
+        layer("shared_statistics", SUMS),
+        layer("block", SUMS),
+        layer("repeat", SUMS),
         layer("leaky_relu", ROUNDED),
         layer("leaky_relu_edges", ROUNDED).without(EDGES),
         layer("leaky_relu_infinite", ROUNDED).without(INFINITE),

@@ -1,7 +1,7 @@
 //! Losses: the value, and the gradient in the prediction.
 
-use onestep_engine::Graph;
-use onestep_layers::LossSpec;
+use onestep_engine::{DType, Graph};
+use onestep_layers::{LossContext, LossSpec};
 
 use super::op::{EDGES, INFINITE};
 use crate::case::{Case, Expect, Setup, gradient_program, one_step, operand};
@@ -27,8 +27,12 @@ fn setup(golden: &Golden) -> Result<Setup, ConformanceError> {
     let spec: LossSpec = golden.field("spec")?;
     let mut g = Graph::new();
     let prediction = operand(&mut g, golden, "prediction")?;
+    let weights = match golden.tensors.contains_key("weight") {
+        true => Some(g.input("weight", &golden.array("weight")?.shape, DType::F32)?),
+        false => None,
+    };
     let values = spec
-        .build(&mut g, prediction)
+        .build_in(&mut LossContext::new(&mut g, prediction).weighted(weights))
         .map_err(|e| ConformanceError::subject("building the loss", e))?;
     let program = gradient_program(g, Some(values.loss), Vec::new())?;
     let run = one_step(program, |name| Ok(golden.array(name)?.clone()))?;
@@ -53,6 +57,27 @@ pub(super) fn cases() -> Vec<Case> {
         loss("cross_entropy_never_weight_zero", SUMS).without(INFINITE),
         loss("cross_entropy_never_smoothing", SUMS).without(INFINITE),
         loss("cross_entropy_far", SUMS),
+        loss("cross_entropy_ignore", SUMS),
+        loss("cross_entropy_ignore_smoothing", SUMS),
+        loss("cross_entropy_ignore_weight", SUMS),
+        loss("cross_entropy_ignore_weight_smoothing", SUMS),
+        loss("cross_entropy_ignore_sum", SUMS),
+        loss("cross_entropy_ignore_index", SUMS),
+        loss("cross_entropy_ignore_rows", SUMS),
+        loss("cross_entropy_probabilities", SUMS),
+        loss("cross_entropy_probabilities_positions", SUMS),
+        loss("cross_entropy_probabilities_smoothing", SUMS),
+        loss("cross_entropy_probabilities_weight_smoothing", SUMS),
+        loss("cross_entropy_probabilities_sum", SUMS),
+        loss("cross_entropy_of_samples", SUMS),
+        loss("cross_entropy_classes_of_samples", SUMS),
+        loss("cross_entropy_probabilities_of_samples", SUMS),
+        loss("cross_entropy_sum_of_samples", SUMS),
+        loss("bce_with_logits_of_samples", SUMS),
+        loss("mse_of_samples", SUMS),
+        loss("mae_of_samples", SUMS),
+        loss("huber_of_samples", SUMS),
+        loss("smooth_l1_of_samples", SUMS),
         loss("bce_with_logits", SUMS),
         loss("bce_with_logits_one", SUMS),
         loss("bce_with_logits_pictures", SUMS),

@@ -76,8 +76,9 @@ fn program(golden: &Golden) -> Result<Program, ConformanceError> {
     let model = spec.compile().map_err(fail)?;
     let batch = golden.array("input")?.shape[0];
     let mut forward = model.forward(ProgramMode::Train, batch).map_err(fail)?;
-    let values = loss.build(&mut forward.graph, forward.output).map_err(fail)?;
-    let mut program = Program::predict(forward.graph, vec![Named::new("output", forward.output)]);
+    let output = forward.output();
+    let values = loss.build(&mut forward.graph, output).map_err(fail)?;
+    let mut program = Program::predict(forward.graph, vec![Named::new("output", output)]);
     program.loss = Some(values.loss);
     program.state_updates = forward.state_updates;
     program.keep_gradients = true;

@@ -90,7 +90,18 @@ impl Layer for Custom {
     fn build(&self, cx: &mut BuildContext, x: Value) -> Result<Value, LayerError> {
         match &self.code {
             Some(code) => code.0.build(cx, x),
-            None => Err(Registry::default().unknown(&cx.path(), "layer", &self.layer)),
+            None => Err(Registry::default().unknown::<dyn Layer>(&cx.path(), &self.layer)),
+        }
+    }
+
+    fn build_many(
+        &self,
+        cx: &mut BuildContext,
+        inputs: &[Value],
+    ) -> Result<Vec<Value>, LayerError> {
+        match &self.code {
+            Some(code) => code.0.build_many(cx, inputs),
+            None => Err(Registry::default().unknown::<dyn Layer>(&cx.path(), &self.layer)),
         }
     }
 

@@ -39,11 +39,14 @@ impl Embedding {
 
 impl Layer for Embedding {
     fn build(&self, cx: &mut BuildContext, x: Value) -> Result<Value, LayerError> {
-        let dtype = cx.graph.type_of(x).dtype;
-        if dtype != DType::I32 {
-            let wanted = "i32 indices (set the input's dtype to \"i32\")";
-            return Err(cx.input_error(wanted, dtype));
-        }
+        let x = match cx.graph.type_of(x).dtype {
+            DType::I32 => x,
+            DType::U8 => cx.graph.cast(x, DType::I32)?,
+            dtype => {
+                let wanted = "i32 indices (set the input's dtype to \"i32\")";
+                return Err(cx.input_error(wanted, dtype));
+            }
+        };
         for (name, size) in
             [("num_embeddings", self.num_embeddings), ("embedding_dim", self.embedding_dim)]
         {

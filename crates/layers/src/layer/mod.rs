@@ -5,11 +5,13 @@ mod activation;
 mod adaptive_avg_pool2d;
 mod avg_pool2d;
 mod batch_norm;
+mod block;
 mod concat;
 mod conv2d;
 mod custom;
 mod dense;
 mod dropout;
+mod elementwise;
 mod elu;
 mod embedding;
 mod flatten;
@@ -19,20 +21,30 @@ mod layer_norm;
 mod leaky_relu;
 mod log_softmax;
 mod max_pool2d;
+mod mean;
+mod multiply;
 mod norm;
+mod permute;
 mod pool;
 mod prelu;
 mod relu;
+mod relu6;
+mod repeat;
 mod reshape;
 mod residual;
+mod select;
 mod sigmoid;
 mod silu;
+mod slice;
 mod softmax;
+mod split;
+mod sum;
 mod tanh;
 
 pub use adaptive_avg_pool2d::AdaptiveAvgPool2d;
 pub use avg_pool2d::AvgPool2d;
 pub use batch_norm::BatchNorm;
+pub use block::Block;
 pub use concat::Concat;
 pub use conv2d::Conv2d;
 pub use custom::{Custom, CustomLayer};
@@ -47,16 +59,25 @@ pub use layer_norm::LayerNorm;
 pub use leaky_relu::LeakyRelu;
 pub use log_softmax::LogSoftmax;
 pub use max_pool2d::MaxPool2d;
+pub use mean::Mean;
+pub use multiply::Multiply;
+pub use permute::Permute;
 pub use prelu::Prelu;
 pub use relu::Relu;
+pub use relu6::Relu6;
+pub use repeat::Repeat;
 pub use reshape::Reshape;
 pub use residual::Residual;
+pub use select::Select;
 pub use sigmoid::Sigmoid;
 pub use silu::Silu;
+pub use slice::Slice;
 pub use softmax::Softmax;
+pub use split::Split;
+pub use sum::Sum;
 pub use tanh::Tanh;
 
-use onestep_base::{Registered, RegistryError, registry};
+use onestep_base::registry;
 use onestep_engine::Value;
 
 use crate::context::BuildContext;
@@ -65,10 +86,12 @@ use crate::error::LayerError;
 /// The dimensions a layer works on, without the batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shapes {
-    /// Of the input.
+    /// Of the input, the first where there are several.
     pub input: Vec<usize>,
-    /// Of the output.
+    /// Of the output, the first where there are several.
     pub output: Vec<usize>,
+    /// How many inputs the layer takes.
+    pub taken: usize,
 }
 
 impl Shapes {
@@ -120,6 +143,21 @@ pub trait Layer: Send + Sync {
     /// [`BuildContext::input_error`] name the layer.
     fn build(&self, cx: &mut BuildContext, x: Value) -> Result<Value, LayerError>;
 
+    /// As [`Self::build`] for a layer that takes several values or gives several: what it takes by
+    /// name, in that order, and what later layers take as `NAME.0`, `NAME.1` and so on. By default one
+    /// value becomes one.
+    ///
+    /// # Errors
+    /// Those of [`Self::build`], and another number of inputs than the layer takes.
+    fn build_many(
+        &self,
+        cx: &mut BuildContext,
+        inputs: &[Value],
+    ) -> Result<Vec<Value>, LayerError> {
+        let x = cx.one(inputs)?;
+        self.build(cx, x).map(|y| vec![y])
+    }
+
     /// Floating-point operations forward for one sample, a multiply-add as two. By default one for
     /// each element of the output.
     fn flops(&self, shapes: &Shapes) -> u64 {
@@ -133,6 +171,49 @@ where
 {
     fn build(&self, cx: &mut BuildContext, x: Value) -> Result<Value, LayerError> {
         self(cx, x)
+    }
+}
+
+/// A closure as a layer that takes several values or gives several.
+///
+/// ```
+/// use onestep_engine::Value;
+/// use onestep_layers::{BuildContext, Custom, InputSpec, LayerError, Many, ModelBuilder};
+/// let distance = Many(|cx: &mut BuildContext, inputs: &[Value]| -> Result<Vec<Value>, LayerError> {
+///     let [a, b] = cx.two(inputs)?;
+///     let difference = cx.graph.sub(a, b)?;
+///     Ok(vec![cx.graph.abs(difference)?])
+/// });
+/// let model = ModelBuilder::with_inputs([("a", InputSpec::new([4])), ("b", InputSpec::new([4]))])
+///     .layer(Custom::new(distance))
+///     .taking(["a", "b"])
+///     .build()?;
+/// assert_eq!(model.output_shape().dims(), &[4]);
+/// # Ok::<(), LayerError>(())
+/// ```
+pub struct Many<F>(
+    /// `Fn(&mut BuildContext, &[Value]) -> Result<Vec<Value>, LayerError>`
+    pub F,
+);
+
+impl<F> Layer for Many<F>
+where
+    F: Fn(&mut BuildContext, &[Value]) -> Result<Vec<Value>, LayerError> + Send + Sync,
+{
+    fn build(&self, cx: &mut BuildContext, x: Value) -> Result<Value, LayerError> {
+        let outputs = (self.0)(cx, &[x])?;
+        match outputs[..] {
+            [y] => Ok(y),
+            _ => Err(cx.input_error("a layer that gives one value", outputs.len())),
+        }
+    }
+
+    fn build_many(
+        &self,
+        cx: &mut BuildContext,
+        inputs: &[Value],
+    ) -> Result<Vec<Value>, LayerError> {
+        (self.0)(cx, inputs)
     }
 }
 
@@ -212,6 +293,8 @@ layers! {
     Embedding = "embedding",
     /// The rectified linear unit.
     Relu = "relu",
+    /// The rectified linear unit with a ceiling of 6.
+    Relu6 = "relu6",
     /// A ReLU that leaks.
     LeakyRelu = "leaky_relu",
     /// The exponential linear unit.
@@ -230,6 +313,24 @@ layers! {
     Softmax = "softmax",
     /// The logarithm of softmax.
     LogSoftmax = "log_softmax",
+    /// The sum of several inputs.
+    Sum = "sum",
+    /// The product of several inputs: a gate.
+    Multiply = "multiply",
+    /// Means over axes.
+    Mean = "mean",
+    /// The axes of each sample in another order.
+    Permute = "permute",
+    /// A part of each sample.
+    Slice = "slice",
+    /// Each sample in several parts.
+    Split = "split",
+    /// One element along an axis.
+    Select = "select",
+    /// Layers under one name.
+    Block = "block",
+    /// Layers several times.
+    Repeat = "repeat",
     /// The sum of a body and a shortcut.
     Residual = "residual",
     /// Branches side by side.
@@ -256,27 +357,30 @@ impl LayerSpec {
                 | LayerSpec::Reshape(_)
                 | LayerSpec::Residual(_)
                 | LayerSpec::Concat(_)
+                | LayerSpec::Block(_)
+                | LayerSpec::Repeat(_)
+                | LayerSpec::Sum(_)
+                | LayerSpec::Multiply(_)
+                | LayerSpec::Permute(_)
+                | LayerSpec::Slice(_)
+                | LayerSpec::Split(_)
+                | LayerSpec::Select(_)
                 | LayerSpec::Custom(_)
         )
-    }
-
-    /// Reads one layer; errors name it and its place, counted from 1, among its siblings.
-    pub(crate) fn from_value(value: serde_json::Value, place: usize) -> Result<Self, String> {
-        let name = value.get("name").and_then(serde_json::Value::as_str);
-        let name = name.map_or_else(String::new, |name| format!(" `{name}`"));
-        LayerSpec::from_object(value).map_err(|error| match error {
-            RegistryError::Form { problem, .. } => format!("layer {place}: {problem}"),
-            RegistryError::Options { name: kind, problem, .. } => {
-                format!("layer {place}{name} ({kind}): {problem}")
-            }
-            unknown => format!("layer {place}{name}: {unknown}"),
-        })
     }
 }
 
 impl Layer for LayerSpec {
     fn build(&self, cx: &mut BuildContext, x: Value) -> Result<Value, LayerError> {
         self.inner().build(cx, x)
+    }
+
+    fn build_many(
+        &self,
+        cx: &mut BuildContext,
+        inputs: &[Value],
+    ) -> Result<Vec<Value>, LayerError> {
+        self.inner().build_many(cx, inputs)
     }
 
     fn flops(&self, shapes: &Shapes) -> u64 {

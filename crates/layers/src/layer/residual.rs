@@ -8,7 +8,7 @@ use super::{Layer, LayerSpec, Shapes};
 use crate::context::BuildContext;
 use crate::error::LayerError;
 use crate::limits::{clone_layers, drop_layers};
-use crate::spec::layer_list;
+use crate::placed::{Placed, layer_list};
 
 /// `y = body(x) + shortcut(x)` (He et al., "Deep Residual Learning", 2016). An empty list is the
 /// identity. Parameters: `NAME.body.…` and `NAME.shortcut.…`.
@@ -20,10 +20,10 @@ pub struct Residual {
     pub name: Option<String>,
     /// The layers of the body.
     #[serde(deserialize_with = "layer_list")]
-    pub body: Vec<LayerSpec>,
+    pub body: Vec<Placed>,
     /// The layers of the shortcut; default none, the identity.
     #[serde(default, deserialize_with = "layer_list", skip_serializing_if = "Vec::is_empty")]
-    pub shortcut: Vec<LayerSpec>,
+    pub shortcut: Vec<Placed>,
 }
 
 impl Clone for Residual {
@@ -43,13 +43,14 @@ impl Drop for Residual {
 impl Residual {
     /// With the given body and the identity as shortcut.
     pub fn new(body: impl Into<Vec<LayerSpec>>) -> Self {
-        Residual { name: None, body: body.into(), shortcut: Vec::new() }
+        let body = body.into().into_iter().map(Placed::from).collect();
+        Residual { name: None, body, shortcut: Vec::new() }
     }
 
     /// With layers in the shortcut.
     #[must_use]
     pub fn with_shortcut(mut self, shortcut: impl Into<Vec<LayerSpec>>) -> Self {
-        self.shortcut = shortcut.into();
+        self.shortcut = shortcut.into().into_iter().map(Placed::from).collect();
         self
     }
 }

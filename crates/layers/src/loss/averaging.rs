@@ -1,5 +1,6 @@
 //! How the losses of batches become that of a data set.
 
+use onestep_engine::ops::Op;
 use onestep_engine::{Graph, Value};
 
 use super::{LossSpec, LossValues, Reduction};
@@ -45,13 +46,12 @@ impl LossSpec {
             LossSpec::SmoothL1(loss) => loss.reduction,
             LossSpec::CustomLoss(_) => Reduction::Mean,
         };
-        let weight = match (reduction, self) {
-            (Reduction::Sum, _) => return Ok(Averaging::Sum),
-            (Reduction::Mean, LossSpec::CrossEntropy(loss)) => {
-                loss.total_weight(g, values.target)?
-            }
-            (Reduction::Mean, _) => None,
-        };
-        Ok(weight.map_or(Averaging::Samples, Averaging::Weight))
+        if reduction == Reduction::Sum {
+            return Ok(Averaging::Sum);
+        }
+        Ok(match g.op(values.weight) {
+            Op::Constant(_) => Averaging::Samples,
+            _ => Averaging::Weight(values.weight),
+        })
     }
 }

@@ -4,7 +4,7 @@ use onestep_engine::{Graph, GraphError, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Loss, LossValues, Reduction, elementwise};
+use super::{Loss, LossContext, LossValues, Reduction, Task, elementwise};
 use crate::error::LayerError;
 
 /// The mean of `-(w t log s(x) + (1 - t) log(1 - s(x)))` over all elements, for logits `x`, targets
@@ -53,9 +53,10 @@ fn log_sigmoid(g: &mut Graph, x: Value) -> Result<Value, GraphError> {
 }
 
 impl Loss for BceWithLogits {
-    fn build(&self, g: &mut Graph, output: Value) -> Result<LossValues, LayerError> {
-        let weight = self.weight(g, output)?;
-        let mut values = elementwise::build(g, output, self.reduction, |g, x, target| {
+    fn build(&self, cx: &mut LossContext<'_>) -> Result<LossValues, LayerError> {
+        let output = cx.output();
+        let weight = self.weight(cx.graph, output)?;
+        let mut values = elementwise::build(cx, self.reduction, |g, x, target| {
             let log_probability = log_sigmoid(g, x)?;
             let positive = match weight {
                 None => log_probability,
@@ -71,7 +72,11 @@ impl Loss for BceWithLogits {
             let penalty = g.mul(negative, x)?;
             g.sub(penalty, positive)
         })?;
-        values.prediction = g.sigmoid(output)?;
+        values.prediction = cx.graph.sigmoid(output)?;
         Ok(values)
+    }
+
+    fn task(&self) -> Task {
+        Task::Binary
     }
 }

@@ -3,11 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use onestep_engine::{Graph, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer, ser::Error as _};
 
-use super::{Loss, LossValues};
+use super::{Loss, LossContext, LossValues, Task};
 use crate::error::LayerError;
 use crate::registry::Registry;
 
@@ -79,15 +78,20 @@ impl CustomLoss {
 }
 
 impl Loss for CustomLoss {
-    fn build(&self, g: &mut Graph, output: Value) -> Result<LossValues, LayerError> {
+    fn build(&self, cx: &mut LossContext<'_>) -> Result<LossValues, LayerError> {
         let Some(code) = &self.code else {
-            return Err(Registry::default().unknown("loss", "loss", &self.loss));
+            return Err(Registry::default().unknown::<dyn Loss>("loss", &self.loss));
         };
-        let values = code.0.build(g, output)?;
+        let values = code.0.build(cx)?;
+        let g = &cx.graph;
         if g.shape(values.loss).rank() != 0 {
             return Err(LayerError::input("loss", "a scalar loss", g.type_of(values.loss)));
         }
         Ok(values)
+    }
+
+    fn task(&self) -> Task {
+        self.code.as_ref().map_or(Task::Other, |code| code.0.task())
     }
 }
 

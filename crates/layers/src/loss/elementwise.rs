@@ -2,21 +2,21 @@
 
 use onestep_engine::{DType, Graph, GraphError, Value};
 
-use super::{LossValues, Reduction};
+use super::{LossContext, LossValues, Reduction};
 use crate::error::LayerError;
 
-/// A leaf called `target` of the output's shape, and the reduction of what `each` makes of output
+/// A target of the output's shape, and the reduction of what `each` makes of output
 /// and target.
 pub(super) fn build(
-    g: &mut Graph,
-    output: Value,
+    cx: &mut LossContext<'_>,
     reduction: Reduction,
     each: impl FnOnce(&mut Graph, Value, Value) -> Result<Value, GraphError>,
 ) -> Result<LossValues, LayerError> {
-    let shape = g.shape(output).clone();
-    let target = g.input("target", shape.dims(), DType::F32)?;
-    let losses = each(g, output, target)?;
-    Ok(LossValues { target, loss: reduction.apply(g, losses)?, prediction: output })
+    let output = cx.output();
+    let target = cx.target(&cx.dims(), DType::F32)?;
+    let losses = each(cx.graph, output, target)?;
+    let reduced = cx.reduce(losses, reduction)?;
+    Ok(cx.finish(target, reduced, output))
 }
 
 /// `|output - target|`

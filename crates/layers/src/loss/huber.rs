@@ -1,10 +1,9 @@
 //! Huber's loss.
 
-use onestep_engine::{Graph, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Loss, LossValues, Reduction, elementwise};
+use super::{Loss, LossContext, LossValues, Reduction, Task, elementwise};
 use crate::error::LayerError;
 
 /// The mean of `a^2 / 2` where `a = |output - target|` is at most `delta`, and
@@ -39,14 +38,18 @@ impl Huber {
 }
 
 impl Loss for Huber {
-    fn build(&self, g: &mut Graph, output: Value) -> Result<LossValues, LayerError> {
+    fn build(&self, cx: &mut LossContext<'_>) -> Result<LossValues, LayerError> {
         let delta = self.delta;
         if !(delta.is_finite() && delta > 0.0) {
             return Err(LayerError::option("huber", "delta", "finite and above 0", delta));
         }
-        elementwise::build(g, output, self.reduction, |g, output, target| {
+        elementwise::build(cx, self.reduction, |g, output, target| {
             let distance = elementwise::distance(g, output, target)?;
             elementwise::huber(g, distance, delta, 1.0)
         })
+    }
+
+    fn task(&self) -> Task {
+        Task::Regress
     }
 }

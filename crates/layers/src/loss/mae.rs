@@ -1,10 +1,9 @@
 //! The mean absolute error.
 
-use onestep_engine::{Graph, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Loss, LossValues, Reduction, elementwise};
+use super::{Loss, LossContext, LossValues, Reduction, Task, elementwise};
 use crate::error::LayerError;
 
 /// The mean of `|output - target|` over all elements; the gradient at 0 is 0. The target is f32 of
@@ -18,7 +17,11 @@ pub struct Mae {
 }
 
 impl Loss for Mae {
-    fn build(&self, g: &mut Graph, output: Value) -> Result<LossValues, LayerError> {
-        elementwise::build(g, output, self.reduction, elementwise::distance)
+    fn build(&self, cx: &mut LossContext<'_>) -> Result<LossValues, LayerError> {
+        elementwise::build(cx, self.reduction, elementwise::distance)
+    }
+
+    fn task(&self) -> Task {
+        Task::Regress
     }
 }

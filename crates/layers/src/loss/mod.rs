@@ -3,6 +3,7 @@
 
 mod averaging;
 mod bce_with_logits;
+mod context;
 mod cross_entropy;
 mod custom;
 mod elementwise;
@@ -10,20 +11,23 @@ mod huber;
 mod mae;
 mod mse;
 mod smooth_l1;
+mod term;
 
 pub use averaging::Averaging;
 pub use bce_with_logits::BceWithLogits;
-pub use cross_entropy::CrossEntropy;
+pub use context::{LossContext, Reduced, WEIGHT};
+pub use cross_entropy::{ClassTargets, CrossEntropy};
 pub use custom::{CustomLoss, LossFunction};
 pub use huber::Huber;
 pub use mae::Mae;
 pub use mse::Mse;
 pub use smooth_l1::SmoothL1;
+pub use term::{JointLoss, LossTerm, TARGET};
 
 use std::fmt;
 
 use onestep_base::registry;
-use onestep_engine::{DType, Graph, GraphError, Value};
+use onestep_engine::{DType, Graph, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +44,44 @@ pub struct LossValues {
     /// What the output says in the target's terms: the class (i32) for cross-entropy, the
     /// probability for binary cross-entropy, the output itself otherwise.
     pub prediction: Value,
+    /// The f32 scalar that a mean was divided by: the number of elements, or the sum of their weights.
+    /// A sum has 1. The mean over several batches is `sum(loss * weight) / sum(weight)`.
+    pub weight: Value,
+}
+
+impl LossValues {
+    /// Of a loss that is a mean in which each sample of the target's batch counts the same.
+    ///
+    /// # Errors
+    /// None in practice.
+    pub fn of_mean(
+        g: &mut Graph,
+        target: Value,
+        loss: Value,
+        prediction: Value,
+    ) -> Result<Self, LayerError> {
+        let samples = g.shape(target).first().copied().unwrap_or(1);
+        let weight = g.constant(samples as f32)?;
+        Ok(LossValues { target, loss, prediction, weight })
+    }
+}
+
+/// What a loss is for: which metrics make sense beside it, and what an answer is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Task {
+    /// One of several classes, whose logits lie along this axis of the output.
+    Classify {
+        /// The axis, the batch being 0.
+        axis: usize,
+    },
+    /// Yes or no for each element of the output, a logit.
+    Binary,
+    /// Numbers of the output's shape.
+    Regress,
+    /// Something else.
+    #[default]
+    Other,
 }
 
 /// How the losses of single elements become one number.
@@ -57,17 +99,12 @@ impl Reduction {
     fn is_mean(&self) -> bool {
         *self == Reduction::Mean
     }
-
-    fn apply(self, g: &mut Graph, x: Value) -> Result<Value, GraphError> {
-        match self {
-            Reduction::Mean => g.mean_all(x),
-            Reduction::Sum => g.sum_all(x),
-        }
-    }
 }
 
 /// A composition of graph ops that ends in the scalar to minimise. The built-in losses implement
-/// it, and so does every closure `Fn(&mut Graph, Value) -> Result<LossValues, LayerError>`.
+/// it, and so does every closure `Fn(&mut Graph, Value) -> Result<LossValues, LayerError>` that makes a
+/// leaf called `target`. A type sees more in its [`LossContext`]: the target under whatever name, and
+/// the weights of samples.
 ///
 /// A loss of one's own, the mean of `log cosh(output - target)`:
 ///
@@ -86,7 +123,8 @@ impl Reduction {
 ///     let rest = g.log1p(decay)?;
 ///     let sum = g.add(size, rest)?;
 ///     let each = g.offset(sum, -std::f32::consts::LN_2)?;
-///     Ok(LossValues { target, loss: g.mean_all(each)?, prediction: output })
+///     let loss = g.mean_all(each)?;
+///     LossValues::of_mean(g, target, loss, output)
 /// }
 ///
 /// let loss = LossSpec::from(CustomLoss::new(log_cosh));
@@ -97,19 +135,32 @@ impl Reduction {
 /// # Ok::<(), LayerError>(())
 /// ```
 pub trait Loss: Send + Sync {
-    /// Appends the loss of `output [batch, ...]` to the graph.
+    /// Appends the loss of the output `[batch, ...]` to the graph.
     ///
     /// # Errors
     /// Options out of range, or an output that the loss is not defined for.
-    fn build(&self, g: &mut Graph, output: Value) -> Result<LossValues, LayerError>;
+    fn build(&self, cx: &mut LossContext<'_>) -> Result<LossValues, LayerError>;
+
+    /// What the loss is for.
+    fn task(&self) -> Task {
+        Task::Other
+    }
 }
 
 impl<F> Loss for F
 where
     F: Fn(&mut Graph, Value) -> Result<LossValues, LayerError> + Send + Sync,
 {
-    fn build(&self, g: &mut Graph, output: Value) -> Result<LossValues, LayerError> {
-        self(g, output)
+    fn build(&self, cx: &mut LossContext<'_>) -> Result<LossValues, LayerError> {
+        let wanted = "a type that implements `Loss` (a closure knows neither)";
+        if cx.weights().is_some() {
+            return Err(LayerError::input("loss", wanted, "weights of samples"));
+        }
+        if cx.target_name() != TARGET {
+            let got = format!("a target called `{}`", cx.target_name());
+            return Err(LayerError::input("loss", wanted, got));
+        }
+        self(cx.graph, cx.output())
     }
 }
 
@@ -162,25 +213,38 @@ impl LossSpec {
     /// Options out of range, or an output that the loss is not defined for; the message begins with
     /// the loss's name.
     pub fn build(&self, g: &mut Graph, output: Value) -> Result<LossValues, LayerError> {
-        let first = g.nodes().len();
+        self.build_in(&mut LossContext::new(g, output))
+    }
+
+    /// As [`Self::build`] with the target and the weights that the context says.
+    ///
+    /// # Errors
+    /// As for [`Self::build`].
+    pub fn build_in(&self, cx: &mut LossContext<'_>) -> Result<LossValues, LayerError> {
+        let first = cx.graph.nodes().len();
         let name = self.type_name();
-        if g.type_of(output).dtype != DType::F32 && !matches!(self, LossSpec::CustomLoss(_)) {
-            return Err(LayerError::input(name, "f32 outputs of the model", g.type_of(output)));
+        let ty = cx.graph.type_of(cx.output());
+        if ty.dtype != DType::F32 && !matches!(self, LossSpec::CustomLoss(_)) {
+            return Err(LayerError::input(name, "f32 outputs of the model", ty));
         }
-        let values = self.inner().build(g, output).map_err(|error| error.within(name))?;
-        let fresh: Vec<Value> = g.values().skip(first).collect();
-        for value in fresh {
-            if g.node(value).label.is_none() {
-                g.label(value, "loss");
-            }
-        }
+        let values = self.inner().build(cx).map_err(|error| error.within(name))?;
+        cx.graph.label_fresh(first, "loss");
         Ok(values)
+    }
+
+    /// What the loss is for.
+    pub fn task(&self) -> Task {
+        self.inner().task()
     }
 }
 
 impl Loss for LossSpec {
-    fn build(&self, g: &mut Graph, output: Value) -> Result<LossValues, LayerError> {
-        LossSpec::build(self, g, output)
+    fn build(&self, cx: &mut LossContext<'_>) -> Result<LossValues, LayerError> {
+        self.build_in(cx)
+    }
+
+    fn task(&self) -> Task {
+        LossSpec::task(self)
     }
 }
 

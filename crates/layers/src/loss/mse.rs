@@ -1,10 +1,9 @@
 //! The mean squared error.
 
-use onestep_engine::{Graph, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Loss, LossValues, Reduction, elementwise};
+use super::{Loss, LossContext, LossValues, Reduction, Task, elementwise};
 use crate::error::LayerError;
 
 /// The mean of `(output - target)^2` over all elements. The target is f32 of the output's shape.
@@ -17,10 +16,14 @@ pub struct Mse {
 }
 
 impl Loss for Mse {
-    fn build(&self, g: &mut Graph, output: Value) -> Result<LossValues, LayerError> {
-        elementwise::build(g, output, self.reduction, |g, output, target| {
+    fn build(&self, cx: &mut LossContext<'_>) -> Result<LossValues, LayerError> {
+        elementwise::build(cx, self.reduction, |g, output, target| {
             let error = g.sub(output, target)?;
             g.square(error)
         })
+    }
+
+    fn task(&self) -> Task {
+        Task::Regress
     }
 }

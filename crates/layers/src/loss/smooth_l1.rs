@@ -1,11 +1,10 @@
 //! The smooth absolute error.
 
-use onestep_engine::{Graph, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::huber::one;
-use super::{Loss, LossValues, Reduction, elementwise};
+use super::{Loss, LossContext, LossValues, Reduction, Task, elementwise};
 use crate::error::LayerError;
 
 /// The mean of `a^2 / (2 beta)` where `a = |output - target|` is at most `beta`, and `a - beta / 2`
@@ -36,12 +35,12 @@ impl SmoothL1 {
 }
 
 impl Loss for SmoothL1 {
-    fn build(&self, g: &mut Graph, output: Value) -> Result<LossValues, LayerError> {
+    fn build(&self, cx: &mut LossContext<'_>) -> Result<LossValues, LayerError> {
         let beta = self.beta;
         if !(beta.is_finite() && beta >= 0.0) {
             return Err(LayerError::option("smooth_l1", "beta", "finite and at least 0", beta));
         }
-        elementwise::build(g, output, self.reduction, |g, output, target| {
+        elementwise::build(cx, self.reduction, |g, output, target| {
             let distance = elementwise::distance(g, output, target)?;
             // Subnormal numbers count as zero while a step runs.
             if beta < f32::MIN_POSITIVE {
@@ -49,5 +48,9 @@ impl Loss for SmoothL1 {
             }
             elementwise::huber(g, distance, beta, beta)
         })
+    }
+
+    fn task(&self) -> Task {
+        Task::Regress
     }
 }

@@ -1,9 +1,10 @@
 //! One or more cases of every layer, for tests that go over all of them.
 
 use onestep_layers::{
-    AdaptiveAvgPool2d, AvgPool2d, BatchNorm, Concat, Conv2d, Dense, Dropout, Elu, Embedding,
+    AdaptiveAvgPool2d, AvgPool2d, BatchNorm, Block, Concat, Conv2d, Dense, Dropout, Elu, Embedding,
     Flatten, Gelu, GeluForm, GlobalAvgPool2d, LayerNorm, LayerSpec, LeakyRelu, LogSoftmax,
-    MaxPool2d, Padding, Pair, Prelu, Relu, Reshape, Residual, Sigmoid, Silu, Softmax, Tanh,
+    MaxPool2d, Mean, Multiply, Padding, Pair, Permute, Prelu, Relu, Relu6, Repeat, Reshape,
+    Residual, Select, Sigmoid, Silu, Slice, Softmax, Split, Sum, Tanh,
 };
 
 /// A layer, the shape of a sample that it gets, and of the sample that it gives.
@@ -80,7 +81,10 @@ fn activations() -> Vec<Case> {
     let layers: Vec<LayerSpec> = vec![
         Dropout::new(0.4).into(),
         Relu::default().into(),
+        Relu6::default().into(),
         LeakyRelu::new(0.2).into(),
+        Sum::weighted([-0.5]).into(),
+        Multiply::default().into(),
         Elu::new(0.7).into(),
         Prelu::new(1).into(),
         Prelu::new(2).into(),
@@ -103,6 +107,14 @@ fn movement() -> Vec<Case> {
         case(Flatten::new(2), &[2, 3, 4], &[2, 12]),
         case(Reshape::new([4, 3]), &[2, 6], &[4, 3]),
         case(Reshape::new([2, -1, 2]), &[12], &[2, 3, 2]),
+        case(Permute::new([0, 3, 1, 2]), &[2, 3, 4], &[4, 2, 3]),
+        case(Slice::new(1, 1, None), &[3, 2], &[2, 2]),
+        case(Slice::new(-1, -3, Some(-1)), &[2, 4], &[2, 2]),
+        case(Split::new([3]), &[3, 2], &[3, 2]),
+        case(Select::new(1, 0), &[3, 2], &[2]),
+        case(Select::new(-1, -1), &[3, 2], &[3]),
+        case(Mean::new([1]), &[2, 3], &[3]),
+        case(Mean { keepdim: true, ..Mean::new([-1, 2]) }, &[2, 3, 4], &[2, 1, 1]),
     ]
 }
 
@@ -111,6 +123,8 @@ fn containers() -> Vec<Case> {
     let body = vec![Dense::new(3).into(), Tanh::default().into()];
     vec![
         case(Residual::new(body), &[3], &[3]),
+        case(Block::new([Dense::new(3).into(), Tanh::default().into()]), &[4], &[3]),
+        case(Repeat::new(2, [Dense::new(3).into(), Tanh::default().into()]), &[4], &[3]),
         case(Residual::new([conv(2)]).with_shortcut([conv(2)]), &[1, 2, 2], &[2, 2, 2]),
         case(Concat::new([vec![conv(2)], vec![], vec![conv(1)]]), &[1, 2, 2], &[4, 2, 2]),
         case(Concat::new([vec![], vec![]]).along(-1), &[1, 2, 2], &[1, 2, 4]),

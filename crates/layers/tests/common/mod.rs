@@ -29,7 +29,7 @@ pub(crate) fn numbers(shape: &[usize], stream: u32, low: f64, high: f64) -> Arra
 pub(crate) fn model_for(layer: &LayerSpec, input: &[usize]) -> Result<Model, LayerError> {
     let mut spec = ModelSpec::new("test", input, vec![layer.clone()]);
     if matches!(layer, LayerSpec::Embedding(_)) {
-        spec.input.dtype = InputType::I32;
+        spec.input_mut().unwrap().dtype = InputType::I32;
     }
     spec.compile()
 }
@@ -52,7 +52,7 @@ pub(crate) fn output(model: &Model, mode: Mode, input: &Array) -> Array {
     let forward = model.forward(mode, input.shape.dims()[0]).unwrap();
     let mut leaves = fill(model);
     leaves.insert("input".into(), input.clone());
-    value(&forward.graph, &leaves, forward.output)
+    value(&forward.graph, &leaves, forward.output())
 }
 
 /// Holds the gradient of the scalar `loss` in each f32 leaf but the scalars against central
@@ -91,7 +91,8 @@ pub(crate) fn check_gradients(graph: &Graph, loss: Value, leaves: &Leaves, conte
 /// fixed weights.
 pub(crate) fn check_model_gradients(model: &Model, mode: Mode, input: Array, context: &str) {
     let forward = model.forward(mode, input.shape.dims()[0]).unwrap();
-    let (mut graph, output) = (forward.graph, forward.output);
+    let output = forward.output();
+    let mut graph = forward.graph;
     let dims = graph.shape(output).dims().to_vec();
     let weights: Vec<f32> = numbers(&dims, 7, -1.0, 1.0).data.iter().map(|&w| w as f32).collect();
     let weights = graph.constant_tensor(&dims, &weights).unwrap();

@@ -3,6 +3,7 @@
 mod bench;
 mod evaluate;
 mod export;
+mod models;
 mod plan;
 mod predict;
 mod step;
@@ -29,6 +30,7 @@ pub(crate) enum Command {
     Predict(predict::Predict),
     Export(export::Export),
     Summary(summary::SummaryCommand),
+    Models(models::Models),
     Plan(plan::PlanCommand),
     Step(Box<step::StepCommand>),
     Bench(bench::Bench),
@@ -49,6 +51,7 @@ impl Command {
             Command::Predict(command) => command.run(),
             Command::Export(command) => command.run(),
             Command::Summary(command) => command.run(),
+            Command::Models(command) => command.run(),
             Command::Plan(command) => command.run(),
             Command::Step(command) => command.run(),
             Command::Bench(command) => command.run(),

@@ -136,7 +136,7 @@ impl StepCommand {
         let input = file.take("input", &format!("[N, ...] with samples of {sample}"))?;
         let target = file.take("target", "labels [N] or values [N, ...]")?;
         file.finish("a batch (input, target)")?;
-        let input = input.converted(model.spec().input.dtype.dtype());
+        let input = input.converted(model.inputs()[0].dtype);
         check_batch(&self.batch, model, &self.loss, &input, &target)?;
         Ok([input.upload(memory)?, target.upload(memory)?])
     }
@@ -183,7 +183,8 @@ fn check_batch(
         loss.check_values(values, each).map_err(|error| anyhow!("{path}: {error}"))?;
     }
     let mut forward = model.forward(Mode::Evaluate, count)?;
-    let wanted = loss.build(&mut forward.graph, forward.output)?.target;
+    let output = forward.output();
+    let wanted = loss.build(&mut forward.graph, output)?.target;
     let wanted = forward.graph.type_of(wanted);
     if target.on_device() != wanted.to_string() {
         return Err(anyhow!("{path}: tensor `target`: expected {wanted}, got {target}"));

@@ -20,13 +20,13 @@
 
 mod batch;
 mod measure;
-mod models;
 mod profile;
 
 pub use measure::Measurement;
 pub use profile::{Ceilings, Profile, ProfileRow};
 
 use onestep_engine::Executor;
+use onestep_layers::presets::reference;
 use onestep_layers::{LossSpec, ModelSpec};
 use onestep_memory::{MemoryError, MemoryManager, Tensor};
 use onestep_optimizer::{Adam, Optimizer, OptimizerSpec, Sgd};
@@ -63,7 +63,7 @@ pub const ALL: [Workload; 6] = [
         description: "one 3x3 convolution to 8 channels, 32 pictures of 32x32, SGD",
         batch_size: 32,
         classes: 2,
-        model: models::seed_cnn,
+        model: reference::seed_cnn,
         optimizer: || sgd(0.01, 0.0),
     },
     Workload {
@@ -71,7 +71,7 @@ pub const ALL: [Workload; 6] = [
         description: "the same with Adam",
         batch_size: 32,
         classes: 2,
-        model: models::seed_cnn,
+        model: reference::seed_cnn,
         optimizer: adam,
     },
     Workload {
@@ -79,7 +79,7 @@ pub const ALL: [Workload; 6] = [
         description: "784-256-128-10 perceptron, batches of 64, Adam",
         batch_size: 64,
         classes: 10,
-        model: models::mlp_mnist,
+        model: reference::mlp_mnist,
         optimizer: adam,
     },
     Workload {
@@ -87,7 +87,7 @@ pub const ALL: [Workload; 6] = [
         description: "two convolutions and a wide dense layer, 16 pictures of 64x64, Adam",
         batch_size: 16,
         classes: 10,
-        model: models::seed_custom,
+        model: reference::seed_custom,
         optimizer: adam,
     },
     Workload {
@@ -95,7 +95,7 @@ pub const ALL: [Workload; 6] = [
         description: "two convolutions with pooling, 32 pictures of 32x32, Adam",
         batch_size: 32,
         classes: 10,
-        model: models::cifar_cnn,
+        model: reference::cifar_cnn,
         optimizer: adam,
     },
     Workload {
@@ -103,7 +103,7 @@ pub const ALL: [Workload; 6] = [
         description: "ResNet-18 for 32x32 pictures, batches of 32, SGD with momentum",
         batch_size: 32,
         classes: 10,
-        model: models::resnet18,
+        model: reference::resnet18_cifar,
         optimizer: || sgd(0.05, 0.9),
     },
 ];
@@ -135,7 +135,9 @@ impl Workload {
     /// # Errors
     /// Out of memory.
     pub fn batch(&self, memory: &MemoryManager, seed: u64) -> Result<[Tensor; 2], MemoryError> {
-        let shape = [&[self.batch_size], &self.model().input.shape[..]].concat();
+        let model = self.model();
+        let sample = model.input().map_or(&[][..], |input| &input.shape);
+        let shape = [&[self.batch_size], sample].concat();
         let shape = onestep_memory::Shape::new(&shape)?;
         let inputs = batch::normals(seed, shape.elements());
         let labels = batch::labels(seed, self.batch_size, self.classes);

@@ -40,7 +40,7 @@ impl Trainer {
     /// The number of samples in host data, and the shape of a whole batch. All indices exist.
     pub(super) fn check_input(&self, input: HostData<'_>) -> Result<Shape, TrainerError> {
         let sample = self.model().input_shape();
-        let dtype = self.model().spec().input.dtype.dtype();
+        let dtype = self.model().inputs()[0].dtype;
         if input.dtype() != dtype {
             return Err(TrainerError::mismatch("input", dtype, input.dtype()));
         }

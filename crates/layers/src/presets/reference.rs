@@ -1,10 +1,12 @@
 //! The networks of the reference workloads, with the layers' names of PyTorch's versions where
 //! those have names.
 
-use onestep_layers::{Branch, ModelBuilder, ModelSpec};
+use crate::builder::{Branch, ModelBuilder};
+use crate::layer::LayerSpec;
+use crate::spec::ModelSpec;
 
 /// One small convolution on 32x32 pictures, two classes.
-pub(super) fn seed_cnn() -> ModelSpec {
+pub fn seed_cnn() -> ModelSpec {
     ModelBuilder::new([3, 32, 32])
         .name("seed-cnn")
         .conv2d(8, 3, 1, 1, true, "conv1")
@@ -16,7 +18,7 @@ pub(super) fn seed_cnn() -> ModelSpec {
 }
 
 /// A perceptron with two hidden layers on MNIST's 784 pixels.
-pub(super) fn mlp_mnist() -> ModelSpec {
+pub fn mlp_mnist() -> ModelSpec {
     ModelBuilder::new([784])
         .name("mlp-mnist")
         .dense(256, true, "fc1")
@@ -28,7 +30,7 @@ pub(super) fn mlp_mnist() -> ModelSpec {
 }
 
 /// Two convolutions on 64x64 pictures, the first of 5x5, then a wide dense layer.
-pub(super) fn seed_custom() -> ModelSpec {
+pub fn seed_custom() -> ModelSpec {
     ModelBuilder::new([3, 64, 64])
         .name("seed-custom")
         .conv2d(32, 5, 1, 2, true, "conv1")
@@ -43,7 +45,7 @@ pub(super) fn seed_custom() -> ModelSpec {
 }
 
 /// Two convolutions with pooling on CIFAR's 32x32 pictures.
-pub(super) fn cifar_cnn() -> ModelSpec {
+pub fn cifar_cnn() -> ModelSpec {
     ModelBuilder::new([3, 32, 32])
         .name("cifar-cnn")
         .conv2d(32, 3, 1, 1, true, "conv1")
@@ -61,7 +63,7 @@ pub(super) fn cifar_cnn() -> ModelSpec {
 
 /// ResNet-18 (He et al., 2015, "Deep Residual Learning for Image Recognition") with the stem that
 /// suits 32x32 pictures: one 3x3 convolution and no pooling.
-pub(super) fn resnet18() -> ModelSpec {
+pub fn resnet18_cifar() -> ModelSpec {
     let mut model = ModelBuilder::new([3, 32, 32])
         .name("resnet18")
         .conv2d(64, 3, 1, 1, false, "conv1")
@@ -100,4 +102,15 @@ fn basic_block(
         _ => branch.conv2d(to, 1, stride, 0, false, "conv").batch_norm("bn"),
     };
     model.residual(body, shortcut, name).relu(&format!("{name}_relu"))
+}
+
+/// A reference network for other samples and classes than it was made for.
+pub(super) fn resized(mut spec: ModelSpec, input: &[usize], classes: usize) -> ModelSpec {
+    if let Some(of_model) = spec.input_mut() {
+        of_model.shape = input.to_vec();
+    }
+    if let Some(LayerSpec::Dense(last)) = spec.layers.last_mut().map(|placed| &mut placed.layer) {
+        last.out_features = classes;
+    }
+    spec
 }

@@ -1,0 +1,37 @@
+//! Small models to start from.
+
+use crate::builder::ModelBuilder;
+use crate::spec::ModelSpec;
+
+pub(super) fn mlp(input: &[usize], classes: usize) -> ModelSpec {
+    let mut model = ModelBuilder::new(input);
+    if input.len() > 1 {
+        model = model.flatten("flatten");
+    }
+    model
+        .dense(256, true, "fc1")
+        .relu("relu1")
+        .dense(128, true, "fc2")
+        .relu("relu2")
+        .dense(classes, true, "fc3")
+        .spec()
+}
+
+/// LeNet-5 (LeCun et al., "Gradient-Based Learning Applied to Document Recognition", 1998) with full
+/// connections between its convolutions, and logits in place of radial units.
+pub(super) fn lenet5(input: &[usize], classes: usize) -> ModelSpec {
+    ModelBuilder::new(input)
+        .conv2d(6, 5, 1, 2, true, "conv1")
+        .tanh("tanh1")
+        .avg_pool2d(2, "pool1")
+        .conv2d(16, 5, 1, 0, true, "conv2")
+        .tanh("tanh2")
+        .avg_pool2d(2, "pool2")
+        .flatten("flatten")
+        .dense(120, true, "fc1")
+        .tanh("tanh3")
+        .dense(84, true, "fc2")
+        .tanh("tanh4")
+        .dense(classes, true, "fc3")
+        .spec()
+}

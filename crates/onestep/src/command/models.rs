@@ -1,0 +1,49 @@
+//! `onestep models`: the models that have a name.
+
+use anyhow::Result;
+use clap::Args;
+use onestep::layers::presets::PRESETS;
+use serde_json::json;
+
+use crate::cli::console::Console;
+
+/// List the models that stand by name where a file would
+///
+/// Wherever a model's file is taken (`--model`, `onestep summary`) a name does too, with options behind
+/// a colon: `resnet18:classes=10,input=3x32x32`. Those of torchvision have the names and shapes of its
+/// state dicts, so that its weights load (`--weights`).
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Models {
+    /// Print one JSON object on standard output
+    #[arg(long)]
+    json: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  onestep models
+  onestep summary mobilenet_v2:classes=10,input=3x32x32";
+
+impl Models {
+    pub(crate) fn run(self) -> Result<()> {
+        let console = Console::new(self.json);
+        let sizes =
+            |input: &[usize]| input.iter().map(usize::to_string).collect::<Vec<_>>().join("x");
+        console.say(format_args!("{:<15} {:<10} {:>7}  what it is", "name", "input", "classes"));
+        for preset in PRESETS {
+            let input = sizes(preset.input);
+            let (name, classes) = (preset.name, preset.classes);
+            console.say(format_args!("{name:<15} {input:<10} {classes:>7}  {}", preset.about));
+        }
+        let models = PRESETS.iter().map(|preset| {
+            json!({
+                "name": preset.name,
+                "about": preset.about,
+                "input_shape": preset.input,
+                "classes": preset.classes,
+            })
+        });
+        console.object(&json!({ "models": models.collect::<Vec<_>>() }))
+    }
+}
