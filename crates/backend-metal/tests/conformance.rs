@@ -53,11 +53,15 @@ const LACKING: [&str; 6] =
 /// parameters share.
 const OTHER_STATE: [&str; 3] = ["adafactor", "schedule_free", "prodigy"];
 
+fn lacking(case: &Case) -> bool {
+    LACKING.iter().any(|name| case.name.starts_with(name))
+}
+
 fn held(mut cases: Vec<Case>) -> Vec<Case> {
     let other = |name: &str| OTHER_STATE.iter().any(|kind| name.starts_with(kind));
     cases.retain(|case| {
         !DIFFERENTIATED_OTHERWISE.contains(&case.name.as_str())
-            && !LACKING.iter().any(|name| case.name.starts_with(name))
+            && !lacking(case)
             && !(case.family == Family::Optimizers && other(&case.name))
     });
     cases
@@ -77,6 +81,19 @@ fn holds(cases: Vec<Case>) -> Result<(), String> {
 #[test]
 fn ops() -> Result<(), String> {
     holds(table::ops())
+}
+
+#[test]
+fn what_the_shim_lacks_is_refused_by_name() -> Result<(), String> {
+    let cases: Vec<Case> = table::ops().into_iter().filter(lacking).collect();
+    assert!(cases.len() > 20, "{} cases", cases.len());
+    for case in cases {
+        let (_, setup) = case.setup().map_err(|error| error.to_string())?;
+        let refused = metal(PATHS[0]).run(&setup.run).err();
+        let text = refused.ok_or_else(|| format!("{} ran", case.name))?.to_string();
+        assert!(text.contains("the shim has no such op yet"), "{}: {text}", case.name);
+    }
+    Ok(())
 }
 
 #[test]
