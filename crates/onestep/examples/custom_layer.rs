@@ -3,9 +3,8 @@
 //!
 //! `y = s * tanh(x)` with one learned scale a feature.
 //!
-//! A model file, a checkpoint's too, has a layer's name and options; a registry has the code. So a
-//! layer that is to be saved is registered. A closure alone is a layer as well, but one that nothing
-//! could be written of.
+//! A model file has a layer's name and options, a registry the code: a layer that is to be saved is
+//! registered.
 
 use onestep::prelude::*;
 
@@ -36,10 +35,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let model = ModelBuilder::new([1, 8, 8])
         .flatten("flat")
         .dense(64, true, "fc1")
-        .layer(Custom {
-            name: Some("squash".into()),
-            ..Custom::registered("scaled_tanh", Default::default())
-        })
+        .layer(Custom::registered("scaled_tanh", Default::default()))
         .layer(Custom::registered(
             "times",
             [("factor".to_owned(), 0.5.into())].into_iter().collect(),
@@ -48,8 +44,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .spec()
         .resolve(&registry())?
         .compile()?;
-    println!("{}", model.summary(32));
-
     let config = TrainerConfig { epochs: 5, ..Default::default() };
     let mut trainer = Trainer::new(model, config)?;
     let history = trainer.fit(data.train, Some(data.validation.clone()), &mut [])?;
@@ -57,8 +51,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let accuracy = epoch.validation.as_ref().and_then(|v| v.accuracy()).unwrap_or_default();
         println!("epoch {}: loss {:.4}, accuracy {accuracy:.4}", epoch.epoch, epoch.train.loss);
     }
-    let scales = trainer.parameter("squash.scale")?;
-    println!("the first learned scales: {:?}", &scales[..4]);
 
     let folder = std::env::temp_dir().join(format!("onestep-custom-layer-{}", std::process::id()));
     trainer.save(&folder)?;

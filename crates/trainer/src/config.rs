@@ -2,7 +2,7 @@
 
 use onestep_data::{MOST_SLOTS, MOST_WORKERS, Pipeline};
 use onestep_layers::LossSpec;
-use onestep_optimizer::{Clip, Grouping, Optimizer, OptimizerSpec, ScheduleSpec};
+use onestep_optimizer::{Averaging, Clip, Grouping, Optimizer, OptimizerSpec, ScheduleSpec};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +49,11 @@ pub struct TrainerConfig {
     /// How gradients are kept within bounds; default not at all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clip: Option<Clip>,
+    /// An average of the weights, which evaluation and prediction use while training goes on from the
+    /// weights themselves: `{"ema": {"decay": 0.999}}` or `{"swa": {"start": 1000}}` in steps; default
+    /// none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub averaging: Option<Averaging>,
     /// The device: `auto` or one of [`devices`](crate::devices); default `auto`.
     pub device: String,
     /// Threads of a CPU device; 0, the default, takes all processors.
@@ -143,6 +148,7 @@ impl Default for TrainerConfig {
             weight_decay: None,
             grouping: Grouping::no_decay_on_biases_and_norms(),
             clip: None,
+            averaging: None,
             device: "auto".to_owned(),
             threads: 0,
             memory_budget: None,
@@ -213,6 +219,10 @@ impl TrainerConfig {
         }
         if let Some(stopping) = &self.early_stopping {
             stopping.validate()?;
+            if stopping.restore_best && self.averaging.is_some() {
+                let wanted = "false with an average of the weights, which it cannot put back";
+                return Err(TrainerError::option("early_stopping.restore_best", wanted, true));
+            }
         }
         self.check_metrics()?;
         self.schedule.validate()?;
@@ -254,7 +264,7 @@ impl TrainerConfig {
             None => self.optimizer.clone(),
         };
         let optimizer = Optimizer::from_spec(spec)?.with_grouping(self.grouping.clone())?;
-        Ok(optimizer.with_clip(self.clip)?)
+        Ok(optimizer.with_clip(self.clip)?.with_averaging(self.averaging)?)
     }
 
     /// The transforms of the inputs.

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 
 use onestep_engine::{
-    Engine, Executor, Feeds, Footprint, KernelTime, Mode, Scalars, StateKind, StateTable,
-    StepCounters, Ticket,
+    Engine, Executor, Feeds, Footprint, KernelTime, Mode, Scalars, Signature, StateKind,
+    StateTable, StepCounters, Ticket, Type,
 };
 use onestep_memory::MemoryManager;
-use onestep_optimizer::{LR, STEP};
+use onestep_optimizer::{Fed, Horizon, LR, Leg, STEP};
 
 use crate::TrainerError;
 use crate::pattern::name_matches;
-use crate::program::{OUTPUT, TrainingProgram, gradient_name};
+use crate::program::{TrainingProgram, gradient_name};
 use crate::snapshot::Snapshot;
 
 /// A [`TrainingProgram`] and its state on a device: it steps, evaluates and predicts on batches, and
@@ -47,10 +47,43 @@ pub struct Learner {
     /// Batches of the next update whose gradients are there.
     accumulated: u64,
     learning_rate: f64,
-    /// The batch of the last step of training; 0 before the first.
-    last_batch: usize,
+    /// What is fed besides: shares of averages, options on a schedule.
+    fed: Fed,
+    /// The fields of the last batch of each mode.
+    last: [LastBatch; 3],
     /// What could be read after that step, where another program has run since.
     readings: Option<Readings>,
+}
+
+/// The fields of a batch. Its memory is taken once, so that a step allocates nothing.
+#[derive(Default)]
+struct LastBatch {
+    names: Vec<String>,
+    types: Vec<Type>,
+}
+
+impl LastBatch {
+    fn note(&mut self, feeds: Feeds<'_>) {
+        if self.names != feeds.names {
+            self.names = feeds.names.to_vec();
+        }
+        self.types.clear();
+        let types = feeds.tensors.iter();
+        self.types.extend(types.map(|t| Type { shape: t.shape().clone(), dtype: t.dtype() }));
+    }
+
+    fn signature(&self) -> Result<Signature, TrainerError> {
+        Ok(Signature::new(self.names.iter().cloned().zip(self.types.iter().cloned()))?)
+    }
+}
+
+/// The place of a mode's last batch.
+fn place(mode: Mode) -> usize {
+    match mode {
+        Mode::Train | Mode::Accumulate => 0,
+        Mode::Evaluate => 1,
+        Mode::Predict => 2,
+    }
 }
 
 /// Outputs and gradients by the names they are read by.
@@ -73,6 +106,9 @@ impl Learner {
         }
         engine.state().start_copies()?;
         let learning_rate = program.optimizer().lr();
+        // A run says how long it is; until then only what does not depend on that is right.
+        let once = Horizon::of_legs(1, &[Leg { epoch: 0, step: 0, steps_per_epoch: 1 }])?;
+        let fed = program.optimizer().fed(&once)?;
         let scalars = Scalars::new(seed);
         Ok(Learner {
             program,
@@ -81,7 +117,8 @@ impl Learner {
             steps: 0,
             accumulated: 0,
             learning_rate,
-            last_batch: 0,
+            fed,
+            last: Default::default(),
             readings: None,
         })
     }
@@ -174,7 +211,7 @@ impl Learner {
         self.engine.state().start_copies()?;
         let carried = self.engine.state().carry_over(&before)?;
         self.program = program;
-        (self.accumulated, self.last_batch, self.readings) = (0, 0, None);
+        (self.accumulated, self.last, self.readings) = (0, Default::default(), None);
         Ok(carried)
     }
 
@@ -237,6 +274,30 @@ impl Learner {
         self.learning_rate = lr;
     }
 
+    /// Says how long the run is that the schedules of the optimizer's options go by.
+    ///
+    /// # Errors
+    /// A schedule that cannot be made over it.
+    pub fn set_horizon(&mut self, horizon: &Horizon) -> Result<(), TrainerError> {
+        self.fed = self.program.optimizer().fed(horizon)?;
+        Ok(())
+    }
+
+    /// The parameters that evaluation and prediction use, where those are not the ones that are
+    /// trained: their average, by the parameters' names. No step may be in flight.
+    ///
+    /// # Errors
+    /// The device cannot be read.
+    pub fn averaged(&self) -> Result<Option<Snapshot>, TrainerError> {
+        let Some(kind) = self.program.optimizer().weights() else { return Ok(None) };
+        let frozen: Vec<&str> = self.program.frozen().collect();
+        let names = self.program.model().parameters().iter().map(|p| p.info.name.as_str());
+        let tensors = names
+            .filter(|name| !frozen.contains(name))
+            .map(|name| Ok((name.to_owned(), self.state().read(&format!("{kind}.{name}"))?)));
+        Ok(Some(Snapshot { tensors: tensors.collect::<Result<_, TrainerError>>()? }))
+    }
+
     /// As the optimizer's own from now on.
     pub(crate) fn set_base_learning_rate(&mut self, lr: f64) -> Result<(), TrainerError> {
         self.program.set_learning_rate(lr)?;
@@ -250,8 +311,10 @@ impl Learner {
     /// The batch is empty or does not fit the model, or the device failed.
     pub fn step(&mut self, feeds: Feeds<'_>) -> Result<Ticket, TrainerError> {
         self.begin_step();
-        let ticket = self.engine.submit(Mode::Train, self.program.named(feeds), &self.scalars)?;
-        self.end_step(feeds);
+        let feeds = self.program.named(feeds);
+        let ticket = self.engine.submit(Mode::Train, feeds, &self.scalars)?;
+        self.last[place(Mode::Train)].note(feeds);
+        self.end_step();
         Ok(ticket)
     }
 
@@ -261,8 +324,10 @@ impl Learner {
     /// As for [`Learner::step`], and a device that does not run kernel by kernel.
     pub fn profile(&mut self, feeds: Feeds<'_>) -> Result<Vec<KernelTime>, TrainerError> {
         self.begin_step();
-        let times = self.engine.profile(Mode::Train, self.program.named(feeds), &self.scalars)?;
-        self.end_step(feeds);
+        let feeds = self.program.named(feeds);
+        let times = self.engine.profile(Mode::Train, feeds, &self.scalars)?;
+        self.last[place(Mode::Train)].note(feeds);
+        self.end_step();
         Ok(times)
     }
 
@@ -285,11 +350,13 @@ impl Learner {
         let batches = self.program.accumulates() as u64;
         self.scalars.step = self.steps * batches + self.accumulated + 1;
         self.scalars.set(STEP, (self.steps + 1) as f32);
+        for (name, value) in self.fed.at(self.steps) {
+            self.scalars.set(name, value as f32);
+        }
         self.scalars.set(LR, self.learning_rate as f32);
     }
 
-    fn end_step(&mut self, feeds: Feeds<'_>) {
-        self.last_batch = batch_of(feeds);
+    fn end_step(&mut self) {
         self.readings = None;
         (self.steps, self.accumulated) = (self.steps + 1, 0);
     }
@@ -300,7 +367,9 @@ impl Learner {
     /// As for [`Learner::step`].
     pub fn evaluate(&mut self, feeds: Feeds<'_>) -> Result<Ticket, TrainerError> {
         self.keep_readings()?;
-        Ok(self.engine.submit(Mode::Evaluate, self.program.named(feeds), &self.scalars)?)
+        let feeds = self.program.named(feeds);
+        self.last[place(Mode::Evaluate)].note(feeds);
+        Ok(self.engine.submit(Mode::Evaluate, feeds, &self.scalars)?)
     }
 
     /// Applies the model to a batch of inputs and waits for its output, row-major.
@@ -309,8 +378,11 @@ impl Learner {
     /// As for [`Learner::step`].
     pub fn predict(&mut self, feeds: Feeds<'_>) -> Result<Vec<f32>, TrainerError> {
         self.keep_readings()?;
-        self.engine.submit(Mode::Predict, self.program.named(feeds), &self.scalars)?.wait()?;
-        self.read(Mode::Predict, batch_of(feeds), OUTPUT)
+        let feeds = self.program.named(feeds);
+        self.engine.submit(Mode::Predict, feeds, &self.scalars)?.wait()?;
+        self.last[place(Mode::Predict)].note(feeds);
+        let output = self.program.output().to_owned();
+        self.read_last(Mode::Predict, &output)
     }
 
     /// The elements of an output of the last step of a mode and batch size; waits for that.
@@ -322,6 +394,20 @@ impl Learner {
         Ok(self.engine.read_output(mode, &signature, name)?)
     }
 
+    /// The elements of an output of the last step of a mode, whatever its batch was; waits for it.
+    ///
+    /// # Errors
+    /// There was no such step, or it has no such output.
+    pub fn read_last(&mut self, mode: Mode, name: &str) -> Result<Vec<f32>, TrainerError> {
+        let last = &self.last[place(mode)];
+        // What was not run says so by the usual signature.
+        let signature = match last.types.is_empty() {
+            true => self.program.signature(mode, 1)?,
+            false => last.signature()?,
+        };
+        Ok(self.engine.read_output(mode, &signature, name)?)
+    }
+
     /// An output or a gradient ([`gradient_name`](crate::program::gradient_name)) of the last step of
     /// training, where the program [keeps](TrainingProgram::keep) them.
     ///
@@ -330,23 +416,25 @@ impl Learner {
     pub fn reading(&mut self, name: &str) -> Result<Vec<f32>, TrainerError> {
         match self.readings.as_ref().and_then(|readings| readings.get(name)) {
             Some(values) => Ok(values.clone()),
-            None => self.read(Mode::Train, self.last_batch, name),
+            None => self.read_last(Mode::Train, name),
         }
     }
 
     /// Copies outputs and gradients to the host before a step of another mode takes their memory.
     fn keep_readings(&mut self) -> Result<(), TrainerError> {
-        if !self.program.keeps() || self.last_batch == 0 || self.readings.is_some() {
+        let stepped = !self.last[place(Mode::Train)].types.is_empty();
+        if !self.program.keeps() || !stepped || self.readings.is_some() {
             return Ok(());
         }
         let parameters = self.program.model().parameters().iter();
         let frozen: Vec<&str> = self.program.frozen().collect();
         let learned = parameters.filter(|p| !frozen.contains(&p.info.name.as_str()));
         let gradients = learned.map(|parameter| gradient_name(&parameter.info.name));
-        let names: Vec<String> = gradients.chain([OUTPUT.to_owned()]).collect();
+        let outputs = self.program.model().outputs().iter().map(|output| output.name.clone());
+        let names: Vec<String> = gradients.chain(outputs).collect();
         let mut readings = Readings::new();
         for name in names {
-            let values = self.read(Mode::Train, self.last_batch, &name)?;
+            let values = self.read_last(Mode::Train, &name)?;
             readings.insert(name, values);
         }
         self.readings = Some(readings);
@@ -372,6 +460,18 @@ impl Learner {
         Ok(self.engine.prepare(mode, &signature)?)
     }
 
+    /// The same for a batch of these very fields.
+    ///
+    /// # Errors
+    /// As for [`Learner::prepare`].
+    pub fn prepare_for(
+        &mut self,
+        mode: Mode,
+        signature: &Signature,
+    ) -> Result<Footprint, TrainerError> {
+        Ok(self.engine.prepare(mode, signature)?)
+    }
+
     /// The device's name for people.
     pub fn device_name(&self) -> String {
         self.engine.device_name()
@@ -381,10 +481,6 @@ impl Learner {
     pub fn counters(&self) -> StepCounters {
         self.engine.counters()
     }
-}
-
-fn batch_of(feeds: Feeds<'_>) -> usize {
-    feeds.tensors.first().and_then(|tensor| tensor.shape().first().copied()).unwrap_or(0)
 }
 
 impl std::fmt::Debug for Learner {

@@ -10,7 +10,8 @@ use onestep_memory::{Shape, Tensor};
 
 use crate::TrainerError;
 use crate::device::{ExecutorOptions, executor};
-use crate::program::{OUTPUT, TrainingProgram};
+use crate::program::TrainingProgram;
+use crate::snapshot::Snapshot;
 use crate::trainer::{HostData, Prediction, Trainer};
 
 /// How a [`Predictor`] answers.
@@ -72,6 +73,7 @@ pub struct Predictor {
 struct Lane {
     engine: Engine,
     signature: Signature,
+    output: String,
     feed: [Tensor; 1],
     numbers: Vec<f32>,
     indices: Vec<i32>,
@@ -94,7 +96,9 @@ impl Trainer {
     pub fn predictor(&mut self, options: &PredictorOptions) -> Result<Predictor, TrainerError> {
         self.collect(true)?;
         let of_data = (self.pipeline().clone(), self.record().targets.clone());
-        Predictor::new(self.learner().program(), self.learner().state(), of_data, options)
+        let averaged = self.learner().averaged()?;
+        let weights = (self.learner().state(), averaged.as_ref());
+        Predictor::new(self.learner().program(), weights, of_data, options)
     }
 }
 
@@ -113,7 +117,7 @@ impl Predictor {
     /// Of a program whose weights are in `weights`, which are copied.
     pub(crate) fn new(
         program: &TrainingProgram,
-        weights: &StateTable,
+        (weights, averaged): (&StateTable, Option<&Snapshot>),
         (pipeline, scaling): (Pipeline, Option<Scaling>),
         options: &PredictorOptions,
     ) -> Result<Self, TrainerError> {
@@ -143,6 +147,11 @@ impl Predictor {
                 None => {
                     let table = StateTable::new(program.inference_layout()?, executor.memory())?;
                     table.carry_over(weights)?;
+                    if let Some(averaged) = averaged {
+                        for (name, values) in &averaged.tensors {
+                            table.write(name, values)?;
+                        }
+                    }
                     state.insert(table).clone()
                 }
             };
@@ -156,7 +165,7 @@ impl Predictor {
             lanes: all,
             next: AtomicUsize::new(0),
             input: model.input_shape().clone(),
-            output: model.output_shape().clone(),
+            output: program.output_shape().clone(),
             dtype: signature.fields()[0].1.dtype,
             batch: *batch,
             pipeline,
@@ -263,8 +272,9 @@ impl Lane {
         let feed = [engine.memory().zeros(ty.shape.clone(), ty.dtype)?];
         let whole = |dtype: DType| if ty.dtype == dtype { elements } else { 0 };
         let (numbers, indices) = (vec![0.0; whole(DType::F32)], vec![0; whole(DType::I32)]);
-        let answers = vec![0.0; program.model().output_shape().elements() * batch];
-        Ok(Lane { engine, feed, numbers, indices, answers, scratch: Vec::new(), signature })
+        let answers = vec![0.0; program.output_shape().elements() * batch];
+        let output = program.output().to_owned();
+        Ok(Lane { engine, output, feed, numbers, indices, answers, scratch: Vec::new(), signature })
     }
 
     /// Takes some samples; those that are missing to a batch are as they were.
@@ -283,6 +293,6 @@ impl Lane {
         let feeds = Feeds::new(&self.feed);
         self.engine.submit(Mode::Predict, feeds, &Scalars::default())?.wait()?;
         let out = &mut self.answers;
-        Ok(self.engine.read_output_into(Mode::Predict, &self.signature, OUTPUT, out)?)
+        Ok(self.engine.read_output_into(Mode::Predict, &self.signature, &self.output, out)?)
     }
 }

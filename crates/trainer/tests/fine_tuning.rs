@@ -173,6 +173,51 @@ fn accumulation_is_resumed_bit_for_bit() {
 }
 
 #[test]
+fn an_average_of_the_weights_is_used_kept_and_resumed_bit_for_bit() {
+    use onestep_optimizer::{Averaging, Ema, Swa};
+    for averaging in [
+        Averaging::Ema(Ema { decay: 0.9, warmup: false }),
+        Averaging::Swa(Swa { start: 4, every: 2 }),
+    ] {
+        let root = tempfile::tempdir().unwrap();
+        let config = TrainerConfig {
+            batch_size: 4,
+            accumulate: 3,
+            epochs: 3,
+            augmentation: "crop=1".into(),
+            averaging: Some(averaging),
+            ..small_config()
+        };
+        let model = || support::stateful_model();
+        let mut whole = make(model(), config.clone());
+        whole.fit(halves(40), None, &mut []).unwrap();
+        let mut first = make(model(), config.clone());
+        first.fit(halves(40), None, &mut [&mut StopAt(6)]).unwrap();
+        first.save(root.path()).unwrap();
+        let builder = TrainerBuilder::load(root.path()).unwrap();
+        let mut resumed = builder.executor(cpu()).build().unwrap();
+        resumed.fit(halves(40), None, &mut []).unwrap();
+        let name = format!("{}.fc1.weight", averaging.kind());
+        for name in ["fc1.weight", name.as_str()] {
+            assert_eq!(resumed.parameter(name).unwrap(), whole.parameter(name).unwrap(), "{name}");
+        }
+        let (last, average) =
+            (whole.parameter("fc1.weight").unwrap(), whole.parameter(&name).unwrap());
+        assert_ne!(last, average);
+        // Evaluation, prediction and files of weights have the average.
+        let evaluated = whole.evaluate(halves(20)).unwrap().metrics;
+        let said = whole.predict_dataset(halves(5)).unwrap();
+        let file = root.path().join("average.safetensors");
+        whole.save_weights(&file).unwrap();
+        let mut plain = make(model(), TrainerConfig { averaging: None, ..config });
+        plain.load_weights(&file).unwrap();
+        assert_eq!(plain.parameter("fc1.weight").unwrap(), average);
+        assert_eq!(plain.evaluate(halves(20)).unwrap().metrics, evaluated);
+        assert_eq!(plain.predict_dataset(halves(5)).unwrap(), said);
+    }
+}
+
+#[test]
 fn a_loop_of_ones_own_accumulates_and_reads_values_of_layers() -> Result<(), TrainerError> {
     let config = |accumulate: usize| TrainerConfig {
         accumulate,

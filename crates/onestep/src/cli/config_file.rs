@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Error, Result, anyhow, bail};
 use onestep::layers::{ModelSpec, json};
+use onestep::optimizer::Clip;
 use onestep::trainer::TrainerConfig;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -14,8 +15,19 @@ use serde_json::{Map, Value};
 use toml::de::{DeTable, DeValue};
 
 use super::files::{read_model_spec, read_text};
-use super::settings::{set_clip, set_learning_rate};
 use super::size::MemorySize;
+
+pub(crate) fn set_learning_rate(config: &mut TrainerConfig, lr: Option<f64>) {
+    if let Some(lr) = lr {
+        config.optimizer = config.optimizer.clone().with_lr(lr);
+    }
+}
+
+pub(crate) fn set_clip(config: &mut TrainerConfig, norm: Option<f64>) {
+    if let Some(norm) = norm {
+        config.clip = Some(Clip::Norm(norm));
+    }
+}
 
 /// The keys that only the command knows.
 const OWN_KEYS: [&str; 6] = ["model", "data", "out", "lr", "clip_norm", "memory_budget"];

@@ -48,6 +48,13 @@ pub(crate) struct TrainingFlags {
     /// unless that is named (or its text says standardise=no) [default: what suits the data]
     #[arg(long, value_name = "TRANSFORMS")]
     pub(crate) augmentation: Option<String>,
+    /// Evaluate and predict with an exponential moving average of the weights that keeps so much of
+    /// itself at each step, such as 0.999 [default: none]
+    #[arg(long, value_name = "DECAY", conflicts_with = "swa")]
+    pub(crate) ema: Option<f64>,
+    /// Evaluate and predict with the mean of the weights from this step on [default: none]
+    #[arg(long, value_name = "STEP")]
+    pub(crate) swa: Option<u64>,
     /// Batches whose gradients make one update, as one batch of all of them would [default: 1]
     #[arg(long, value_name = "N")]
     pub(crate) accumulate: Option<usize>,

@@ -5,23 +5,12 @@ use std::path::Path;
 use anyhow::{Result, ensure};
 use onestep::layers::ModelSpec;
 use onestep::optimizer::Clip;
+use onestep::optimizer::{Averaging, Ema, Swa};
 use onestep::trainer::{EarlyStoppingConfig, TrainerConfig};
 
-use super::config_file::ConfigFile;
+use super::config_file::{ConfigFile, set_clip, set_learning_rate};
 use super::files::read_model_spec;
 use super::flags::TrainingFlags;
-
-pub(crate) fn set_learning_rate(config: &mut TrainerConfig, lr: Option<f64>) {
-    if let Some(lr) = lr {
-        config.optimizer = config.optimizer.clone().with_lr(lr);
-    }
-}
-
-pub(crate) fn set_clip(config: &mut TrainerConfig, norm: Option<f64>) {
-    if let Some(norm) = norm {
-        config.clip = Some(Clip::Norm(norm));
-    }
-}
 
 /// Flags and file together; flags win.
 #[derive(Clone, Debug, Default)]
@@ -67,6 +56,12 @@ impl Settings {
         replace(&mut config.threads, flags.device.threads);
         replace(&mut config.metrics, flags.metrics);
         replace(&mut config.accumulate, flags.accumulate);
+        if let Some(decay) = flags.ema {
+            config.averaging = Some(Averaging::Ema(Ema { decay, ..Ema::default() }));
+        }
+        if let Some(start) = flags.swa {
+            config.averaging = Some(Averaging::Swa(Swa { start, ..Swa::default() }));
+        }
         replace(&mut config.freeze, flags.freeze);
         replace(&mut config.seed, flags.seed);
         replace(&mut config.workers, flags.workers);

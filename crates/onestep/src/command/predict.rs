@@ -84,7 +84,7 @@ fn answers(trainer: &mut Trainer, samples: Vec<Input>, top_k: usize) -> Result<V
         let finite = output.iter().all(|value| value.is_finite());
         ensure!(finite, "{}: the model's output is no finite number: {output:?}", sample.name);
     }
-    let classifies = trainer.learner().program().task() == Task::Classify;
+    let classifies = matches!(trainer.learner().program().task(), Task::Classify { .. });
     let classes = trainer.record().classes.as_deref().unwrap_or_default();
     let answer = |((sample, output), probabilities): ((Input, &[f32]), &Vec<f32>)| Answer {
         input: sample.name,

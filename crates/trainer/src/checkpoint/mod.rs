@@ -59,6 +59,8 @@ pub(crate) struct Contents<'a> {
     pub(crate) state: &'a StateTable,
     /// The last step's parameters and states, where the table has those of the best epoch.
     pub(crate) last: Option<&'a Snapshot>,
+    /// The parameters in use, where those are an average.
+    pub(crate) averaged: Option<&'a Snapshot>,
     pub(crate) progress: &'a Progress,
     pub(crate) callbacks: &'a BTreeMap<String, serde_json::Value>,
     pub(crate) best: Option<&'a Snapshot>,
@@ -71,7 +73,8 @@ pub(crate) fn write(folder: &Path, contents: &Contents<'_>) -> Result<(), Traine
     if let Some(tensor) = state.not_finite {
         return Err(TrainerError::BadState { path: folder.to_path_buf(), tensor });
     }
-    let weights = tensors::serialize(contents.state, None, |kind| kind != StateKind::Optimizer)?;
+    let used = contents.averaged;
+    let weights = tensors::serialize(contents.state, used, |kind| kind != StateKind::Optimizer)?;
     let model = contents.model.to_json()?.into_bytes();
     let config = json(folder, contents.config)?;
     let record = json(folder, contents.record)?;

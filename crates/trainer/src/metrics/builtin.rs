@@ -1,11 +1,11 @@
 //! The metrics that are part of the library.
 
 use onestep_engine::{DType, Graph, Value};
-use onestep_layers::{LayerError, LossValues, accuracy};
+use onestep_layers::{LayerError, LossValues, Task, accuracy};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::metric::{Better, Measured, Metric, Scored, Task};
+use super::metric::{Better, Measured, Metric, Scored};
 
 /// The share of right answers: of the largest logit for classes, of the sign of each output for yes
 /// and no.
@@ -23,11 +23,21 @@ impl Metric for Accuracy {
     }
 
     fn report(&self, g: &mut Graph, scored: &Scored) -> Result<Option<Measured>, LayerError> {
-        if !matches!(scored.task, Task::Classify | Task::Decide) {
-            return Ok(None);
+        match scored.task {
+            Task::Binary => {
+                let share = accuracy(g, scored.output, scored.loss.target)?;
+                Ok(Some(Measured::over_samples(share)))
+            }
+            Task::Classify { .. } => {
+                let target = label(g, scored)?;
+                let class = g.argmax(scored.output, 1)?;
+                let class = g.cast(class, DType::F32)?;
+                let truth = g.cast(target, DType::F32)?;
+                let right = g.eq(class, truth)?;
+                share(g, target, right).map(Some)
+            }
+            _ => Ok(None),
         }
-        let target = label(g, scored)?;
-        Ok(Some(Measured::over_samples(accuracy(g, scored.output, target)?)))
     }
 }
 
@@ -55,24 +65,44 @@ impl Metric for TopKAccuracy {
     }
 
     fn report(&self, g: &mut Graph, scored: &Scored) -> Result<Option<Measured>, LayerError> {
-        if scored.task != Task::Classify {
-            return Ok(None);
-        }
+        let Task::Classify { .. } = scored.task else { return Ok(None) };
         let target = label(g, scored)?;
         let ahead = ahead(g, scored.output, target)?;
         let most = g.constant(self.k as f32)?;
         let hit = g.lt(ahead, most)?;
-        Ok(Some(Measured::over_samples(g.mean_all(hit)?)))
+        share(g, target, hit).map(Some)
     }
 }
 
 /// The labels i32 `[n, ...]`: those fed, or the most probable class of probabilities that are.
 fn label(g: &mut Graph, scored: &Scored) -> Result<Value, LayerError> {
     let target = scored.loss.target;
-    match scored.task == Task::Classify && g.type_of(target).dtype != DType::I32 {
-        true => Ok(g.argmax(target, 1)?),
-        false => Ok(target),
+    match g.type_of(target).dtype {
+        DType::I32 => Ok(target),
+        _ => Ok(g.argmax(target, 1)?),
     }
+}
+
+/// The share of the labels that `hits` is 1 for. Where there are several a sample, some may stand for
+/// nothing (they are below 0) and do not count.
+fn share(g: &mut Graph, labels: Value, hits: Value) -> Result<Measured, LayerError> {
+    if g.shape(labels).rank() < 2 {
+        return Ok(Measured::over_samples(g.mean_all(hits)?));
+    }
+    let (counts, weight) = counted(g, labels)?;
+    let hits = g.mul(hits, counts)?;
+    let hits = g.sum_all(hits)?;
+    let one = g.constant(1.0)?;
+    let divisor = g.max(weight, one)?;
+    Ok(Measured { value: g.div(hits, divisor)?, weight: Some(weight) })
+}
+
+/// 1 for each label that counts, and how many do.
+fn counted(g: &mut Graph, labels: Value) -> Result<(Value, Value), LayerError> {
+    let labels = g.cast(labels, DType::F32)?;
+    let zero = g.constant(0.0)?;
+    let counts = g.ge(labels, zero)?;
+    Ok((counts, g.sum_all(counts)?))
 }
 
 /// How many other classes have at least the logit of the label, f32 like the labels: logits
@@ -194,7 +224,7 @@ impl Metric for Perplexity {
 
     fn report(&self, g: &mut Graph, scored: &Scored) -> Result<Option<Measured>, LayerError> {
         let integers = g.type_of(scored.loss.target).dtype == DType::I32;
-        if scored.task != Task::Classify || !integers {
+        if !matches!(scored.task, Task::Classify { .. }) || !integers {
             return Ok(None);
         }
         // The plain cross-entropy, whatever weights and smoothing the loss has.
@@ -204,8 +234,22 @@ impl Metric for Perplexity {
         let count = g.shape(scored.loss.target).elements();
         let rows = g.reshape(rows, &[count, dims[1]])?;
         let labels = g.reshape(scored.loss.target, &[count])?;
-        let each = g.cross_entropy(rows, labels, 0.0)?;
-        Ok(Some(Measured::over_samples(g.mean_all(each)?)))
+        if g.shape(scored.loss.target).rank() < 2 {
+            let each = g.cross_entropy(rows, labels, 0.0)?;
+            return Ok(Some(Measured::over_samples(g.mean_all(each)?)));
+        }
+        // A label that stands for nothing is taken for the first class, and then counts for nothing.
+        let (counts, weight) = counted(g, labels)?;
+        let numbers = g.cast(labels, DType::F32)?;
+        let zero = g.constant(0.0)?;
+        let numbers = g.max(numbers, zero)?;
+        let known = g.cast(numbers, DType::I32)?;
+        let each = g.cross_entropy(rows, known, 0.0)?;
+        let each = g.mul(each, counts)?;
+        let sum = g.sum_all(each)?;
+        let one = g.constant(1.0)?;
+        let divisor = g.max(weight, one)?;
+        Ok(Some(Measured { value: g.div(sum, divisor)?, weight: Some(weight) }))
     }
 
     fn finish(&self, aggregated: f64) -> f64 {

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use onestep_engine::{Graph, Named, Value};
-use onestep_layers::{Averaging, LayerError, LossSpec, LossValues};
+use onestep_engine::{Graph, Named};
+use onestep_layers::{Averaging, LayerError, Task};
 use serde::{Deserialize, Serialize};
 
-use super::metric::{Aggregate, Better, Metric, Scored, Task};
+use super::metric::{Aggregate, Better, Metric, Scored, task_of};
 use super::values::{MOST_METRICS, Metrics};
 
 /// The name of the report that says what the loss of a batch was divided by.
@@ -31,6 +31,7 @@ pub(crate) struct Figures {
 
 /// A metric that is reported.
 struct Figure {
+    name: String,
     metric: Arc<dyn Metric>,
     aggregate: Aggregate,
     value: usize,
@@ -38,42 +39,47 @@ struct Figure {
 }
 
 impl Figures {
-    /// Appends the metrics to the graph of a loss. Those that are not defined for what it asks for
-    /// are left out and named.
+    /// Appends the metrics of each output to a graph: `(its name, what it is computed from)`. Those that
+    /// are not defined for what it is asked to do are left out. Of several outputs a metric has the
+    /// output's name before its own.
     pub(crate) fn build(
-        loss: &LossSpec,
         metrics: &[Arc<dyn Metric>],
         g: &mut Graph,
-        output: Value,
-        values: &LossValues,
+        outputs: &[(&str, Scored)],
+        averaging: Averaging,
     ) -> Result<(Figures, Vec<Named>), LayerError> {
-        let task = Task::of(loss, g, values, output);
-        let scored = Scored { output, loss: *values, task };
         let mut reports: Vec<Named> = Vec::new();
         let mut report = |name: String, value| {
             reports.push(Named::new(name, value));
             // The loss is the first of a ticket.
             reports.len()
         };
-        let mut figures = Vec::new();
-        for metric in metrics {
-            let name = metric.name();
-            let Some(measured) = metric.report(g, &scored)? else {
-                continue;
-            };
-            figures.push(Figure {
-                metric: Arc::clone(metric),
-                aggregate: metric.aggregate(),
-                value: report(name.clone(), measured.value),
-                weight: measured.weight.map(|weight| report(format!("{name}_weight"), weight)),
-            });
+        let mut figures: Vec<Figure> = Vec::new();
+        let several = outputs.len() > 1;
+        let mut task = Task::Other;
+        for (place, (output, scored)) in outputs.iter().enumerate() {
+            let own = task_of(g, scored.output, &scored.loss, scored.task);
+            task = if place == 0 { own } else { task };
+            let scored = Scored { task: own, ..*scored };
+            for metric in metrics {
+                let name = metric.name();
+                let name = if several { format!("{output}_{name}") } else { name };
+                if figures.len() == MOST_METRICS || figures.iter().any(|f| f.name == name) {
+                    continue;
+                }
+                let Some(measured) = metric.report(g, &scored)? else { continue };
+                let value = report(name.clone(), measured.value);
+                let weight = measured.weight.map(|weight| report(format!("{name}_weight"), weight));
+                let (metric, aggregate) = (Arc::clone(metric), metric.aggregate());
+                figures.push(Figure { name, metric, aggregate, value, weight });
+            }
         }
-        let loss = match loss.averaging(g, values)? {
+        let loss = match averaging {
             Averaging::Samples => LossShare::Samples,
             Averaging::Sum => LossShare::Sum,
             Averaging::Weight(weight) => LossShare::Weight(report(LOSS_WEIGHT.to_owned(), weight)),
         };
-        let names = figures.iter().map(|figure| figure.metric.name()).collect();
+        let names = figures.iter().map(|figure| figure.name.clone()).collect();
         Ok((Figures { task, loss, names, metrics: figures.into() }, reports))
     }
 
@@ -85,6 +91,11 @@ impl Figures {
     /// The names of the metrics that are reported.
     pub(crate) fn names(&self) -> &Arc<[String]> {
         &self.names
+    }
+
+    /// Whether a metric is reported, of whatever output.
+    pub(crate) fn has(&self, metric: &str) -> bool {
+        self.metrics.iter().any(|figure| figure.metric.name() == metric)
     }
 
     /// Which figures of a metric, or of the loss, are the better ones; `None` where it is not
@@ -197,9 +208,15 @@ mod tests {
 
     fn figures(loss: LossShare, metrics: Vec<(Arc<dyn Metric>, Aggregate, usize)>) -> Figures {
         let names = metrics.iter().map(|(metric, ..)| metric.name()).collect();
-        let of = |(metric, aggregate, value)| Figure { metric, aggregate, value, weight: None };
+        let of = |(metric, aggregate, value): (Arc<dyn Metric>, _, _)| Figure {
+            name: metric.name(),
+            metric,
+            aggregate,
+            value,
+            weight: None,
+        };
         let metrics = metrics.into_iter().map(of).collect();
-        Figures { task: Task::Classify, loss, names, metrics }
+        Figures { task: Task::Classify { axis: 1 }, loss, names, metrics }
     }
 
     fn accuracy(loss: LossShare) -> Figures {

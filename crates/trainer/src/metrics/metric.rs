@@ -1,7 +1,7 @@
 //! What a metric is.
 
 use onestep_engine::{DType, Graph, Value};
-use onestep_layers::{LayerError, LossSpec, LossValues};
+use onestep_layers::{LayerError, LossValues, Task};
 use serde::{Deserialize, Serialize};
 
 /// Which of two figures is the better one.
@@ -15,33 +15,16 @@ pub enum Better {
     Lower,
 }
 
-/// What a model is asked to do, which its loss decides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Task {
-    /// One of several classes, whose logits are the outputs.
-    Classify,
-    /// Yes or no, once or several times, from the sign of each output.
-    Decide,
-    /// Numbers, which are the outputs.
-    Regress,
-    /// What the loss of one's own says.
-    Other,
-}
-
-impl Task {
-    /// What a loss, built as `values` on `output`, asks for.
-    pub(crate) fn of(loss: &LossSpec, g: &Graph, values: &LossValues, output: Value) -> Self {
-        let (target, output) = (g.type_of(values.target), g.type_of(output));
-        match loss {
-            LossSpec::BceWithLogits(_) => Task::Decide,
-            _ if g.type_of(values.prediction).dtype == DType::I32 => Task::Classify,
-            // A loss of one's own may leave the classes to us.
-            _ if target.dtype == DType::I32 && target.shape.rank() + 1 == output.shape.rank() => {
-                Task::Classify
-            }
-            _ if target == output => Task::Regress,
-            _ => Task::Other,
+/// What an output is asked to do: what its loss says, or for a loss of one's own what its target shows.
+pub(crate) fn task_of(g: &Graph, output: Value, loss: &LossValues, said: Task) -> Task {
+    let (target, output) = (g.type_of(loss.target), g.type_of(output));
+    match said {
+        Task::Other if target.dtype == DType::I32 => {
+            let classes = target.shape.rank() + 1 == output.shape.rank();
+            if classes { Task::Classify { axis: 1 } } else { Task::Other }
         }
+        Task::Other if target == output => Task::Regress,
+        said => said,
     }
 }
 

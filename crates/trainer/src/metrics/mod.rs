@@ -13,8 +13,9 @@ pub use builtin::{
     Accuracy, MeanAbsoluteError, MeanSquaredError, Perplexity, RootMeanSquaredError, TopKAccuracy,
 };
 pub use confusion::ConfusionMatrix;
-pub use metric::{Aggregate, Better, Measured, Metric, Scored, Task};
+pub use metric::{Aggregate, Better, Measured, Metric, Scored};
 pub use monitor::{Monitor, Part};
+pub use onestep_layers::Task;
 pub use spec::{CustomMetric, MetricSpec};
 pub use top_k::TopK;
 pub use values::Metrics;

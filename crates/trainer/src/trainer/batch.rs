@@ -189,10 +189,10 @@ impl Trainer {
     pub(super) fn submit_batch(
         &mut self,
         batch: &Batch,
-        tensors: &[Tensor],
+        (names, tensors): (&[String], &[Tensor]),
         updates: bool,
     ) -> Result<(), TrainerError> {
-        let feeds = Feeds { staged: Some(batch.staged()), ..Feeds::new(tensors) };
+        let feeds = Feeds { staged: Some(batch.staged()), names, tensors };
         let ticket = match updates {
             true => self.learner.step(feeds)?,
             false => self.learner.accumulate(feeds)?,

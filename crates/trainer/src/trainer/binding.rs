@@ -9,9 +9,13 @@ use crate::TrainerError;
 use crate::program::{Asked, TrainingProgram};
 
 /// For each field of a program its place among a data set's.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Binding {
     places: Vec<usize>,
+    /// The program's names of the fields.
+    pub(super) names: Vec<String>,
+    /// Whether each sample has a weight.
+    pub(super) weighted: bool,
 }
 
 impl Binding {
@@ -47,16 +51,18 @@ impl Trainer {
         }
         let (program, fields) = (self.learner.program(), dataset.fields());
         let found = Match { program, dataset, fields: &fields };
-        let asked = program.asked(mode);
+        let mut asked = program.asked(mode).to_vec();
+        let weighted = mode != Mode::Predict && fields.of(Role::Weight).next().is_some();
+        if weighted {
+            asked.push(Asked::weight());
+        }
         let places = asked.iter().map(|asked| found.place(asked));
         let places = places.collect::<Result<Vec<usize>, TrainerError>>()?;
-        if mode == Mode::Predict {
-            return Ok(Binding { places });
-        }
-        match (0..fields.len()).find(|place| !places.contains(place)) {
-            None => Ok(Binding { places }),
+        let names: Vec<String> = asked.iter().map(|asked| asked.name.clone()).collect();
+        let unused = (0..fields.len()).find(|place| !places.contains(place));
+        match unused.filter(|_| mode != Mode::Predict) {
+            None => Ok(Binding { places, names, weighted }),
             Some(place) => {
-                let names: Vec<&str> = asked.iter().map(|asked| asked.name.as_str()).collect();
                 let wanted =
                     format!("the fields that the model and its loss take: {}", names.join(", "));
                 let subject = format!("{}: fields", dataset.name());
@@ -91,7 +97,7 @@ impl Match<'_> {
     /// Whether the program asks for no other field of the role.
     fn is_only(&self, asked: &Asked) -> bool {
         let all = self.program.asked(Mode::Train);
-        all.iter().filter(|other| other.role == asked.role).count() == 1
+        all.iter().filter(|other| other.role == asked.role).count() <= 1
     }
 
     fn check(&self, asked: &Asked, field: &Field) -> Result<(), TrainerError> {

@@ -298,6 +298,7 @@ fn adopt_optimizer(
     }
     config.grouping = optimizer.grouping().clone();
     config.clip = optimizer.clip();
+    config.averaging = optimizer.averaging();
     optimizer
 }
 

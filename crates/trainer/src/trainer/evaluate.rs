@@ -12,7 +12,6 @@ use super::flight::{Flight, Pending};
 use super::predict::largest;
 use crate::TrainerError;
 use crate::metrics::{ConfusionMatrix, Meter, Metrics, TopK};
-use crate::program::OUTPUT;
 use crate::program::TargetKind;
 
 /// How good a model is on a data set.
@@ -49,8 +48,8 @@ impl Trainer {
         let mut loader = self.evaluation_loader(dataset)?;
         let meter = self.run_evaluation(&mut loader, |trainer, target| match &mut answers {
             Some(answers) => {
-                let batch = target.shape()[0];
-                let output = trainer.learner.read(Mode::Evaluate, batch, OUTPUT)?;
+                let name = trainer.learner.program().output().to_owned();
+                let output = trainer.learner.read_last(Mode::Evaluate, &name)?;
                 answers.add(&output, &target.read()?);
                 Ok(())
             }
@@ -79,12 +78,17 @@ impl Trainer {
         for batch in loader.epoch(0) {
             let batch = batch?;
             binding.take(&batch, &mut tensors);
-            let feeds = Feeds { staged: Some(batch.staged()), ..Feeds::new(&tensors) };
+            let feeds =
+                Feeds { staged: Some(batch.staged()), names: &binding.names, tensors: &tensors };
             let ticket = self.learner.evaluate(feeds)?;
+            // The targets stand behind the inputs.
+            let target = tensors.get(self.learner.program().model_inputs()).cloned();
             tensors.clear();
             let place = (self.progress.epoch, batch.index());
             flight.push(Pending { ticket, samples: batch.size(), place, step: self.progress.step });
-            visit(self, batch.target())?;
+            if let Some(target) = target {
+                visit(self, &target)?;
+            }
             flight.collect(&mut meter)?;
         }
         flight.drain(&mut meter)?;
@@ -95,7 +99,7 @@ impl Trainer {
     fn answers(&self, dataset: &dyn Dataset) -> Option<Answers> {
         let TargetKind::Labels { shape, classes } = self.target() else { return None };
         let TargetSpec::Classes { names } = dataset.target() else { return None };
-        if shape.rank() != 0 || self.model().output_shape().rank() != 1 {
+        if shape.rank() != 0 || self.learner.program().output_shape().rank() != 1 {
             return None;
         }
         // A model may know more classes than the data.

@@ -6,6 +6,7 @@ use onestep_data::{DataLoader, Dataset};
 use onestep_engine::Mode;
 
 use super::Trainer;
+use super::binding::Binding;
 use super::hooks::Callbacks;
 use super::run::Run;
 use crate::TrainerError;
@@ -77,6 +78,7 @@ impl Trainer {
         mode: Mode,
         loader: &DataLoader,
         drop_last: bool,
+        binding: &Binding,
     ) -> Result<usize, TrainerError> {
         let (samples, batch) = (loader.dataset().len(), loader.batch_size());
         let mut peak = 0;
@@ -84,13 +86,27 @@ impl Trainer {
         let modes = [Some(mode), accumulates.then_some(Mode::Accumulate)];
         for mode in modes.into_iter().flatten() {
             if samples >= batch {
-                peak = peak.max(self.learner.prepare(mode, batch)?.peak());
+                peak = peak.max(self.prepare(mode, batch, binding)?);
             }
             // A batch that is not full is the last of its epoch and makes an update.
             if samples % batch > 0 && !drop_last && mode != Mode::Accumulate {
-                peak = peak.max(self.learner.prepare(mode, samples % batch)?.peak());
+                peak = peak.max(self.prepare(mode, samples % batch, binding)?);
             }
         }
         Ok(peak)
+    }
+
+    fn prepare(
+        &mut self,
+        mode: Mode,
+        batch: usize,
+        binding: &Binding,
+    ) -> Result<usize, TrainerError> {
+        let program = self.learner.program();
+        let signature = match binding.weighted {
+            true => program.weighted(mode, batch)?,
+            false => program.signature(mode, batch)?,
+        };
+        Ok(self.learner.prepare_for(mode, &signature)?.peak())
     }
 }

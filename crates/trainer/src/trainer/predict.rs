@@ -94,7 +94,7 @@ impl Trainer {
             }
         }
         self.restore_units(&mut values);
-        Ok(Prediction { shape: self.model().output_shape().clone(), values })
+        Ok(Prediction { shape: self.learner.program().output_shape().clone(), values })
     }
 
     /// Applies the model to a data set, with the transforms that count in evaluation. Its targets
@@ -114,11 +114,11 @@ impl Trainer {
         for batch in loader.epoch(0) {
             let batch = batch?;
             binding.take(&batch, &mut tensors);
-            values.extend(self.learner.predict(Feeds::new(&tensors))?);
+            values.extend(self.learner.predict(Feeds::named(&binding.names, &tensors))?);
             tensors.clear();
         }
         self.restore_units(&mut values);
-        Ok(Prediction { shape: self.model().output_shape().clone(), values })
+        Ok(Prediction { shape: self.learner.program().output_shape().clone(), values })
     }
 
     fn predict_batch(&mut self, input: HostData<'_>) -> Result<Vec<f32>, TrainerError> {

@@ -50,12 +50,12 @@ impl Trainer {
         if let Some(scaling) = &record.targets {
             let loss = self.config.loss.type_name();
             let values = matches!(self.target(), TargetKind::Values { .. });
-            if !values || matches!(self.figures().task(), Task::Classify | Task::Decide) {
+            if !values || matches!(self.figures().task(), Task::Classify { .. } | Task::Binary) {
                 let wanted = format!("no scale for the loss {loss}");
                 let got = "standardised values";
                 return Err(TrainerError::mismatch("targets of the record", wanted, got));
             }
-            scaling.check(self.model().output_shape().elements())?;
+            scaling.check(self.learner.program().output_shape().elements())?;
         }
         self.record = record;
         Ok(())

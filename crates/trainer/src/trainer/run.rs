@@ -53,11 +53,12 @@ impl<'a, 'b> Run<'a, 'b> {
         trainer.progress.loader = Some(position);
         let start = Instant::now();
         let mut history = History {
-            planned_bytes: trainer.compile(Mode::Train, &train, drop_last)?,
+            planned_bytes: trainer.compile(Mode::Train, &train, drop_last, &binding)?,
             ..History::default()
         };
         if let Some(validation) = &validation {
-            trainer.compile(Mode::Evaluate, validation, false)?;
+            let binding = trainer.bind(validation.dataset().as_ref(), Mode::Evaluate)?;
+            trainer.compile(Mode::Evaluate, validation, false, &binding)?;
         }
         history.compile_seconds = start.elapsed().as_secs_f64();
         let used = StepCounters::default();
@@ -120,7 +121,7 @@ impl<'a, 'b> Run<'a, 'b> {
             learning_rate = trainer.set_scalars();
             let updates = trainer.completes_update(batch.index() + 1, start.batches);
             binding.take(&batch, &mut tensors);
-            let submitted = trainer.submit_batch(&batch, &tensors, updates);
+            let submitted = trainer.submit_batch(&batch, (&binding.names, &tensors), updates);
             // They are gone before the batch gives its slot back.
             tensors.clear();
             submitted?;

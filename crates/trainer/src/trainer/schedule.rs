@@ -102,6 +102,7 @@ impl Trainer {
     pub(super) fn start_schedule(&mut self, steps_per_epoch: usize) -> Result<(), TrainerError> {
         let legs = self.legs_of_fit(steps_per_epoch);
         self.schedule = Some(self.schedule_over(&legs)?);
+        self.learner.set_horizon(&Horizon::of_legs(self.config.epochs as u64, &legs)?)?;
         self.progress.legs = legs;
         Ok(())
     }
@@ -126,6 +127,7 @@ impl Trainer {
             None => vec![Leg { epoch: 0, step: 0, steps_per_epoch: 1 }],
         };
         self.schedule = Some(self.schedule_over(&legs)?);
+        self.learner.set_horizon(&Horizon::of_legs(self.config.epochs as u64, &legs)?)?;
         if steps.is_some() {
             self.progress.legs = legs;
         }

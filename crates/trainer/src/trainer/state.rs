@@ -58,6 +58,7 @@ impl Trainer {
                 model: self.model().spec(),
                 config: &self.config,
                 state: self.learner.state(),
+                averaged: self.learner.averaged()?.as_ref(),
                 last: self.last.as_ref(),
                 progress: &self.progress,
                 callbacks: &self.remembered,
@@ -210,10 +211,16 @@ impl Trainer {
         layout: WeightLayout,
     ) -> Result<(), TrainerError> {
         self.collect(true)?;
+        let averaged = self.learner.averaged()?;
         let state = self.learner.state();
         let kept = state.layout().entries().iter().filter(|e| e.kind != StateKind::Optimizer);
         let tensors = kept.map(|entry| {
-            Ok(StateTensor::new(&entry.name, entry.shape.dims(), state.read(&entry.name)?))
+            let used = averaged.as_ref().and_then(|averaged| averaged.get(&entry.name));
+            let values = match used {
+                Some(values) => values.to_vec(),
+                None => state.read(&entry.name)?,
+            };
+            Ok(StateTensor::new(&entry.name, entry.shape.dims(), values))
         });
         let tensors = tensors.collect::<Result<_, TrainerError>>()?;
         weights::write(file.as_ref(), self.model(), tensors, layout)

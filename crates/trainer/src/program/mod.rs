@@ -1,19 +1,26 @@
 //! What is trained: a model with its loss, its optimizer and what is measured of it.
 
+mod fields;
+mod frozen;
+mod scored;
+
 use std::sync::Arc;
 
-use onestep_data::Role;
-use onestep_engine::ops::LeafKind;
 use onestep_engine::{
-    DType, EngineError, Feeds, Mode, Named, ParameterGroup, ParameterInfo, Program, ProgramSource,
-    Shape, Signature, StateInfo, StateLayout, UpdateGraph,
+    DType, EngineError, Feeds, Mode, Named, ParameterGroup, Program, ProgramSource, Shape,
+    Signature, StateInfo, StateLayout, Type, UpdateGraph,
 };
-use onestep_layers::{Averaging, LayerError, LossSpec, Model};
+use onestep_layers::{Forward, LayerError, LossSpec, LossTerm, Model, WEIGHT};
 use onestep_optimizer::Optimizer;
+
+pub(crate) use fields::{Asked, TargetKind};
 
 use crate::TrainerError;
 use crate::metrics::{Accuracy, Figures, MeanAbsoluteError, Metric, MetricSpec, Task};
 use crate::pattern::name_matches;
+use fields::{Described, describe};
+use frozen::{Frozen, groups, state_info};
+use scored::{Scoring, score};
 
 /// The output of the model in every program that has it.
 pub const OUTPUT: &str = "output";
@@ -21,27 +28,6 @@ pub const OUTPUT: &str = "output";
 /// The name that the gradient of a parameter is read by.
 pub fn gradient_name(parameter: &str) -> String {
     format!("grad.{parameter}")
-}
-
-/// A field that a program takes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Asked {
-    pub(crate) name: String,
-    pub(crate) role: Role,
-    /// Of one sample, without the batch.
-    pub(crate) shape: Shape,
-    pub(crate) dtype: DType,
-    /// How many different labels or indices there may be, from 0.
-    pub(crate) limit: Option<usize>,
-}
-
-/// What the loss wants to be told, for each sample.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum TargetKind {
-    /// Integer labels of this shape (rank 0: one a sample), below the number of classes.
-    Labels { shape: Shape, classes: usize },
-    /// Numbers of this shape.
-    Values { shape: Shape },
 }
 
 /// The one description behind training, single steps, evaluation, prediction and benchmarks: from
@@ -65,9 +51,8 @@ pub(crate) enum TargetKind {
 #[derive(Clone)]
 pub struct TrainingProgram {
     model: Model,
-    loss: LossSpec,
+    scoring: Scoring,
     optimizer: Optimizer,
-    metrics: Arc<[Arc<dyn Metric>]>,
     frozen: Frozen,
     keep: bool,
     /// Paths of layers whose values can be read after a step.
@@ -77,13 +62,16 @@ pub struct TrainingProgram {
     layout: StateLayout,
     figures: Figures,
     target: TargetKind,
-    fields: Fields,
+    /// What a batch is made of: the inputs, then the targets.
+    signature: Signature,
     /// Their names, for feeds without any.
     names: Arc<[String]>,
     /// The same, as a data set is asked for them.
     asked: Arc<[Asked]>,
     /// Batches whose gradients make one update.
     accumulate: usize,
+    /// Whether there is no state but parameters and running statistics.
+    inference: bool,
 }
 
 impl TrainingProgram {
@@ -95,14 +83,12 @@ impl TrainingProgram {
     pub fn new(model: Model, loss: LossSpec, optimizer: Optimizer) -> Result<Self, TrainerError> {
         let frozen = Frozen::default();
         let (groups, update, layout) = groups(&model, &optimizer, &frozen)?;
-        let metrics = Arc::from(default_metrics());
-        let (figures, target, fields) = describe(&model, &loss, &metrics)?;
-        let asked = asked(&model, &fields, &target)?;
+        let scoring = Scoring { terms: terms(&model, loss), metrics: default_metrics() };
+        let Described { figures, target, asked, signature } = describe(&model, &scoring)?;
         Ok(TrainingProgram {
             model,
-            loss,
+            scoring,
             optimizer,
-            metrics,
             frozen,
             keep: false,
             readable: Arc::default(),
@@ -111,10 +97,11 @@ impl TrainingProgram {
             layout,
             figures,
             target,
-            names: fields.all.fields().iter().map(|(name, _)| name.clone()).collect(),
+            names: asked.iter().map(|asked| asked.name.clone()).collect(),
             asked: asked.into(),
-            fields,
+            signature,
             accumulate: 1,
+            inference: false,
         })
     }
 
@@ -133,13 +120,12 @@ impl TrainingProgram {
     /// A metric that is not defined for the loss, by its name.
     pub fn with_metrics(mut self, metrics: &[MetricSpec]) -> Result<Self, TrainerError> {
         let all = metrics.iter().map(|metric| Arc::new(metric.clone()) as Arc<dyn Metric>);
-        self.metrics = all.collect();
-        self.figures = describe(&self.model, &self.loss, &self.metrics)?.0;
-        let reported = self.figures.names();
-        match metrics.iter().find(|metric| !reported.contains(&metric.name())) {
+        self.scoring.metrics = all.collect();
+        self.figures = describe(&self.model, &self.scoring)?.figures;
+        match metrics.iter().find(|metric| !self.figures.has(&metric.name())) {
             None => Ok(self),
             Some(missing) => {
-                let loss = self.loss.type_name();
+                let loss = self.loss().type_name();
                 let wanted = format!("metrics that are defined for the loss {loss}");
                 Err(TrainerError::option("metrics", wanted, missing))
             }
@@ -195,9 +181,27 @@ impl TrainingProgram {
         &self.model
     }
 
-    /// What is minimised.
+    /// What is minimised; the first of several losses.
     pub fn loss(&self) -> &LossSpec {
-        &self.loss
+        &self.scoring.terms[0].loss
+    }
+
+    /// All that is minimised: a loss for each output, with its weight in the sum. The model says them,
+    /// or there is one on its output.
+    pub fn losses(&self) -> &[LossTerm] {
+        &self.scoring.terms
+    }
+
+    /// The output that the first loss is of, which predictions are.
+    pub fn output(&self) -> &str {
+        &self.scoring.terms[0].output
+    }
+
+    /// The shape of that output of a sample.
+    pub(crate) fn output_shape(&self) -> &Shape {
+        let outputs = self.model.outputs();
+        let own = outputs.iter().find(|output| output.name == self.output());
+        own.map_or_else(|| self.model.output_shape(), |output| &output.shape)
     }
 
     /// How parameters change.
@@ -255,7 +259,7 @@ impl TrainingProgram {
     /// What a data set is asked for: to predict, the inputs alone.
     pub(crate) fn asked(&self, mode: Mode) -> &[Asked] {
         match mode {
-            Mode::Predict => &self.asked[..self.fields.inputs],
+            Mode::Predict => &self.asked[..self.model_inputs()],
             _ => &self.asked,
         }
     }
@@ -295,11 +299,22 @@ impl TrainingProgram {
     /// # Errors
     /// No samples, or more than a shape can hold.
     pub fn signature(&self, mode: Mode, batch: usize) -> Result<Signature, TrainerError> {
-        let whole = self.fields.all.with_batch(batch)?;
+        let whole = self.signature.with_batch(batch)?;
         match mode {
-            Mode::Predict => Ok(whole.only(&self.names[..self.fields.inputs])?),
+            Mode::Predict => Ok(whole.only(&self.names[..self.model_inputs()])?),
             _ => Ok(whole),
         }
+    }
+
+    /// The same with a weight for each sample, `weight`.
+    ///
+    /// # Errors
+    /// As for [`TrainingProgram::signature`].
+    pub fn weighted(&self, mode: Mode, batch: usize) -> Result<Signature, TrainerError> {
+        let plain = self.signature(mode, batch)?;
+        let weight = Type { shape: Shape::from([batch]), dtype: DType::F32 };
+        let fields = plain.fields().iter().cloned().chain([(WEIGHT.to_owned(), weight)]);
+        Ok(Signature::new(fields)?)
     }
 
     /// The program of a mode for batches of so many samples.
@@ -307,12 +322,12 @@ impl TrainingProgram {
     /// # Errors
     /// A batch that the model cannot be run with.
     pub fn program(&self, mode: Mode, batch: usize) -> Result<Program, TrainerError> {
-        Ok(self.build(mode, batch)?)
+        Ok(self.build(mode, &self.signature(mode, batch)?)?)
     }
 
     /// How many inputs the model has.
     pub(crate) fn model_inputs(&self) -> usize {
-        self.fields.inputs
+        self.model.inputs().len()
     }
 
     /// Where parameters and running statistics lie by themselves, without the optimizer's state.
@@ -323,7 +338,7 @@ impl TrainingProgram {
 
     /// Programs that read parameters and running statistics alone.
     pub(crate) fn inference_source(&self) -> ProgramSource {
-        let program = TrainingProgram { readable: Arc::default(), ..self.clone() };
+        let program = TrainingProgram { readable: Arc::default(), inference: true, ..self.clone() };
         program.source()
     }
 
@@ -331,184 +346,104 @@ impl TrainingProgram {
     pub fn source(&self) -> ProgramSource {
         let program = self.clone();
         Box::new(move |mode, signature| {
-            let batch = signature.batch();
-            program.build(mode, batch).map_err(|error| EngineError::Source {
+            program.build(mode, signature).map_err(|error| EngineError::Source {
                 mode,
-                batch,
+                batch: signature.batch(),
                 reason: error.to_string(),
             })
         })
     }
 
-    fn build(&self, mode: Mode, batch: usize) -> Result<Program, LayerError> {
-        let mut forward = self.model.forward(mode, batch)?;
-        let output = forward.output();
+    fn build(&self, mode: Mode, signature: &Signature) -> Result<Program, LayerError> {
+        let mut forward = self.forward(mode, signature)?;
         let (mut loss, mut weight, mut reports) = (None, None, Vec::new());
         if mode != Mode::Predict {
-            let graph = &mut forward.graph;
-            let values = self.loss.build(graph, output)?;
-            let metrics = &self.metrics;
-            reports = Figures::build(&self.loss, metrics, graph, output, &values)?.1;
-            loss = Some(values.loss);
-            if mode.trains() && self.accumulate > 1 {
-                weight = Some(match self.loss.averaging(graph, &values)? {
-                    Averaging::Samples => graph.constant(batch as f32)?,
-                    Averaging::Weight(weight) => weight,
-                    Averaging::Sum => graph.constant(1.0)?,
-                });
-            }
+            let batch = signature.batch();
+            let weights = match signature.field(WEIGHT) {
+                Some(ty) => Some(forward.graph.input(WEIGHT, &[batch], ty.dtype)?),
+                None => None,
+            };
+            let scores = score(&mut forward, &self.scoring, weights)?;
+            (loss, reports) = (Some(scores.loss), scores.reports);
+            weight = (mode.trains() && self.accumulate > 1).then_some(scores.weight);
         }
         let training = mode.trains();
-        // In training the output would only keep memory from being shared.
-        let readable = !training || self.keep;
-        let mut outputs: Vec<Named> =
-            readable.then(|| Named::new(OUTPUT, output)).into_iter().collect();
-        let last = |path: &String| {
-            let mut values = forward
-                .graph
-                .values()
-                .filter(|&value| forward.graph.node(value).label.as_deref() == Some(path.as_str()));
-            values.next_back().map(|value| Named::new(path.clone(), value))
-        };
-        outputs.extend(self.readable.iter().filter_map(last));
+        let outputs = self.outputs(&forward, mode)?;
+        // What is trained is not always what is used: an average of it may be.
+        let averaged = self.optimizer.weights().filter(|_| !training && !self.inference);
+        let Forward { graph, state_updates, .. } = forward;
         Ok(Program {
             mode,
             loss,
             outputs,
             reports,
-            state_updates: if training {
-                self.frozen.updates(forward.state_updates)
-            } else {
-                Vec::new()
-            },
+            state_updates: if training { self.frozen.updates(state_updates) } else { Vec::new() },
             groups: Arc::clone(&self.groups),
             update: training.then(|| Arc::clone(&self.update)),
-            weights: None,
+            weights: averaged.map(str::to_owned),
             keep_gradients: mode == Mode::Train && self.keep,
             accumulation: weight,
-            graph: forward.graph,
+            graph,
         })
+    }
+
+    /// The model for batches of a signature, whose samples may be of other shapes than usual: shorter
+    /// texts, for example.
+    fn forward(&self, mode: Mode, signature: &Signature) -> Result<Forward, LayerError> {
+        let other = |asked: &'_ &Asked| {
+            let ty = signature.field(&asked.name);
+            ty.is_some_and(|ty| ty.shape.dims().get(1..) != Some(asked.shape.dims()))
+        };
+        let shapes: Vec<(&str, &[usize])> = self.asked[..self.model_inputs()]
+            .iter()
+            .filter(other)
+            .filter_map(|asked| {
+                let ty = signature.field(&asked.name)?;
+                Some((asked.name.as_str(), ty.shape.dims().get(1..)?))
+            })
+            .collect();
+        self.model.forward_as(mode, signature.batch(), &shapes)
+    }
+
+    /// What can be read after a step.
+    fn outputs(&self, forward: &Forward, mode: Mode) -> Result<Vec<Named>, LayerError> {
+        // In training the outputs would only keep memory from being shared.
+        let all = !mode.trains() || self.keep;
+        let mut outputs = if all { forward.outputs.clone() } else { Vec::new() };
+        let graph = &forward.graph;
+        let last = |path: &String| {
+            let mut values = graph
+                .values()
+                .filter(|&value| graph.node(value).label.as_deref() == Some(path.as_str()));
+            values.next_back().map(|value| Named::new(path.clone(), value))
+        };
+        outputs.extend(self.readable.iter().filter_map(last));
+        Ok(outputs)
     }
 }
 
-type Described = (Figures, TargetKind, Fields);
-
-/// The samples that a model is built for to learn what it wants: what needs statistics over a batch
-/// gets them.
-const SAMPLES: usize = 2;
-
-/// What a batch is made of.
-#[derive(Clone)]
-struct Fields {
-    /// All fields to train on: the inputs first.
-    all: Signature,
-    inputs: usize,
-}
-
-/// Builds the loss once, for two samples, to learn what it reports and wants to be told.
-fn describe(
-    model: &Model,
-    loss: &LossSpec,
-    metrics: &[Arc<dyn Metric>],
-) -> Result<Described, TrainerError> {
-    let mut forward = model.forward(Mode::Evaluate, SAMPLES)?;
-    let output = forward.output();
-    let graph = &mut forward.graph;
-    let input = graph.leaves(LeafKind::Input).count();
-    let values = loss.build(graph, output)?;
-    let (figures, _) = Figures::build(loss, metrics, graph, output, &values)?;
-    let fields = graph
-        .leaves(LeafKind::Input)
-        .map(|(name, value)| (name.to_owned(), graph.type_of(value).clone()));
-    let fields = Fields { all: Signature::new(fields)?, inputs: input };
-    let target = graph.type_of(values.target);
-    let shape = Shape::new(target.shape.dims().get(1..).unwrap_or_default())?;
-    let target = match target.dtype {
-        DType::I32 => {
-            let classes = model.output_shape().dims().first().copied().unwrap_or(0);
-            TargetKind::Labels { shape, classes }
-        }
-        _ => TargetKind::Values { shape },
-    };
-    Ok((figures, target, fields))
-}
-
-/// What a data set is asked for.
-fn asked(model: &Model, fields: &Fields, target: &TargetKind) -> Result<Vec<Asked>, TrainerError> {
-    let all = fields.all.fields().iter().enumerate().map(|(place, (name, ty))| {
-        let input = place < fields.inputs;
-        let limit = match (input, target) {
-            (true, _) => model.index_limit().map(|limit| limit.rows),
-            (false, TargetKind::Labels { classes, .. }) => Some(*classes),
-            (false, TargetKind::Values { .. }) => None,
-        };
-        Ok(Asked {
-            name: name.clone(),
-            role: if input { Role::Input } else { Role::Target },
-            shape: Shape::new(ty.shape.dims().get(1..).unwrap_or_default())?,
-            dtype: ty.dtype,
-            limit,
-        })
-    });
-    all.collect()
+/// What the model says, or one loss on its output.
+fn terms(model: &Model, loss: LossSpec) -> Arc<[LossTerm]> {
+    match (model.spec().losses.as_slice(), model.outputs()) {
+        ([], [only]) => [LossTerm { output: only.name.clone(), ..LossTerm::from(loss) }].into(),
+        ([], _) => [LossTerm::from(loss)].into(),
+        (terms, _) => terms.into(),
+    }
 }
 
 /// What suits a loss is defined for it.
-fn default_metrics() -> [Arc<dyn Metric>; 2] {
-    [Arc::new(Accuracy {}), Arc::new(MeanAbsoluteError {})]
+fn default_metrics() -> Arc<[Arc<dyn Metric>]> {
+    Arc::from([Arc::new(Accuracy {}) as Arc<dyn Metric>, Arc::new(MeanAbsoluteError {})])
 }
 
 impl std::fmt::Debug for TrainingProgram {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("TrainingProgram")
             .field("model", &self.model.spec().name)
-            .field("loss", &self.loss)
+            .field("losses", &self.scoring.terms)
             .field("optimizer", &self.optimizer)
             .field("figures", &self.figures)
             .field("keep", &self.keep)
             .finish_non_exhaustive()
     }
-}
-
-/// What stays as it is.
-#[derive(Clone, Default)]
-struct Frozen {
-    patterns: Arc<[String]>,
-    statistics: bool,
-}
-
-impl Frozen {
-    fn holds(&self, name: &str) -> bool {
-        self.patterns.iter().any(|pattern| name_matches(pattern, name))
-    }
-
-    /// The updates of states that go on.
-    fn updates(&self, mut updates: Vec<Named>) -> Vec<Named> {
-        updates.retain(|update| !(self.statistics && self.holds(&update.name)));
-        updates
-    }
-}
-
-/// The name of the group of what stays as it is.
-const FROZEN: &str = "frozen";
-
-type Groups = (Arc<[ParameterGroup]>, Arc<UpdateGraph>, StateLayout);
-
-/// Where parameters and state lie: a group without an update is neither differentiated nor written.
-fn groups(model: &Model, optimizer: &Optimizer, held: &Frozen) -> Result<Groups, TrainerError> {
-    let parameters = model.parameters().iter().map(|parameter| parameter.info.clone());
-    let (frozen, learned): (Vec<ParameterInfo>, Vec<ParameterInfo>) =
-        parameters.partition(|parameter| held.holds(&parameter.name));
-    let mut groups = optimizer.groups(&learned)?;
-    let update = optimizer.update_graph(&groups)?;
-    if !frozen.is_empty() {
-        groups.push(ParameterGroup::new(FROZEN, frozen));
-    }
-    let states: Vec<StateInfo> = model.states().iter().map(state_info).collect();
-    let layout = StateLayout::new(&groups, &states, Some(&update))?;
-    Ok((groups.into(), Arc::new(update), layout))
-}
-
-fn state_info(state: &onestep_layers::StateSpec) -> StateInfo {
-    StateInfo { name: state.name.clone(), shape: state.shape.clone(), initial: state.initial }
 }
