@@ -1,4 +1,7 @@
 //! Custom layers and losses by name.
+//!
+//! This file and those of custom layers and losses name one another: they look their code up here, and
+//! what is found are layers and losses.
 
 use std::sync::Arc;
 

@@ -1,4 +1,6 @@
 //! A model as pure configuration.
+//!
+//! This file and `model.rs` name one another: a specification compiles to a model, which keeps it.
 
 use std::collections::BTreeMap;
 

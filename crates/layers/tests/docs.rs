@@ -100,3 +100,49 @@ fn the_schema_knows_every_layer() {
         assert!(schema.contains(&format!("\"const\":\"{name}\"")), "the schema lacks {name}");
     }
 }
+
+fn repository(path: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
+}
+
+/// What `docs/adding-a-layer.md` says of where a layer stands is so for every layer there is.
+#[test]
+fn adding_a_layer_names_the_places() {
+    let guide = read("adding-a-layer.md");
+    let content = |path: &str| {
+        assert!(guide.contains(path), "docs/adding-a-layer.md does not name {path}");
+        let path = repository(path);
+        fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+    };
+    let list = content("crates/layers/src/layer/mod.rs");
+    let modules = content("crates/conformance/goldens/generator/spec.py");
+    let table = content("crates/conformance/src/table/layers.rs");
+    let cases = content("crates/layers/tests/common/layers.rs");
+    let goldens = repository("crates/conformance/goldens/data/layers.json");
+    let goldens = fs::read_to_string(goldens).unwrap();
+    for path in [
+        "crates/conformance/goldens/generator/layer_cases.py",
+        "crates/conformance/tests/coverage.rs",
+        "crates/layers/src/builder.rs",
+        "crates/layers/src/containers.rs",
+        "docs/model-spec.schema.json",
+    ] {
+        content(path);
+    }
+    for &name in LayerSpec::TYPES {
+        let file = repository("crates/layers/src/layer").join(format!("{name}.rs"));
+        assert!(file.exists(), "{name} has no file of its own");
+        assert!(list.contains(&format!("\nmod {name};\n")), "mod.rs lacks mod {name}");
+        let line = format!(" = \"{name}\",\n");
+        assert_eq!(list.matches(&line).count(), 1, "the list has {name} once");
+        if name == "custom" {
+            continue;
+        }
+        assert!(modules.contains(&format!("\n    \"{name}\": ")), "spec.py lacks {name}");
+        assert!(goldens.contains(&format!("\"type\": \"{name}\"")), "no golden has {name}");
+        let variant = list.lines().find_map(|l| l.trim().strip_suffix(line.trim_end()));
+        let variant = variant.unwrap();
+        assert!(cases.contains(variant), "common/layers.rs lacks {variant}");
+    }
+    assert!(table.contains("layer(\"dense\""));
+}
