@@ -72,6 +72,10 @@ impl Dataset for ConcatDataset {
         self.part(index).and_then(|(part, inner)| part.class(inner))
     }
 
+    fn length(&self, index: usize) -> Option<usize> {
+        self.part(index).and_then(|(part, inner)| part.length(inner))
+    }
+
     fn location(&self, index: usize) -> Option<String> {
         self.part(index).and_then(|(part, inner)| part.location(inner))
     }

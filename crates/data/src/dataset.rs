@@ -74,6 +74,13 @@ pub trait Dataset: Send + Sync {
         None
     }
 
+    /// How long a sample is along the first axis of the fields that [vary](crate::Field::varying), known
+    /// without reading it; `None` where it is as long as the shape says.
+    fn length(&self, index: usize) -> Option<usize> {
+        let _ = index;
+        None
+    }
+
     /// The shape of the first input, without the batch: `[channels, height, width]` for pictures.
     fn input_shape(&self) -> Shape {
         self.fields().input().map_or_else(Shape::scalar, |field| field.shape.clone())
@@ -195,7 +202,7 @@ impl Sample {
     /// # Errors
     /// Those of [`Dataset::read`].
     pub fn read(dataset: &dyn Dataset, index: usize) -> Result<Self, DataError> {
-        let mut sample = Self::new(&dataset.fields());
+        let mut sample = Self::of_length(&dataset.fields(), dataset.length(index))?;
         dataset.read(index, &mut sample.as_mut())?;
         Ok(sample)
     }

@@ -36,6 +36,11 @@ pub enum Meaning {
         /// Whether [`IGNORED`] may stand in place of a label.
         ignores: bool,
     },
+    /// How likely each class is: f32 from 0 to 1, the last axis over the classes.
+    Probabilities {
+        /// The name of each class.
+        names: Arc<[String]>,
+    },
     /// Indices of rows of a table (tokens for an embedding), from 0 to `count - 1`.
     Indices {
         /// The number of rows.
@@ -47,7 +52,7 @@ impl Meaning {
     /// The numbers that are allowed are those from 0 to below this; `None` where all are.
     pub fn limit(&self) -> Option<usize> {
         match self {
-            Self::Numbers => None,
+            Self::Numbers | Self::Probabilities { .. } => None,
             Self::Classes { names, .. } => Some(names.len()),
             Self::Indices { count } => Some(*count),
         }
@@ -80,11 +85,13 @@ pub struct Field {
     pub role: Role,
     /// What its numbers mean.
     pub meaning: Meaning,
+    /// Whether samples differ in length along the first axis; the shape has the longest.
+    pub varies: bool,
 }
 
 impl Field {
     fn new(name: impl Into<String>, shape: Shape, dtype: DType, role: Role) -> Self {
-        Self { name: name.into(), shape, dtype, role, meaning: Meaning::Numbers }
+        Self { name: name.into(), shape, dtype, role, meaning: Meaning::Numbers, varies: false }
     }
 
     /// An input of f32 numbers.
@@ -145,6 +152,23 @@ impl Field {
         self
     }
 
+    /// The same field with samples of different lengths along the first axis, of which the shape has the
+    /// longest. [`Dataset::length`](crate::Dataset::length) says how long each is, `Dataset::read` gets a
+    /// place of that length, and a [`Collation`](crate::Collation) says what becomes of it.
+    #[must_use]
+    pub fn varying(mut self) -> Self {
+        self.varies = true;
+        self
+    }
+
+    /// The shape in a batch whose samples were padded to `length` positions.
+    pub(crate) fn shape_at(&self, length: Option<usize>) -> Result<Shape, DataError> {
+        match length {
+            Some(length) if self.varies => Ok(self.shape.without_axis(0)?.with_batch(length)?),
+            _ => Ok(self.shape.clone()),
+        }
+    }
+
     /// Whether [`IGNORED`] may stand among the labels.
     pub fn ignores(&self) -> bool {
         matches!(self.meaning, Meaning::Classes { ignores: true, .. })
@@ -183,7 +207,9 @@ impl Field {
         match &self.meaning {
             Meaning::Classes { names, .. } => TargetSpec::Classes { names: names.clone() },
             Meaning::Indices { count } => TargetSpec::classes(*count),
-            Meaning::Numbers => TargetSpec::Values { shape: self.shape.clone() },
+            Meaning::Numbers | Meaning::Probabilities { .. } => {
+                TargetSpec::Values { shape: self.shape.clone() }
+            }
         }
     }
 
@@ -290,7 +316,7 @@ impl Fields {
                     format!("{} {}", field.dtype, field.shape),
                 );
             }
-            if field.meaning != Meaning::Numbers && field.dtype != DType::I32 {
+            if field.meaning.limit().is_some() && field.dtype != DType::I32 {
                 return refuse("i32 for labels and indices", field.dtype.to_string());
             }
         }
@@ -309,8 +335,8 @@ impl Fields {
             Err(DataError::setting(what, format!("{wanted}, as in the training part"), got))
         };
         for (wanted, got) in self.iter().zip(other.iter()) {
-            if (&wanted.name, &wanted.shape, wanted.dtype, wanted.role)
-                != (&got.name, &got.shape, got.dtype, got.role)
+            if (&wanted.name, &wanted.shape, wanted.dtype, wanted.role, wanted.varies)
+                != (&got.name, &got.shape, got.dtype, got.role, got.varies)
             {
                 return refuse(wanted.to_string(), got.to_string());
             }

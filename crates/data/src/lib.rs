@@ -65,7 +65,8 @@ pub use error::DataError;
 pub use field::{Field, Fields, IGNORED, Meaning, Role};
 pub use in_memory::{InMemory, InMemoryBuilder};
 pub use loader::{
-    Batch, DataLoader, DataLoaderBuilder, Epoch, LoaderStatistics, MOST_SLOTS, MOST_WORKERS,
+    Batch, Collation, DataLoader, DataLoaderBuilder, Epoch, LoaderStatistics, MOST_SLOTS,
+    MOST_WORKERS, Mixing,
 };
 pub use pairs::Pairs;
 pub use picture::{Colour, read_picture};

@@ -158,6 +158,14 @@ impl Pipeline {
                     let wanted = format!("f32 for the transform {}", step.transform);
                     return Err(DataError::field(&field.name, wanted, field.dtype));
                 }
+                if field.varies {
+                    let wanted = format!("one length for the transform {}", step.transform);
+                    return Err(DataError::field(
+                        &field.name,
+                        wanted,
+                        "samples of several lengths",
+                    ));
+                }
                 step.transform.check(&field.shape)?;
             }
             match &step.field {

@@ -1,7 +1,7 @@
 //! Random numbers that depend on nothing but their key.
 //!
-//! Philox 4x32-10 ([`onestep_base::philox`]) turns a 64-bit key and a 128-bit counter into 128 random bits. The key is the user's seed; the
-//! counter names the purpose, the epoch and the sample. So a sample is augmented in the same way
+//! Philox 4x32-10 ([`onestep_base::philox`]) turns a 64-bit key and a 128-bit counter into 128 random
+//! bits. The key is the user's seed; the counter names the purpose, the epoch and the sample. So a sample is augmented in the same way
 //! whichever worker reads it, on every platform, and an epoch can be resumed anywhere.
 
 use onestep_base::hash::Fnv1a;
@@ -38,6 +38,10 @@ pub(crate) enum Purpose {
     Split = 3,
     /// The partners of a data set's samples.
     Pair = 4,
+    /// The order of an epoch's batches, where samples vary in length.
+    Batches = 5,
+    /// How the samples of one batch are mixed.
+    Mix = 6,
 }
 
 /// A stream of random numbers for one sample in one epoch.

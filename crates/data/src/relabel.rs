@@ -104,6 +104,10 @@ impl Dataset for Relabelled {
         usize::try_from(*new).ok()
     }
 
+    fn length(&self, index: usize) -> Option<usize> {
+        self.dataset.length(index)
+    }
+
     fn location(&self, index: usize) -> Option<String> {
         self.dataset.location(index)
     }

@@ -66,6 +66,10 @@ impl Dataset for Subset {
         self.dataset.class(*self.indices.get(index)?)
     }
 
+    fn length(&self, index: usize) -> Option<usize> {
+        self.dataset.length(*self.indices.get(index)?)
+    }
+
     fn location(&self, index: usize) -> Option<String> {
         let original = *self.indices.get(index)?;
         let place = self.dataset.location(original);

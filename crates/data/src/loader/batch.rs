@@ -38,19 +38,21 @@ impl Batch {
         plan: &Arc<EpochPlan>,
         index: usize,
     ) -> Result<Self, DataError> {
-        let size = plan.samples(index).len();
+        let (size, length) = (plan.samples(index).len(), plan.length(index));
         let part = |(whole, field): (&Tensor, &Field)| -> Result<Tensor, DataError> {
-            if whole.shape()[0] == size {
+            let shape = field.shape_at(length)?.with_batch(size)?;
+            if *whole.shape() == shape {
                 return Ok(whole.clone());
             }
-            Ok(whole.view(0, field.shape.with_batch(size)?)?)
+            Ok(whole.view(0, shape)?)
         };
         let tensors = staged.tensors().iter().zip(fields.iter()).map(part);
         let tensors = tensors.collect::<Result<_, _>>()?;
         Ok(Self { tensors, fields: fields.clone(), index, plan: plan.clone(), staged })
     }
 
-    /// What there is of each sample. Of a [`Field`]'s shape a tensor has the batch more, in front.
+    /// What there is of each sample. Of a [`Field`]'s shape a tensor has the batch more, in front; of a
+    /// field that varies in length it has as many positions as this batch was padded to.
     pub fn fields(&self) -> &Fields {
         &self.fields
     }

@@ -6,7 +6,9 @@ use std::time::Duration;
 use onestep_memory::{MemoryManager, StagingPool};
 
 use super::batch::layout;
+use super::collate::Collation;
 use super::fill::Filler;
+use super::mixing::Mixing;
 use super::order::Batching;
 use super::workers::Workers;
 use super::{DataLoader, LoaderStatistics, Mode};
@@ -39,6 +41,8 @@ pub struct DataLoaderBuilder {
     drop_last: bool,
     training: bool,
     pipeline: Pipeline,
+    collation: Collation,
+    mixing: Option<Mixing>,
     slot_timeout: Duration,
 }
 
@@ -55,6 +59,8 @@ impl DataLoaderBuilder {
             drop_last: false,
             training: false,
             pipeline: Pipeline::new(),
+            collation: Collation::default(),
+            mixing: None,
             slot_timeout: Duration::from_secs(120),
         }
     }
@@ -125,6 +131,21 @@ impl DataLoaderBuilder {
         self
     }
 
+    /// How fields that vary in length become a batch; unless set, all are padded to the longest that
+    /// their shape allows.
+    #[must_use]
+    pub fn collate(mut self, collation: Collation) -> Self {
+        self.collation = collation;
+        self
+    }
+
+    /// What mixes the samples of a batch, for training alone; nothing unless set.
+    #[must_use]
+    pub fn mix(mut self, mixing: Mixing) -> Self {
+        self.mixing = Some(mixing);
+        self
+    }
+
     /// How long to wait when every slot is held by the caller, before that is an error; two minutes
     /// unless set.
     #[must_use]
@@ -143,8 +164,16 @@ impl DataLoaderBuilder {
         self.check()?;
         // No batch is larger than the data set, so no slot need be.
         self.batch_size = self.batch_size.min(self.dataset.len());
-        let fields = self.dataset.fields();
-        let steps = self.pipeline.steps_for(&fields, self.training)?;
+        let single = self.dataset.fields();
+        let lengths = self.collation.plan(self.dataset.as_ref())?.map(Arc::new);
+        let mut fields = self.collation.fields(&single);
+        fields.check()?;
+        let mixing = self.mixing.filter(|_| self.training);
+        let mixed = mixing.map(|mixing| mixing.bind(&fields)).transpose()?;
+        if let Some(mixed) = &mixed {
+            fields = mixed.fields.clone();
+        }
+        let steps = self.pipeline.steps_for(&single, self.training)?;
         let slots = self.prefetch.unwrap_or(self.workers.max(2)) + self.in_flight;
         let layout = layout(self.batch_size, &fields)?;
         let pool = StagingPool::new(memory, slots, &layout)?;
@@ -158,17 +187,21 @@ impl DataLoaderBuilder {
             dataset: self.dataset,
             steps,
             seed: self.seed,
+            single,
             fields,
+            added: self.collation.added(),
+            mixed,
         });
         let mode = match self.workers {
-            0 => Mode::Caller(filler.scratch()),
-            workers => Mode::Workers(Workers::start(&filler, &pool, workers)?),
+            0 => Mode::Caller(filler.scratch(self.batch_size)),
+            workers => Mode::Workers(Workers::start(&filler, &pool, workers, self.batch_size)?),
         };
         Ok(DataLoader {
             filler,
             pool,
             mode,
             batching,
+            lengths,
             shuffle: self.shuffle,
             slot_timeout: self.slot_timeout,
             runs: 0,

@@ -2,7 +2,9 @@
 
 mod batch;
 mod builder;
+mod collate;
 mod fill;
+mod mixing;
 mod order;
 mod workers;
 
@@ -13,10 +15,14 @@ use onestep_memory::{MemoryError, Staged, StagingPool};
 
 pub use batch::Batch;
 pub use builder::{DataLoaderBuilder, MOST_SLOTS, MOST_WORKERS};
+pub use collate::Collation;
+pub use mixing::Mixing;
 
+use crate::random::{Purpose, SampleRng};
 use crate::{DataError, Dataset, Fields};
+use collate::Lengths;
 use fill::{Filler, Scratch};
-use order::{Batching, EpochPlan, order};
+use order::{Batching, BucketBatch, EpochPlan, bucketed, order};
 use workers::Workers;
 
 /// What a loader has done since it was built or since its statistics were last taken.
@@ -69,6 +75,8 @@ pub struct DataLoader {
     pool: Arc<StagingPool>,
     mode: Mode,
     batching: Batching,
+    /// Where samples vary in length.
+    lengths: Option<Arc<Lengths>>,
     shuffle: bool,
     slot_timeout: Duration,
     runs: u64,
@@ -108,8 +116,9 @@ impl DataLoader {
 
     fn begin(&mut self, epoch: u64, first_batch: usize) -> Epoch<'_> {
         self.runs += 1;
-        let order = self.order(epoch);
-        let plan = Arc::new(EpochPlan::new(epoch, self.runs, first_batch, self.batching, order));
+        let (order, buckets) = self.arrangement(epoch);
+        let plan = EpochPlan::new(epoch, self.runs, first_batch, self.batching, order, buckets);
+        let plan = Arc::new(plan);
         if let Mode::Workers(workers) = &mut self.mode {
             workers.begin(&plan);
         }
@@ -118,12 +127,31 @@ impl DataLoader {
 
     /// The samples of an epoch in the order in which they are read.
     pub fn order(&self, epoch: u64) -> Vec<usize> {
-        order(self.batching.samples, self.shuffle, self.filler.seed, epoch)
+        self.arrangement(epoch).0
+    }
+
+    /// The samples of one batch of an epoch; none past the end.
+    pub fn samples(&self, epoch: u64, batch: usize) -> Vec<usize> {
+        let (order, buckets) = self.arrangement(epoch);
+        let plan = EpochPlan::new(epoch, 0, 0, self.batching, order, buckets);
+        if batch < plan.batches() { plan.samples(batch).to_vec() } else { Vec::new() }
+    }
+
+    fn arrangement(&self, epoch: u64) -> (Vec<usize>, Option<Vec<BucketBatch>>) {
+        let seed = self.filler.seed;
+        let order = order(self.batching.samples, self.shuffle, seed, epoch);
+        let Some(lengths) = &self.lengths else { return (order, None) };
+        let rng = self.shuffle.then(|| SampleRng::keyed(Purpose::Batches, seed, epoch, 0));
+        let (order, buckets) = bucketed(&order, lengths, self.batching, rng);
+        (order, Some(buckets))
     }
 
     /// The number of batches in an epoch.
     pub fn batches_per_epoch(&self) -> usize {
-        self.batching.batches()
+        let Some(lengths) = &self.lengths else { return self.batching.batches() };
+        let counts = (0..lengths.bounds.len())
+            .map(|bucket| lengths.buckets.iter().filter(|place| **place == bucket).count());
+        counts.map(|samples| Batching { samples, ..self.batching }.batches()).sum()
     }
 
     /// The number of samples in a full batch.

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::collate::Lengths;
 use crate::random::{Purpose, SampleRng};
 
 /// The order of all samples in an epoch.
@@ -41,6 +42,51 @@ impl Batching {
     }
 }
 
+/// Puts an epoch's samples of different lengths into batches of one bucket each: the batches in a row, and
+/// where each ends.
+///
+/// In the order of `order` each sample goes to its bucket, and a bucket that is full is a batch; what is
+/// left at the end are short ones. Shuffled, the batches come in an order of their own.
+pub(crate) fn bucketed(
+    order: &[usize],
+    lengths: &Lengths,
+    batching: Batching,
+    rng: Option<SampleRng>,
+) -> (Vec<usize>, Vec<BucketBatch>) {
+    let mut open: Vec<Vec<usize>> = vec![Vec::new(); lengths.bounds.len()];
+    let mut batches: Vec<(usize, Vec<usize>)> = Vec::new();
+    for &sample in order {
+        let bucket = lengths.buckets[sample];
+        open[bucket].push(sample);
+        if open[bucket].len() == batching.batch_size {
+            batches.push((bucket, std::mem::take(&mut open[bucket])));
+        }
+    }
+    if !batching.drop_last {
+        let rest = open.into_iter().enumerate().filter(|(_, samples)| !samples.is_empty());
+        batches.extend(rest);
+    }
+    if let Some(mut rng) = rng {
+        rng.shuffle(&mut batches);
+    }
+    let mut all = Vec::with_capacity(order.len());
+    let places = batches.into_iter().map(|(bucket, samples)| {
+        let start = all.len();
+        all.extend(samples);
+        BucketBatch { samples: start..all.len(), length: lengths.bounds[bucket] }
+    });
+    let places = places.collect();
+    (all, places)
+}
+
+/// A batch of samples of one bucket.
+#[derive(Clone, Debug)]
+pub(crate) struct BucketBatch {
+    samples: Range<usize>,
+    /// The positions that they are padded to.
+    length: usize,
+}
+
 /// An epoch that is under way, shared by the loader, its threads and the batches.
 #[derive(Debug)]
 pub(crate) struct EpochPlan {
@@ -50,6 +96,8 @@ pub(crate) struct EpochPlan {
     pub(crate) first_batch: usize,
     batching: Batching,
     order: Vec<usize>,
+    /// The batches, where samples vary in length; else they follow from `batching`.
+    bucketed: Option<Vec<BucketBatch>>,
     cancelled: AtomicBool,
 }
 
@@ -60,17 +108,27 @@ impl EpochPlan {
         first_batch: usize,
         batching: Batching,
         order: Vec<usize>,
+        bucketed: Option<Vec<BucketBatch>>,
     ) -> Self {
-        Self { epoch, run, first_batch, batching, order, cancelled: AtomicBool::new(false) }
+        let cancelled = AtomicBool::new(false);
+        Self { epoch, run, first_batch, batching, order, bucketed, cancelled }
     }
 
     pub(crate) fn batches(&self) -> usize {
-        self.batching.batches()
+        self.bucketed.as_ref().map_or_else(|| self.batching.batches(), Vec::len)
+    }
+
+    /// The positions that a batch is padded to, where samples vary in length.
+    pub(crate) fn length(&self, batch: usize) -> Option<usize> {
+        self.bucketed.as_ref().map(|batches| batches[batch].length)
     }
 
     /// The samples of a batch, in its order.
     pub(crate) fn samples(&self, batch: usize) -> &[usize] {
-        &self.order[self.batching.range(batch)]
+        match &self.bucketed {
+            Some(batches) => &self.order[batches[batch].samples.clone()],
+            None => &self.order[self.batching.range(batch)],
+        }
     }
 
     /// Nobody wants the remaining batches. The flag alone matters, so no ordering is needed.

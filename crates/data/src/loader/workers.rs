@@ -60,6 +60,7 @@ impl Workers {
         filler: &Arc<Filler>,
         pool: &Arc<StagingPool>,
         workers: usize,
+        batch_size: usize,
     ) -> Result<Self, DataError> {
         let slots = pool.statistics().slots;
         let (plan_sender, plans) = unbounded();
@@ -89,7 +90,7 @@ impl Workers {
                 under_way: this.under_way.clone(),
             };
             let on_settled = settled_sender.clone();
-            let body = move || worker.run(&on_settled);
+            let body = move || worker.run(batch_size, &on_settled);
             this.spawn(format!("onestep-data-{number}"), body)?;
         }
         drop(settled_sender);
@@ -281,8 +282,8 @@ struct Worker {
 }
 
 impl Worker {
-    fn run(self, settled: &Sender<()>) {
-        let mut scratch = self.filler.scratch();
+    fn run(self, batch_size: usize, settled: &Sender<()>) {
+        let mut scratch = self.filler.scratch(batch_size);
         wait_once(&self.jobs);
         let _ = settled.send(());
         for Job { plan, batch, mut slot } in &self.jobs {
