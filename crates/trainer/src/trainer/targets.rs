@@ -59,6 +59,10 @@ impl Dataset for Probabilities {
         self.inner.class(index)
     }
 
+    fn length(&self, index: usize) -> Option<usize> {
+        self.inner.length(index)
+    }
+
     fn location(&self, index: usize) -> Option<String> {
         self.inner.location(index)
     }
