@@ -18,6 +18,7 @@ use std::ops::Range;
 use onestep_engine::plan::{Composite, Kernel, Plan, Work};
 use onestep_engine::{Cost, EngineError};
 
+use self::pair::Pair;
 use crate::cpu_kernel::{CpuKernel, Regions};
 use crate::kernels;
 use crate::machine::Machine;
@@ -47,7 +48,7 @@ impl Stage {
         while let Some(kernel) = plan.kernels.get(next) {
             let of_kernel = next..next + 1;
             next += 1;
-            if let Some((native, cost)) = pair::lower(plan, next - 1, regions, machine)? {
+            if let Some(Pair { native, cost }) = pair::lower(plan, next - 1, regions, machine)? {
                 let kernels = next - 1..next + 1;
                 stages.push(Stage {
                     native,

@@ -12,13 +12,19 @@ use crate::machine::Machine;
 /// least two, since a fused program reads a single one outside its loop.
 const LARGE: usize = if cfg!(test) { 2 } else { 1 << 15 };
 
+/// Both as one.
+pub(super) struct Pair {
+    pub(super) native: Box<dyn CpuKernel>,
+    pub(super) cost: Cost,
+}
+
 /// Lowers the kernels `first` and `first + 1` to one where that is possible and worth it.
 pub(super) fn lower(
     plan: &Plan,
     first: usize,
     regions: Regions,
     machine: Machine,
-) -> Result<Option<(Box<dyn CpuKernel>, Cost)>, EngineError> {
+) -> Result<Option<Pair>, EngineError> {
     let [first_kernel, second_kernel] = [plan.kernels.get(first), plan.kernels.get(first + 1)];
     let Some(Work::Op { op, inputs, output }) = first_kernel.map(|k| &k.work) else {
         return Ok(None);
@@ -34,7 +40,8 @@ pub(super) fn lower(
     }
     let follower = Follower::new(fused, output, regions)?;
     let native = kernels::lower_followed(op, inputs, output, follower, regions, machine)?;
-    Ok(native.map(|native| (native, cost(&plan.kernels[first..first + 2], output))))
+    let cost = cost(&plan.kernels[first..first + 2], output);
+    Ok(native.map(|native| Pair { native, cost }))
 }
 
 /// What both have to do; the product is neither written nor read.

@@ -12,6 +12,7 @@ use crate::ops::{Binary, Conv, ConvInputGrad, ConvWeightGrad, ConvWindow, Op, Re
 
 /// What a kernel does.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "a plan has some hundreds of kernels, read once")]
 pub enum Work {
     /// A fused elementwise program.
     Fused(Fused),
