@@ -49,7 +49,6 @@ mod rule;
 mod schedule;
 mod schedule_free;
 mod sgd;
-mod shorthand;
 mod spec;
 pub mod transform;
 

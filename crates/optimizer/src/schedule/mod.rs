@@ -3,6 +3,7 @@
 //! The learning rate is a scalar input of the step, so that no schedule ever recompiles.
 
 mod cosine;
+mod exact;
 mod exponential;
 mod foresight;
 mod horizon;
@@ -20,9 +21,8 @@ pub use exponential::Exponential;
 pub use horizon::{Horizon, Leg, Per};
 pub use multi_step::MultiStep;
 pub use one_cycle::{AnnealStrategy, OneCycle};
-pub use parse::SCHEDULE_FORMS;
 pub use plateau::{PlateauMode, PlateauState, ReduceOnPlateau, ThresholdMode};
-pub use spec::{Constant, ScheduleSpec};
+pub use spec::{Constant, SCHEDULE_FORMS, ScheduleSpec};
 pub use state::ScheduleState;
 pub use step::StepDecay;
 pub use warmup::LinearWarmup;

@@ -3,17 +3,10 @@
 use std::str::FromStr;
 
 use super::{
-    Cosine, Exponential, LinearWarmup, MultiStep, OneCycle, Per, ReduceOnPlateau, ScheduleSpec,
-    StepDecay,
+    Cosine, Exponential, LinearWarmup, MultiStep, OneCycle, Per, ReduceOnPlateau, SCHEDULE_FORMS,
+    ScheduleSpec, StepDecay,
 };
 use crate::OptimizerError;
-
-/// What [`ScheduleSpec`] looks like as a text. Square brackets mark what may be left out; `@step`
-/// or `@epoch` behind a part sets what it counts.
-pub const SCHEDULE_FORMS: &str = "constant, step:SIZE[:GAMMA], multi_step:AT,AT,…[:GAMMA], \
-    exponential:GAMMA, cosine[:T_MAX[:ETA_MIN]], one_cycle[:MAX_LR[:TOTAL_STEPS]], \
-    reduce_on_plateau[:FACTOR[:PATIENCE]], warmup:COUNT[:START_FACTOR][+SCHEDULE], each with \
-    [@step|@epoch]";
 
 /// A schedule from one of the [`SCHEDULE_FORMS`].
 impl FromStr for ScheduleSpec {

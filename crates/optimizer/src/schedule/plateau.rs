@@ -150,12 +150,12 @@ impl ReduceOnPlateau {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PlateauState {
-    #[serde(with = "super::state::exact")]
+    #[serde(with = "super::exact::number")]
     lr: f64,
     /// The optimizer's learning rate that it started from.
-    #[serde(default, with = "super::state::exact_option", skip_serializing_if = "Option::is_none")]
+    #[serde(default, with = "super::exact::option", skip_serializing_if = "Option::is_none")]
     base_lr: Option<f64>,
-    #[serde(with = "super::state::exact")]
+    #[serde(with = "super::exact::number")]
     best: f64,
     bad_observations: u64,
     cooldown: u64,

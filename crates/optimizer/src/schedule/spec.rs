@@ -1,73 +1,73 @@
 //! Schedules as configuration.
 
+use onestep_base::registry;
+use onestep_base::schema::or_text;
 use schemars::{JsonSchema, Schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use super::horizon::Clock;
 use super::{
     Cosine, Exponential, LinearWarmup, MultiStep, OneCycle, Per, PlateauMode, ReduceOnPlateau,
-    SCHEDULE_FORMS, StepDecay,
+    StepDecay,
 };
 use crate::OptimizerError;
-use crate::shorthand::{self, Options, Shorthand};
 
 /// The learning rate stays as it is.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Constant {}
 
-/// A schedule with its options, which have the names and the defaults of PyTorch. In JSON it is an
-/// object with a `type`, or the text of the command line ([`SCHEDULE_FORMS`]).
-///
-/// Most schedules count epochs and have an option `per` (`"epoch"` or `"step"`) to count optimizer
-/// steps instead; [`OneCycle`] counts steps by default.
-///
-/// ```
-/// use onestep_optimizer::{Per, ScheduleSpec, StepDecay};
-///
-/// let text = r#"{ "type": "step", "step_size": 1000, "per": "step" }"#;
-/// let spec: ScheduleSpec = serde_json::from_str(text)?;
-/// let wanted = StepDecay { per: Per::Step, ..StepDecay::new(1000) };
-/// assert_eq!(spec, ScheduleSpec::Step(wanted));
-/// assert_eq!(spec, "step:1000@step".parse().unwrap());
-/// assert_eq!(spec, serde_json::from_str(r#""step:1000@step""#)?);
-/// # Ok::<(), serde_json::Error>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
-#[serde(tag = "type", rename_all = "snake_case", remote = "Self")]
-#[schemars(rename = "ScheduleSpec", transform = text_or_map)]
-pub enum ScheduleSpec {
-    /// The learning rate stays as it is.
-    Constant(Constant),
-    /// It falls by a factor every so often.
-    Step(StepDecay),
-    /// It falls by a factor at given places.
-    MultiStep(MultiStep),
-    /// It falls by a factor each time.
-    Exponential(Exponential),
-    /// It falls along half a cosine.
-    Cosine(Cosine),
-    /// It rises in a straight line before another schedule.
-    LinearWarmup(LinearWarmup),
-    /// It rises and falls once.
-    OneCycle(OneCycle),
-    /// It falls when a metric stands still.
-    ReduceOnPlateau(ReduceOnPlateau),
+/// What [`ScheduleSpec`] looks like as a text. Square brackets mark what may be left out; `@step`
+/// or `@epoch` behind a part sets what it counts: optimizer updates, or passes through the data.
+pub const SCHEDULE_FORMS: &str = "constant, step:SIZE[:GAMMA], multi_step:AT,AT,…[:GAMMA], \
+    exponential:GAMMA, cosine[:T_MAX[:ETA_MIN]], one_cycle[:MAX_LR[:TOTAL_STEPS]], \
+    reduce_on_plateau[:FACTOR[:PATIENCE]], warmup:COUNT[:START_FACTOR][+SCHEDULE], each with \
+    [@step|@epoch]";
+
+registry! {
+    kind = "schedule", plural = "schedules", form = text_or_object;
+    /// A schedule with its options, which have the names and the defaults of PyTorch. In JSON it is
+    /// an object with a `type`, or the text of the command line ([`SCHEDULE_FORMS`]).
+    ///
+    /// Most schedules count epochs and have an option `per` (`"epoch"` or `"step"`) to count
+    /// optimizer updates instead; [`OneCycle`] counts updates by default.
+    ///
+    /// ```
+    /// use onestep_optimizer::{Per, ScheduleSpec, StepDecay};
+    ///
+    /// let text = r#"{ "type": "step", "step_size": 1000, "per": "step" }"#;
+    /// let spec: ScheduleSpec = serde_json::from_str(text)?;
+    /// let wanted = StepDecay { per: Per::Step, ..StepDecay::new(1000) };
+    /// assert_eq!(spec, ScheduleSpec::Step(wanted));
+    /// assert_eq!(spec, "step:1000@step".parse().unwrap());
+    /// assert_eq!(spec, serde_json::from_str(r#""step:1000@step""#)?);
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    #[schemars(rename = "ScheduleSpec", transform = text_or_map)]
+    pub enum ScheduleSpec {
+        /// The learning rate stays as it is.
+        Constant(Constant) = "constant",
+        /// It falls by a factor every so often.
+        Step(StepDecay) = "step",
+        /// It falls by a factor at given places.
+        MultiStep(MultiStep) = "multi_step",
+        /// It falls by a factor each time.
+        Exponential(Exponential) = "exponential",
+        /// It falls along half a cosine.
+        Cosine(Cosine) = "cosine",
+        /// It rises in a straight line before another schedule.
+        LinearWarmup(LinearWarmup) = "linear_warmup",
+        /// It rises and falls once.
+        OneCycle(OneCycle) = "one_cycle",
+        /// It falls when a metric stands still.
+        ReduceOnPlateau(ReduceOnPlateau) = "reduce_on_plateau",
+    }
 }
 
 impl ScheduleSpec {
     /// The `type` of the JSON form.
     pub fn name(&self) -> &'static str {
-        match self {
-            ScheduleSpec::Constant(_) => "constant",
-            ScheduleSpec::Step(_) => "step",
-            ScheduleSpec::MultiStep(_) => "multi_step",
-            ScheduleSpec::Exponential(_) => "exponential",
-            ScheduleSpec::Cosine(_) => "cosine",
-            ScheduleSpec::LinearWarmup(_) => "linear_warmup",
-            ScheduleSpec::OneCycle(_) => "one_cycle",
-            ScheduleSpec::ReduceOnPlateau(_) => "reduce_on_plateau",
-        }
+        self.type_name()
     }
 
     /// The most schedules that may follow on each other, each a warm-up but for the last.
@@ -203,51 +203,6 @@ impl Default for ScheduleSpec {
     }
 }
 
-impl Serialize for ScheduleSpec {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        ScheduleSpec::serialize(self, serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for ScheduleSpec {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        shorthand::deserialize(deserializer)
-    }
-}
-
-impl Shorthand for ScheduleSpec {
-    const EXPECTED: &'static str = "a schedule's text or an object with a `type`";
-    const TYPES: &'static [&'static str] = &[
-        "constant",
-        "step",
-        "multi_step",
-        "exponential",
-        "cosine",
-        "linear_warmup",
-        "one_cycle",
-        "reduce_on_plateau",
-    ];
-
-    fn from_options(kind: &str, options: Options) -> Option<Result<Self, String>> {
-        let schedule = match kind {
-            "constant" => options.read().map(ScheduleSpec::Constant),
-            "step" => options.read().map(ScheduleSpec::Step),
-            "multi_step" => options.read().map(ScheduleSpec::MultiStep),
-            "exponential" => options.read().map(ScheduleSpec::Exponential),
-            "cosine" => options.read().map(ScheduleSpec::Cosine),
-            "linear_warmup" => options.read().map(ScheduleSpec::LinearWarmup),
-            "one_cycle" => options.read().map(ScheduleSpec::OneCycle),
-            "reduce_on_plateau" => options.read().map(ScheduleSpec::ReduceOnPlateau),
-            _ => return None,
-        };
-        let most = Self::MOST_IN_A_ROW;
-        Some(schedule.and_then(|schedule| match schedule.is_longer_than(most) {
-            true => Err(format!("more than {most} schedules in a row")),
-            false => Ok(schedule),
-        }))
-    }
-}
-
 fn text_or_map(schema: &mut Schema) {
-    shorthand::or_text(schema, &format!("One of the forms: {SCHEDULE_FORMS}."));
+    or_text(schema, &format!("One of the forms: {SCHEDULE_FORMS}."));
 }

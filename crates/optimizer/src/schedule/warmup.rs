@@ -1,7 +1,9 @@
 //! A linear warm-up before another schedule.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize, Serializer, ser::Error as _};
+use serde::de::Error as _;
+use serde::ser::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::horizon::Clock;
 use super::{Per, ScheduleSpec};
@@ -25,7 +27,7 @@ pub struct LinearWarmup {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub per: Option<Per>,
     /// The schedule after the warm-up.
-    #[serde(default, serialize_with = "write_then")]
+    #[serde(default, serialize_with = "write_then", deserialize_with = "read_then")]
     pub then: Box<ScheduleSpec>,
 }
 
@@ -51,6 +53,15 @@ impl Clone for LinearWarmup {
 }
 
 /// Writes as many schedules in a row as can be read again.
+fn read_then<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Box<ScheduleSpec>, D::Error> {
+    let then = Box::<ScheduleSpec>::deserialize(deserializer)?;
+    let most = ScheduleSpec::MOST_IN_A_ROW;
+    match then.is_longer_than(most - 1) {
+        true => Err(D::Error::custom(format!("at most {most} schedules in a row"))),
+        false => Ok(then),
+    }
+}
+
 fn write_then<S: Serializer>(then: &ScheduleSpec, serializer: S) -> Result<S::Ok, S::Error> {
     let most = ScheduleSpec::MOST_IN_A_ROW;
     if then.is_longer_than(most - 1) {

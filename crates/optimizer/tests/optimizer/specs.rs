@@ -175,10 +175,13 @@ fn a_wrong_option_is_named_and_no_key_stands_twice() {
         (optimizer(r#"{"type": 3}"#), "optimizer: \"type\" must be a string, got 3"),
         (
             schedule(r#"{"type": "linear_warmup", "then": {"type": "step", "step_size": -1}}"#),
-            "linear_warmup: then: step: step_size: invalid value: integer `-1`",
+            "schedule `linear_warmup`: then: schedule `step`: step_size: invalid value: integer `-1`",
         ),
-        (schedule(r#"{"type": "constant", "x": 1}"#), "constant: unknown field `x`"),
-        (schedule(r#"{"type": "stairs"}"#), "unknown variant `stairs`, expected one of `constant`"),
+        (schedule(r#"{"type": "constant", "x": 1}"#), "schedule `constant`: unknown field `x`"),
+        (
+            schedule(r#"{"type": "stairs"}"#),
+            "unknown schedule `stairs`; known schedules: constant, step",
+        ),
     ] {
         assert!(error.contains(wanted), "{error}");
     }
