@@ -64,3 +64,28 @@ fn answers_are_in_the_units_of_the_data_and_bad_questions_are_refused() {
     let options = PredictorOptions { lanes: 0, ..Default::default() };
     assert!(error(trainer.predictor(&options).map(|_| ())).contains("lanes: expected at least 1"));
 }
+
+#[test]
+fn averaged_weights_are_predicted_with() {
+    let optimizer = r#"{"type": "schedule_free", "lr": 0.05}"#.parse().unwrap();
+    let mut trainer =
+        make(factory::mlp([2], &[8], 2), TrainerConfig { optimizer, ..small_config() });
+    trainer.fit(quadrants(64), None, &mut []).unwrap();
+    let inputs: Vec<f32> = (0..2 * 10).map(support::noise).collect();
+    let got = trainer.predict(&inputs).unwrap();
+    let predictor = trainer.predictor(&PredictorOptions::default()).unwrap();
+    let alone = predictor.predict(&inputs).unwrap();
+    assert!(alone.values.iter().zip(&got.values).all(|(a, b)| (a - b).abs() < 1e-5));
+    // With the averages in the place of the trained weights, a plain optimizer says the same.
+    let mut plain = make(factory::mlp([2], &[8], 2), small_config());
+    let names: Vec<String> =
+        plain.model().parameters().iter().map(|p| p.info.name.clone()).collect();
+    let mut differ = false;
+    for name in names {
+        let average = trainer.engine().state().read(&format!("x.{name}")).unwrap();
+        differ |= average != trainer.parameter(&name).unwrap();
+        plain.set_parameter(&name, &average).unwrap();
+    }
+    assert!(differ);
+    assert_eq!(plain.predict(&inputs).unwrap(), got);
+}
