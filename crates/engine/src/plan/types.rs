@@ -55,9 +55,9 @@ pub struct Plan {
     pub feeds: Vec<Feed>,
     /// The scalars by name.
     pub scalars: Vec<String>,
-    /// The names of the state table's buffers that [`Region::State`] counts.
+    /// The names of the state table's buffers that [`Region::State`](super::Region::State) counts.
     pub states: Vec<String>,
-    /// Constants, in the order that [`Region::Constant`] counts.
+    /// Constants, in the order that [`Region::Constant`](super::Region::Constant) counts.
     pub constants: Vec<ConstantData>,
     /// The scalars of the ticket: the loss, then the program's reports, then the update's.
     pub reports: Vec<NamedPlace>,
