@@ -25,6 +25,15 @@ struct Golden {
 
 const SEED: u64 = 7;
 
+/// Whole networks of full width: `ONESTEP_LONG_TESTS=1` runs them.
+fn skipped() -> bool {
+    let skipped = std::env::var_os("ONESTEP_LONG_TESTS").is_none();
+    if skipped {
+        eprintln!("skipped: ONESTEP_LONG_TESTS is not set");
+    }
+    skipped
+}
+
 fn goldens() -> BTreeMap<String, Golden> {
     let data = concat!(env!("CARGO_MANIFEST_DIR"), "/../conformance/goldens/data/presets.json");
     serde_json::from_str(&std::fs::read_to_string(data).unwrap()).unwrap()
@@ -32,6 +41,9 @@ fn goldens() -> BTreeMap<String, Golden> {
 
 #[test]
 fn names_and_shapes_are_torchvisions() {
+    if skipped() {
+        return;
+    }
     for (name, golden) in goldens() {
         let model = presets::find(&name).unwrap().spec().compile().unwrap();
         let shape = |p: &ParameterSpec| match p.layout {
@@ -53,6 +65,9 @@ fn names_and_shapes_are_torchvisions() {
 
 #[test]
 fn every_preset_is_built_and_written() {
+    if skipped() {
+        return;
+    }
     for preset in presets::PRESETS {
         let spec = preset.build(preset.input, 7);
         let text = spec.to_json().unwrap();
@@ -104,6 +119,9 @@ fn check(what: &str, got: impl Iterator<Item = f64>, wanted: &[f64], error: f64)
 }
 
 fn three_steps(name: &str) {
+    if skipped() {
+        return;
+    }
     let golden = &goldens()[name];
     let mut spec = presets::find(name).unwrap().build(&[3, golden.side, golden.side], 10);
     without_dropout(&mut spec.layers);
@@ -162,13 +180,8 @@ fn mobilenet_v2_steps_as_torchvisions() {
     three_steps("mobilenet_v2");
 }
 
-/// These take minutes without optimisation: `ONESTEP_LONG_TESTS=1` runs them.
 #[test]
 fn larger_models_step_as_torchvisions() {
-    if std::env::var_os("ONESTEP_LONG_TESTS").is_none() {
-        eprintln!("skipped: ONESTEP_LONG_TESTS is not set");
-        return;
-    }
     for name in ["resnet34", "resnet50", "vgg11_bn", "densenet121"] {
         three_steps(name);
     }
