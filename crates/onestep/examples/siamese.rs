@@ -42,17 +42,17 @@ fn pairs(digits: Arc<dyn Dataset>, count: usize) -> Arc<dyn Dataset> {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let inputs = [("left", InputSpec::new([64])), ("right", InputSpec::new([64]))];
-    let left = ModelBuilder::with_inputs(inputs).dense(128, true, "left_1").taking(["left"]);
-    let right = left.relu("left_relu").dense(32, true, "left_2").dense(128, true, "right_1");
+    let left = ModelBuilder::with_inputs(inputs).dense(256, true, "left_1").taking(["left"]);
+    let right = left.relu("left_relu").dense(32, true, "left_2").dense(256, true, "right_1");
     let right = right.taking(["right"]).sharing("left_1").relu("right_relu");
     let apart = right.dense(32, true, "right_2").sharing("left_2");
     let apart =
         apart.layer(Sum::weighted([1.0, -1.0]).named("apart")).taking(["left_2", "right_2"]);
     let model = apart.multiply(["apart", "apart"], "squares").dense(2, true, "same").build()?;
     let data = open("digits")?;
-    let config = TrainerConfig { epochs: 12, schedule: "cosine".parse()?, ..Default::default() };
+    let config = TrainerConfig { epochs: 15, schedule: "cosine".parse()?, ..Default::default() };
     let mut trainer = Trainer::new(model, config)?;
-    trainer.fit(pairs(data.train, 12_000), None, &mut [])?;
+    trainer.fit(pairs(data.train, 40_000), None, &mut [])?;
     let accuracy = trainer.evaluate(pairs(data.validation, 2_000))?.metrics.accuracy();
     println!("{:.2} % of new pairs are judged right", 100.0 * accuracy.unwrap_or(0.0));
     assert!(accuracy > Some(0.97));
