@@ -141,7 +141,7 @@ impl GroupLeaves<'_> {
     /// None in practice; the signature is that of the graph's methods.
     pub fn decayed_parameter(&self, g: &mut Graph) -> Result<Value, GraphError> {
         let negative = match self.decay() {
-            Hyper::Fixed(decay) if decay == 0.0 => return Ok(self.parameter),
+            Hyper::Fixed(0.0) => return Ok(self.parameter),
             Hyper::Fixed(decay) => Hyper::Fixed(-decay),
             Hyper::Fed(decay) => Hyper::Fed(g.neg(decay)?),
         };

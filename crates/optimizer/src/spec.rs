@@ -141,7 +141,7 @@ impl OptimizerSpec {
     /// The optimizer of a rule that says its type and options.
     pub(crate) fn of_rule(rule: &dyn UpdateRule) -> Option<Self> {
         let (kind, options) = rule.options()?;
-        Self::from_parts(kind, Value::from(options))?.ok()
+        Self::from_parts(kind, options)?.ok()
     }
 }
 

@@ -50,6 +50,8 @@ registry! {
     }
 }
 
+// The macro that makes the enum has no way to mark one of its variants.
+#[allow(clippy::derivable_impls)]
 impl Default for Initializer {
     fn default() -> Self {
         Initializer::Default
