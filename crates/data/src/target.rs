@@ -58,7 +58,7 @@ impl fmt::Display for TargetSpec {
     }
 }
 
-/// The place that [`SimpleDataset::read`] writes one sample's target to.
+/// The place that [`SimpleDataset::read`](crate::SimpleDataset::read) writes one sample's target to.
 #[derive(Debug)]
 pub enum TargetMut<'a> {
     /// For [`TargetSpec::Classes`].

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::sync::Arc;
 
-use onestep_base::json::Value;
 use onestep_base::{Constructors, Registered, RegistryError, registry};
 
 use crate::options::Options;

@@ -214,7 +214,7 @@ OPTIONS = {
     },
     "prodigy": {
         "": {},
-        "_weight_decay": {"weight_decay": 0.1, "d_coef": 2.0},
+        "_weight_decay": {"weight_decay": 0.1, "d_coef": 2.0, "d0": 0.1},
         "_bias_correction": {"use_bias_correction": True, "betas": [0.8, 0.9], "d0": 1e-3},
         "_safeguard": {"safeguard_warmup": True, "beta3": 0.95, "growth_rate": 1.5, "d0": 1e-2, "lr": 0.5},
     },

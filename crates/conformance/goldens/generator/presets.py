@@ -15,14 +15,17 @@ from torch.nn import functional as F
 SEED = 7
 MULTIPLIERS = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
 KEY_STEPS = (0x9E3779B9, 0xBB67AE85)
-# (name, side of a picture, learning rate): small pictures, batches of 4, 10 classes.
+BATCH = 8
+LABELS = [3, 7, 0, 3, 9, 1, 5, 2]
+# (name, side of a picture, learning rate), of 10 classes. Pictures are small, but the last maps have more
+# than one pixel: a normalisation over the few values of a channel is as good as chaotic.
 MODELS = [
-    ("resnet18", 32, 0.001),
-    ("resnet34", 32, 0.001),
-    ("resnet50", 32, 0.001),
-    ("vgg11_bn", 32, 0.0001),
-    ("densenet121", 32, 0.001),
-    ("mobilenet_v2", 32, 0.001),
+    ("resnet18", 64, 0.001),
+    ("resnet34", 64, 0.001),
+    ("resnet50", 64, 0.0001),
+    ("vgg11_bn", 64, 0.0001),
+    ("densenet121", 64, 0.001),
+    ("mobilenet_v2", 64, 0.0001),
 ]
 
 
@@ -95,9 +98,9 @@ def run(name, side, rate, dtype):
     model = build(name, 10).to(dtype)
     fill(model)
     model.train()
-    x = uniforms(SEED, f"{name} input", 4 * 3 * side * side) * 2.0 - 1.0
-    x = torch.from_numpy(x.astype(np.float32)).reshape(4, 3, side, side).to(dtype)
-    target = torch.tensor([3, 7, 0, 3])
+    x = uniforms(SEED, f"{name} input", BATCH * 3 * side * side) * 2.0 - 1.0
+    x = torch.from_numpy(x.astype(np.float32)).reshape(BATCH, 3, side, side).to(dtype)
+    target = torch.tensor(LABELS)
     optimizer = torch.optim.SGD(model.parameters(), lr=rate)
     losses, output = [], None
     for _ in range(3):

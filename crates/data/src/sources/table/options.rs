@@ -49,7 +49,7 @@ pub struct CsvOptions {
     /// How numbers are written; `None` finds out, and refuses what can be read in two ways. Commas
     /// cannot be decimal marks where they stand between fields.
     pub decimal: Option<DecimalMark>,
-    /// Whether [`csv_splits`] standardises the features and the values to predict; [`csv_file`] leaves
+    /// Whether [`csv_splits`](crate::csv_splits) standardises the features and the values to predict; [`csv_file`](crate::csv_file) leaves
     /// all numbers as they stand.
     pub standardise: bool,
 }
