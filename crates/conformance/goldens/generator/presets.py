@@ -20,11 +20,11 @@ LABELS = [3, 7, 0, 3, 9, 1, 5, 2]
 # (name, side of a picture, learning rate), of 10 classes. Pictures are small, but the last maps have more
 # than one pixel: a normalisation over the few values of a channel is as good as chaotic.
 MODELS = [
-    ("resnet18", 64, 0.001),
-    ("resnet34", 64, 0.001),
-    ("resnet50", 64, 0.0001),
+    ("resnet18", 64, 0.0001),
+    ("resnet34", 64, 0.00001),
+    ("resnet50", 64, 0.000003),
     ("vgg11_bn", 64, 0.0001),
-    ("densenet121", 64, 0.001),
+    ("densenet121", 64, 0.00001),
     ("mobilenet_v2", 64, 0.0001),
 ]
 
