@@ -1,6 +1,6 @@
 //! The settings of a training run.
 
-use onestep_data::{MOST_SLOTS, MOST_WORKERS, Pipeline};
+use onestep_data::{MOST_SLOTS, MOST_WORKERS, Mixing, Pipeline};
 use onestep_layers::LossSpec;
 use onestep_optimizer::{Averaging, Clip, Grouping, Optimizer, OptimizerSpec, ScheduleSpec};
 use schemars::JsonSchema;
@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::TrainerError;
 use crate::device::MOST_THREADS;
 use crate::metrics::{CustomMetric, MOST_METRICS, Metric, MetricSpec, Monitor};
+use crate::program::of_probabilities;
 
 /// The settings of a training run. Every field has a default, so that JSON or TOML needs to name
 /// only what differs:
@@ -68,6 +69,12 @@ pub struct TrainerConfig {
     /// Transforms of the inputs, in the text form of [`Pipeline`], such as `crop=4,flip=0.5`;
     /// default none.
     pub augmentation: String,
+    /// What mixes the samples of a training batch with one another, and their labels with them, which
+    /// become probabilities of classes: `mixup=ALPHA` or `cutmix=ALPHA`, such as `mixup=0.2`. It takes
+    /// cross-entropy of labels, and is never done in evaluation; default none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub mix: Option<Mixing>,
     /// Threads that prepare batches; 0 does it in the training loop; default 2.
     pub workers: usize,
     /// Batches prepared ahead; default as many as workers, at least 2.
@@ -155,6 +162,7 @@ impl Default for TrainerConfig {
             seed: 0,
             shuffle: true,
             augmentation: String::new(),
+            mix: None,
             workers: 2,
             prefetch: None,
             accumulate: 1,
@@ -224,6 +232,7 @@ impl TrainerConfig {
                 return Err(TrainerError::option("early_stopping.restore_best", wanted, true));
             }
         }
+        self.check_mix()?;
         self.check_metrics()?;
         self.schedule.validate()?;
         self.optimizer()?;
@@ -236,6 +245,20 @@ impl TrainerConfig {
     pub fn with_metric(mut self, metric: impl Metric + 'static) -> Self {
         self.metrics.push(CustomMetric::new(metric).into());
         self
+    }
+
+    fn check_mix(&self) -> Result<(), TrainerError> {
+        let Some(mixing) = self.mix else { return Ok(()) };
+        mixing.check()?;
+        if of_probabilities(&self.loss).is_some() {
+            return Ok(());
+        }
+        // With a weight a class or a label that does not count a batch of labels would be divided by
+        // something else than one of probabilities.
+        let wanted = "none, or the loss cross_entropy of labels, without weight and ignore_index: mixed \
+                      labels are probabilities of classes";
+        let got = format!("{mixing} with the loss {}", self.loss.type_name());
+        Err(TrainerError::option("mix", wanted, got))
     }
 
     fn check_metrics(&self) -> Result<(), TrainerError> {
@@ -310,6 +333,7 @@ mod tests {
             clip: Some(Clip::Norm(0.5)),
             early_stopping: Some(EarlyStoppingConfig::default()),
             augmentation: "crop=1".into(),
+            mix: Some("mixup=0.2".parse().unwrap()),
             ..TrainerConfig::default()
         };
         let text = serde_json::to_string(&config).unwrap();
@@ -319,6 +343,7 @@ mod tests {
     #[test]
     fn bad_settings_are_named() {
         let default = TrainerConfig::default;
+        let mix = |text: &str| text.parse::<Mixing>().unwrap();
         let stopping = EarlyStoppingConfig { min_delta: f64::NAN, ..Default::default() };
         for (config, wanted) in [
             (
@@ -336,6 +361,15 @@ mod tests {
             (TrainerConfig { weight_decay: Some(-1.0), ..default() }, "weight_decay"),
             (TrainerConfig { clip: Some(Clip::Norm(0.0)), ..default() }, "norm"),
             (TrainerConfig { augmentation: "spin".into(), ..default() }, "spin"),
+            (
+                TrainerConfig {
+                    mix: Some(mix("cutmix")),
+                    loss: "mse".parse().unwrap(),
+                    ..default()
+                },
+                "mix: expected none, or the loss cross_entropy of labels",
+            ),
+            (TrainerConfig { mix: Some(mix("mixup=0")), ..default() }, "alpha of the mixing"),
             (TrainerConfig { early_stopping: Some(stopping), ..default() }, "min_delta"),
             (TrainerConfig { save_every_steps: Some(0), ..default() }, "save_every_steps"),
         ] {

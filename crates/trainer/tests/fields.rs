@@ -230,3 +230,21 @@ fn fields_that_do_not_fit_are_refused_by_name() {
     assert!(matches!(&error, TrainerError::Mismatch { .. }), "{error}");
     assert!(error.to_string().contains("`id` (input, i32 []) besides"), "{error}");
 }
+
+#[test]
+fn a_label_that_stands_for_none_is_refused_for_a_loss_that_counts_all() {
+    let fields =
+        [Field::f32("input", [2]), Field::labels("side", [], ["left", "right"]).ignoring()];
+    let data = made(fields, 8, |index, sample| {
+        sample.put("input", &[noise(index), 1.0])?;
+        sample.put("side", &[if index == 3 { IGNORED } else { (index % 2) as i32 }])
+    });
+    let model = || ModelBuilder::new([2]).dense(2, true, "fc").spec();
+    let error = make(model(), adam(1)).fit(data.clone(), None, &mut []).unwrap_err().to_string();
+    assert!(error.contains("made: target") && error.contains("cross_entropy"), "{error}");
+    assert!(error.contains("-100 may stand for none"), "{error}");
+    let loss = r#"{"type": "cross_entropy", "ignore_index": -100}"#;
+    let config = TrainerConfig { loss: serde_json::from_str(loss).unwrap(), ..adam(1) };
+    let history = make(model(), config).fit(data, None, &mut []).unwrap();
+    assert!(history.last().unwrap().train.loss.is_finite());
+}

@@ -8,11 +8,11 @@ use onestep_memory::{MemoryManager, StagingPool};
 use super::batch::layout;
 use super::collate::Collation;
 use super::fill::Filler;
-use super::mixing::Mixing;
+use super::mixing::{Mixed, Mixing};
 use super::order::Batching;
 use super::workers::Workers;
 use super::{DataLoader, LoaderStatistics, Mode};
-use crate::{DataError, Dataset, Pipeline};
+use crate::{DataError, Dataset, Fields, Pipeline};
 
 /// The most worker threads that a loader starts.
 pub const MOST_WORKERS: usize = 256;
@@ -154,6 +154,25 @@ impl DataLoaderBuilder {
         self
     }
 
+    /// What a batch will have of each sample: the data set's fields, what collation adds to them, and
+    /// probabilities in place of labels that are mixed.
+    ///
+    /// # Errors
+    /// [`DataError::Field`] and [`DataError::Setting`] for fields that cannot be collated or mixed so.
+    pub fn fields(&self) -> Result<Fields, DataError> {
+        let (fields, mixed) = self.arrange()?;
+        Ok(mixed.map_or(fields, |mixed| mixed.fields))
+    }
+
+    /// The fields that are collated, and what mixing makes of them.
+    fn arrange(&self) -> Result<(Fields, Option<Mixed>), DataError> {
+        let fields = self.collation.fields(&self.dataset.fields());
+        fields.check()?;
+        let mixing = self.mixing.filter(|_| self.training);
+        let mixed = mixing.map(|mixing| mixing.bind(&fields)).transpose()?;
+        Ok((fields, mixed))
+    }
+
     /// Checks the settings, takes the staging memory and starts the threads.
     ///
     /// # Errors
@@ -166,13 +185,8 @@ impl DataLoaderBuilder {
         self.batch_size = self.batch_size.min(self.dataset.len());
         let single = self.dataset.fields();
         let lengths = self.collation.plan(self.dataset.as_ref())?.map(Arc::new);
-        let mut fields = self.collation.fields(&single);
-        fields.check()?;
-        let mixing = self.mixing.filter(|_| self.training);
-        let mixed = mixing.map(|mixing| mixing.bind(&fields)).transpose()?;
-        if let Some(mixed) = &mixed {
-            fields = mixed.fields.clone();
-        }
+        let (fields, mixed) = self.arrange()?;
+        let fields = mixed.as_ref().map_or(fields, |mixed| mixed.fields.clone());
         let steps = self.pipeline.steps_for(&single, self.training)?;
         let slots = self.prefetch.unwrap_or(self.workers.max(2)) + self.in_flight;
         let layout = layout(self.batch_size, &fields)?;

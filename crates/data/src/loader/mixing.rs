@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use onestep_base::normal::box_muller;
 use onestep_memory::DType;
+use serde::{Deserialize, Serialize};
 
 use crate::random::SampleRng;
 use crate::{DataError, Field, Fields, Meaning, Role};
@@ -30,7 +31,8 @@ use crate::{DataError, Field, Fields, Meaning, Role};
 /// assert!((row - 1.0).abs() < 1e-6);
 /// # Ok::<(), DataError>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum Mixing {
     /// `l x + (1 - l) y` of inputs and labels (Zhang et al., *mixup: Beyond Empirical Risk Minimization*,
     /// ICLR 2018). Text form `mixup=ALPHA`; `mixup` has an alpha of 1.
@@ -53,15 +55,20 @@ impl Mixing {
         }
     }
 
+    /// Refuses an alpha that no share can be drawn by.
+    ///
+    /// # Errors
+    /// [`DataError::Setting`] for one that is not above 0.
+    pub fn check(self) -> Result<(), DataError> {
+        match self.alpha() {
+            alpha if alpha.is_finite() && alpha > 0.0 => Ok(()),
+            alpha => Err(DataError::setting("alpha of the mixing", "a number above 0", alpha)),
+        }
+    }
+
     /// What becomes of a data set's fields.
     pub(crate) fn bind(self, fields: &Fields) -> Result<Mixed, DataError> {
-        if !(self.alpha().is_finite() && self.alpha() > 0.0) {
-            return Err(DataError::setting(
-                "alpha of the mixing",
-                "a number above 0",
-                self.alpha(),
-            ));
-        }
+        self.check()?;
         let is_target = |field: &Field| field.role == Role::Target;
         let mut targets = (0..fields.len()).filter(|&place| is_target(&fields[place]));
         let (Some(target), None) = (targets.next(), targets.next()) else {
@@ -98,6 +105,20 @@ impl fmt::Display for Mixing {
             Self::MixUp { alpha } => write!(f, "mixup={alpha}"),
             Self::CutMix { alpha } => write!(f, "cutmix={alpha}"),
         }
+    }
+}
+
+impl From<Mixing> for String {
+    fn from(mixing: Mixing) -> Self {
+        mixing.to_string()
+    }
+}
+
+impl TryFrom<String> for Mixing {
+    type Error = DataError;
+
+    fn try_from(text: String) -> Result<Self, DataError> {
+        text.parse()
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use onestep::data::Mixing;
 use onestep::layers::{LossSpec, json};
 use onestep::optimizer::{OptimizerSpec, SCHEDULE_FORMS, ScheduleSpec};
 use onestep::trainer::{MetricSpec, Monitor, TrainerConfig};
@@ -48,6 +49,12 @@ pub(crate) struct TrainingFlags {
     /// unless that is named (or its text says standardise=no) [default: what suits the data]
     #[arg(long, value_name = "TRANSFORMS")]
     pub(crate) augmentation: Option<String>,
+    /// Mix the samples of each training batch with one another, and their labels with them:
+    /// mixup=ALPHA adds a share of another sample, cutmix=ALPHA puts a rectangle of another picture
+    /// in, such as mixup=0.2 or cutmix=1; the larger ALPHA, the more is mixed. For classes with
+    /// cross_entropy; never done in validation [default: none]
+    #[arg(long, value_name = "MIXING")]
+    pub(crate) mix: Option<Mixing>,
     /// Evaluate and predict with an exponential moving average of the weights that keeps so much of
     /// itself at each step, such as 0.999 [default: none]
     #[arg(long, value_name = "DECAY", conflicts_with = "swa")]
@@ -240,6 +247,7 @@ mod tests {
             clip: Some(onestep::optimizer::Clip::Norm(1.0)),
             memory_budget: Some(1),
             prefetch: Some(1),
+            mix: Some("mixup=0.2".parse().unwrap()),
             evaluation_batch_size: Some(1),
             early_stopping: Some(Default::default()),
             save_every_steps: Some(1),

@@ -76,6 +76,7 @@ impl Settings {
         config.shuffle &= !flags.no_shuffle;
         config.drop_last |= flags.drop_last;
         config.freeze_statistics |= flags.freeze_statistics;
+        config.mix = flags.mix.or(config.mix);
         config.weight_decay = flags.weight_decay.or(config.weight_decay);
         config.prefetch = flags.prefetch.or(config.prefetch);
         config.evaluation_batch_size = flags.evaluation_batch_size.or(config.evaluation_batch_size);

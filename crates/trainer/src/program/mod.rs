@@ -20,6 +20,7 @@ use crate::metrics::{Accuracy, Figures, MeanAbsoluteError, Metric, MetricSpec, T
 use crate::pattern::name_matches;
 use fields::{Described, describe};
 use frozen::{Frozen, groups, state_info};
+pub(crate) use scored::of_probabilities;
 use scored::{Scoring, score};
 
 /// The output of the model in every program that has it.
@@ -363,7 +364,8 @@ impl TrainingProgram {
                 Some(ty) => Some(forward.graph.input(WEIGHT, &[batch], ty.dtype)?),
                 None => None,
             };
-            let scores = score(&mut forward, &self.scoring, weights)?;
+            let scoring = self.scoring.of_batch(signature);
+            let scores = score(&mut forward, &scoring, weights)?;
             (loss, reports) = (Some(scores.loss), scores.reports);
             weight = (mode.trains() && self.accumulate > 1).then_some(scores.weight);
         }

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
-use onestep_engine::{Named, Value};
-use onestep_layers::{Averaging, Forward, LayerError, LossContext, LossTerm, LossValues};
+use onestep_engine::{DType, Named, Signature, Value};
+use onestep_layers::{
+    Averaging, ClassTargets, CrossEntropy, Forward, LayerError, LossContext, LossSpec, LossTerm,
+    LossValues,
+};
 
 use crate::metrics::{Figures, Metric, Scored};
 
@@ -12,6 +15,37 @@ use crate::metrics::{Figures, Metric, Scored};
 pub(super) struct Scoring {
     pub(super) terms: Arc<[LossTerm]>,
     pub(super) metrics: Arc<[Arc<dyn Metric>]>,
+}
+
+impl Scoring {
+    /// The same for a batch of this signature: where it has f32 in place of labels, they were mixed and
+    /// are probabilities of classes.
+    pub(super) fn of_batch(&self, signature: &Signature) -> Scoring {
+        let is_mixed = |term: &LossTerm| {
+            signature.field(&term.target).is_some_and(|ty| ty.dtype == DType::F32)
+        };
+        let term = |term: &LossTerm| {
+            let soft = of_probabilities(&term.loss).filter(|_| is_mixed(term));
+            LossTerm { loss: soft.unwrap_or_else(|| term.loss.clone()), ..term.clone() }
+        };
+        Scoring { terms: self.terms.iter().map(term).collect(), metrics: self.metrics.clone() }
+    }
+}
+
+/// A loss of labels as one of probabilities of classes, where a batch of these counts as one of labels
+/// does: cross-entropy without weights of classes and without a label that does not count.
+pub(crate) fn of_probabilities(loss: &LossSpec) -> Option<LossSpec> {
+    match loss {
+        LossSpec::CrossEntropy(loss)
+            if loss.target == ClassTargets::Labels
+                && loss.weight.is_none()
+                && loss.ignore_index.is_none() =>
+        {
+            let target = ClassTargets::Probabilities;
+            Some(LossSpec::CrossEntropy(CrossEntropy { target, ..loss.clone() }))
+        }
+        _ => None,
+    }
 }
 
 /// What the losses and metrics have added to a graph.

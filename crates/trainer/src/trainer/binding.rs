@@ -1,12 +1,15 @@
 //! How the fields of a data set become those of a program.
 
-use onestep_data::{Batch, Dataset, Field, Fields, Meaning, Role, TargetSpec};
-use onestep_engine::{DType, Mode};
+use std::sync::Arc;
+
+use onestep_data::{Batch, Dataset, Field, Fields, IGNORED, Meaning, Role, TargetSpec};
+use onestep_engine::{DType, Mode, Signature, Type};
+use onestep_layers::LossTerm;
 use onestep_memory::{Shape, Tensor};
 
 use super::Trainer;
 use crate::TrainerError;
-use crate::program::{Asked, TrainingProgram};
+use crate::program::{Asked, TrainingProgram, of_probabilities};
 
 /// For each field of a program its place among a data set's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,14 +17,22 @@ pub(super) struct Binding {
     places: Vec<usize>,
     /// The program's names of the fields.
     pub(super) names: Vec<String>,
-    /// Whether each sample has a weight.
-    pub(super) weighted: bool,
+    /// What a sample has of each.
+    types: Vec<(Shape, DType)>,
 }
 
 impl Binding {
     /// Room for the tensors of a batch, so that none is taken at each step.
     pub(super) fn room(&self) -> Vec<Tensor> {
         Vec::with_capacity(self.places.len())
+    }
+
+    /// What a batch of so many samples is.
+    pub(super) fn signature(&self, batch: usize) -> Result<Signature, TrainerError> {
+        let fields = self.names.iter().zip(&self.types).map(|(name, (shape, dtype))| {
+            Ok((name.clone(), Type { shape: shape.with_batch(batch)?, dtype: *dtype }))
+        });
+        Ok(Signature::new(fields.collect::<Result<Vec<_>, TrainerError>>()?)?)
     }
 
     /// The tensors of a batch in the program's order: handles, to be gone before the batch gives its
@@ -44,16 +55,26 @@ impl Trainer {
     /// Finds the fields of a program in those of a data set: by their names, or the only one of its
     /// role whatever it is called. Refuses by name what is missing, of another type or shape, and what
     /// a model that is trained or measured has no use for.
-    pub(super) fn bind(&self, dataset: &dyn Dataset, mode: Mode) -> Result<Binding, TrainerError> {
+    pub(super) fn bind(
+        &self,
+        dataset: &Arc<dyn Dataset>,
+        mode: Mode,
+    ) -> Result<Binding, TrainerError> {
+        let fields = self.loader_of(Arc::clone(dataset), 1, mode.trains())?.fields()?;
+        let dataset = dataset.as_ref();
         if dataset.is_empty() {
             let name = dataset.name().to_owned();
             return Err(onestep_data::DataError::Empty { dataset: name }.into());
         }
-        let (program, fields) = (self.learner.program(), dataset.fields());
+        let program = self.learner.program();
         let found = Match { program, dataset, fields: &fields };
         let mut asked = program.asked(mode).to_vec();
         let weighted = mode != Mode::Predict && fields.of(Role::Weight).next().is_some();
         if weighted {
+            if let Some(mixing) = self.config.mix.filter(|_| mode.trains()) {
+                let wanted = "none for data whose samples have weights";
+                return Err(TrainerError::option("mix", wanted, mixing));
+            }
             asked.push(Asked::weight());
         }
         let places = asked.iter().map(|asked| found.place(asked));
@@ -61,7 +82,10 @@ impl Trainer {
         let names: Vec<String> = asked.iter().map(|asked| asked.name.clone()).collect();
         let unused = (0..fields.len()).find(|place| !places.contains(place));
         match unused.filter(|_| mode != Mode::Predict) {
-            None => Ok(Binding { places, names, weighted }),
+            None => {
+                let of = |&place: &usize| (fields[place].shape.clone(), fields[place].dtype);
+                Ok(Binding { types: places.iter().map(of).collect(), places, names })
+            }
             Some(place) => {
                 let wanted =
                     format!("the fields that the model and its loss take: {}", names.join(", "));
@@ -142,6 +166,9 @@ impl Match<'_> {
         let refuse = |wanted: String, got: String| {
             Err(TrainerError::mismatch(self.subject(asked), wanted, got))
         };
+        if let (Meaning::Probabilities { names }, true) = (&field.meaning, labels) {
+            return self.check_mixed(asked, names.len());
+        }
         let names = match field.target_spec() {
             TargetSpec::Classes { names } if labels => names,
             TargetSpec::Values { .. } if labels && field.dtype == DType::I32 => [].into(),
@@ -170,6 +197,7 @@ impl Match<'_> {
             };
             return refuse(wanted, got);
         }
+        self.check_ignored(asked, field)?;
         match asked.limit {
             Some(classes) if names.len() > classes => Err(TrainerError::mismatch(
                 format!("{}: classes", self.dataset.name()),
@@ -178,6 +206,48 @@ impl Match<'_> {
             )),
             _ => Ok(()),
         }
+    }
+
+    /// Labels that were mixed are as many probabilities as the model has outputs.
+    fn check_mixed(&self, asked: &Asked, classes: usize) -> Result<(), TrainerError> {
+        let outputs = asked.limit.unwrap_or(0);
+        if asked.shape.rank() > 0 {
+            let wanted = format!("labels of {} a sample for this model", asked.shape);
+            return Err(TrainerError::mismatch(self.subject(asked), wanted, "mixed labels"));
+        }
+        if self.program.losses().iter().any(|term| of_probabilities(&term.loss).is_none()) {
+            let wanted = "losses that are all cross_entropy of labels, without weight and \
+                          ignore_index, for labels that are mixed (`mix`)";
+            let got = self.program.loss().type_name();
+            return Err(TrainerError::mismatch(self.subject(asked), wanted, got));
+        }
+        if outputs != classes {
+            let subject = format!("{}: classes", self.dataset.name());
+            let wanted = format!("{outputs}, one for each output of the model, to mix labels");
+            return Err(TrainerError::mismatch(subject, wanted, classes));
+        }
+        Ok(())
+    }
+
+    /// A label that stands for none must be one that each loss against the field passes over: to any
+    /// other it is an index that does not exist.
+    fn check_ignored(&self, asked: &Asked, field: &Field) -> Result<(), TrainerError> {
+        if !field.ignores() {
+            return Ok(());
+        }
+        let counts = |term: &&LossTerm| {
+            let classes = asked.limit.unwrap_or(0);
+            term.target == asked.name
+                && term.loss.check_labels(&[IGNORED], asked.shape.dims(), classes).is_err()
+        };
+        let Some(term) = self.program.losses().iter().find(counts) else { return Ok(()) };
+        let wanted = format!(
+            "labels that all count for the loss {}, or cross_entropy with an ignore_index of \
+             {IGNORED}",
+            term.loss.type_name()
+        );
+        let got = format!("labels among which {IGNORED} may stand for none");
+        Err(TrainerError::mismatch(self.subject(asked), wanted, got))
     }
 }
 

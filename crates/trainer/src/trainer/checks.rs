@@ -1,6 +1,7 @@
 //! Whether data suit a model and its loss.
 
 use onestep_engine::DType;
+use onestep_layers::LossSpec;
 use onestep_memory::Shape;
 
 use super::Trainer;
@@ -79,7 +80,7 @@ impl Trainer {
         }
         match (self.target(), target) {
             (TargetKind::Labels { shape, classes }, HostData::I32(labels)) => {
-                check_labels(labels, shape, *classes)?;
+                check_labels(self.learner.program().loss(), labels, shape, *classes)?;
             }
             (TargetKind::Values { shape }, HostData::F32(values)) => {
                 self.config.loss.check_values(values, shape.dims())?;
@@ -91,11 +92,16 @@ impl Trainer {
 }
 
 /// Kernels use labels as indices, so that a wrong one must end here.
-fn check_labels(labels: &[i32], shape: &Shape, classes: usize) -> Result<(), TrainerError> {
+fn check_labels(
+    loss: &LossSpec,
+    labels: &[i32],
+    shape: &Shape,
+    classes: usize,
+) -> Result<(), TrainerError> {
     if shape.rank() > 0 {
-        return Ok(onestep_layers::check_labels(labels, shape.dims(), classes)?);
+        return Ok(loss.check_labels(labels, shape.dims(), classes)?);
     }
-    let wrong = |label: &i32| !usize::try_from(*label).is_ok_and(|label| label < classes);
+    let wrong = |label: &i32| loss.check_labels(&[*label], &[], classes).is_err();
     match labels.iter().position(wrong) {
         Some(sample) => Err(TrainerError::Label { sample, label: labels[sample], classes }),
         None => Ok(()),

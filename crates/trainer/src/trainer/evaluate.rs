@@ -71,7 +71,7 @@ impl Trainer {
         loader: &mut DataLoader,
         mut visit: impl FnMut(&mut Trainer, &Tensor) -> Result<(), TrainerError>,
     ) -> Result<Meter, TrainerError> {
-        let binding = self.bind(loader.dataset().as_ref(), Mode::Evaluate)?;
+        let binding = self.bind(loader.dataset(), Mode::Evaluate)?;
         let mut flight = Flight::new(self.config.steps_in_flight, self.figures().clone());
         let mut meter = Meter::default();
         let mut tensors = binding.room();

@@ -102,11 +102,7 @@ impl Trainer {
         batch: usize,
         binding: &Binding,
     ) -> Result<usize, TrainerError> {
-        let program = self.learner.program();
-        let signature = match binding.weighted {
-            true => program.weighted(mode, batch)?,
-            false => program.signature(mode, batch)?,
-        };
+        let signature = binding.signature(batch)?;
         Ok(self.learner.prepare_for(mode, &signature)?.peak())
     }
 }

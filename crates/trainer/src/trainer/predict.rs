@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use onestep_data::{DataLoader, Dataset};
+use onestep_data::{DataLoader, DataLoaderBuilder, Dataset};
 use onestep_engine::{Feeds, Mode};
 use onestep_memory::{Shape, Tensor};
 
@@ -107,7 +107,7 @@ impl Trainer {
         &mut self,
         dataset: Arc<dyn Dataset>,
     ) -> Result<Prediction, TrainerError> {
-        let binding = self.bind(dataset.as_ref(), Mode::Predict)?;
+        let binding = self.bind(&dataset, Mode::Predict)?;
         self.collect(true)?;
         let mut loader = self.evaluation_loader(dataset)?;
         let (mut values, mut tensors) = (Vec::new(), binding.room());
@@ -148,6 +148,16 @@ impl Trainer {
         batch_size: usize,
         training: bool,
     ) -> Result<DataLoader, TrainerError> {
+        Ok(self.loader_of(dataset, batch_size, training)?.build(self.learner.memory())?)
+    }
+
+    /// What makes such a loader.
+    pub(super) fn loader_of(
+        &self,
+        dataset: Arc<dyn Dataset>,
+        batch_size: usize,
+        training: bool,
+    ) -> Result<DataLoaderBuilder, TrainerError> {
         let config = &self.config;
         let mut builder = DataLoader::builder(self.with_checked_targets(dataset))
             .batch_size(batch_size)
@@ -162,7 +172,10 @@ impl Trainer {
         if let Some(prefetch) = config.prefetch {
             builder = builder.prefetch(prefetch);
         }
-        Ok(builder.build(self.learner.memory())?)
+        if let Some(mixing) = config.mix.filter(|_| training) {
+            builder = builder.mix(mixing);
+        }
+        Ok(builder)
     }
 }
 

@@ -81,7 +81,7 @@ impl Trainer {
             Some(classes) if labelled => relabel(dataset, classes)?,
             _ => dataset,
         };
-        self.bind(dataset.as_ref(), Mode::Evaluate)?;
+        self.bind(&dataset, Mode::Evaluate)?;
         Ok(dataset)
     }
 

@@ -1,5 +1,6 @@
 //! Which settings may change when a run goes on.
 
+use onestep_data::Mixing;
 use onestep_optimizer::{Optimizer, ScheduleState};
 
 use super::schedule::refuse_own_lr;
@@ -61,6 +62,10 @@ pub(super) fn refuse_changes(
         }
         if now.shuffle != before.shuffle {
             return Err(TrainerError::option("shuffle", whole(&before.shuffle), now.shuffle));
+        }
+        if now.mix != before.mix {
+            let text = |mix: Option<Mixing>| mix.map_or("none".to_owned(), |mix| mix.to_string());
+            return Err(TrainerError::option("mix", whole(&text(before.mix)), text(now.mix)));
         }
         if now.drop_last != before.drop_last {
             return Err(TrainerError::option("drop_last", whole(&before.drop_last), now.drop_last));

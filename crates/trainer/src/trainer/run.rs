@@ -45,7 +45,7 @@ impl<'a, 'b> Run<'a, 'b> {
         let (batch_size, drop_last) = (trainer.config.batch_size, trainer.config.drop_last);
         // A set that is smaller than a batch is one batch, not an error.
         let batch_size = if drop_last { batch_size } else { batch_size.min(train.len()) };
-        let binding = trainer.bind(train.as_ref(), Mode::Train)?;
+        let binding = trainer.bind(&train, Mode::Train)?;
         let train = trainer.loader(train, batch_size, true)?;
         let validation = validation.map(|data| trainer.evaluation_loader(data)).transpose()?;
         let position = trainer.check_position(&train)?;
@@ -57,7 +57,7 @@ impl<'a, 'b> Run<'a, 'b> {
             ..History::default()
         };
         if let Some(validation) = &validation {
-            let binding = trainer.bind(validation.dataset().as_ref(), Mode::Evaluate)?;
+            let binding = trainer.bind(validation.dataset(), Mode::Evaluate)?;
             trainer.compile(Mode::Evaluate, validation, false, &binding)?;
         }
         history.compile_seconds = start.elapsed().as_secs_f64();
@@ -225,8 +225,7 @@ impl<'a, 'b> Run<'a, 'b> {
     /// The error for a loss that is not a number, with the sample that caused it if it is that.
     fn non_finite(&mut self, offence: Offence) -> TrainerError {
         let (epoch, batch) = offence.place;
-        let order = self.train.order(epoch as u64);
-        let samples = order.chunks(self.train.batch_size()).nth(batch).unwrap_or_default();
+        let samples = self.train.samples(epoch as u64, batch);
         let dataset = self.train.dataset();
         let bad = samples.iter().find(|&&sample| {
             let read = Sample::read(dataset.as_ref(), sample);
