@@ -1,8 +1,9 @@
 //! What is trained, and how, where nobody says so: it follows from the data.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use onestep::data::{DataSplits, TargetSpec};
 use onestep::layers::{ModelSpec, Reshape};
+use onestep::memory::DType;
 use onestep::trainer::{TrainerConfig, factory};
 
 /// Hidden units of the default perceptron.
@@ -39,8 +40,16 @@ pub(crate) fn normalised(config: TrainerConfig, known: &str) -> TrainerConfig {
     TrainerConfig { augmentation, ..config }
 }
 
-/// A network that suits the data: convolutions for pictures, a perceptron for all else.
-pub(crate) fn model(data: &DataSplits) -> ModelSpec {
+/// A network that suits the data: convolutions for pictures, a perceptron for all other numbers.
+pub(crate) fn model(data: &DataSplits) -> Result<ModelSpec> {
+    let fields = data.train.fields();
+    if let Some(input) = fields.input().filter(|input| input.dtype != DType::F32) {
+        bail!(
+            "{}: there is no network for {input} by itself; write one that begins with an embedding \
+             (docs/model-spec.md) and give it with --model",
+            data.name
+        );
+    }
     let shape = data.train.input_shape();
     let target = data.train.target();
     let outputs = match &target {
@@ -59,5 +68,5 @@ pub(crate) fn model(data: &DataSplits) -> ModelSpec {
         spec.layers.push(Reshape::new(dims).named("shape").into());
     }
     spec.name = format!("{}-{kind}", data.name);
-    spec
+    Ok(spec)
 }

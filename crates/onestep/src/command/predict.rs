@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use clap::Args;
 use comfy_table::{Table, presets};
 use onestep::trainer::{Prediction, Task, Trainer};
@@ -13,11 +13,12 @@ use crate::cli::console::Console;
 use crate::cli::inputs::{self, Input};
 use crate::cli::progress::figure;
 
-/// Apply a trained model to pictures or tensors
+/// Apply a trained model to pictures, tables, texts or tensors
 ///
 /// Files are read as the training data was: pictures are turned upright and brought to the size and the
 /// colours that the model takes, a .csv file may have the same header, delimiter and columns (that of
-/// the target may be left out). A .safetensors file has a tensor `input` of one or more samples. What
+/// the target may be left out), and of a text, for a model that was trained on one, the answer is the
+/// character that follows its end. A .safetensors file has a tensor `input` of one or more samples. What
 /// the model does to its inputs, such as a normalisation, is done here too, and predicted values are in
 /// their own units.
 #[derive(Debug, Args)]
@@ -64,12 +65,17 @@ impl Predict {
     pub(crate) fn run(self) -> Result<()> {
         let console = Console::new(self.json);
         let mut trainer = self.model.load(None)?;
-        let shape = trainer.model().input_shape().clone();
-        let mut samples = Vec::new();
-        for file in &self.files {
-            samples.extend(inputs::read(file, &shape, trainer.record())?);
-        }
-        let answers = answers(&mut trainer, samples, self.top_k)?;
+        let answers = match trainer.record().text {
+            Some(_) => continuations(&mut trainer, &self.files, self.top_k)?,
+            None => {
+                let shape = trainer.model().input_shape().clone();
+                let mut samples = Vec::new();
+                for file in &self.files {
+                    samples.extend(inputs::read(file, &shape, trainer.record())?);
+                }
+                answers(&mut trainer, samples, self.top_k)?
+            }
+        };
         let target = trainer.record().columns.as_ref().map(|columns| columns.target.as_str());
         console.say(table(&answers, target.unwrap_or("output")));
         console.object(&serde_json::json!({ "predictions": answers }))
@@ -95,6 +101,42 @@ fn answers(trainer: &mut Trainer, samples: Vec<Input>, top_k: usize) -> Result<V
     Ok(samples.into_iter().zip(prediction.rows()).zip(&probabilities).map(answer).collect())
 }
 
+/// What follows the last characters of each text, as many as the model looks at.
+fn continuations(trainer: &mut Trainer, files: &[PathBuf], top_k: usize) -> Result<Vec<Answer>> {
+    let length = trainer.model().input_shape().elements();
+    let mut windows = Vec::new();
+    for file in files {
+        let tokens = trainer.record().read_text(file)?;
+        let (name, got) = (file.display(), tokens.len());
+        ensure!(
+            got >= length,
+            "{name}: expected a text of at least {length} characters, as many as the model looks at, \
+             got {got}"
+        );
+        windows.extend_from_slice(&tokens[got - length..]);
+    }
+    let prediction = trainer.predict(&windows)?;
+    let [classes, positions] = *prediction.shape.dims() else {
+        bail!("model: expected an output of [characters, positions], got {}", prediction.shape);
+    };
+    let last = |row: &[f32]| -> Vec<f32> {
+        (0..classes).map(|class| row[(class + 1) * positions - 1]).collect()
+    };
+    let values = prediction.rows().flat_map(last).collect();
+    let prediction = Prediction { shape: [classes].into(), values };
+    let names = trainer.record().classes.as_deref().unwrap_or_default();
+    let answer = |((file, output), probabilities): ((&PathBuf, &[f32]), &Vec<f32>)| {
+        let name = file.display();
+        ensure!(
+            output.iter().all(|value| value.is_finite()),
+            "{name}: the model's output is no finite number: {output:?}"
+        );
+        let top = best(probabilities, names, top_k);
+        Ok(Answer { input: name.to_string(), top, output: output.to_vec() })
+    };
+    files.iter().zip(prediction.rows()).zip(&prediction.probabilities()).map(answer).collect()
+}
+
 /// The most probable classes, the best first.
 fn best(probabilities: &[f32], names: &[String], count: usize) -> Vec<Class> {
     let mut order: Vec<usize> = (0..probabilities.len()).collect();
@@ -117,10 +159,19 @@ fn table(answers: &[Answer], target: &str) -> Table {
     table.set_header(["input", "class", "probability", "next"]);
     for answer in answers {
         let Some((first, rest)) = answer.top.split_first() else { continue };
-        let rest: Vec<String> = rest.iter().map(|c| format!("{} {}", c.name, percent(c))).collect();
-        table.add_row([answer.input.clone(), first.name.clone(), percent(first), rest.join(", ")]);
+        let rest: Vec<String> =
+            rest.iter().map(|c| format!("{} {}", shown(&c.name), percent(c))).collect();
+        table.add_row([answer.input.clone(), shown(&first.name), percent(first), rest.join(", ")]);
     }
     table
+}
+
+/// A class by its name; in quotes where that is a space or the end of a line, as in a text.
+fn shown(name: &str) -> String {
+    match name.chars().all(|character| character.is_whitespace() || character.is_control()) {
+        true => format!("{name:?}"),
+        false => name.to_owned(),
+    }
 }
 
 fn percent(class: &Class) -> String {

@@ -124,7 +124,7 @@ impl Run {
         let data = open(spec)?;
         let model = match settings.model()? {
             Some(model) => model,
-            None => defaults::model(&data),
+            None => defaults::model(&data)?,
         };
         let config = settings.apply(defaults::config(&data)?)?;
         let config = defaults::normalised(config, &data.augmentation.to_string());
@@ -357,6 +357,9 @@ fn describe(config: &TrainerConfig) -> String {
     ];
     if !config.augmentation.is_empty() {
         lines.push(format!("augmentation {}", config.augmentation));
+    }
+    if let Some(mixing) = config.mix {
+        lines.push(format!("mixing of samples {mixing}"));
     }
     lines.join("\n                ")
 }

@@ -7,6 +7,7 @@ mod kinds;
 #[path = "../cli/support.rs"]
 #[allow(dead_code)]
 mod support;
+mod text;
 mod walk;
 
 use kinds::Kind;
@@ -53,4 +54,9 @@ fn idx_files() {
 #[test]
 fn cifar_files() {
     walk(kinds::cifar());
+}
+
+#[test]
+fn texts() {
+    text::walk();
 }

@@ -1,0 +1,56 @@
+//! A text through the doors that take one: what follows each character.
+
+use crate::support::Place;
+
+fn model(rows: usize) -> String {
+    format!(
+        r#"{{ "name": "letters", "input": {{ "shape": [8], "dtype": "i32" }}, "layers": [
+  {{ "type": "embedding", "name": "embed", "num_embeddings": {rows}, "embedding_dim": 12 }},
+  {{ "type": "dense", "name": "head", "out_features": {rows} }},
+  {{ "type": "permute", "name": "classes_first", "dims": [0, 2, 1] }} ] }}"#
+    )
+}
+
+/// `abc...abc...`: what follows a letter is always the same.
+fn letters(count: usize) -> String {
+    "abcdefghij\n".repeat(count)
+}
+
+pub(crate) fn walk() {
+    let place = Place::new();
+    place.write("letters.txt", letters(60));
+    place.write("net.json", model(11));
+    let data = "text:letters.txt?length=8";
+    let trained = place.json(&format!(
+        "train --data {data} --model net.json --epochs 20 --lr 0.05 --batch-size 8 --threads 1 \
+         --metrics accuracy,perplexity --out run --json"
+    ));
+    assert_eq!(trained["validation_accuracy"].as_f64(), Some(1.0), "{trained}");
+    let same = place.json("evaluate --checkpoint run --threads 1 --json");
+    let (measured, loss) = (&same["loss"], &trained["validation_loss"]);
+    let gap = measured.as_f64().unwrap() - loss.as_f64().unwrap();
+    assert!(gap.abs() < 1e-5, "{same}, in training {trained}");
+
+    place.write("start.txt", "abcdefghij\nabcde");
+    let said = place.json("predict --checkpoint run --threads 1 --json start.txt letters.txt");
+    let next = |answer: usize| said["predictions"][answer]["top"][0]["name"].as_str().unwrap();
+    assert_eq!((next(0), next(1)), ("f", "a"), "{said}");
+    assert_eq!(said["predictions"][0]["output"].as_array().unwrap().len(), 11);
+
+    let resumed = place.json("train --resume run --epochs 22 --threads 1 --json");
+    assert_eq!(resumed["epochs"].as_f64(), Some(22.0), "{resumed}");
+
+    place.write("other.txt", "abcdefghij\nabcdefghij\nabc!".repeat(8));
+    place.write("short.txt", "abc");
+    place.fails("evaluate --checkpoint run --data text:other.txt?length=8", 1, &["other.txt", "!"]);
+    place.fails("predict --checkpoint run other.txt", 1, &["other.txt", "!"]);
+    place.fails("predict --checkpoint run short.txt", 1, &["short.txt", "at least 8", "got 3"]);
+    place.write("small.json", model(5));
+    let small = format!("train --data {data} --model small.json --out small");
+    place.fails(&small, 1, &["at most 5, the outputs of the model, got 11"]);
+    // Tokens cannot be blended, and no network suits all texts.
+    let mixed = format!("train --data {data} --model net.json --mix mixup=0.2 --out mixed");
+    place.fails(&mixed, 1, &["to mix"]);
+    let bare = format!("train --data {data} --out bare");
+    place.fails(&bare, 1, &["--model"]);
+}
