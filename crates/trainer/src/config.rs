@@ -1,6 +1,6 @@
 //! The settings of a training run.
 
-use onestep_data::{MOST_SLOTS, MOST_WORKERS, Mixing, Pipeline};
+use onestep_data::{Collation, MOST_SLOTS, MOST_WORKERS, Mixing, Pipeline};
 use onestep_layers::LossSpec;
 use onestep_optimizer::{Averaging, Clip, Grouping, Optimizer, OptimizerSpec, ScheduleSpec};
 use schemars::JsonSchema;
@@ -69,6 +69,11 @@ pub struct TrainerConfig {
     /// Transforms of the inputs, in the text form of [`Pipeline`], such as `crop=4,flip=0.5`;
     /// default none.
     pub augmentation: String,
+    /// How fields that vary in length become batches of training: samples of about the same length
+    /// together, by the `bounds` of buckets, with the names of a `mask` and of a `length` where the model
+    /// takes them as inputs; default none, which pads all to the longest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub buckets: Option<Buckets>,
     /// What mixes the samples of a training batch with one another, and their labels with them, which
     /// become probabilities of classes: `mixup=ALPHA` or `cutmix=ALPHA`, such as `mixup=0.2`. It takes
     /// cross-entropy of labels, and is never done in evaluation; default none.
@@ -121,6 +126,37 @@ pub struct TrainerConfig {
     pub save_every_steps: Option<u64>,
 }
 
+/// How fields that vary in length become batches. In training samples of one bucket share a batch, which
+/// is padded to its bound; evaluation and prediction keep the order and pad all to the longest.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Buckets {
+    /// Buckets of up to so many positions each, in rising order; what is longer goes into a last one;
+    /// default none.
+    pub bounds: Vec<usize>,
+    /// The name of an input u8 `[length]`, 1 where a sample has a position and 0 where it is padded;
+    /// default none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mask: Option<String>,
+    /// The name of an input i32 `[]`, how many positions a sample has; default none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub length: Option<String>,
+}
+
+impl Buckets {
+    pub(crate) fn collation(&self, training: bool) -> Collation {
+        let bounds: &[usize] = if training { &self.bounds } else { &[] };
+        let mut collation = Collation::buckets(bounds);
+        if let Some(mask) = &self.mask {
+            collation = collation.with_mask(mask);
+        }
+        if let Some(length) = &self.length {
+            collation = collation.with_length(length);
+        }
+        collation
+    }
+}
+
 /// When training stops before its last epoch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -162,6 +198,7 @@ impl Default for TrainerConfig {
             seed: 0,
             shuffle: true,
             augmentation: String::new(),
+            buckets: None,
             mix: None,
             workers: 2,
             prefetch: None,

@@ -472,6 +472,11 @@ impl Learner {
         Ok(self.engine.prepare(mode, signature)?)
     }
 
+    /// Keeps at least so many compiled programs.
+    pub(crate) fn keep_plans(&mut self, plans: usize) {
+        self.engine.set_plan_limit(plans.max(onestep_engine::PLANS));
+    }
+
     /// The device's name for people.
     pub fn device_name(&self) -> String {
         self.engine.device_name()

@@ -52,7 +52,7 @@ pub use callback::{
     BestCheckpoint, Callback, Checkpoints, CurvePlot, EarlyStopping, EpochStart, Flow, MetricsCsv,
     MetricsJson, Progress, ProgressEvent, RunView, StepEvent,
 };
-pub use config::{EarlyStoppingConfig, TrainerConfig};
+pub use config::{Buckets, EarlyStoppingConfig, TrainerConfig};
 pub use device::{ExecutorOptions, devices, executor};
 pub use error::TrainerError;
 pub use fitting::Taken;

@@ -154,6 +154,29 @@ impl DataLoader {
         counts.map(|samples| Batching { samples, ..self.batching }.batches()).sum()
     }
 
+    /// How many samples the batches of an epoch have, and to how many positions they are padded where
+    /// samples vary in length: each once, full batches first.
+    pub fn shapes(&self) -> Vec<(usize, Option<usize>)> {
+        let of = |samples: usize, length: Option<usize>| {
+            let Batching { batch_size, drop_last, .. } = self.batching;
+            let full = (samples >= batch_size).then_some((batch_size, length));
+            let rest = samples % batch_size;
+            [full, (rest > 0 && !drop_last).then_some((rest, length))]
+        };
+        let Some(lengths) = &self.lengths else {
+            return of(self.batching.samples, None).into_iter().flatten().collect();
+        };
+        let buckets = lengths.bounds.iter().enumerate();
+        let all: Vec<_> = buckets
+            .map(|(bucket, &bound)| {
+                let samples = lengths.buckets.iter().filter(|place| **place == bucket).count();
+                of(samples, Some(bound))
+            })
+            .collect();
+        let part = |place: usize| all.iter().filter_map(move |parts| parts[place]);
+        part(0).chain(part(1)).collect()
+    }
+
     /// The number of samples in a full batch.
     pub fn batch_size(&self) -> usize {
         self.batching.batch_size

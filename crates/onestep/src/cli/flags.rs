@@ -247,6 +247,7 @@ mod tests {
             clip: Some(onestep::optimizer::Clip::Norm(1.0)),
             memory_budget: Some(1),
             prefetch: Some(1),
+            buckets: Some(Default::default()),
             mix: Some("mixup=0.2".parse().unwrap()),
             evaluation_batch_size: Some(1),
             early_stopping: Some(Default::default()),

@@ -17,8 +17,8 @@ pub(super) struct Binding {
     places: Vec<usize>,
     /// The program's names of the fields.
     pub(super) names: Vec<String>,
-    /// What a sample has of each.
-    types: Vec<(Shape, DType)>,
+    /// What a sample has of each, and whether it varies in length.
+    types: Vec<(Shape, DType, bool)>,
 }
 
 impl Binding {
@@ -27,9 +27,17 @@ impl Binding {
         Vec::with_capacity(self.places.len())
     }
 
-    /// What a batch of so many samples is.
-    pub(super) fn signature(&self, batch: usize) -> Result<Signature, TrainerError> {
-        let fields = self.names.iter().zip(&self.types).map(|(name, (shape, dtype))| {
+    /// What a batch of so many samples is, padded to so many positions where they vary in length.
+    pub(super) fn signature(
+        &self,
+        batch: usize,
+        length: Option<usize>,
+    ) -> Result<Signature, TrainerError> {
+        let fields = self.names.iter().zip(&self.types).map(|(name, (shape, dtype, varies))| {
+            let shape = match length {
+                Some(length) if *varies => shape.without_axis(0)?.with_batch(length)?,
+                _ => shape.clone(),
+            };
             Ok((name.clone(), Type { shape: shape.with_batch(batch)?, dtype: *dtype }))
         });
         Ok(Signature::new(fields.collect::<Result<Vec<_>, TrainerError>>()?)?)
@@ -83,7 +91,10 @@ impl Trainer {
         let unused = (0..fields.len()).find(|place| !places.contains(place));
         match unused.filter(|_| mode != Mode::Predict) {
             None => {
-                let of = |&place: &usize| (fields[place].shape.clone(), fields[place].dtype);
+                let of = |&place: &usize| {
+                    let field = &fields[place];
+                    (field.shape.clone(), field.dtype, field.varies)
+                };
                 Ok(Binding { types: places.iter().map(of).collect(), places, names })
             }
             Some(place) => {

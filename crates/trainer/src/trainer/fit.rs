@@ -77,32 +77,26 @@ impl Trainer {
         &mut self,
         mode: Mode,
         loader: &DataLoader,
-        drop_last: bool,
         binding: &Binding,
     ) -> Result<usize, TrainerError> {
-        let (samples, batch) = (loader.dataset().len(), loader.batch_size());
         let mut peak = 0;
+        let (shapes, batch) = (loader.shapes(), loader.batch_size());
+        if mode == Mode::Train {
+            // Those of training and accumulation, and a few of evaluation and prediction.
+            self.learner.keep_plans(2 * shapes.len() + 8);
+        }
         let accumulates = mode == Mode::Train && self.config.accumulate > 1;
         let modes = [Some(mode), accumulates.then_some(Mode::Accumulate)];
         for mode in modes.into_iter().flatten() {
-            if samples >= batch {
-                peak = peak.max(self.prepare(mode, batch, binding)?);
-            }
-            // A batch that is not full is the last of its epoch and makes an update.
-            if samples % batch > 0 && !drop_last && mode != Mode::Accumulate {
-                peak = peak.max(self.prepare(mode, samples % batch, binding)?);
+            for &(samples, length) in &shapes {
+                // Where all are of one length, one that is not full is the last and makes an update.
+                if mode == Mode::Accumulate && samples < batch && length.is_none() {
+                    continue;
+                }
+                let signature = binding.signature(samples, length)?;
+                peak = peak.max(self.learner.prepare_for(mode, &signature)?.peak());
             }
         }
         Ok(peak)
-    }
-
-    fn prepare(
-        &mut self,
-        mode: Mode,
-        batch: usize,
-        binding: &Binding,
-    ) -> Result<usize, TrainerError> {
-        let signature = binding.signature(batch)?;
-        Ok(self.learner.prepare_for(mode, &signature)?.peak())
     }
 }

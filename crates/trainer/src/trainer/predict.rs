@@ -172,6 +172,9 @@ impl Trainer {
         if let Some(prefetch) = config.prefetch {
             builder = builder.prefetch(prefetch);
         }
+        if let Some(buckets) = &config.buckets {
+            builder = builder.collate(buckets.collation(training));
+        }
         if let Some(mixing) = config.mix.filter(|_| training) {
             builder = builder.mix(mixing);
         }

@@ -63,6 +63,13 @@ pub(super) fn refuse_changes(
         if now.shuffle != before.shuffle {
             return Err(TrainerError::option("shuffle", whole(&before.shuffle), now.shuffle));
         }
+        if now.buckets != before.buckets {
+            let text = |config: &TrainerConfig| match &config.buckets {
+                Some(buckets) => serde_json::to_string(buckets).unwrap_or_default(),
+                None => "none".to_owned(),
+            };
+            return Err(TrainerError::option("buckets", whole(&text(before)), text(now)));
+        }
         if now.mix != before.mix {
             let text = |mix: Option<Mixing>| mix.map_or("none".to_owned(), |mix| mix.to_string());
             return Err(TrainerError::option("mix", whole(&text(before.mix)), text(now.mix)));

@@ -53,12 +53,12 @@ impl<'a, 'b> Run<'a, 'b> {
         trainer.progress.loader = Some(position);
         let start = Instant::now();
         let mut history = History {
-            planned_bytes: trainer.compile(Mode::Train, &train, drop_last, &binding)?,
+            planned_bytes: trainer.compile(Mode::Train, &train, &binding)?,
             ..History::default()
         };
         if let Some(validation) = &validation {
             let binding = trainer.bind(validation.dataset(), Mode::Evaluate)?;
-            trainer.compile(Mode::Evaluate, validation, false, &binding)?;
+            trainer.compile(Mode::Evaluate, validation, &binding)?;
         }
         history.compile_seconds = start.elapsed().as_secs_f64();
         let used = StepCounters::default();
