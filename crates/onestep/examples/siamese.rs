@@ -50,9 +50,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         apart.layer(Sum::weighted([1.0, -1.0]).named("apart")).taking(["left_2", "right_2"]);
     let model = apart.multiply(["apart", "apart"], "squares").dense(2, true, "same").build()?;
     let data = open("digits")?;
-    let config = TrainerConfig { epochs: 15, schedule: "cosine".parse()?, ..Default::default() };
+    let smoothed = r#"{"type": "cross_entropy", "label_smoothing": 0.1}"#;
+    let config = TrainerConfig {
+        loss: smoothed.parse()?,
+        schedule: "cosine".parse()?,
+        batch_size: 64,
+        epochs: 15,
+        ..Default::default()
+    };
     let mut trainer = Trainer::new(model, config)?;
-    trainer.fit(pairs(data.train, 40_000), None, &mut [])?;
+    trainer.fit(pairs(data.train, 80_000), None, &mut [])?;
     let accuracy = trainer.evaluate(pairs(data.validation, 2_000))?.metrics.accuracy();
     println!("{:.2} % of new pairs are judged right", 100.0 * accuracy.unwrap_or(0.0));
     assert!(accuracy > Some(0.97));
