@@ -6,8 +6,8 @@ use crate::input::{INPUT, InputSpec};
 use crate::layer::{
     AdaptiveAvgPool2d, AvgPool2d, BatchNorm, Block, Concat, Conv2d, Custom, Dense, Dropout, Elu,
     Embedding, Flatten, Gelu, GeluForm, GlobalAvgPool2d, Layer, LayerNorm, LayerSpec, LeakyRelu,
-    LogSoftmax, MaxPool2d, Multiply, Prelu, Relu, Relu6, Repeat, Reshape, Residual, Sigmoid, Silu,
-    Softmax, Sum, Tanh,
+    LogSoftmax, Lora, MaxPool2d, Multiply, Prelu, Relu, Relu6, Repeat, Reshape, Residual, Sigmoid,
+    Silu, Softmax, Sum, Tanh,
 };
 use crate::loss::LossTerm;
 use crate::model::Model;
@@ -177,6 +177,18 @@ macro_rules! layer_methods {
             #[must_use]
             pub fn dense(self, out_features: usize, bias: bool, name: &str) -> Self {
                 self.push(Dense { bias, ..Dense::new(out_features) }, name)
+            }
+
+            /// [`Dense`] with a low-rank adapter.
+            #[must_use]
+            pub fn dense_lora(
+                self,
+                out_features: usize,
+                bias: bool,
+                lora: Lora,
+                name: &str,
+            ) -> Self {
+                self.push(Dense { bias, lora: Some(lora), ..Dense::new(out_features) }, name)
             }
 
             /// [`Conv2d`].

@@ -7,7 +7,7 @@ use onestep_engine::{DType, Graph, Mode, Named, ParameterInfo, Shape, Value};
 use crate::error::LayerError;
 use crate::geometry::Pair;
 use crate::initializer::{Fan, Initializer};
-use crate::parts::{LayerRow, Layout, ParameterSpec, StateSpec};
+use crate::parts::{LayerRow, Layout, ParameterSpec, StateSpec, Use};
 use crate::wiring::Wiring;
 
 /// The graph under construction, and where in the model the construction stands.
@@ -27,6 +27,7 @@ pub struct BuildContext {
     pub(crate) states: Vec<StateSpec>,
     pub(crate) state_updates: Vec<Named>,
     pub(crate) rows: Vec<LayerRow>,
+    pub(crate) uses: Vec<Use>,
 }
 
 impl BuildContext {
@@ -41,6 +42,7 @@ impl BuildContext {
             states: Vec::new(),
             state_updates: Vec::new(),
             rows: Vec::new(),
+            uses: Vec::new(),
         }
     }
 
@@ -195,6 +197,7 @@ impl BuildContext {
         if let Some((option, wanted, got)) = init.problem() {
             return Err(self.option_error(&format!("{name}'s initialiser: {option}"), wanted, got));
         }
+        self.uses.push(Use { parameter: self.owned(name), adapter: None });
         if let Some(owner) = self.wiring.owner(&self.path) {
             return self.shared_parameter(&owner, name, dims, layout);
         }
@@ -204,6 +207,14 @@ impl BuildContext {
         let info = ParameterInfo::new(name, self.graph.shape(value).clone());
         self.parameters.push(ParameterSpec { info, layer, init, fan, layout });
         Ok(value)
+    }
+
+    /// Notes that what the layer adds to its parameter `name` is its low-rank adapter.
+    pub(crate) fn adapts(&mut self, name: &str, scale: f32) {
+        let full = self.owned(name);
+        if let Some(used) = self.uses.iter_mut().rev().find(|used| used.parameter == full) {
+            used.adapter = Some(scale);
+        }
     }
 
     /// The parameter of another layer in place of one's own. Where PyTorch stores both alike and this
@@ -280,13 +291,18 @@ impl BuildContext {
         if !self.training() {
             return;
         }
-        let name = match self.wiring.owner(&self.path) {
-            Some(owner) => format!("{owner}.{name}"),
-            None => self.member(name),
-        };
+        let name = self.owned(name);
         match self.state_updates.iter_mut().find(|update| update.name == name) {
             Some(update) => update.value = value,
             None => self.state_updates.push(Named::new(name, value)),
+        }
+    }
+
+    /// The full name of a parameter or state, which is that of another layer where those are used.
+    fn owned(&self, name: &str) -> String {
+        match self.wiring.owner(&self.path) {
+            Some(owner) => format!("{owner}.{name}"),
+            None => self.member(name),
         }
     }
 

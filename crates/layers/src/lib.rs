@@ -41,6 +41,7 @@ mod input;
 mod layer;
 mod limits;
 mod loss;
+mod merge;
 mod metrics;
 mod model;
 mod names;
@@ -69,6 +70,7 @@ pub use initializer::{
 pub use input::{INPUT, InputSpec, InputType, OUTPUT};
 pub use layer::*;
 pub use loss::*;
+pub use merge::merge_lora;
 pub use metrics::accuracy;
 pub use model::{Forward, Model, Port, summary};
 pub use parts::{LayerRow, Layout, ParameterSpec, StateSpec};

@@ -6,7 +6,7 @@ use crate::context::BuildContext;
 use crate::error::LayerError;
 use crate::host_checks::{IndexLimit, index_limits};
 use crate::input::OUTPUT;
-use crate::parts::{LayerRow, ParameterSpec, StateSpec, total};
+use crate::parts::{LayerRow, ParameterSpec, StateSpec, Use, total};
 use crate::spec::ModelSpec;
 use crate::summary::Summary;
 
@@ -61,6 +61,7 @@ pub struct Model {
     parameters: Vec<ParameterSpec>,
     states: Vec<StateSpec>,
     rows: Vec<LayerRow>,
+    uses: Vec<Use>,
     index_limits: Vec<(String, IndexLimit)>,
 }
 
@@ -78,6 +79,7 @@ impl Model {
             parameters: cx.parameters,
             states: cx.states,
             rows: cx.rows,
+            uses: cx.uses,
             index_limits: index_limits(&forward.graph),
             spec,
         })
@@ -116,6 +118,11 @@ impl Model {
     /// The tensors kept between steps, such as running statistics.
     pub fn states(&self) -> &[StateSpec] {
         &self.states
+    }
+
+    /// Every use of a parameter, in the order of the layers.
+    pub(crate) fn uses(&self) -> &[Use] {
+        &self.uses
     }
 
     /// One row a layer, containers before their contents.

@@ -29,6 +29,14 @@ pub struct ParameterSpec {
     pub layout: Layout,
 }
 
+/// A layer's use of a parameter, its own or another's.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Use {
+    pub(crate) parameter: String,
+    /// How many times the layer's low-rank adapter counts that it adds to the parameter.
+    pub(crate) adapter: Option<f32>,
+}
+
 /// A tensor that a layer keeps between steps without learning it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StateSpec {

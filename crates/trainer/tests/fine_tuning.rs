@@ -3,7 +3,7 @@
 
 mod support;
 
-use onestep_layers::{ModelBuilder, ModelSpec, WeightLayout};
+use onestep_layers::{Lora, ModelBuilder, ModelSpec, WeightLayout};
 use onestep_trainer::{Trainer, TrainerBuilder, TrainerConfig, TrainerError, factory};
 use support::{StopAt, cpu, halves, quadrants, small_config};
 
@@ -90,6 +90,59 @@ fn frozen_parameters_stay_without_gradient_or_state() {
     };
     assert!(error(&["convv*"]).contains("freeze: expected patterns of parameters (body.weight"));
     assert!(error(&["*"]).contains("something to learn"));
+}
+
+#[test]
+fn adapters_train_alone_and_are_merged() {
+    let root = tempfile::tempdir().unwrap();
+    let (base, file) = (root.path().join("base"), root.path().join("merged"));
+    let mut old = make(network(8, 2, "head"), small_config());
+    old.fit(halves(32), None, &mut []).unwrap();
+    old.save_weights(&base).unwrap();
+    let lora = Lora::new(2, 8.0);
+    let adapted = ModelBuilder::new([1, 4, 4])
+        .flatten("flatten")
+        .dense_lora(8, true, lora, "body")
+        .batch_norm("norm")
+        .relu("relu")
+        .dense_lora(2, true, lora, "head")
+        .spec();
+    let config = TrainerConfig {
+        freeze: vec!["*.weight".into(), "*.bias".into(), "norm*".into()],
+        freeze_statistics: true,
+        keep_gradients: true,
+        ..small_config()
+    };
+    let mut tuned = make(adapted, config);
+    let taken = tuned.init_from(&base, None, false).unwrap();
+    assert_eq!(taken.new, ["body.lora_a", "body.lora_b", "head.lora_a", "head.lora_b"]);
+    // It begins where the other model is.
+    assert_eq!(
+        tuned.evaluate(halves(20)).unwrap().metrics,
+        old.evaluate(halves(20)).unwrap().metrics
+    );
+    tuned.fit(halves(32), None, &mut []).unwrap();
+    for name in ["body.weight", "body.bias", "norm.weight", "norm.running_mean", "head.weight"] {
+        assert_eq!(tuned.parameter(name).unwrap(), old.parameter(name).unwrap(), "{name}");
+        assert!(tuned.gradient(name).is_err(), "{name}");
+    }
+    for name in taken.new {
+        assert!(tuned.gradient(&name).is_ok(), "{name}");
+        assert!(tuned.parameter(&name).unwrap().iter().any(|&x| x != 0.0), "{name}");
+    }
+    for layout in WeightLayout::ALL {
+        let spec = tuned.save_merged(&file, layout).unwrap();
+        assert_eq!(spec, network(8, 2, "head"));
+        let mut merged = make(spec, small_config());
+        merged.load_weights(&file).unwrap();
+        assert_ne!(merged.parameter("body.weight").unwrap(), old.parameter("body.weight").unwrap());
+        let [before, after] =
+            [&mut tuned, &mut merged].map(|trainer| trainer.predict_dataset(halves(20)).unwrap());
+        let numbers = before.rows().flatten().zip(after.rows().flatten());
+        for (x, y) in numbers {
+            assert!((x - y).abs() < 1e-5, "{x} {y}");
+        }
+    }
 }
 
 #[test]

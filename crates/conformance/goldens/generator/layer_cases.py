@@ -29,6 +29,8 @@ def dense():
     yield "dense_one", {"type": "dense", "name": "fc", "out_features": 1}, [1], {"batch": 1}
     yield "dense_wide", {"type": "dense", "name": "fc", "out_features": 17}, [33], {"batch": 9}
     yield "dense_rank3", {"type": "dense", "name": "fc", "out_features": 4}, [2, 5], {}
+    lora = {"rank": 2, "alpha": 3}
+    yield "dense_lora", {"type": "dense", "name": "fc", "out_features": 4, "lora": lora}, [2, 5], {}
 
 
 def convolutions():

@@ -93,6 +93,28 @@ def slice_(layer, _):
     return Call(part)
 
 
+class LoraLinear(nn.Linear):
+    """A linear layer and (alpha / rank) B A x, with the names of onestep and the layouts of PEFT."""
+
+    def __init__(self, inputs, outputs, bias, rank, alpha):
+        super().__init__(inputs, outputs, bias=bias)
+        self.lora_a = nn.Parameter(torch.empty(rank, inputs))
+        self.lora_b = nn.Parameter(torch.zeros(outputs, rank))
+        nn.init.kaiming_uniform_(self.lora_a, a=5**0.5)
+        self.scale = alpha / rank
+
+    def forward(self, x):
+        low = nn.functional.linear(x, self.lora_a)
+        return super().forward(x) + self.scale * nn.functional.linear(low, self.lora_b)
+
+
+def dense(layer, shape):
+    sizes = shape[-1], layer["out_features"]
+    if "lora" in layer:
+        return LoraLinear(*sizes, layer.get("bias", True), **layer["lora"])
+    return nn.Linear(*sizes, bias=layer.get("bias", True))
+
+
 class Residual(nn.Module):
     """body(x) + shortcut(x)."""
 
@@ -202,7 +224,7 @@ def layer_norm(layer, shape):
 
 
 LAYERS = {
-    "dense": lambda l, s: nn.Linear(s[-1], l["out_features"], bias=l.get("bias", True)),
+    "dense": dense,
     "conv2d": conv2d,
     "max_pool2d": max_pool2d,
     "avg_pool2d": avg_pool2d,
@@ -249,7 +271,8 @@ def build(spec):
 def to_ours(model):
     """{name: tensor in onestep's layout} of a model's parameters, then of its gradients (for
     those that have one), then of its running statistics."""
-    dense = {f"{n}.weight" for n, m in model.named_modules() if isinstance(m, nn.Linear)}
+    linear = [n for n, m in model.named_modules() if isinstance(m, nn.Linear)]
+    dense = {f"{n}.{last}" for n in linear for last in ("weight", "lora_a", "lora_b")}
 
     def layout(name, tensor):
         return tensor.detach().t().contiguous() if name in dense else tensor.detach().clone()

@@ -81,6 +81,7 @@ pub(super) fn cases() -> Vec<Case> {
         layer("dense_one", SUMS),
         layer("dense_wide", SUMS),
         layer("dense_rank3", SUMS),
+        layer("dense_lora", SUMS),
         layer("conv2d", SUMS),
         layer("conv2d_padding", SUMS),
         layer("conv2d_no_bias", SUMS),

@@ -4,15 +4,15 @@ use onestep_engine::Value;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Layer, Shapes};
+use super::{Layer, Lora, Shapes};
 use crate::context::BuildContext;
 use crate::error::LayerError;
 use crate::initializer::{Fan, Initializer};
 
 /// `y = x W + b` over the last axis: `[..., in_features] -> [..., out_features]`.
 ///
-/// Parameters: `weight [in_features, out_features]` (the transpose of PyTorch's), and with `bias`
-/// `bias [out_features]`.
+/// Parameters: `weight [in_features, out_features]` (the transpose of PyTorch's), with `lora` those of
+/// [`Lora`], and with `bias` `bias [out_features]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Dense {
@@ -33,6 +33,9 @@ pub struct Dense {
     /// How the bias begins.
     #[serde(default, skip_serializing_if = "is_default")]
     pub bias_init: Initializer,
+    /// A low-rank adapter that is added to the weight; default none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lora: Option<Lora>,
 }
 
 pub(super) fn yes() -> bool {
@@ -53,6 +56,7 @@ impl Dense {
             bias: true,
             weight_init: Initializer::Default,
             bias_init: Initializer::Default,
+            lora: None,
         }
     }
 
@@ -83,6 +87,10 @@ impl Layer for Dense {
         let rows = dims[..dims.len() - 1].iter().product();
         let flat = cx.graph.reshape(x, &[rows, features])?;
         let mut y = cx.graph.matmul(flat, weight)?;
+        if let Some(lora) = self.lora {
+            let adapted = lora.build(cx, flat, [features, out])?;
+            y = cx.graph.add(y, adapted)?;
+        }
         if self.bias {
             let init = self.bias_init.or(Initializer::bias_default(Fan::dense(features, out)));
             let bias = cx.parameter("bias", &[out], init, Fan::NONE)?;
@@ -96,6 +104,9 @@ impl Layer for Dense {
 
     fn flops(&self, shapes: &Shapes) -> u64 {
         let features = shapes.input.last().copied().unwrap_or(0) as u64;
-        shapes.per_output(2 * features + u64::from(self.bias))
+        let out = self.out_features as u64;
+        let adapter =
+            self.lora.map_or(0, |l| l.flops(shapes.outputs() / out.max(1), features, out));
+        shapes.per_output(2 * features + u64::from(self.bias)).saturating_add(adapter)
     }
 }

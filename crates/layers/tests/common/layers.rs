@@ -2,7 +2,7 @@
 
 use onestep_layers::{
     AdaptiveAvgPool2d, AvgPool2d, BatchNorm, Block, Concat, Conv2d, Dense, Dropout, Elu, Embedding,
-    Flatten, Gelu, GeluForm, GlobalAvgPool2d, LayerNorm, LayerSpec, LeakyRelu, LogSoftmax,
+    Flatten, Gelu, GeluForm, GlobalAvgPool2d, LayerNorm, LayerSpec, LeakyRelu, LogSoftmax, Lora,
     MaxPool2d, Mean, Multiply, Padding, Pair, Permute, Prelu, Relu, Relu6, Repeat, Reshape,
     Residual, Select, Sigmoid, Silu, Slice, Softmax, Split, Sum, Tanh,
 };
@@ -65,6 +65,7 @@ fn products_and_norms() -> Vec<Case> {
         case(Dense::new(3), &[4], &[3]),
         case(Dense { bias: false, ..Dense::new(3) }, &[4], &[3]),
         case(Dense::new(3), &[2, 4], &[2, 3]),
+        case(Dense { lora: Some(Lora::new(2, 3.0)), ..Dense::new(3) }, &[2, 4], &[2, 3]),
         case(BatchNorm::new(), &[3], &[3]),
         case(BatchNorm::new(), &[3, 4], &[3, 4]),
         case(BatchNorm { affine: false, ..BatchNorm::new() }, &[2, 2, 3], &[2, 2, 3]),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Args;
 use onestep::layers::WeightLayout;
 use serde_json::json;
@@ -26,6 +26,9 @@ pub(crate) struct Export {
     /// The file to write
     #[arg(long, value_name = "O.safetensors")]
     out: PathBuf,
+    /// Fold the adapters of `lora` into the weights, and write the model without them here
+    #[arg(long, value_name = "NET.json")]
+    merge_lora: Option<PathBuf>,
     /// Print one JSON object on standard output
     #[arg(long)]
     json: bool,
@@ -35,7 +38,8 @@ const EXAMPLES: &str = "\
 Examples:
   onestep export --checkpoint runs/digits-cnn-1 --to pytorch --out w.safetensors
   onestep export --checkpoint runs/digits-cnn-1 --weights w.safetensors --layout pytorch \\
-      --to onestep --out back.safetensors";
+      --to onestep --out back.safetensors
+  onestep export --checkpoint runs/tuned --merge-lora net.json --to onestep --out w.safetensors";
 
 fn to_help() -> String {
     format!("The layout to write: {}", layouts())
@@ -45,7 +49,15 @@ impl Export {
     pub(crate) fn run(self) -> Result<()> {
         let console = Console::new(self.json);
         let mut trainer = self.model.load(None)?;
-        trainer.save_weights_in(&self.out, self.to)?;
+        match &self.merge_lora {
+            None => trainer.save_weights_in(&self.out, self.to)?,
+            Some(model) => {
+                let text = trainer.save_merged(&self.out, self.to)?.to_json()?;
+                std::fs::write(model, text)
+                    .with_context(|| format!("{}: cannot write the model", model.display()))?;
+                console.say(format_args!("model without adapters written to {}", model.display()));
+            }
+        }
         let (out, to) = (self.out.display().to_string(), self.to);
         console.say(format_args!("weights written to {out} in the layout of {to}"));
         console.object(&json!({ "out": out, "layout": to.name() }))

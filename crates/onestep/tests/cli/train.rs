@@ -215,6 +215,35 @@ fn weights_go_to_pytorch_and_back() {
     place.fails("train --resume out --weights theirs.safetensors", 2, &["--resume", "--weights"]);
 }
 
+#[test]
+fn adapters_train_on_given_weights_and_are_merged() {
+    let place = place_with_model();
+    place.json("train --model mlp.json --epochs 1 --threads 1 --out base --json");
+    let text = std::fs::read_to_string(place.path("mlp.json")).unwrap();
+    let mut spec: serde_json::Value = serde_json::from_str(&text).unwrap();
+    for layer in spec["layers"].as_array_mut().unwrap() {
+        if layer["type"] == "dense" {
+            layer["lora"] = serde_json::json!({ "rank": 2, "alpha": 4 });
+        }
+    }
+    std::fs::write(place.path("lora.json"), spec.to_string()).unwrap();
+    let freeze = "--freeze *.weight,*.bias --epochs 1 --threads 1 --out tuned --json";
+    place.json(&format!("train --model lora.json --init-from base {freeze}"));
+    let to = "--merge-lora plain.json --to onestep --out plain.safetensors --json";
+    place.json(&format!("export --checkpoint tuned {to}"));
+    let plain = std::fs::read_to_string(place.path("plain.json")).unwrap();
+    assert!(plain.contains("dense") && !plain.contains("lora"), "{plain}");
+    // A run that begins there, and goes nowhere, is as good as the adapted one.
+    let still = "--optimizer sgd --lr 1e-30 --schedule constant --epochs 1 --threads 1 --out next";
+    let next =
+        place.json(&format!("train --model plain.json --weights plain.safetensors {still} --json"));
+    let loss = |report: &serde_json::Value, key: &str| report[key].as_f64().unwrap();
+    let tuned = loss(&place.json("evaluate --checkpoint tuned --json"), "loss");
+    assert!((loss(&next, "validation_loss") - tuned).abs() < 1e-5 * (1.0 + tuned));
+    let base = loss(&place.json("evaluate --checkpoint base --json"), "loss");
+    assert!((base - tuned).abs() > 1e-4, "{base} {tuned}");
+}
+
 #[cfg(unix)]
 #[test]
 fn an_interrupt_saves_a_checkpoint() {

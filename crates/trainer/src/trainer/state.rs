@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use onestep_engine::StateKind;
-use onestep_layers::{StateTensor, WeightLayout};
+use onestep_layers::{ModelSpec, StateTensor, WeightLayout, merge_lora};
 
 use super::Trainer;
 use super::flight::Offence;
@@ -210,6 +210,28 @@ impl Trainer {
         file: impl AsRef<Path>,
         layout: WeightLayout,
     ) -> Result<(), TrainerError> {
+        let tensors = self.tensors_in_use()?;
+        weights::write(file.as_ref(), self.model(), tensors, layout)
+    }
+
+    /// As [`Trainer::save_weights_in`] with the [`Lora`](onestep_layers::Lora) adapters folded into the
+    /// weights. The result is the model without them, which the file fits.
+    ///
+    /// # Errors
+    /// Those of [`Trainer::save_weights`] and of [`merge_lora`].
+    pub fn save_merged(
+        &mut self,
+        file: impl AsRef<Path>,
+        layout: WeightLayout,
+    ) -> Result<ModelSpec, TrainerError> {
+        let tensors = self.tensors_in_use()?;
+        let (spec, tensors) = merge_lora(self.model(), tensors)?;
+        weights::write(file.as_ref(), &spec.compile()?, tensors, layout)?;
+        Ok(spec)
+    }
+
+    /// The parameters and model states that files of weights have.
+    fn tensors_in_use(&mut self) -> Result<Vec<StateTensor>, TrainerError> {
         self.collect(true)?;
         let averaged = self.learner.averaged()?;
         let state = self.learner.state();
@@ -222,8 +244,7 @@ impl Trainer {
             };
             Ok(StateTensor::new(&entry.name, entry.shape.dims(), values))
         });
-        let tensors = tensors.collect::<Result<_, TrainerError>>()?;
-        weights::write(file.as_ref(), self.model(), tensors, layout)
+        tensors.collect()
     }
 
     /// The error for a loss that is not a number, where one has arrived.
