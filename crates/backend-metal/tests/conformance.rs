@@ -60,9 +60,9 @@ fn lacking(case: &Case) -> bool {
 fn held(mut cases: Vec<Case>) -> Vec<Case> {
     let other = |name: &str| OTHER_STATE.iter().any(|kind| name.starts_with(kind));
     cases.retain(|case| {
-        !DIFFERENTIATED_OTHERWISE.contains(&case.name.as_str())
-            && !lacking(case)
-            && !(case.family == Family::Optimizers && other(&case.name))
+        let other_rule = case.family == Family::Optimizers && other(&case.name);
+        let otherwise = DIFFERENTIATED_OTHERWISE.contains(&case.name.as_str());
+        !otherwise && !lacking(case) && !other_rule
     });
     cases
 }

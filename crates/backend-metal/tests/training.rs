@@ -10,7 +10,7 @@ use onestep_data::{DataSplits, open};
 use onestep_layers::{ModelBuilder, ModelSpec};
 use onestep_optimizer::OptimizerSpec;
 use onestep_trainer::{
-    Callback, Checkpoints, Flow, Snapshot, StepEvent, Trainer, TrainerConfig, TrainerError,
+    Callback, Checkpoints, Flow, RunView, Snapshot, StepEvent, Trainer, TrainerConfig, TrainerError,
 };
 use support::{PATHS, Result, on};
 
@@ -69,7 +69,7 @@ fn the_digits_are_learned() -> Result<()> {
         let (mut trainer, _) =
             trainer(&on(path), TrainerConfig { epochs: 1, ..config("one_cycle")? })?;
         let history = trainer.fit(train.clone(), Some(validation.clone()), &mut [])?;
-        let metrics = history.last().and_then(|e| e.validation).ok_or("no validation")?;
+        let metrics = history.last().and_then(|e| e.validation.as_ref()).ok_or("no validation")?;
         let accuracy = metrics.accuracy().ok_or("no accuracy")?;
         println!("{}, {path:?}: {:.1} % after one epoch", trainer.device_name(), 100.0 * accuracy);
         assert!(accuracy > 0.85, "{path:?}: {accuracy}");
