@@ -35,7 +35,7 @@ fn training_learns_from_mixed_labels_and_evaluation_is_of_labels() {
         let evaluation = trainer.evaluate(halves(32)).unwrap();
         assert!((evaluation.metrics.loss - validation.loss).abs() < 1e-6);
         assert!(evaluation.confusion.is_some());
-        // Three programs of training at most, none of which an unmixed batch would use.
+        // Without the setting the same batches have another loss.
         let plain = TrainerConfig { mix: None, ..trainer.config().clone() };
         let mut plain = make(factory::cnn([1, 4, 4], 2), plain);
         let unmixed = plain.fit(halves(64), None, &mut []).unwrap();

@@ -1,10 +1,12 @@
 //! `onestep export`: the weights of a trained model for other programs.
 
+use std::io::Write;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
 use onestep::layers::WeightLayout;
+use onestep::trainer::write_atomically;
 use serde_json::json;
 
 use crate::cli::checkpoint::ModelFlags;
@@ -53,8 +55,7 @@ impl Export {
             None => trainer.save_weights_in(&self.out, self.to)?,
             Some(model) => {
                 let text = trainer.save_merged(&self.out, self.to)?.to_json()?;
-                std::fs::write(model, text)
-                    .with_context(|| format!("{}: cannot write the model", model.display()))?;
+                write_atomically(model, |file| writeln!(file, "{text}"))?;
                 console.say(format_args!("model without adapters written to {}", model.display()));
             }
         }
