@@ -1,6 +1,5 @@
 //! `onestep export`: the weights of a trained model for other programs.
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::Result;
