@@ -5,7 +5,8 @@ mod common;
 use onestep_engine::reference::Array;
 use onestep_engine::{DType, Graph, Mode};
 use onestep_layers::{
-    BceWithLogits, CrossEntropy, Dropout, Huber, LayerSpec, LossSpec, Mae, Mse, Reduction, SmoothL1,
+    BceWithLogits, ClassTargets, CrossEntropy, Dropout, Huber, LayerSpec, LossContext, LossSpec,
+    Mae, Mse, Reduction, SmoothL1,
 };
 
 #[test]
@@ -25,11 +26,19 @@ fn layers() {
 }
 
 fn check_loss(loss: &LossSpec, dims: &[usize], target: Array) {
+    check_weighted_loss(loss, dims, target, None);
+}
+
+/// With a weight for each sample the gradient in the weights is checked too.
+fn check_weighted_loss(loss: &LossSpec, dims: &[usize], target: Array, weights: Option<Array>) {
     let mut g = Graph::new();
     let output = g.input("output", dims, DType::F32).unwrap();
-    let values = loss.build(&mut g, output).unwrap();
+    let of_samples = weights.as_ref().map(|_| g.input("weight", &dims[..1], DType::F32).unwrap());
+    let mut cx = LossContext::new(&mut g, output).weighted(of_samples);
+    let values = loss.build_in(&mut cx).unwrap();
     assert_eq!(g.shape(values.target), &target.shape);
     let mut leaves = common::Leaves::new();
+    leaves.extend(weights.map(|weights| ("weight".to_owned(), weights)));
     leaves.insert("output".into(), common::numbers(dims, 2, -3.0, 3.0));
     leaves.insert("target".into(), target);
     common::check_gradients(&g, values.loss, &leaves, &format!("{loss:?}"));
@@ -54,6 +63,38 @@ fn losses_of_labels() {
     }
 }
 
+/// Smoothing, class weights, what is ignored, weights of samples and positions, each with each.
+#[test]
+fn cross_entropies_of_all_that_goes_together() {
+    for dims in [vec![5, 4], vec![3, 4, 3], vec![2, 4, 2, 2]] {
+        let of_samples = common::numbers(&dims[..1], 4, 0.2, 2.0);
+        for choice in 0..32 {
+            let has = |bit: u32| choice >> bit & 1 == 1;
+            let target = if has(0) { ClassTargets::Probabilities } else { ClassTargets::Labels };
+            let loss = CrossEntropy {
+                target,
+                ignore_index: (!has(0)).then_some(-100),
+                label_smoothing: if has(1) { 0.3 } else { 0.0 },
+                weight: has(2).then(|| vec![0.5, 2.0, 1.0, 0.25]),
+                reduction: if has(3) { Reduction::Sum } else { Reduction::Mean },
+            };
+            let weights = has(4).then(|| of_samples.clone());
+            check_weighted_loss(&loss.into(), &dims, class_targets(target, &dims), weights);
+        }
+    }
+}
+
+/// Labels of which every third does not count, or probabilities.
+fn class_targets(kind: ClassTargets, dims: &[usize]) -> Array {
+    if kind == ClassTargets::Probabilities {
+        return common::numbers(dims, 6, 0.05, 0.9);
+    }
+    let mut labels = common::numbers(&[&dims[..1], &dims[2..]].concat(), 3, 0.0, 4.0);
+    let with_places = labels.data.iter_mut().enumerate();
+    with_places.for_each(|(i, x)| *x = if i % 3 == 1 { -100.0 } else { x.floor() });
+    labels
+}
+
 #[test]
 fn losses_of_numbers() {
     let losses: Vec<LossSpec> = vec![
@@ -70,7 +111,10 @@ fn losses_of_numbers() {
         SmoothL1::new(0.0).into(),
     ];
     for loss in losses {
-        check_loss(&loss, &[4, 3], common::numbers(&[4, 3], 5, 0.0, 1.0));
+        let target = common::numbers(&[4, 3], 5, 0.0, 1.0);
+        check_loss(&loss, &[4, 3], target.clone());
+        let weights = Some(common::numbers(&[4], 4, 0.2, 2.0));
+        check_weighted_loss(&loss, &[4, 3], target, weights);
     }
 }
 

@@ -5,8 +5,8 @@ mod support;
 
 use std::sync::Arc;
 
-use onestep_data::{DataError, Dataset, Field, Fields, IGNORED, SampleMut};
-use onestep_layers::{InputSpec, LossTerm, ModelBuilder, ModelSpec, Permute, Sum};
+use onestep_data::{DataError, Dataset, Field, Fields, IGNORED, InMemory, SampleMut};
+use onestep_layers::{InputSpec, InputType, LossTerm, ModelBuilder, ModelSpec, Permute, Sum};
 use onestep_trainer::{Trainer, TrainerConfig, TrainerError};
 use support::{cpu, noise, small_config};
 
@@ -190,6 +190,45 @@ fn weights_of_samples_reach_the_loss_and_its_means() {
     large.fit(weighted(48), None, &mut []).unwrap();
     let apart = small.parameter("fc.weight").unwrap()[0] - large.parameter("fc.weight").unwrap()[0];
     assert!(apart.abs() < 1e-4, "{apart}");
+}
+
+/// Rows of bytes; which of two classes says whether the first is above the middle.
+fn bytes(samples: usize) -> (Vec<u8>, Vec<i32>) {
+    let rows: Vec<u8> = (0..3 * samples).map(|i| ((noise(i) + 1.0) * 127.5) as u8).collect();
+    let classes = rows.chunks(3).map(|row| i32::from(row[0] > 127)).collect();
+    (rows, classes)
+}
+
+#[test]
+fn bytes_are_converted_and_scaled_on_the_device_to_the_bits_of_scaled_numbers() {
+    let set = |samples, scaled: bool| -> Arc<dyn Dataset> {
+        let (rows, classes) = bytes(samples);
+        let set = InMemory::builder("bytes");
+        let set = match scaled {
+            // 256 is a power of two, so that both ways of scaling are exact.
+            true => set.pixels(Field::f32("row", [3]), rows, 256.0),
+            false => set.field(Field::u8("row", [3]), rows),
+        };
+        Arc::new(set.field(Field::labels("side", [], ["low", "high"]), classes).build().unwrap())
+    };
+    let model = |dtype, factor: f32| {
+        ModelBuilder::with_inputs([("row", InputSpec { dtype, shape: vec![3] })])
+            .layer(Sum::weighted([factor]).named("scaled"))
+            .dense(2, true, "fc")
+            .spec()
+    };
+    let of_bytes = model(InputType::U8, 1.0 / 256.0);
+    let of_numbers = model(InputType::F32, 1.0);
+    let trained = [(of_bytes, false), (of_numbers, true)].map(|(model, scaled)| {
+        let mut trainer = make(model, adam(30));
+        let history = trainer.fit(set(64, scaled), Some(set(33, scaled)), &mut []).unwrap();
+        let last = history.last().unwrap().validation.clone().unwrap();
+        assert!(last.accuracy().unwrap() > 0.9, "{last:?}");
+        let said = trainer.predict_dataset(set(7, scaled)).unwrap().values;
+        let weights = trainer.parameter("fc.weight").unwrap();
+        [said, weights].concat().into_iter().map(f32::to_bits).collect::<Vec<u32>>()
+    });
+    assert_eq!(trained[0], trained[1]);
 }
 
 #[test]

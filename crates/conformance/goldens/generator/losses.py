@@ -92,6 +92,7 @@ def cases():
     yield from ignoring()
     yield from probabilities()
     yield from of_samples()
+    yield from together()
     for kind in ("bce_with_logits", "mse", "mae", "huber", "smooth_l1"):
         for name, shape in {"": (5, 3), "_one": (1, 1), "_pictures": (2, 3, 4, 2)}.items():
             rng = random(f"losses/{kind}{name}")
@@ -218,3 +219,32 @@ def of_samples():
         ("smooth_l1", "smooth_l1", (6,), normal(rng, 6)),
     ):
         yield f"{name}_of_samples", spec, normal(rng, *shape), target, of_six
+
+
+def together():
+    """Cross-entropies of samples with weights whose labels are smoothed, do not count, are per position."""
+    classes = {"weight": [0.5, 2.0, 1.25, 0.1]}
+    smooth = {"label_smoothing": 0.2}
+    likely = {"target": "probabilities"}
+    of_three = torch.tensor([0.5, 0.0, 3.0])
+    for name, options, shape in (
+        ("smoothing", smooth, (3, 4)),
+        ("positions", {}, (3, 4, 5)),
+        ("positions_smoothing", smooth, (3, 4, 5)),
+        ("positions_weight_smoothing", classes | smooth, (3, 4, 2, 3)),
+        ("positions_smoothing_sum", smooth | {"reduction": "sum"}, (3, 4, 5)),
+        ("ignore_index", {"ignore_index": 1} | smooth, (3, 4, 5)),
+        ("probabilities_positions", likely, (3, 4, 2, 3)),
+        ("probabilities_weight_smoothing", likely | classes | smooth, (3, 4, 5)),
+        ("probabilities_sum", likely | smooth | {"reduction": "sum"}, (3, 4)),
+    ):
+        rng = random(f"losses/together {name}")
+        prediction = normal(rng, *shape, scale=2.0)
+        if name.startswith("probabilities"):
+            target = torch.softmax(normal(rng, *shape, scale=2.0), 1)
+        else:
+            target = labels(rng, 4, shape[0], *shape[2:])
+        if name.startswith("positions"):
+            target[0, 1:] = -100
+            target[2, :1] = -100
+        yield f"cross_entropy_samples_{name}", {"type": "cross_entropy"} | options, prediction, target, of_three

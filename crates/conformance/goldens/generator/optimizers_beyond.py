@@ -105,7 +105,9 @@ def run_muon(options, leaves, gradients, _dtype):
     made = parameters(turned)
     matrices = [leaf for leaf in made.values() if leaf.dim() == 2]
     others = [leaf for leaf in made.values() if leaf.dim() != 2]
-    original, muon._zeropower_via_newtonschulz = muon._zeropower_via_newtonschulz, newton_schulz
+    original = muon._zeropower_via_newtonschulz
+    if not options.pop("bf16", False):
+        muon._zeropower_via_newtonschulz = newton_schulz
     try:
         own, rest = torch.optim.Muon(matrices, **options), torch.optim.AdamW(others, foreach=False, **adamw)
         after, _ = steps([own, rest], made, turned_gradients)
@@ -201,6 +203,9 @@ OPTIONS = {
         "_plain": {"lr": 0.02, "nesterov": False, "weight_decay": 0.0, "ns_steps": 3},
         "_match_rms_adamw": {"lr": 0.02, "adjust_lr": "match_rms_adamw"},
         "_spectral": {"lr": 0.02, "adjust_lr": "spectral_unclamped", "momentum": 0.5},
+        # PyTorch's own iteration, which is in bf16 whatever the parameters are.
+        "_bf16": {"lr": 0.02, "bf16": True},
+        "_bf16_plain": {"lr": 0.02, "bf16": True, "nesterov": False, "weight_decay": 0.0},
     },
     "adafactor": {
         "": {},

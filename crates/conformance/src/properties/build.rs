@@ -114,6 +114,12 @@ pub(super) fn run(draw: &Draw) -> Result<Run, GraphError> {
         Draw::CrossEntropy(n, classes, eighths) => cross_entropy(b, *n, *classes, *eighths),
         Draw::Gather(rows, width, count) => gather(b, *rows, *width, *count),
         Draw::ScatterAdd(rows, width, count) => scatter_add(b, *rows, *width, *count),
+        Draw::GatherAlong(dims, axis, count) => gather_along(b, dims, *axis, *count),
+        Draw::ScatterAlong(dims, axis, size) => scatter_along(b, dims, *axis, *size),
+        Draw::CumSum(dims, axis, reverse) => b.on_plain(dims, |g, x| g.cumsum(x, *axis, *reverse)),
+        Draw::Sort(dims, axis, down) => b.on_plain(dims, |g, x| Ok(g.sort(x, *axis, *down)?.0)),
+        Draw::TopK(dims, axis, k) => b.on_plain(dims, |g, x| Ok(g.top_k(x, *axis, *k)?.0)),
+        Draw::SortBy(dims, axis, down, keys) => sort_by(b, dims, *axis, *down, keys),
         Draw::Graph(dims, steps) => graph(b, dims, steps),
     };
     let output = output?;
@@ -157,6 +163,52 @@ fn scatter_add(
     let at = b.input(&[count], DType::I32, indices(count, rows))?;
     let updates = b.plain(&[count, width])?;
     b.g.scatter_add(at, updates, rows)
+}
+
+fn gather_along(
+    b: &mut Builder,
+    dims: &[usize],
+    axis: usize,
+    count: usize,
+) -> Result<Value, GraphError> {
+    let x = b.plain(dims)?;
+    let mut taken = dims.to_vec();
+    taken[axis] = count;
+    let places = indices(taken.iter().product(), dims[axis]);
+    let places = b.input(&taken, DType::I32, places)?;
+    b.g.gather_along(x, places, axis)
+}
+
+/// Some places are before the first and some behind the last.
+fn scatter_along(
+    b: &mut Builder,
+    dims: &[usize],
+    axis: usize,
+    size: usize,
+) -> Result<Value, GraphError> {
+    let places = indices(dims.iter().product(), size + 2);
+    let places = places.into_iter().map(|place| place - 1.0).collect();
+    let at = b.input(dims, DType::I32, places)?;
+    let updates = b.plain(dims)?;
+    b.g.scatter_along(at, updates, axis, size)
+}
+
+/// The elements are all different, so that they tell which order their keys were found to have.
+fn sort_by(
+    b: &mut Builder,
+    dims: &[usize],
+    axis: usize,
+    descending: bool,
+    keys: &[u8],
+) -> Result<Value, GraphError> {
+    const KEYS: [f64; 8] =
+        [0.0, f64::NAN, -0.0, 1.5, f64::NEG_INFINITY, -2.0, f64::INFINITY, f64::NAN];
+    let numbers = keys.iter().map(|&key| KEYS[usize::from(key) % KEYS.len()]).cycle();
+    let numbers = numbers.take(dims.iter().product()).collect();
+    let keys = b.input(dims, DType::F32, numbers)?;
+    let x = b.plain(dims)?;
+    let order = b.g.argsort(keys, axis, descending)?;
+    b.g.gather_along(x, order, axis)
 }
 
 fn graph(b: &mut Builder, dims: &[usize], steps: &[GraphStep]) -> Result<Value, GraphError> {

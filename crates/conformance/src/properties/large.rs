@@ -105,5 +105,17 @@ fn rows() -> Vec<Draw> {
         Draw::CrossEntropy(257, 100, 1),
         Draw::Gather(1000, 65, 300),
         Draw::ScatterAdd(65, 129, 1000),
+        Draw::GatherAlong(vec![33, 130, 17], 1, 257),
+        Draw::GatherAlong(vec![300, 129], 1, 65),
+        Draw::ScatterAlong(vec![33, 257, 17], 1, 65),
+        Draw::ScatterAlong(vec![300, 129], 0, 65),
+        Draw::CumSum(vec![129, 257], 1, false),
+        Draw::CumSum(vec![257, 65], 0, true),
+        Draw::CumSum(vec![17, 65, 33], 1, true),
+        Draw::Sort(vec![65, 1031], 1, true),
+        Draw::Sort(vec![1031, 33], 0, false),
+        Draw::TopK(vec![130, 257], 1, 5),
+        Draw::SortBy(vec![65, 257], 1, false, (0..=255).collect()),
+        Draw::SortBy(vec![257, 65], 0, true, (0..=255).rev().collect()),
     ]
 }

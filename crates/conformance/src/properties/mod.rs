@@ -54,6 +54,19 @@ pub enum Draw {
     Gather(usize, usize, usize),
     /// Rows and width of the table, and how many rows are added.
     ScatterAdd(usize, usize, usize),
+    /// Along an axis, elements by as many places as the last number says.
+    GatherAlong(Vec<usize>, usize, usize),
+    /// Along an axis, updates added to as many places as the last number says; some name no place.
+    ScatterAlong(Vec<usize>, usize, usize),
+    /// Running sums along an axis, or reversed ones.
+    CumSum(Vec<usize>, usize, bool),
+    /// The elements along an axis in ascending or descending order.
+    Sort(Vec<usize>, usize, bool),
+    /// Along an axis the largest, as many as the last number says.
+    TopK(Vec<usize>, usize, usize),
+    /// The elements along an axis in the ascending or descending order of keys, among which are equal
+    /// ones, both zeros, infinities and NaN.
+    SortBy(Vec<usize>, usize, bool, Vec<u8>),
     /// A whole graph on two operands of these sizes.
     Graph([usize; 2], Vec<GraphStep>),
 }

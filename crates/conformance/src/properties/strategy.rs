@@ -12,6 +12,7 @@ pub fn draws() -> impl Strategy<Value = Draw> {
         3 => movement(),
         3 => linear(),
         3 => windows(),
+        2 => along(),
         2 => graph(),
     ]
 }
@@ -73,6 +74,29 @@ fn linear() -> impl Strategy<Value = Draw> {
         (1usize..5, 1usize..6, 0u8..8).prop_map(|(n, c, e)| Draw::CrossEntropy(n, c, e)),
         (1usize..6, 1usize..4, 1usize..6).prop_map(|(r, w, n)| Draw::Gather(r, w, n)),
         (1usize..6, 1usize..4, 1usize..6).prop_map(|(r, w, n)| Draw::ScatterAdd(r, w, n)),
+    ]
+}
+
+/// What works along one axis.
+fn along() -> impl Strategy<Value = Draw> {
+    let at = || {
+        (dims_with(Just(())), any::<usize>()).prop_map(|((dims, _), axis)| {
+            let axis = axis % dims.len();
+            (dims, axis)
+        })
+    };
+    let keys = prop::collection::vec(any::<u8>(), 1..40);
+    prop_oneof![
+        (at(), 1usize..6).prop_map(|((d, axis), k)| Draw::GatherAlong(d, axis, k)),
+        (at(), 1usize..6).prop_map(|((d, axis), size)| Draw::ScatterAlong(d, axis, size)),
+        (at(), any::<bool>()).prop_map(|((d, axis), back)| Draw::CumSum(d, axis, back)),
+        (at(), any::<bool>()).prop_map(|((d, axis), down)| Draw::Sort(d, axis, down)),
+        (at(), any::<usize>()).prop_map(|((d, axis), k)| {
+            let k = 1 + k % d[axis];
+            Draw::TopK(d, axis, k)
+        }),
+        (at(), any::<bool>(), keys)
+            .prop_map(|((d, axis), down, keys)| Draw::SortBy(d, axis, down, keys)),
     ]
 }
 

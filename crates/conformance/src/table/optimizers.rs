@@ -103,6 +103,8 @@ pub(super) fn cases() -> Vec<Case> {
         optimizer("muon_plain", UPDATES),
         optimizer("muon_match_rms_adamw", UPDATES),
         optimizer("muon_spectral", UPDATES),
+        optimizer("muon_bf16", UPDATES),
+        optimizer("muon_bf16_plain", UPDATES),
         optimizer("adafactor", UPDATES),
         optimizer("adafactor_lr", UPDATES),
         optimizer("adafactor_everything", UPDATES),
