@@ -68,6 +68,10 @@ impl Dataset for ConcatDataset {
         part.read(inner, sample)
     }
 
+    fn key(&self, index: usize) -> Option<u64> {
+        self.part(index).and_then(|(part, inner)| part.key(inner))
+    }
+
     fn class(&self, index: usize) -> Option<usize> {
         self.part(index).and_then(|(part, inner)| part.class(inner))
     }

@@ -2,7 +2,8 @@
 
 use onestep_memory::Shape;
 
-use crate::{DataError, Fields, Sample, SampleMut, TargetMut, TargetSpec};
+use crate::random::KeyHasher;
+use crate::{DataError, Fields, Role, Sample, SampleMut, TargetMut, TargetSpec, Values};
 
 /// A set of samples that can be read in any order, from several threads at a time.
 ///
@@ -61,8 +62,21 @@ pub trait Dataset: Send + Sync {
     /// [`location`](Self::location), and ends the epoch.
     fn read(&self, index: usize, sample: &mut SampleMut<'_>) -> Result<(), DataError>;
 
+    /// What a sample is, as a number of its own: what [`split`](crate::split) goes by, so that it must stay
+    /// the sample's wherever that stands. Samples of one number stay together (the pictures of one patient);
+    /// the number of a row, a file's name as [`fnv1a`](onestep_base::hash::fnv1a) will do, an index will
+    /// not where samples are added or sorted.
+    ///
+    /// `None`, unless there is something better: then it is a hash of what the sample's inputs hold
+    /// ([`sample_key`]), for which the sample is read. Not of its target, so that a label which is mended
+    /// moves nothing, and so that no input is in both parts, under two labels.
+    fn key(&self, index: usize) -> Option<u64> {
+        let _ = index;
+        None
+    }
+
     /// The class of a sample, where it is known without reading the sample. It lets
-    /// [`split`](crate::split) keep the share of each class.
+    /// [`Pairs`](crate::Pairs) find samples of one class.
     fn class(&self, index: usize) -> Option<usize> {
         let _ = index;
         None
@@ -152,6 +166,12 @@ pub trait SimpleDataset: Send + Sync {
     fn read(&self, index: usize, input: &mut [f32], target: TargetMut<'_>)
     -> Result<(), DataError>;
 
+    /// As [`Dataset::key`].
+    fn key(&self, index: usize) -> Option<u64> {
+        let _ = index;
+        None
+    }
+
     /// As [`Dataset::class`].
     fn class(&self, index: usize) -> Option<usize> {
         let _ = index;
@@ -185,6 +205,10 @@ impl<T: SimpleDataset> Dataset for T {
     fn read(&self, index: usize, sample: &mut SampleMut<'_>) -> Result<(), DataError> {
         let (input, target) = sample.pair()?;
         SimpleDataset::read(self, index, input, target)
+    }
+
+    fn key(&self, index: usize) -> Option<u64> {
+        SimpleDataset::key(self, index)
     }
 
     fn class(&self, index: usize) -> Option<usize> {
@@ -224,4 +248,45 @@ pub fn read_sample(dataset: &dyn Dataset, index: usize) -> Result<(Vec<f32>, Vec
         TargetMut::Values(values) => values.to_vec(),
     };
     Ok((input.to_vec(), target))
+}
+
+/// The number that a [`split`](crate::split) goes by: the data set's own [`key`](Dataset::key), or else a hash
+/// of the elements of the sample's inputs, the same on every platform and in every version.
+///
+/// ```
+/// use onestep_data::{InMemory, sample_key};
+/// use onestep_memory::Shape;
+///
+/// let set = |inputs: [f32; 3]| {
+///     let targets = vec![1.0, 2.0, 3.0];
+///     InMemory::regression("x", Shape::from([1]), inputs.to_vec(), Shape::from([1]), targets)
+/// };
+/// let (one, other) = (set([5.0, 6.0, 5.0])?, set([7.0, 8.0, 6.0])?);
+/// assert_eq!(sample_key(&one, 0)?, sample_key(&one, 2)?);
+/// assert_eq!(sample_key(&one, 1)?, sample_key(&other, 2)?);
+/// assert_ne!(sample_key(&one, 0)?, sample_key(&one, 1)?);
+/// # Ok::<(), onestep_data::DataError>(())
+/// ```
+///
+/// # Errors
+/// Those of [`Dataset::read`], with the sample.
+pub fn sample_key(dataset: &dyn Dataset, index: usize) -> Result<u64, DataError> {
+    if let Some(key) = dataset.key(index) {
+        return Ok(key);
+    }
+    let sample = Sample::read(dataset, index).map_err(|source| {
+        let (dataset, location) = (dataset.name().to_owned(), dataset.location(index));
+        DataError::Sample { dataset, index, location, source: Box::new(source) }
+    })?;
+    let mut hasher = KeyHasher::new();
+    for (_, values) in sample.iter().filter(|(field, _)| field.role == Role::Input) {
+        hasher.add(&(values.len() as u64).to_le_bytes());
+        match values {
+            // Adding 0 makes one zero of the two.
+            Values::F32(all) => all.iter().for_each(|x| hasher.add(&(x + 0.0).to_le_bytes())),
+            Values::I32(all) => all.iter().for_each(|x| hasher.add(&x.to_le_bytes())),
+            Values::U8(all) => hasher.add(all),
+        }
+    }
+    Ok(hasher.finish())
 }

@@ -39,6 +39,7 @@
 
 mod concat;
 mod dataset;
+mod divide;
 mod error;
 mod field;
 mod in_memory;
@@ -60,7 +61,8 @@ mod transform;
 mod vocabulary;
 
 pub use concat::ConcatDataset;
-pub use dataset::{Dataset, SimpleDataset, read_sample};
+pub use dataset::{Dataset, SimpleDataset, read_sample, sample_key};
+pub use divide::split;
 pub use error::DataError;
 pub use field::{Field, Fields, IGNORED, Meaning, Role};
 pub use in_memory::{InMemory, InMemoryBuilder};
@@ -72,7 +74,9 @@ pub use pairs::Pairs;
 pub use picture::{Colour, read_picture};
 pub use pipeline::Pipeline;
 pub use random::SampleRng;
-pub use record::{Columns, DataRecord, FieldForm, Pictures, Scaling, TextForm, WeightColumn};
+pub use record::{
+    Columns, DataRecord, Division, FieldForm, Pictures, Scaling, TextForm, WeightColumn,
+};
 pub use relabel::relabel;
 pub use sample::{FieldElement, Sample, SampleMut, Values};
 pub use shown::{shown, steers};
@@ -89,7 +93,7 @@ pub use sources::table::{
 };
 pub use sources::text::{TextFile, TextOptions, TextParts, text_file, text_splits};
 pub use splits::DataSplits;
-pub use subset::{Subset, split};
+pub use subset::Subset;
 pub use target::{TargetMut, TargetSpec};
 pub use transform::{Normalise, RandomCrop, RandomHorizontalFlip, Transform};
 pub use vocabulary::Vocabulary;

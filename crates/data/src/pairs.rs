@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use onestep_memory::SliceMut;
 
-use crate::random::{Purpose, SampleRng};
+use crate::random::{KeyHasher, Purpose, SampleRng};
 use crate::sample::Places;
 use crate::{DataError, Dataset, Field, Fields, Meaning, SampleMut};
 
@@ -157,6 +157,15 @@ impl Dataset for Pairs {
         self.read_half(index, a, sample)?;
         self.read_half(partner.index, b, sample)?;
         sample.put_at((2, "target"), &[i32::from(partner.same)])
+    }
+
+    fn key(&self, index: usize) -> Option<u64> {
+        let partner = self.partners.get(index)?.index;
+        let mut hasher = KeyHasher::new();
+        for single in [index, partner] {
+            hasher.add(&self.dataset.key(single)?.to_le_bytes());
+        }
+        Some(hasher.finish())
     }
 
     fn class(&self, index: usize) -> Option<usize> {

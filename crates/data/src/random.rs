@@ -7,8 +7,7 @@
 use onestep_base::hash::Fnv1a;
 use onestep_base::philox::philox;
 
-/// Makes a number of what a sample is, the same on every platform and in every version: FNV-1a, whose
-/// result a block of Philox spreads over all bits.
+/// Makes a number of what a sample is, the same on every platform and in every version: FNV-1a.
 pub(crate) struct KeyHasher(Fnv1a);
 
 impl KeyHasher {
@@ -21,10 +20,15 @@ impl KeyHasher {
         self.0.add(bytes);
     }
 
-    pub(crate) fn finish(self, seed: u64) -> u64 {
-        let mut rng = SampleRng::keyed(Purpose::Split, seed, 0, self.0.finish());
-        (u64::from(rng.next_u32()) << 32) | u64::from(rng.next_u32())
+    pub(crate) fn finish(self) -> u64 {
+        self.0.finish()
     }
+}
+
+/// Spreads a sample's key evenly over all numbers, by a block of Philox.
+pub(crate) fn spread(key: u64, seed: u64) -> u64 {
+    let mut rng = SampleRng::keyed(Purpose::Split, seed, 0, key);
+    (u64::from(rng.next_u32()) << 32) | u64::from(rng.next_u32())
 }
 
 /// What a stream of numbers is for; streams of different purposes never overlap.

@@ -17,6 +17,9 @@ pub struct DataRecord {
     /// The text that [`open`](crate::open) was given, its path made absolute.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
+    /// How the data was divided, where it came in one piece.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub division: Option<Division>,
     /// The names of the classes, in the order of the labels.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub classes: Option<Vec<String>>,
@@ -35,6 +38,33 @@ pub struct DataRecord {
     /// The inputs and targets that the model was trained on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fields: Option<Vec<FieldForm>>,
+}
+
+/// How data was divided into a part to learn from and one to validate on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Division {
+    /// It came in parts of its own.
+    Given,
+    /// By what each sample is; see [`split`](crate::split).
+    Key,
+    /// The end of a text is validated on.
+    Position,
+    /// Drawn among the places of the samples, as the digits, MNIST and CIFAR-10 once were. Runs that were
+    /// begun so go on so.
+    Place,
+}
+
+impl std::fmt::Display for Division {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Given => "parts of its own",
+            Self::Key => "parts by what each sample is",
+            Self::Position => "parts by position",
+            Self::Place => "parts drawn by place",
+        })
+    }
 }
 
 /// A field that a model was trained on.
@@ -84,6 +114,33 @@ impl DataRecord {
             return Err(DataError::field(&wanted.name, wanted_form, got));
         }
         Ok(())
+    }
+
+    /// How data in one piece is divided for a model with this record: as its own was. A record that has a
+    /// source and does not say how that was divided is of a time when there was one way.
+    pub(crate) fn own_division(&self) -> Division {
+        match self.division {
+            None if self.source.is_some() => Division::Place,
+            Some(Division::Place) => Division::Place,
+            _ => Division::Key,
+        }
+    }
+
+    /// Refuses the very data that the model was trained on where it falls into other parts now: what was
+    /// learnt from would be validated on.
+    pub(crate) fn check_division(&self, got: &Self) -> Result<(), DataError> {
+        let place = |record: &Self| {
+            let source = record.source.as_deref()?;
+            Some(source.split_once('?').map_or(source, |(place, _)| place).to_owned())
+        };
+        match (self.division, got.division) {
+            (Some(wanted), Some(now)) if wanted != now && place(self) == place(got) => {
+                let wanted = format!("{wanted}, as when the model was trained on it");
+                let got = format!("{now}; leave the option out, or give other data");
+                Err(DataError::setting("division of the data", wanted, got))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Refuses data of another kind than the model was trained on, as far as both say what they are.

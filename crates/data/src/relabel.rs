@@ -99,6 +99,10 @@ impl Dataset for Relabelled {
         labels.iter_mut().try_for_each(|label| self.renumber(index, label))
     }
 
+    fn key(&self, index: usize) -> Option<u64> {
+        self.dataset.key(index)
+    }
+
     fn class(&self, index: usize) -> Option<usize> {
         let new = self.labels.get(self.dataset.class(index)?)?;
         usize::try_from(*new).ok()

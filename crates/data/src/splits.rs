@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{DataError, DataRecord, Dataset, Pipeline, TargetSpec};
+use crate::{DataError, DataRecord, Dataset, Division, Pipeline, TargetSpec};
 
 /// A data set to learn from and one to validate on, with the same kind of samples.
 #[derive(Clone)]
@@ -47,7 +47,8 @@ impl DataSplits {
             TargetSpec::Classes { names } => Some(names.to_vec()),
             TargetSpec::Values { .. } => None,
         };
-        let mut record = DataRecord { classes, ..DataRecord::default() };
+        let division = Some(Division::Given);
+        let mut record = DataRecord { classes, division, ..DataRecord::default() };
         record.keep_fields(&train.fields());
         let (augmentation, notes) = (Pipeline::new(), Vec::new());
         Ok(Self { name: name.into(), train, validation, test: None, augmentation, record, notes })

@@ -55,7 +55,7 @@ fn pairs_go_through_the_loader() {
     let data = open("pairs:digits").unwrap();
     assert_eq!(data.record.source.as_deref(), Some("pairs:digits"));
     assert_eq!(data.record.classes.as_ref().unwrap(), &["different", "same"]);
-    assert_eq!((data.train.len(), data.validation.len()), (1438, 359));
+    assert_eq!((data.train.len(), data.validation.len()), (1439, 358));
     let builder = DataLoader::builder(data.train.clone()).batch_size(50).training(true);
     let builder = builder.pipeline("crop=1".parse().unwrap());
     let mut loader = builder.build(&MemoryManager::host()).unwrap();

@@ -40,15 +40,16 @@ fn mnist() {
     let Some(path) = real("mnist") else { return };
     let data = open(&format!("mnist:{path}")).unwrap();
     assert_eq!(data.train.input_shape().dims(), [1, 28, 28]);
-    if data.train.len() == 9_000 {
-        assert_eq!(data.validation.len(), 1_000);
+    if data.train.len() + data.validation.len() == 10_000 {
+        assert!((900..1_100).contains(&data.validation.len()), "{}", data.validation.len());
         let validation = data.validation.clone();
         let counts = within_a_minute(move || [count_labels(data.train), count_labels(validation)]);
         // The 10,000 pictures of t10k, by digit.
         let wanted = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009];
         let sums: Vec<usize> = (0..10).map(|digit| counts[0][digit] + counts[1][digit]).collect();
         assert_eq!(sums, wanted);
-        assert!(counts[1].iter().zip(wanted).all(|(&part, all)| part.abs_diff(all / 10) <= 1));
+        // A tenth of each digit, within four standard errors.
+        assert!(counts[1].iter().zip(wanted).all(|(&part, all)| part.abs_diff(all / 10) <= 40));
     }
 }
 

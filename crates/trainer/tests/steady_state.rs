@@ -156,6 +156,6 @@ fn a_step_is_one_call_without_allocation_or_wait() {
     assert_eq!((counters.allocations, counters.host_syncs), (0, 0));
     assert_eq!(history.per_step.native_calls, 1.0);
     assert_eq!((history.per_step.allocations, history.per_step.host_syncs), (0.0, 0.0));
-    assert_eq!(shown.0, 2 * 1438);
+    assert_eq!(shown.0, 2 * 1439);
     assert!(history.epochs[1].train.loss < history.epochs[0].train.loss);
 }

@@ -6,18 +6,16 @@ use std::sync::Arc;
 use onestep_memory::Shape;
 
 use super::kind::DataKind;
-use super::parts::{SPLIT_SEED, Split};
-use crate::shown::shown_path;
-use crate::subset::split_called;
-use crate::{DataError, DataSplits, Dataset, InMemory, Pipeline, TargetSpec};
+use super::parts::{Split, hold_out};
+use crate::{DataError, DataSplits, Division, InMemory, Pipeline, TargetSpec};
 
 pub(super) const KIND: DataKind = DataKind {
     name: "cifar10",
     place: Some("DIR"),
     about: "CIFAR-10's binary files, `[3, 32, 32]`",
-    parts: "`test_batch.bin` to validate on; without it a fixed tenth, which is said",
+    parts: "`test_batch.bin` to validate on; without it about a tenth, which is said",
     options: &[],
-    open: |opening| cifar10_splits(opening.place),
+    open: |opening| cifar10_splits_as(opening.place, opening.record.own_division()),
 };
 
 const CLASSES: [&str; 10] =
@@ -57,24 +55,27 @@ pub fn cifar10(dir: impl AsRef<Path>, part: Split) -> Result<InMemory, DataError
     InMemory::pixels("cifar10", shape, pixels, 255.0, labels, classes)
 }
 
-/// CIFAR-10 to learn from and to validate on; without `test_batch.bin` a fixed tenth of the training
-/// pictures is held out.
+/// CIFAR-10 to learn from and to validate on; without `test_batch.bin` about a tenth of the training
+/// pictures is held out, by what each is: the same ones in every run.
 ///
 /// The suggested augmentation is the usual one: a crop with a border of 4, and horizontal flips.
 ///
 /// # Errors
 /// Those of [`cifar10`].
 pub fn cifar10_splits(dir: impl AsRef<Path>) -> Result<DataSplits, DataError> {
-    let dir = dir.as_ref();
+    cifar10_splits_as(dir.as_ref(), Division::Key)
+}
+
+/// The same, where the training pictures alone are divided in this way.
+fn cifar10_splits_as(dir: &Path, division: Division) -> Result<DataSplits, DataError> {
     let train = Arc::new(cifar10(dir, Split::Train)?);
     let found = files(dir, Split::Train).len();
     let mut splits = if files(dir, Split::Test).is_empty() {
-        let (train, validation) = split_called(train, HELD_OUT, SPLIT_SEED, shown_path(dir))?;
-        let note = format!(
-            "there is no test_batch.bin, so {} of the training pictures are held out to validate on",
-            validation.len()
-        );
-        DataSplits::new("cifar10", Arc::new(train), Arc::new(validation))?.with_note(note)
+        let splits = hold_out(dir, "cifar10".to_owned(), train, HELD_OUT, division)?;
+        let count = splits.validation.len();
+        splits.with_note(format!(
+            "there is no test_batch.bin, so {count} of the training pictures are held out to validate on"
+        ))
     } else {
         DataSplits::new("cifar10", train, Arc::new(cifar10(dir, Split::Test)?))?
     };

@@ -8,23 +8,22 @@ use flate2::read::GzDecoder;
 use onestep_memory::Shape;
 
 use super::kind::{DataKind, Opening};
-use super::parts::{HELD_OUT, SPLIT_SEED};
-use crate::{DataError, DataSplits, Dataset, InMemory, TargetSpec, split};
+use super::parts::{HELD_OUT, hold_out};
+use crate::{DataError, DataSplits, InMemory, TargetSpec};
 
 pub(super) const KIND: DataKind = DataKind {
     name: "digits",
     place: None,
     about: "1,797 embedded digits, `[1, 8, 8]`",
-    parts: "a fixed fifth to validate on",
+    parts: "about a fifth to validate on",
     options: &[],
     open,
 };
 
-fn open(_: &Opening<'_>) -> Result<DataSplits, DataError> {
-    let all = digits()?;
-    let name = all.name().to_owned();
-    let (train, validation) = split(Arc::new(all), HELD_OUT, SPLIT_SEED)?;
-    DataSplits::new(name, Arc::new(train), Arc::new(validation))
+fn open(opening: &Opening<'_>) -> Result<DataSplits, DataError> {
+    let division = opening.record.own_division();
+    let name = "digits".to_owned();
+    hold_out(Path::new(&name), name.clone(), Arc::new(digits()?), HELD_OUT, division)
 }
 
 const COMPRESSED: &[u8] = include_bytes!("../../assets/digits.bin.gz");
@@ -70,7 +69,7 @@ pub fn digits() -> Result<InMemory, DataError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::read_sample;
+    use crate::{Dataset, read_sample};
 
     #[test]
     fn the_first_digit_is_scikit_learns() {

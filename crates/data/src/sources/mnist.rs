@@ -7,24 +7,22 @@ use onestep_memory::Shape;
 
 use super::idx::{IdxArray, read_idx};
 use super::kind::DataKind;
-use super::parts::{SPLIT_SEED, Split};
-use crate::shown::shown_path;
-use crate::subset::split_called;
-use crate::{DataError, DataSplits, Dataset, InMemory, TargetSpec};
+use super::parts::{Split, hold_out};
+use crate::{DataError, DataSplits, Division, InMemory, TargetSpec};
 
 pub(super) const KIND: DataKind = DataKind {
     name: "mnist",
     place: Some("DIR"),
     about: "MNIST's four files, gzipped or not, `[1, 28, 28]`",
-    parts: "`t10k` to validate on; with one part alone a fixed tenth of it, which is said",
+    parts: "`t10k` to validate on; with one part alone about a tenth of it, which is said",
     options: &[],
-    open: |opening| mnist_splits(opening.place),
+    open: |opening| mnist_splits_as(opening.place, opening.record.own_division()),
 };
 
 const CLASSES: usize = 10;
 
 /// The share that is held out when a folder has only one of MNIST's two parts: with the 10,000
-/// pictures of t10k, 9,000 to learn from and 1,000 to validate on.
+/// pictures of t10k, about 9,000 to learn from and 1,000 to validate on.
 const HELD_OUT: f64 = 0.1;
 
 fn prefix(part: Split) -> &'static str {
@@ -98,13 +96,17 @@ fn wrong_rank(path: &Path, what: &str, rank: usize, array: &IdxArray) -> DataErr
 
 /// MNIST from whatever of its four files a folder has.
 ///
-/// With both parts, `train` is learned from and `t10k` validated on. With only one of them, a fixed
-/// tenth is held out, the same in every run.
+/// With both parts, `train` is learned from and `t10k` validated on. With only one of them, about a
+/// tenth is held out, by what each picture is: the same ones in every run.
 ///
 /// # Errors
 /// [`DataError::Missing`] where the folder has neither part; else those of [`mnist_files`].
 pub fn mnist_splits(dir: impl AsRef<Path>) -> Result<DataSplits, DataError> {
-    let dir = dir.as_ref();
+    mnist_splits_as(dir.as_ref(), Division::Key)
+}
+
+/// The same, where one part alone is divided in this way.
+fn mnist_splits_as(dir: &Path, division: Division) -> Result<DataSplits, DataError> {
     let has = |part| find(dir, part, "images-idx3").is_some();
     let only = match (has(Split::Train), has(Split::Test)) {
         (true, true) => {
@@ -124,16 +126,16 @@ pub fn mnist_splits(dir: impl AsRef<Path>) -> Result<DataSplits, DataError> {
         }
     };
     let all = Arc::new(mnist(dir, only)?);
-    let (train, validation) = split_called(all, HELD_OUT, SPLIT_SEED, shown_path(dir))?;
+    let splits = hold_out(dir, "mnist".to_owned(), all, HELD_OUT, division)?;
     let note = format!(
         "{}: only the {} files are there, so the model learns from {} of their samples and is \
          validated on the other {}",
         dir.display(),
         prefix(only),
-        train.len(),
-        validation.len()
+        splits.train.len(),
+        splits.validation.len()
     );
-    Ok(DataSplits::new("mnist", Arc::new(train), Arc::new(validation))?.with_note(note))
+    Ok(splits.with_note(note))
 }
 
 /// Finds a file under the names that MNIST's mirrors use.

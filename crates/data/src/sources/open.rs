@@ -37,9 +37,9 @@ pub fn data_tables() -> String {
 ///
 /// | spec | data | held out |
 /// | --- | --- | --- |
-/// | `digits` | [`digits`](crate::digits()) | a fixed fifth |
-/// | `mnist:DIR` | [`mnist_splits`](crate::mnist_splits) | `t10k`, or a fixed tenth of what there is |
-/// | `cifar10:DIR` | [`cifar10_splits`](crate::cifar10_splits) | `test_batch.bin`, or a fixed tenth |
+/// | `digits` | [`digits`](crate::digits()) | about a fifth |
+/// | `mnist:DIR` | [`mnist_splits`](crate::mnist_splits) | `t10k`, or about a tenth of what there is |
+/// | `cifar10:DIR` | [`cifar10_splits`](crate::cifar10_splits) | `test_batch.bin`, or about a tenth |
 /// | `images:DIR` | [`image_folder_splits`](crate::image_folder_splits) | `val/`, or about a fifth |
 /// | `csv:FILE` | [`csv_splits`](crate::csv_splits) | about a fifth |
 /// | `text:FILE` | [`text_splits`](crate::text_splits) | the last tenth |
@@ -53,7 +53,7 @@ pub fn data_tables() -> String {
 ///
 /// ```
 /// let data = onestep_data::open("digits")?;
-/// assert_eq!((data.train.len(), data.validation.len()), (1438, 359));
+/// assert_eq!((data.train.len(), data.validation.len()), (1439, 358));
 ///
 /// let error = onestep_data::open("minst:somewhere").unwrap_err();
 /// assert!(error.to_string().starts_with("data `minst:somewhere`: unknown kind `minst`"));
@@ -85,6 +85,7 @@ pub fn open_as(spec: &str, record: &DataRecord) -> Result<DataSplits, DataError>
     }
     record.check_fields(&splits.train.fields())?;
     splits.record.source = Some(absolute(spec));
+    record.check_division(&splits.record)?;
     Ok(splits)
 }
 

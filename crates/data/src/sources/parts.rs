@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::shown::listed;
-use crate::subset::divide_by_key;
-use crate::{DataError, DataSplits, Dataset, Subset, TargetSpec};
+use crate::divide::{divide, divide_by_place};
+use crate::shown::{listed, shown_path};
+use crate::{DataError, DataSplits, Dataset, Division, Subset, TargetSpec};
 
 /// Which part of a data set that comes in two parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -19,23 +19,28 @@ pub enum Split {
 /// Divides the sets that come without a held-out part: the same seed always, so that runs compare.
 pub(crate) const SPLIT_SEED: u64 = 20_240_117;
 
-/// The share of tables and of folders of pictures that is held out.
+/// The share that is held out of what is not said to be large.
 pub(crate) const HELD_OUT: f64 = 0.2;
 
-/// The samples whose keys say so are held out: about that share, and the same ones whatever other samples
-/// there are. `place` names the data in errors.
+/// About that share of the samples is held out; `place` names the data in errors. By its keys always the
+/// same ones, whatever other samples there are.
 pub(crate) fn hold_out(
     place: &Path,
     name: String,
     all: Arc<dyn Dataset>,
-    keys: &[u64],
     share: f64,
+    division: Division,
 ) -> Result<DataSplits, DataError> {
-    let (first, second) = divide_by_key(place, keys, share)?;
+    let divide = match division {
+        Division::Place => divide_by_place,
+        _ => divide,
+    };
+    let (first, second) = divide(all.as_ref(), &shown_path(place), share, SPLIT_SEED)?;
     let train = Subset::new(all.clone(), first)?;
     let validation = Subset::new(all, second)?;
     let unseen = classes_without_samples(&train);
     let mut splits = DataSplits::new(name, Arc::new(train), Arc::new(validation))?;
+    splits.record.division = Some(division);
     if !unseen.is_empty() {
         splits = splits.with_note(format!(
             "no sample to learn from of these classes, which have few samples or none: {}",

@@ -4,12 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::kind::{DataKind, DataOption, Opening};
-use super::parts::{SPLIT_SEED, hold_out};
+use super::parts::hold_out;
 use crate::random::KeyHasher;
 use crate::shown::shown_path;
 use crate::{
-    DataError, DataRecord, DataSplits, Dataset, Field, Fields, SampleMut, TextForm, Vocabulary,
-    shown,
+    DataError, DataRecord, DataSplits, Dataset, Division, Field, Fields, SampleMut, TextForm,
+    Vocabulary, shown,
 };
 
 pub(super) const KIND: DataKind = DataKind {
@@ -48,7 +48,12 @@ fn open(opening: &Opening<'_>) -> Result<DataSplits, DataError> {
     }
     let default = TextOptions::default();
     let length = length.or(known.map(|known| known.length)).unwrap_or(default.length);
-    let parts = opening.refused(parts)?.unwrap_or(default.parts);
+    // Without a word the text is divided as when the model was trained.
+    let known = match opening.record.division {
+        Some(Division::Key) => TextParts::Hash,
+        _ => default.parts,
+    };
+    let parts = opening.refused(parts)?.unwrap_or(known);
     text_splits_as(opening.place, &TextOptions { length, parts }, opening.record)
 }
 
@@ -138,10 +143,13 @@ fn text_splits_as(
         }
         TextParts::Hash => {
             let all = whole.windows(path, 0..end, length + 1)?;
-            let keys: Vec<u64> = (0..all.len).map(|index| all.key_of(index)).collect();
-            hold_out(path, name, Arc::new(all), &keys, HELD_OUT)?
+            hold_out(path, name, Arc::new(all), HELD_OUT, Division::Key)?
         }
     };
+    splits.record.division = Some(match options.parts {
+        TextParts::Position => Division::Position,
+        TextParts::Hash => Division::Key,
+    });
     splits.record.text = Some(TextForm { vocabulary: (*vocabulary).clone(), length });
     Ok(splits)
 }
@@ -218,16 +226,6 @@ impl TextFile {
         let start = self.first + index * self.step;
         self.tokens.get(start..start + self.length + 1).filter(|_| index < self.len)
     }
-
-    fn key_of(&self, index: usize) -> u64 {
-        let mut hasher = KeyHasher::new();
-        for &token in self.window(index).unwrap_or_default() {
-            // The character, not its number: other text may give it another.
-            let character = self.vocabulary.character(token).map_or(0, u32::from);
-            hasher.add(&character.to_le_bytes());
-        }
-        hasher.finish(SPLIT_SEED)
-    }
 }
 
 impl Dataset for TextFile {
@@ -251,6 +249,16 @@ impl Dataset for TextFile {
         })?;
         sample.put_at((0, "tokens"), &window[..self.length])?;
         sample.put_at((1, "next"), &window[1..])
+    }
+
+    fn key(&self, index: usize) -> Option<u64> {
+        let mut hasher = KeyHasher::new();
+        for &token in self.window(index)? {
+            // The character, not its number: other text may give it another.
+            let character = self.vocabulary.character(token).map_or(0, u32::from);
+            hasher.add(&character.to_le_bytes());
+        }
+        Some(hasher.finish())
     }
 
     fn location(&self, index: usize) -> Option<String> {

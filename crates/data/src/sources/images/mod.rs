@@ -7,12 +7,13 @@ use std::sync::{Arc, OnceLock};
 
 use onestep_memory::Shape;
 
-use super::parts::{HELD_OUT, SPLIT_SEED, hold_out};
+use super::parts::{HELD_OUT, hold_out};
 use crate::picture::{Colour, Picture, probe};
 use crate::random::KeyHasher;
 use crate::shown::listed;
 use crate::{
-    DataError, DataRecord, DataSplits, Pictures, SimpleDataset, TargetMut, TargetSpec, shown,
+    DataError, DataRecord, DataSplits, Division, Pictures, SimpleDataset, TargetMut, TargetSpec,
+    shown,
 };
 
 pub(super) use kind::KIND;
@@ -48,6 +49,8 @@ impl Default for ImageOptions {
 struct Sample {
     path: PathBuf,
     label: i32,
+    /// A number for the picture's class and file name.
+    key: u64,
     /// The pixels, plane by plane, once they have been decoded.
     pixels: OnceLock<Box<[u8]>>,
 }
@@ -150,19 +153,18 @@ pub(crate) fn image_folder_splits_as(
 }
 
 fn hold_out_of(dir: &Path, all: ImageFolder) -> Result<DataSplits, DataError> {
-    let keys: Vec<u64> = all.samples.iter().map(|sample| sample.key(dir)).collect();
-    hold_out(dir, all.name.clone(), Arc::new(all), &keys, HELD_OUT)
+    hold_out(dir, all.name.clone(), Arc::new(all), HELD_OUT, Division::Key)
 }
 
 impl Sample {
-    /// A number for the picture's class and file name.
-    fn key(&self, dir: &Path) -> u64 {
+    /// A picture of the folder `dir`, which has the classes' folders.
+    fn new(dir: &Path, path: PathBuf, label: i32) -> Self {
         let mut hasher = KeyHasher::new();
-        for part in self.path.strip_prefix(dir).unwrap_or(&self.path).iter() {
+        for part in path.strip_prefix(dir).unwrap_or(&path).iter() {
             hasher.add(part.as_encoded_bytes());
             hasher.add(b"/");
         }
-        hasher.finish(SPLIT_SEED)
+        Self { path, label, key: hasher.finish(), pixels: OnceLock::new() }
     }
 }
 
@@ -184,7 +186,7 @@ impl ImageFolder {
         for (name, folder) in &folders {
             let label = label_of(name, folder, &classes)?;
             let pictures = pictures(folder)?.into_iter();
-            samples.extend(pictures.map(|path| Sample { path, label, pixels: OnceLock::new() }));
+            samples.extend(pictures.map(|path| Sample::new(dir, path, label)));
         }
         let first = samples.first().ok_or_else(|| no_classes(dir, &[]))?;
         let picture = match (options.size, options.colour) {
@@ -281,6 +283,10 @@ impl SimpleDataset for ImageFolder {
         }
         self.read_pixels(sample, input)?;
         target.set_label(sample.label)
+    }
+
+    fn key(&self, index: usize) -> Option<u64> {
+        self.samples.get(index).map(|sample| sample.key)
     }
 
     fn class(&self, index: usize) -> Option<usize> {

@@ -45,8 +45,6 @@ pub fn csv_file(path: impl AsRef<Path>, options: &CsvOptions) -> Result<InMemory
 pub(super) struct Table {
     samples: InMemory,
     columns: Columns,
-    /// What tells a sample apart from others, whatever else the table holds.
-    keys: Vec<u64>,
     notes: Vec<String>,
 }
 
@@ -90,7 +88,8 @@ impl Table {
         if lines.layout.weight.is_some() {
             samples = samples.with_field(Field::weight("weight"), weights)?;
         }
-        Ok(Self { samples, columns: lines.layout.columns, keys, notes })
+        let samples = samples.with_keys(keys)?;
+        Ok(Self { samples, columns: lines.layout.columns, notes })
     }
 }
 

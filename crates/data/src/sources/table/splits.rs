@@ -7,9 +7,10 @@ use super::super::parts::{HELD_OUT, SPLIT_SEED, hold_out};
 use super::Table;
 use super::lines::Lines;
 use super::options::CsvOptions;
+use crate::divide::divide;
 use crate::random::KeyHasher;
-use crate::subset::divide_by_key;
-use crate::{DataError, DataRecord, DataSplits, Dataset, Normalise, Pipeline, shown};
+use crate::shown::shown_path;
+use crate::{DataError, DataRecord, DataSplits, Dataset, Division, Normalise, Pipeline, shown};
 
 /// A table of which a fifth of the rows is held out, with what standardises it.
 ///
@@ -30,10 +31,13 @@ pub(crate) fn csv_splits_as(
     options: &CsvOptions,
     known: &DataRecord,
 ) -> Result<DataSplits, DataError> {
-    let Table { mut samples, columns, keys, notes } = Table::read(path, options, known)?;
+    let Table { mut samples, columns, notes } = Table::read(path, options, known)?;
     let is_new = known.columns.is_none();
     let targets = match is_new {
-        true if options.standardise => samples.scaling_of(&divide_by_key(path, &keys, HELD_OUT)?.0),
+        true if options.standardise => {
+            let (train, _) = divide(&samples, &shown_path(path), HELD_OUT, SPLIT_SEED)?;
+            samples.scaling_of(&train)
+        }
         true => None,
         false => known.targets.clone(),
     };
@@ -42,7 +46,7 @@ pub(crate) fn csv_splits_as(
         None => samples,
     };
     let name = samples.name().to_owned();
-    let mut splits = hold_out(path, name, Arc::new(samples), &keys, HELD_OUT)?;
+    let mut splits = hold_out(path, name, Arc::new(samples), HELD_OUT, Division::Key)?;
     for note in notes {
         splits = splits.with_note(note);
     }
@@ -76,7 +80,7 @@ impl Lines<'_> {
             row.iter().for_each(|value| hasher.add(&(value + 0.0).to_bits().to_le_bytes()));
             let number = self.mark.canonical(target);
             hasher.add(number.as_deref().unwrap_or(target).as_bytes());
-            hasher.finish(SPLIT_SEED)
+            hasher.finish()
         };
         rows.zip(&self.targets).map(key).collect()
     }

@@ -1,6 +1,9 @@
 //! Data sets that are held in memory.
 
-use std::ops::Range;
+mod builder;
+mod store;
+
+use std::sync::Arc;
 
 use onestep_memory::{DType, Shape};
 
@@ -9,53 +12,9 @@ use crate::{
     DataError, Dataset, Field, Fields, IGNORED, Meaning, Role, SampleMut, Scaling, TargetSpec,
     Values,
 };
-
-/// All samples of a field, one after the other.
-#[derive(Clone, Debug)]
-enum Store {
-    Values(Values),
-    /// Pixels as bytes, a quarter of the memory; `value = byte / divisor`.
-    Bytes {
-        bytes: Vec<u8>,
-        divisor: f32,
-    },
-}
-
-impl Store {
-    fn len(&self) -> usize {
-        match self {
-            Self::Values(values) => values.len(),
-            Self::Bytes { bytes, .. } => bytes.len(),
-        }
-    }
-
-    fn dtype(&self) -> DType {
-        match self {
-            Self::Values(values) => values.dtype(),
-            Self::Bytes { .. } => DType::F32,
-        }
-    }
-
-    fn copy(
-        &self,
-        range: Range<usize>,
-        place: (usize, &str),
-        sample: &mut SampleMut<'_>,
-    ) -> Result<(), DataError> {
-        match self {
-            Self::Values(Values::F32(all)) => sample.put_at(place, &all[range]),
-            Self::Values(Values::I32(all)) => sample.put_at(place, &all[range]),
-            Self::Values(Values::U8(all)) => sample.put_at(place, &all[range]),
-            Self::Bytes { bytes, divisor } => {
-                let values = sample.slice_at::<f32>(place, range.len())?;
-                for (value, &byte) in values.iter_mut().zip(&bytes[range]) {
-                    *value = f32::from(byte) / divisor;
-                }
-                Ok(())
-            }
-        }
-    }
-}
+pub use builder::InMemoryBuilder;
+use builder::check_store;
+use store::Store;
 
 /// A data set made from vectors. Reading a sample is one copy a field.
 ///
@@ -79,6 +38,7 @@ pub struct InMemory {
     len: usize,
     fields: Fields,
     stores: Vec<Store>,
+    keys: Option<Arc<[u64]>>,
 }
 
 impl InMemory {
@@ -97,7 +57,7 @@ impl InMemory {
     /// # Ok::<(), onestep_data::DataError>(())
     /// ```
     pub fn builder(name: impl Into<String>) -> InMemoryBuilder {
-        InMemoryBuilder { name: name.into(), fields: Vec::new(), stores: Vec::new() }
+        InMemoryBuilder { name: name.into(), fields: Vec::new(), stores: Vec::new(), keys: None }
     }
 
     /// Labelled samples: `inputs` holds them one after the other, each of `shape`.
@@ -180,7 +140,8 @@ impl InMemory {
         if samples == 0 || each == 0 {
             return Err(DataError::Empty { dataset: name });
         }
-        InMemoryBuilder { name, fields, stores: vec![inputs, Store::Values(targets)] }.build()
+        let stores = vec![inputs, Store::Values(targets)];
+        InMemoryBuilder { name, fields, stores, keys: None }.build()
     }
 
     /// The target's f32 values and how many a sample has.
@@ -220,8 +181,21 @@ impl InMemory {
     /// # Errors
     /// Those of [`InMemoryBuilder::build`].
     pub fn with_field(self, field: Field, values: impl Into<Values>) -> Result<Self, DataError> {
-        let Self { name, fields, stores, .. } = self;
-        InMemoryBuilder { name, fields: fields.to_vec(), stores }.field(field, values).build()
+        self.rebuilt().field(field, values).build()
+    }
+
+    /// The same samples, each with the number that a [`split`](crate::split) goes by; see
+    /// [`Dataset::key`].
+    ///
+    /// # Errors
+    /// [`DataError::Length`] for more or fewer keys than samples.
+    pub fn with_keys(self, keys: impl Into<Vec<u64>>) -> Result<Self, DataError> {
+        self.rebuilt().keys(keys).build()
+    }
+
+    fn rebuilt(self) -> InMemoryBuilder {
+        let Self { name, fields, stores, keys, .. } = self;
+        InMemoryBuilder { name, fields: fields.to_vec(), stores, keys }
     }
 
     /// The same data under another name.
@@ -232,74 +206,30 @@ impl InMemory {
     }
 }
 
-/// Makes an [`InMemory`] set of any fields.
-#[derive(Clone, Debug)]
-pub struct InMemoryBuilder {
-    name: String,
-    fields: Vec<Field>,
-    stores: Vec<Store>,
-}
-
 impl InMemoryBuilder {
-    /// Adds a field; `values` has all samples one after the other.
-    #[must_use]
-    pub fn field(mut self, field: Field, values: impl Into<Values>) -> Self {
-        self.fields.push(field);
-        self.stores.push(Store::Values(values.into()));
-        self
-    }
-
-    /// Adds an f32 field that stays bytes in memory; an element is `byte / divisor`.
-    #[must_use]
-    pub fn pixels(mut self, field: Field, bytes: Vec<u8>, divisor: f32) -> Self {
-        self.fields.push(field);
-        self.stores.push(Store::Bytes { bytes, divisor });
-        self
-    }
-
     /// Checks that all belongs together.
     ///
     /// # Errors
     /// [`DataError::Field`] for values of another type or number than the field asks for, and those of
     /// [`Fields::check`]; [`DataError::Label`] or [`DataError::Range`] for labels and indices that do not
-    /// exist; [`DataError::Setting`] for a divisor that is zero or not finite; [`DataError::Empty`]
+    /// exist; [`DataError::Length`] for more or fewer keys than samples; [`DataError::Setting`] for a divisor that is zero or not finite; [`DataError::Empty`]
     /// without samples.
     pub fn build(self) -> Result<InMemory, DataError> {
-        let Self { name, fields, stores } = self;
+        let Self { name, fields, stores, keys } = self;
         let fields = Fields::from(fields);
         fields.check()?;
         let first = fields.first().map_or(1, |field| field.shape.elements());
         let len = stores.first().map_or(0, Store::len) / first;
-        for (field, store) in fields.iter().zip(&stores) {
-            if field.dtype != store.dtype() {
-                return Err(DataError::field(&field.name, field.dtype, store.dtype()));
-            }
-            if store.len() != len * field.shape.elements() {
-                let wanted = format!("{len} samples of {}", field.shape);
-                let got = format!("{} elements", store.len());
-                return Err(DataError::field(&field.name, wanted, got));
-            }
-            match store {
-                Store::Bytes { divisor, .. } if !divisor.is_finite() || *divisor == 0.0 => {
-                    let wanted = "a finite number that is not 0";
-                    return Err(DataError::setting("divisor", wanted, divisor));
-                }
-                Store::Values(Values::I32(labels)) => check_labels(&name, field, labels)?,
-                _ => {}
-            }
-        }
+        let mut all = fields.iter().zip(&stores);
+        all.try_for_each(|(field, store)| check_store(&name, field, store, len))?;
         if len == 0 {
             return Err(DataError::Empty { dataset: name });
         }
-        Ok(InMemory { name, len, fields, stores })
-    }
-}
-
-fn check_labels(dataset: &str, field: &Field, labels: &[i32]) -> Result<(), DataError> {
-    let each = field.shape.elements();
-    match field.wrong_label(labels) {
-        Some(at) => Err(field.label_error(dataset, at / each, at % each, labels[at])),
-        None => Ok(()),
+        if let Some(keys) = keys.as_ref().filter(|keys| keys.len() != len) {
+            let (what, got) = ("keys", keys.len());
+            return Err(DataError::Length { dataset: name, what, wanted: len, got });
+        }
+        Ok(InMemory { name, len, fields, stores, keys })
     }
 }
 
@@ -326,6 +256,10 @@ impl Dataset for InMemory {
             store.copy(index * each..(index + 1) * each, (place, &field.name), sample)?;
         }
         Ok(())
+    }
+
+    fn key(&self, index: usize) -> Option<u64> {
+        self.keys.as_ref()?.get(index).copied()
     }
 
     fn class(&self, index: usize) -> Option<usize> {
