@@ -131,7 +131,20 @@ def shapes():
     yield "embedding", embedding, [3], {"given": words}
     yield "embedding_column", embedding, [1], {"given": torch.tensor([[3], [0], [3]])}
     yield "reshape_inferred", {"type": "reshape", "shape": [-1, 6]}, [2, 3, 4], {}
-    yield "dropout_eval", {"type": "dropout", "p": 0.3}, [6], {"mode": "eval"}
+    for kind, shape in {
+        "dropout": [6],
+        "dropout1d": [3, 4],
+        "dropout2d": [3, 2, 2],
+        "dropout3d": [2, 2, 1, 3],
+        "alpha_dropout": [6],
+        "feature_alpha_dropout": [3, 4],
+        "stochastic_depth": [3, 2],
+    }.items():
+        yield f"{kind}_eval", {"type": kind, "p": 0.3}, shape, {"mode": "eval"}
+        # Nothing of it is random.
+        yield f"{kind}_nothing", {"type": kind, "p": 0.0}, shape, {}
+    yield "dropout_all", {"type": "dropout", "p": 1.0}, [6], {}
+    yield "alpha_dropout_all", {"type": "alpha_dropout", "p": 1.0}, [6], {}
 
 
 def norms():
@@ -167,6 +180,37 @@ def norms():
     yield "layer_norm_eps", layer | {"eps": 0.1}, [6], {}
     yield "layer_norm_not_affine", layer | {"affine": False}, [3, 6], {}
     yield "layer_norm_far_mean", layer, [2, 3, 3], {"given": far}
+    yield from other_norms(far)
+
+
+def other_norms(far):
+    layer = {"type": "group_norm", "name": "gn", "num_groups": 2}
+    yield "group_norm", layer, [4, 3, 2], {}
+    yield "group_norm_features", layer, [6], {}
+    yield "group_norm_channels", layer | {"num_groups": 4}, [4, 5], {}
+    yield "group_norm_one", layer | {"num_groups": 1}, [3, 4, 2], {}
+    yield "group_norm_volume", layer | {"eps": 0.1, "affine": False}, [4, 2, 3, 2], {}
+    yield "group_norm_far_mean", layer | {"num_groups": 1}, [2, 3, 3], {"given": far}
+    layer = {"type": "instance_norm", "name": "norm"}
+    yield "instance_norm1d", layer, [3, 5], {}
+    yield "instance_norm2d", layer | {"affine": True}, [3, 4, 2], {}
+    yield "instance_norm3d", layer | {"eps": 0.1}, [2, 3, 2, 2], {}
+    tracked = layer | {"track_running_stats": True, "affine": True, "momentum": 0.3}
+    for mode in ("train", "eval"):
+        yield f"instance_norm2d_{mode}", layer, [3, 4, 2], {"mode": mode}
+        yield f"instance_norm2d_tracked_{mode}", tracked, [3, 4, 2], {"mode": mode}
+        yield f"instance_norm1d_tracked_{mode}", tracked | {"affine": False}, [3, 5], {"mode": mode}
+    layer = {"type": "rms_norm", "name": "norm"}
+    yield "rms_norm", layer, [6], {}
+    yield "rms_norm_last_dim", layer, [3, 6], {}
+    yield "rms_norm_multi_dim", layer | {"normalized_shape": [4, 5]}, [3, 4, 5], {}
+    yield "rms_norm_eps", layer | {"eps": 0.1, "affine": False}, [6], {}
+    small = normal(random("layers/rms_norm_small"), 3, 6, scale=1e-4)
+    yield "rms_norm_small", layer, [6], {"given": small}
+    layer = {"type": "local_response_norm", "size": 2}
+    yield "local_response_norm", layer, [4, 3], {}
+    yield "local_response_norm_odd", layer | {"size": 3, "alpha": 0.5, "beta": 0.6, "k": 2.0}, [5, 2, 3], {}
+    yield "local_response_norm_wide", layer | {"size": 7, "alpha": 1.0}, [4, 2, 2, 2], {}
 
 
 def activations():
@@ -186,6 +230,26 @@ def activations():
         "silu": {"type": "silu"},
         "gelu": {"type": "gelu"},
         "gelu_tanh": {"type": "gelu", "approximate": "tanh"},
+        "hardtanh": {"type": "hardtanh"},
+        "hardtanh_bounds": {"type": "hardtanh", "min_val": -0.5, "max_val": 3.0},
+        "hardsigmoid": {"type": "hardsigmoid"},
+        "hardswish": {"type": "hardswish"},
+        "celu": {"type": "celu"},
+        "celu_alpha": {"type": "celu", "alpha": 0.7},
+        "selu": {"type": "selu"},
+        "log_sigmoid": {"type": "log_sigmoid"},
+        "softplus": {"type": "softplus"},
+        "softplus_beta": {"type": "softplus", "beta": 2.5, "threshold": 3.0},
+        "softsign": {"type": "softsign"},
+        "softshrink": {"type": "softshrink"},
+        "softshrink_lambd": {"type": "softshrink", "lambd": 3.0},
+        "hardshrink": {"type": "hardshrink"},
+        "hardshrink_lambd": {"type": "hardshrink", "lambd": 3.0},
+        "tanhshrink": {"type": "tanhshrink"},
+        "threshold": {"type": "threshold", "threshold": -0.5, "value": 2.0},
+        "mish": {"type": "mish"},
+        "squared_relu": {"type": "squared_relu"},
+        "quick_gelu": {"type": "quick_gelu"},
     }.items():
         yield name, layer, [3, 7], {"scale": 2.0}
         yield f"{name}_edges", layer, [8], {"given": edges}
@@ -193,6 +257,13 @@ def activations():
             # A slope's gradient is a sum over what is below 0.
             given = infinite.clamp(min=-1e15) if name == "prelu" else infinite
             yield f"{name}_infinite", layer, [6], {"given": given}
+    for name in ("glu", "swiglu", "geglu"):
+        yield name, {"type": name}, [3, 8], {"scale": 2.0}
+        yield f"{name}_channels", {"type": name, "dim": 1}, [4, 3], {}
+        yield f"{name}_edges", {"type": name}, [8], {"given": edges}
+    yield "rrelu_eval", {"type": "rrelu"}, [3, 7], {"scale": 2.0, "mode": "eval"}
+    yield "rrelu_bounds_eval", {"type": "rrelu", "lower": 0.1, "upper": 0.6}, [5], {"mode": "eval"}
+    yield "rrelu_fixed", {"type": "rrelu", "lower": 0.3, "upper": 0.3}, [5], {}
     channels = {"type": "prelu", "name": "act", "num_parameters": 3}
     yield "prelu_channels", channels, [3, 4, 2], {}
     yield "prelu_features", channels, [3], {}
@@ -200,7 +271,7 @@ def activations():
 
 def softmaxes():
     far = torch.tensor([[1e4, 0.0, -1e4, 1e4], [-500.0, -501.0, -502.0, -500.5]])
-    for kind in ("softmax", "log_softmax"):
+    for kind in ("softmax", "log_softmax", "softmin"):
         yield kind, {"type": kind}, [5], {"scale": 3.0}
         yield f"{kind}_channels", {"type": kind, "dim": 1}, [4, 3, 2], {}
         yield f"{kind}_inner", {"type": kind, "dim": -2}, [4, 3, 2], {}

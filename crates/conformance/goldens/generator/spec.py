@@ -7,6 +7,7 @@ onestep stores as [in, out]; see `to_ours`.
 
 import torch
 from torch import nn
+from torchvision.ops import StochasticDepth
 
 
 class Sequence(nn.Module):
@@ -215,6 +216,43 @@ def batch_norm(layer, shape):
     )
 
 
+def instance_norm(layer, shape):
+    kinds = {2: nn.InstanceNorm1d, 3: nn.InstanceNorm2d, 4: nn.InstanceNorm3d}
+    options = {k: layer[k] for k in ("eps", "momentum", "affine", "track_running_stats") if k in layer}
+    return kinds[len(shape)](shape[0], **options)
+
+
+def group_norm(layer, shape):
+    affine = layer.get("affine", True)
+    return nn.GroupNorm(layer["num_groups"], shape[0], eps=layer.get("eps", 1e-5), affine=affine)
+
+
+def rms_norm(layer, shape):
+    return nn.RMSNorm(
+        layer.get("normalized_shape", shape[-1:]),
+        eps=layer.get("eps", torch.finfo(torch.float32).eps),  # what None means for float32
+        elementwise_affine=layer.get("affine", True),
+    )
+
+
+def local_response_norm(layer, _):
+    options = {k: layer[k] for k in ("alpha", "beta", "k") if k in layer}
+    return nn.LocalResponseNorm(layer["size"], **options)
+
+
+def gated(activation):
+    """activation(a) b for the halves a and b."""
+
+    def build_(layer, _):
+        def gate(x):
+            a, b = x.chunk(2, layer.get("dim", -1))
+            return activation(a) * b
+
+        return Call(gate)
+
+    return build_
+
+
 def layer_norm(layer, shape):
     return nn.LayerNorm(
         layer.get("normalized_shape", shape[-1:]),
@@ -247,6 +285,36 @@ LAYERS = {
     "softmax": lambda l, s: nn.Softmax(dim=l.get("dim", -1)),
     "log_softmax": lambda l, s: nn.LogSoftmax(dim=l.get("dim", -1)),
     "relu6": lambda l, s: nn.ReLU6(),
+    "group_norm": group_norm,
+    "instance_norm": instance_norm,
+    "rms_norm": rms_norm,
+    "local_response_norm": local_response_norm,
+    "dropout1d": lambda l, s: nn.Dropout1d(l.get("p", 0.5)),
+    "dropout2d": lambda l, s: nn.Dropout2d(l.get("p", 0.5)),
+    "dropout3d": lambda l, s: nn.Dropout3d(l.get("p", 0.5)),
+    "alpha_dropout": lambda l, s: nn.AlphaDropout(l.get("p", 0.5)),
+    "feature_alpha_dropout": lambda l, s: nn.FeatureAlphaDropout(l.get("p", 0.5)),
+    "stochastic_depth": lambda l, s: StochasticDepth(l["p"], l.get("mode", "row")),
+    "hardtanh": lambda l, s: nn.Hardtanh(l.get("min_val", -1.0), l.get("max_val", 1.0)),
+    "hardsigmoid": lambda l, s: nn.Hardsigmoid(),
+    "hardswish": lambda l, s: nn.Hardswish(),
+    "celu": lambda l, s: nn.CELU(l.get("alpha", 1.0)),
+    "selu": lambda l, s: nn.SELU(),
+    "rrelu": lambda l, s: nn.RReLU(l.get("lower", 1 / 8), l.get("upper", 1 / 3)),
+    "log_sigmoid": lambda l, s: nn.LogSigmoid(),
+    "softplus": lambda l, s: nn.Softplus(l.get("beta", 1.0), l.get("threshold", 20.0)),
+    "softsign": lambda l, s: nn.Softsign(),
+    "softshrink": lambda l, s: nn.Softshrink(l.get("lambd", 0.5)),
+    "hardshrink": lambda l, s: nn.Hardshrink(l.get("lambd", 0.5)),
+    "tanhshrink": lambda l, s: nn.Tanhshrink(),
+    "threshold": lambda l, s: nn.Threshold(l.get("threshold", 0.0), l.get("value", 0.0)),
+    "mish": lambda l, s: nn.Mish(),
+    "squared_relu": lambda l, s: Call(lambda x: x.relu().square()),
+    "quick_gelu": lambda l, s: Call(lambda x: x * torch.sigmoid(1.702 * x)),
+    "glu": lambda l, s: nn.GLU(l.get("dim", -1)),
+    "swiglu": gated(nn.functional.silu),
+    "geglu": gated(nn.functional.gelu),
+    "softmin": lambda l, s: nn.Softmin(dim=l.get("dim", -1)),
     "sum": total,
     "multiply": lambda l, s: Call(product),
     "mean": lambda l, s: Call(lambda x: x.mean(l["dims"], keepdim=l.get("keepdim", False))),

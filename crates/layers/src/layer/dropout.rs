@@ -4,6 +4,7 @@ use onestep_engine::Value;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::noise::drop;
 use super::{Layer, Shapes};
 use crate::context::BuildContext;
 use crate::error::LayerError;
@@ -35,22 +36,8 @@ impl Dropout {
 
 impl Layer for Dropout {
     fn build(&self, cx: &mut BuildContext, x: Value) -> Result<Value, LayerError> {
-        if !(0.0..=1.0).contains(&self.p) {
-            return Err(cx.option_error("p", "in [0, 1]", self.p));
-        }
-        cx.expect_f32(x)?;
-        if !cx.training() || self.p == 0.0 {
-            return Ok(x);
-        }
-        let dims = cx.dims(x);
-        let g = &mut cx.graph;
-        let noise = g.random_uniform(&dims)?;
-        let threshold = g.constant(self.p)?;
-        let kept = g.ge(noise, threshold)?;
-        // Nothing is kept with p = 1, and 0 times infinity would be NaN.
-        let factor = if self.p < 1.0 { 1.0 / (1.0 - self.p) } else { 0.0 };
-        let mask = g.scale(kept, factor)?;
-        Ok(g.mul(x, mask)?)
+        let mask = cx.dims(x);
+        drop(cx, x, self.p, &mask)
     }
 
     fn flops(&self, _: &Shapes) -> u64 {

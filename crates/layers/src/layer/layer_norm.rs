@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::dense::{is_default, yes};
-use super::norm::{check_eps, eps, moments, scale_of};
+use super::norm::{check_eps, eps, last_axes, moments, scale_of};
 use super::{Layer, Shapes};
 use crate::context::BuildContext;
 use crate::error::LayerError;
@@ -61,32 +61,12 @@ impl LayerNorm {
     pub fn over(normalized_shape: impl Into<Vec<usize>>) -> Self {
         LayerNorm { normalized_shape: Some(normalized_shape.into()), ..Self::default() }
     }
-
-    /// The sizes of the normalised axes.
-    fn check(&self, cx: &BuildContext, x: Value) -> Result<Vec<usize>, LayerError> {
-        cx.expect_f32(x)?;
-        check_eps(cx, self.eps)?;
-        let sample = &cx.dims(x)[1..];
-        let Some(last) = sample.last() else {
-            return Err(cx.input_error("at least one axis a sample", "none"));
-        };
-        let shape = self.normalized_shape.clone().unwrap_or_else(|| vec![*last]);
-        if shape.is_empty() {
-            return Err(cx.option_error("normalized_shape", "at least one size", "none"));
-        }
-        if !sample.ends_with(&shape) {
-            let wanted = format!("a sample whose last axes are {shape:?}");
-            return Err(cx.input_error(wanted, format!("{sample:?}")));
-        }
-        Ok(shape)
-    }
 }
 
 impl Layer for LayerNorm {
     fn build(&self, cx: &mut BuildContext, x: Value) -> Result<Value, LayerError> {
-        let shape = self.check(cx, x)?;
-        let rank = cx.dims(x).len();
-        let axes: Vec<usize> = (rank - shape.len()..rank).collect();
+        check_eps(cx, self.eps)?;
+        let (shape, axes) = last_axes(cx, x, self.normalized_shape.as_deref())?;
         let g = &mut cx.graph;
         let sample = moments(g, x, &axes)?;
         let scale = scale_of(g, sample.var, self.eps)?;

@@ -3,81 +3,144 @@
 
 mod activation;
 mod adaptive_avg_pool2d;
+mod alpha_dropout;
 mod avg_pool2d;
 mod batch_norm;
 mod block;
+mod celu;
 mod concat;
 mod conv2d;
 mod custom;
 mod dense;
 mod dropout;
+mod dropout1d;
+mod dropout2d;
+mod dropout3d;
 mod elementwise;
 mod elu;
 mod embedding;
+mod feature_alpha_dropout;
 mod flatten;
+mod geglu;
 mod gelu;
 mod global_avg_pool2d;
+mod glu;
+mod group_norm;
+mod hardshrink;
+mod hardsigmoid;
+mod hardswish;
+mod hardtanh;
+mod instance_norm;
 mod layer_norm;
 mod leaky_relu;
+mod local_response_norm;
+mod log_sigmoid;
 mod log_softmax;
 mod lora;
 mod max_pool2d;
 mod mean;
+mod mish;
 mod multiply;
+mod noise;
 mod norm;
 mod permute;
 mod pool;
 mod prelu;
+mod quick_gelu;
 mod relu;
 mod relu6;
 mod repeat;
 mod reshape;
 mod residual;
+mod rms_norm;
+mod rrelu;
 mod select;
+mod selu;
 mod sigmoid;
 mod silu;
 mod slice;
 mod softmax;
+mod softmin;
+mod softplus;
+mod softshrink;
+mod softsign;
 mod split;
+mod squared_relu;
+mod stochastic_depth;
 mod sum;
+mod swiglu;
 mod tanh;
+mod tanhshrink;
+mod threshold;
 
 pub use adaptive_avg_pool2d::AdaptiveAvgPool2d;
+pub use alpha_dropout::AlphaDropout;
 pub use avg_pool2d::AvgPool2d;
 pub use batch_norm::BatchNorm;
 pub use block::Block;
+pub use celu::Celu;
 pub use concat::Concat;
 pub use conv2d::Conv2d;
 pub use custom::{Custom, CustomLayer};
 pub use dense::Dense;
 pub use dropout::Dropout;
+pub use dropout1d::Dropout1d;
+pub use dropout2d::Dropout2d;
+pub use dropout3d::Dropout3d;
 pub use elu::Elu;
 pub use embedding::Embedding;
+pub use feature_alpha_dropout::FeatureAlphaDropout;
 pub use flatten::Flatten;
+pub use geglu::Geglu;
 pub use gelu::{Gelu, GeluForm};
 pub use global_avg_pool2d::GlobalAvgPool2d;
+pub use glu::Glu;
+pub use group_norm::GroupNorm;
+pub use hardshrink::Hardshrink;
+pub use hardsigmoid::Hardsigmoid;
+pub use hardswish::Hardswish;
+pub use hardtanh::Hardtanh;
+pub use instance_norm::InstanceNorm;
 pub use layer_norm::LayerNorm;
 pub use leaky_relu::LeakyRelu;
+pub use local_response_norm::LocalResponseNorm;
+pub use log_sigmoid::LogSigmoid;
 pub use log_softmax::LogSoftmax;
 pub use lora::Lora;
 pub use max_pool2d::MaxPool2d;
 pub use mean::Mean;
+pub use mish::Mish;
 pub use multiply::Multiply;
 pub use permute::Permute;
 pub use prelu::Prelu;
+pub use quick_gelu::QuickGelu;
 pub use relu::Relu;
 pub use relu6::Relu6;
 pub use repeat::Repeat;
 pub use reshape::Reshape;
 pub use residual::Residual;
+pub use rms_norm::RmsNorm;
+pub use rrelu::Rrelu;
 pub use select::Select;
+pub use selu::Selu;
 pub use sigmoid::Sigmoid;
 pub use silu::Silu;
 pub use slice::Slice;
 pub use softmax::Softmax;
+pub use softmin::Softmin;
+pub use softplus::Softplus;
+pub use softshrink::Softshrink;
+pub use softsign::Softsign;
 pub use split::Split;
+pub use squared_relu::SquaredRelu;
+pub use stochastic_depth::{DropMode, StochasticDepth};
 pub use sum::Sum;
+pub use swiglu::Swiglu;
 pub use tanh::Tanh;
+pub use tanhshrink::Tanhshrink;
+pub use threshold::Threshold;
+
+pub(crate) use activation::log_sigmoid;
 
 use onestep_base::registry;
 use onestep_engine::Value;
@@ -289,8 +352,28 @@ layers! {
     BatchNorm = "batch_norm",
     /// Normalisation of each sample.
     LayerNorm = "layer_norm",
+    /// Normalisation of groups of channels.
+    GroupNorm = "group_norm",
+    /// Normalisation of each channel of each sample.
+    InstanceNorm = "instance_norm",
+    /// Normalisation of each sample by its root mean square.
+    RmsNorm = "rms_norm",
+    /// Normalisation across neighbouring channels.
+    LocalResponseNorm = "local_response_norm",
     /// Random zeros in training.
     Dropout = "dropout",
+    /// Whole channels of zeros in training, of sequences.
+    Dropout1d = "dropout1d",
+    /// Whole channels of zeros in training, of pictures.
+    Dropout2d = "dropout2d",
+    /// Whole channels of zeros in training, of volumes.
+    Dropout3d = "dropout3d",
+    /// Dropout that keeps mean and variance.
+    AlphaDropout = "alpha_dropout",
+    /// Dropout of channels that keeps mean and variance.
+    FeatureAlphaDropout = "feature_alpha_dropout",
+    /// Whole samples of zeros in training.
+    StochasticDepth = "stochastic_depth",
     /// A table of vectors by index.
     Embedding = "embedding",
     /// The rectified linear unit.
@@ -311,6 +394,46 @@ layers! {
     Silu = "silu",
     /// The Gaussian error linear unit.
     Gelu = "gelu",
+    /// A line between two bounds.
+    Hardtanh = "hardtanh",
+    /// A piecewise linear logistic function.
+    Hardsigmoid = "hardsigmoid",
+    /// A piecewise swish.
+    Hardswish = "hardswish",
+    /// A continuously differentiable exponential linear unit.
+    Celu = "celu",
+    /// The scaled exponential linear unit.
+    Selu = "selu",
+    /// A leaky ReLU whose slope is drawn.
+    Rrelu = "rrelu",
+    /// The logarithm of the logistic function.
+    LogSigmoid = "log_sigmoid",
+    /// A smooth ReLU.
+    Softplus = "softplus",
+    /// A slowly saturating sign.
+    Softsign = "softsign",
+    /// The input, nearer to 0 by a number.
+    Softshrink = "softshrink",
+    /// Zero near 0, the input beyond.
+    Hardshrink = "hardshrink",
+    /// What the hyperbolic tangent leaves.
+    Tanhshrink = "tanhshrink",
+    /// A value in place of what is small.
+    Threshold = "threshold",
+    /// A smooth, self-gated unit.
+    Mish = "mish",
+    /// The square of the rectified linear unit.
+    SquaredRelu = "squared_relu",
+    /// An approximate GELU by a logistic function.
+    QuickGelu = "quick_gelu",
+    /// A gate of one half on the other.
+    Glu = "glu",
+    /// A gate by the sigmoid linear unit.
+    Swiglu = "swiglu",
+    /// A gate by the Gaussian error linear unit.
+    Geglu = "geglu",
+    /// Softmax of the negative.
+    Softmin = "softmin",
     /// Softmax.
     Softmax = "softmax",
     /// The logarithm of softmax.

@@ -4,6 +4,7 @@ use onestep_engine::{Graph, GraphError, Value};
 
 use crate::context::BuildContext;
 use crate::error::LayerError;
+use crate::initializer::{Fan, Initializer};
 
 pub(super) fn eps() -> f32 {
     1e-5
@@ -46,4 +47,51 @@ pub(super) fn moments(g: &mut Graph, x: Value, axes: &[usize]) -> Result<Moments
     let var = g.variance(x, mean, axes)?;
     let centered = g.sub(x, mean)?;
     Ok(Moments { mean, centered, var })
+}
+
+/// The sizes and the numbers of the last axes of `x`, one if `shape` does not say which.
+pub(super) fn last_axes(
+    cx: &BuildContext,
+    x: Value,
+    shape: Option<&[usize]>,
+) -> Result<(Vec<usize>, Vec<usize>), LayerError> {
+    cx.expect_f32(x)?;
+    let dims = cx.dims(x);
+    let sample = &dims[1..];
+    let Some(last) = sample.last() else {
+        return Err(cx.input_error("at least one axis a sample", "none"));
+    };
+    let shape = shape.map_or_else(|| vec![*last], <[usize]>::to_vec);
+    if shape.is_empty() {
+        return Err(cx.option_error("normalized_shape", "at least one size", "none"));
+    }
+    if !sample.ends_with(&shape) {
+        let wanted = format!("a sample whose last axes are {shape:?}");
+        return Err(cx.input_error(wanted, format!("{sample:?}")));
+    }
+    let axes = (dims.len() - shape.len()..dims.len()).collect();
+    Ok((shape, axes))
+}
+
+/// The learned scale and shift of each channel, and how they begin.
+pub(super) struct Affine {
+    pub(super) weight: Initializer,
+    pub(super) bias: Initializer,
+}
+
+impl Affine {
+    /// `y weight + bias` with parameters `weight [c]` (ones) and `bias [c]` (zeros).
+    pub(super) fn a_channel(self, cx: &mut BuildContext, y: Value) -> Result<Value, LayerError> {
+        let dims = cx.dims(y);
+        let mut shape = vec![1; dims.len()];
+        shape[1] = dims[1];
+        let count = [dims[1]];
+        let weight =
+            cx.parameter("weight", &count, self.weight.or(Initializer::Ones), Fan::NONE)?;
+        let bias = cx.parameter("bias", &count, self.bias.or(Initializer::Zeros), Fan::NONE)?;
+        let g = &mut cx.graph;
+        let (weight, bias) = (g.reshape(weight, &shape)?, g.reshape(bias, &shape)?);
+        let scaled = g.mul(y, weight)?;
+        Ok(g.add(scaled, bias)?)
+    }
 }

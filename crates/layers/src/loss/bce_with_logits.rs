@@ -1,11 +1,12 @@
 //! Binary cross-entropy of logits.
 
-use onestep_engine::{Graph, GraphError, Value};
+use onestep_engine::{Graph, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Loss, LossContext, LossValues, Reduction, Task, elementwise};
 use crate::error::LayerError;
+use crate::layer::log_sigmoid;
 
 /// The mean of `-(w t log s(x) + (1 - t) log(1 - s(x)))` over all elements, for logits `x`, targets
 /// `t` in `[0, 1]`, the logistic function `s` and a weight `w` of the positive target. It is
@@ -38,18 +39,6 @@ impl BceWithLogits {
         }
         Ok(Some(g.constant_tensor(&[weight.len()], weight)?))
     }
-}
-
-/// `log(1 / (1 + e^-x))`
-fn log_sigmoid(g: &mut Graph, x: Value) -> Result<Value, GraphError> {
-    let size = g.abs(x)?;
-    let negative = g.neg(size)?;
-    let decay = g.exp(negative)?;
-    let correction = g.log1p(decay)?;
-    // The gradients of |x| (0) and min (a half) at 0 add up to the true one.
-    let zero = g.constant(0.0)?;
-    let low = g.min(x, zero)?;
-    g.sub(low, correction)
 }
 
 impl Loss for BceWithLogits {

@@ -1,10 +1,14 @@
 //! One or more cases of every layer, for tests that go over all of them.
 
 use onestep_layers::{
-    AdaptiveAvgPool2d, AvgPool2d, BatchNorm, Block, Concat, Conv2d, Dense, Dropout, Elu, Embedding,
-    Flatten, Gelu, GeluForm, GlobalAvgPool2d, LayerNorm, LayerSpec, LeakyRelu, LogSoftmax, Lora,
-    MaxPool2d, Mean, Multiply, Padding, Pair, Permute, Prelu, Relu, Relu6, Repeat, Reshape,
-    Residual, Select, Sigmoid, Silu, Slice, Softmax, Split, Sum, Tanh,
+    AdaptiveAvgPool2d, AlphaDropout, AvgPool2d, BatchNorm, Block, Celu, Concat, Conv2d, Dense,
+    DropMode, Dropout, Dropout1d, Dropout2d, Dropout3d, Elu, Embedding, FeatureAlphaDropout,
+    Flatten, Geglu, Gelu, GeluForm, GlobalAvgPool2d, Glu, GroupNorm, Hardshrink, Hardsigmoid,
+    Hardswish, Hardtanh, InstanceNorm, LayerNorm, LayerSpec, LeakyRelu, LocalResponseNorm,
+    LogSigmoid, LogSoftmax, Lora, MaxPool2d, Mean, Mish, Multiply, Padding, Pair, Permute, Prelu,
+    QuickGelu, Relu, Relu6, Repeat, Reshape, Residual, RmsNorm, Rrelu, Select, Selu, Sigmoid, Silu,
+    Slice, Softmax, Softmin, Softplus, Softshrink, Softsign, Split, SquaredRelu, StochasticDepth,
+    Sum, Swiglu, Tanh, Tanhshrink, Threshold,
 };
 
 /// A layer, the shape of a sample that it gets, and of the sample that it gives.
@@ -16,7 +20,16 @@ fn case(layer: impl Into<LayerSpec>, input: &'static [usize], output: &'static [
 
 /// All cases. Inputs are f32 but for `embedding`.
 pub(crate) fn all() -> Vec<Case> {
-    [windows(), products_and_norms(), activations(), movement(), containers()].concat()
+    [
+        windows(),
+        products_and_norms(),
+        other_norms(),
+        activations(),
+        gates_and_noise(),
+        movement(),
+        containers(),
+    ]
+    .concat()
 }
 
 fn windows() -> Vec<Case> {
@@ -98,8 +111,59 @@ fn activations() -> Vec<Case> {
         Softmax::new(1).into(),
         LogSoftmax::new(-1).into(),
         LogSoftmax::new(1).into(),
+        Hardtanh::new(-0.5, 0.8).into(),
+        Hardsigmoid::default().into(),
+        Hardswish::default().into(),
+        Celu::new(0.7).into(),
+        Selu::default().into(),
+        Rrelu::new(0.1, 0.5).into(),
+        LogSigmoid::default().into(),
+        Softplus::new(2.0, 1.5).into(),
+        Softsign::default().into(),
+        Softshrink::new(0.3).into(),
+        Hardshrink::new(0.3).into(),
+        Tanhshrink::default().into(),
+        Threshold::new(-0.5, 2.0).into(),
+        Mish::default().into(),
+        SquaredRelu::default().into(),
+        QuickGelu::default().into(),
+        Softmin::new(1).into(),
     ];
     layers.into_iter().map(|layer| (layer, input, output)).collect()
+}
+
+fn other_norms() -> Vec<Case> {
+    let tracked =
+        InstanceNorm { affine: true, track_running_stats: true, ..InstanceNorm::default() };
+    let response = LocalResponseNorm { alpha: 0.5, ..LocalResponseNorm::new(3) };
+    vec![
+        case(GroupNorm::new(2), &[4, 3], &[4, 3]),
+        case(GroupNorm { affine: false, eps: 0.1, ..GroupNorm::new(1) }, &[2, 2, 2], &[2, 2, 2]),
+        case(InstanceNorm::new(), &[2, 3], &[2, 3]),
+        case(tracked, &[2, 2, 2], &[2, 2, 2]),
+        case(InstanceNorm::new(), &[2, 2, 1, 2], &[2, 2, 1, 2]),
+        case(RmsNorm::new(), &[5], &[5]),
+        case(RmsNorm { eps: Some(0.1), ..RmsNorm::over([3, 4]) }, &[2, 3, 4], &[2, 3, 4]),
+        case(RmsNorm { affine: false, ..RmsNorm::new() }, &[2, 4], &[2, 4]),
+        case(response.clone(), &[4, 2], &[4, 2]),
+        case(LocalResponseNorm { size: 4, ..response }, &[3, 2, 2], &[3, 2, 2]),
+    ]
+}
+
+fn gates_and_noise() -> Vec<Case> {
+    let batch = StochasticDepth { mode: DropMode::Batch, ..StochasticDepth::new(0.4) };
+    vec![
+        case(Glu::new(-1), &[2, 4], &[2, 2]),
+        case(Swiglu::new(1), &[4, 3], &[2, 3]),
+        case(Geglu::new(-1), &[6], &[3]),
+        case(Dropout1d::new(0.4), &[3, 2], &[3, 2]),
+        case(Dropout2d::new(0.4), &[3, 2, 2], &[3, 2, 2]),
+        case(Dropout3d::new(0.4), &[3, 1, 2, 2], &[3, 1, 2, 2]),
+        case(AlphaDropout::new(0.4), &[2, 3], &[2, 3]),
+        case(FeatureAlphaDropout::new(0.4), &[2, 3], &[2, 3]),
+        case(StochasticDepth::new(0.4), &[2, 3], &[2, 3]),
+        case(batch, &[2, 3], &[2, 3]),
+    ]
 }
 
 fn movement() -> Vec<Case> {
