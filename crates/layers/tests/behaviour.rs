@@ -6,8 +6,9 @@ use onestep_engine::ops::Op;
 use onestep_engine::reference::{Array, Context, evaluate};
 use onestep_engine::{Mode, Shape};
 use onestep_layers::{
-    AdaptiveAvgPool2d, AvgPool2d, BatchNorm, Dropout, Elu, Gelu, GeluForm, LayerSpec, LogSoftmax,
-    ModelBuilder, Sigmoid, Silu, Softmax,
+    AdaptiveAvgPool2d, AvgPool2d, BatchNorm, Celu, Dropout, Elu, Gelu, GeluForm, Hardswish,
+    LayerSpec, LogSigmoid, LogSoftmax, Mish, ModelBuilder, QuickGelu, Selu, Sigmoid, Silu, Softmax,
+    Softplus, Softsign,
 };
 
 fn close(got: &[f64], want: &[f64]) {
@@ -93,6 +94,14 @@ fn activations_stay_finite_far_out() {
         Silu::default().into(),
         Softmax::default().into(),
         LogSoftmax::default().into(),
+        Celu::default().into(),
+        Selu::default().into(),
+        Mish::default().into(),
+        Softplus::default().into(),
+        LogSigmoid::default().into(),
+        Hardswish::default().into(),
+        QuickGelu::default().into(),
+        Softsign::default().into(),
     ];
     let x = vec![-1e4, -100.0, 0.0, 100.0, 1e4];
     for layer in layers {

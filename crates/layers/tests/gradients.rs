@@ -5,8 +5,10 @@ mod common;
 use onestep_engine::reference::Array;
 use onestep_engine::{DType, Graph, Mode};
 use onestep_layers::{
-    BceWithLogits, ClassTargets, CrossEntropy, Dropout, Huber, LayerSpec, LossContext, LossSpec,
-    Mae, Mse, Reduction, SmoothL1,
+    Bce, BceWithLogits, ClassTargets, CrossEntropy, Dice, Dropout, Focal, HingeEmbedding, Huber,
+    KlDiv, KlReduction, LayerSpec, LogCosh, LossContext, LossSpec, Mae, Mse, MultiMargin,
+    MultilabelMargin, MultilabelSoftMargin, Nll, PoissonNll, Reduction, SmoothL1, SoftMargin,
+    Tversky,
 };
 
 #[test]
@@ -96,6 +98,54 @@ fn class_targets(kind: ClassTargets, dims: &[usize]) -> Array {
 }
 
 #[test]
+fn losses_of_scores_and_labels() {
+    let weight = Some(vec![0.5, 2.0, 1.0, 0.25]);
+    let nll = Nll { ignore_index: 3, weight: weight.clone(), ..Nll::default() };
+    let margin = MultiMargin { weight, margin: 0.7, ..MultiMargin::default() };
+    let losses: Vec<(LossSpec, &[usize])> = vec![
+        (Nll::default().into(), &[5, 4]),
+        (nll.into(), &[2, 4, 3]),
+        (MultiMargin { p: 2, ..margin.clone() }.into(), &[5, 4]),
+        (margin.into(), &[5, 4]),
+    ];
+    for (loss, dims) in losses {
+        let labels = [&dims[..1], &dims[2..]].concat();
+        let mut target = common::numbers(&labels, 3, 0.0, 4.0);
+        target.data.iter_mut().for_each(|x| *x = x.floor());
+        check_loss(&loss, dims, target);
+    }
+    let mut several = common::numbers(&[2, 4], 3, 0.0, 1.0);
+    several.data.copy_from_slice(&[2.0, 0.0, -1.0, 1.0, 3.0, -1.0, -1.0, -1.0]);
+    check_loss(&MultilabelMargin::default().into(), &[2, 4], several);
+}
+
+#[test]
+fn losses_of_regions_and_sides() {
+    let sides = |low: f64, high: f64| {
+        let mut target = common::numbers(&[4, 3], 5, 0.0, 1.0);
+        target.data.iter_mut().for_each(|x| *x = if *x > 0.5 { high } else { low });
+        target
+    };
+    let of_two: Vec<LossSpec> = vec![
+        Focal::default().into(),
+        Focal { alpha: None, gamma: 1.5, ..Focal::default() }.into(),
+        MultilabelSoftMargin::default().into(),
+        MultilabelSoftMargin { weight: Some(vec![1.0, 0.5, 2.0]), ..Default::default() }.into(),
+        Dice::default().into(),
+        Tversky { alpha: 0.3, beta: 0.7, ..Tversky::default() }.into(),
+    ];
+    for loss in of_two {
+        check_loss(&loss, &[4, 3], sides(0.0, 1.0));
+    }
+    for loss in [
+        LossSpec::from(HingeEmbedding { margin: 0.4, ..Default::default() }),
+        SoftMargin::default().into(),
+    ] {
+        check_loss(&loss, &[4, 3], sides(-1.0, 1.0));
+    }
+}
+
+#[test]
 fn losses_of_numbers() {
     let losses: Vec<LossSpec> = vec![
         BceWithLogits::default().into(),
@@ -109,12 +159,30 @@ fn losses_of_numbers() {
         SmoothL1::default().into(),
         SmoothL1::new(0.3).into(),
         SmoothL1::new(0.0).into(),
+        LogCosh::default().into(),
+        PoissonNll { full: true, ..PoissonNll::default() }.into(),
+        KlDiv::default().into(),
+        KlDiv { log_target: true, reduction: KlReduction::Batchmean }.into(),
     ];
     for loss in losses {
         let target = common::numbers(&[4, 3], 5, 0.0, 1.0);
         check_loss(&loss, &[4, 3], target.clone());
         let weights = Some(common::numbers(&[4], 4, 0.2, 2.0));
         check_weighted_loss(&loss, &[4, 3], target, weights);
+    }
+}
+
+#[test]
+fn losses_of_probabilities() {
+    let rate = PoissonNll { log_input: false, eps: 1e-3, ..PoissonNll::default() };
+    for loss in [LossSpec::from(Bce::default()), rate.into()] {
+        let mut g = Graph::new();
+        let output = g.input("output", &[4, 3], DType::F32).unwrap();
+        let values = loss.build(&mut g, output).unwrap();
+        let mut leaves = common::Leaves::new();
+        leaves.insert("output".into(), common::numbers(&[4, 3], 2, 0.1, 0.9));
+        leaves.insert("target".into(), common::numbers(&[4, 3], 5, 0.0, 1.0));
+        common::check_gradients(&g, values.loss, &leaves, &format!("{loss:?}"));
     }
 }
 

@@ -143,8 +143,6 @@ def shapes():
         yield f"{kind}_eval", {"type": kind, "p": 0.3}, shape, {"mode": "eval"}
         # Nothing of it is random.
         yield f"{kind}_nothing", {"type": kind, "p": 0.0}, shape, {}
-    yield "dropout_all", {"type": "dropout", "p": 1.0}, [6], {}
-    yield "alpha_dropout_all", {"type": "alpha_dropout", "p": 1.0}, [6], {}
 
 
 def norms():
@@ -205,7 +203,7 @@ def other_norms(far):
     yield "rms_norm_last_dim", layer, [3, 6], {}
     yield "rms_norm_multi_dim", layer | {"normalized_shape": [4, 5]}, [3, 4, 5], {}
     yield "rms_norm_eps", layer | {"eps": 0.1, "affine": False}, [6], {}
-    small = normal(random("layers/rms_norm_small"), 3, 6, scale=1e-4)
+    small = normal(random("layers/rms_norm_small"), 3, 6, scale=0.03)
     yield "rms_norm_small", layer, [6], {"given": small}
     layer = {"type": "local_response_norm", "size": 2}
     yield "local_response_norm", layer, [4, 3], {}
@@ -253,7 +251,8 @@ def activations():
     }.items():
         yield name, layer, [3, 7], {"scale": 2.0}
         yield f"{name}_edges", layer, [8], {"given": edges}
-        if not name.startswith("gelu"):
+        # PyTorch's hardswish of -inf is NaN, from -inf times 0; its limit is 0.
+        if not name.startswith(("gelu", "hardswish")):
             # A slope's gradient is a sum over what is below 0.
             given = infinite.clamp(min=-1e15) if name == "prelu" else infinite
             yield f"{name}_infinite", layer, [6], {"given": given}

@@ -93,7 +93,7 @@ pub(super) fn halves(
 ) -> Result<[Value; 2], LayerError> {
     let axis = cx.sample_axis(x, "dim", dim)?;
     let size = cx.dims(x)[axis];
-    if size % 2 != 0 {
+    if !size.is_multiple_of(2) {
         return Err(cx.input_error(format!("an even size of axis {axis}, to halve it"), size));
     }
     let first = cx.graph.slice_axis(x, axis, 0, size / 2)?;

@@ -58,7 +58,7 @@ impl GroupNorm {
         let Some(&channels) = dims.get(1) else {
             return Err(cx.input_error("[channels, ...] a sample", "a number"));
         };
-        if self.num_groups == 0 || channels % self.num_groups != 0 {
+        if self.num_groups == 0 || !channels.is_multiple_of(self.num_groups) {
             let wanted = format!("a divisor of the {channels} channels");
             return Err(cx.option_error("num_groups", wanted, self.num_groups));
         }

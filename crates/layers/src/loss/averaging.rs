@@ -3,7 +3,7 @@
 use onestep_engine::ops::Op;
 use onestep_engine::{Graph, Value};
 
-use super::{LossSpec, LossValues, Reduction};
+use super::{KlReduction, LossSpec, LossValues, Reduction};
 use crate::error::LayerError;
 
 /// What the loss of a batch counts for in that of a data set, so that the whole does not depend on
@@ -44,6 +44,20 @@ impl LossSpec {
             LossSpec::Mae(loss) => loss.reduction,
             LossSpec::Huber(loss) => loss.reduction,
             LossSpec::SmoothL1(loss) => loss.reduction,
+            LossSpec::Nll(loss) => loss.reduction,
+            LossSpec::MultiMargin(loss) => loss.reduction,
+            LossSpec::MultilabelMargin(loss) => loss.reduction,
+            LossSpec::MultilabelSoftMargin(loss) => loss.reduction,
+            LossSpec::Bce(loss) => loss.reduction,
+            LossSpec::Focal(loss) => loss.reduction,
+            LossSpec::SoftMargin(loss) => loss.reduction,
+            LossSpec::HingeEmbedding(loss) => loss.reduction,
+            LossSpec::Dice(loss) => loss.reduction,
+            LossSpec::Tversky(loss) => loss.reduction,
+            LossSpec::PoissonNll(loss) => loss.reduction,
+            LossSpec::LogCosh(loss) => loss.reduction,
+            LossSpec::KlDiv(loss) if loss.reduction == KlReduction::Sum => Reduction::Sum,
+            LossSpec::KlDiv(_) => Reduction::Mean,
             LossSpec::CustomLoss(_) => Reduction::Mean,
         };
         if reduction == Reduction::Sum {

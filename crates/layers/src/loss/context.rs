@@ -87,7 +87,7 @@ impl<'a> LossContext<'a> {
     }
 
     /// The weights of the samples as a value that broadcasts over `dims`, which begin with the batch.
-    fn weights_like(&mut self, dims: &[usize]) -> Result<Option<Value>, GraphError> {
+    pub(super) fn weights_like(&mut self, dims: &[usize]) -> Result<Option<Value>, GraphError> {
         let Some(weights) = self.weights else { return Ok(None) };
         let mut wide = vec![1; dims.len().max(1)];
         wide[0] = dims.first().copied().unwrap_or(1);

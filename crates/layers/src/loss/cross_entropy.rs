@@ -4,7 +4,7 @@ use onestep_engine::{DType, Graph, GraphError, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Loss, LossContext, LossValues, Reduced, Reduction, Task};
+use super::{Loss, LossContext, LossValues, Reduced, Reduction, Task, class_weights};
 use crate::error::LayerError;
 
 /// The label that does not count where labels are per position, unless another is given.
@@ -62,22 +62,12 @@ pub struct CrossEntropy {
 
 impl CrossEntropy {
     fn check(&self, classes: usize) -> Result<(), LayerError> {
-        let error = |option, wanted: String, got: String| {
-            Err(LayerError::option("cross_entropy", option, wanted, got))
-        };
         let smoothing = self.label_smoothing;
         if !(0.0..=1.0).contains(&smoothing) {
-            return error("label_smoothing", "in [0, 1]".into(), smoothing.to_string());
+            let wanted = "in [0, 1]";
+            return Err(LayerError::option("cross_entropy", "label_smoothing", wanted, smoothing));
         }
-        let Some(weight) = &self.weight else { return Ok(()) };
-        if weight.len() != classes {
-            let wanted = format!("one number for each of {classes} classes");
-            return error("weight", wanted, weight.len().to_string());
-        }
-        match weight.iter().find(|w| !(w.is_finite() && **w >= 0.0)) {
-            Some(bad) => error("weight", "finite and at least 0".into(), bad.to_string()),
-            None => Ok(()),
-        }
+        class_weights("cross_entropy", self.weight.as_deref(), classes).map(|_| ())
     }
 
     /// The label that does not count, for labels of so many axes with the batch.
@@ -188,7 +178,11 @@ impl CrossEntropy {
 }
 
 /// Labels with 0 in place of `ignored`, and 1 where they count, else 0.
-fn without(g: &mut Graph, labels: Value, ignored: i32) -> Result<(Value, Value), GraphError> {
+pub(super) fn without(
+    g: &mut Graph,
+    labels: Value,
+    ignored: i32,
+) -> Result<(Value, Value), GraphError> {
     let numbers = g.cast(labels, DType::F32)?;
     let ignored = g.constant(ignored as f32)?;
     let kept = g.ne(numbers, ignored)?;

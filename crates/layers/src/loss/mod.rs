@@ -2,32 +2,59 @@
 //! spec format by one line in the list below.
 
 mod averaging;
+mod bce;
 mod bce_with_logits;
 mod context;
 mod cross_entropy;
 mod custom;
+mod dice;
 mod elementwise;
+mod focal;
+mod hinge_embedding;
 mod huber;
+mod kl_div;
+mod log_cosh;
 mod mae;
 mod mse;
+mod multi_margin;
+mod multilabel_margin;
+mod multilabel_soft_margin;
+mod nll;
+mod overlap;
+mod poisson_nll;
 mod smooth_l1;
+mod soft_margin;
 mod term;
+mod tversky;
 
 pub use averaging::Averaging;
+pub use bce::Bce;
 pub use bce_with_logits::BceWithLogits;
 pub use context::{LossContext, Reduced, WEIGHT};
 pub use cross_entropy::{ClassTargets, CrossEntropy};
 pub use custom::{CustomLoss, LossFunction};
+pub use dice::Dice;
+pub use focal::Focal;
+pub use hinge_embedding::HingeEmbedding;
 pub use huber::Huber;
+pub use kl_div::{KlDiv, KlReduction};
+pub use log_cosh::LogCosh;
 pub use mae::Mae;
 pub use mse::Mse;
+pub use multi_margin::MultiMargin;
+pub use multilabel_margin::MultilabelMargin;
+pub use multilabel_soft_margin::MultilabelSoftMargin;
+pub use nll::Nll;
+pub use poisson_nll::PoissonNll;
 pub use smooth_l1::SmoothL1;
+pub use soft_margin::SoftMargin;
 pub use term::{JointLoss, LossTerm, TARGET};
+pub use tversky::Tversky;
 
 use std::fmt;
 
 use onestep_base::registry;
-use onestep_engine::{DType, Graph, Value};
+use onestep_engine::{DType, Graph, GraphError, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -109,7 +136,7 @@ impl Reduction {
 /// A loss of one's own, the mean of `log cosh(output - target)`:
 ///
 /// ```
-/// use onestep_engine::{DType, Graph, Value};
+/// use onestep_engine::{DType, Graph, GraphError, Value};
 /// use onestep_layers::{CustomLoss, LayerError, LossSpec, LossValues};
 ///
 /// fn log_cosh(g: &mut Graph, output: Value) -> Result<LossValues, LayerError> {
@@ -190,9 +217,60 @@ registry! {
         Huber(Huber) = "huber",
         /// As Huber's, with another scale.
         SmoothL1(SmoothL1) = "smooth_l1",
+        /// The negative log-likelihood of labels.
+        Nll(Nll) = "nll",
+        /// A hinge between classes.
+        MultiMargin(MultiMargin) = "multi_margin",
+        /// A hinge between several labels and the rest.
+        MultilabelMargin(MultilabelMargin) = "multilabel_margin",
+        /// The mean logistic loss of several labels.
+        MultilabelSoftMargin(MultilabelSoftMargin) = "multilabel_soft_margin",
+        /// Binary cross-entropy of probabilities.
+        Bce(Bce) = "bce",
+        /// Cross-entropy that minds what is hard.
+        Focal(Focal) = "focal",
+        /// The logistic loss of labels 1 and -1.
+        SoftMargin(SoftMargin) = "soft_margin",
+        /// A hinge for distances.
+        HingeEmbedding(HingeEmbedding) = "hinge_embedding",
+        /// The overlap of two regions.
+        Dice(Dice) = "dice",
+        /// The same, with a price for each kind of error.
+        Tversky(Tversky) = "tversky",
+        /// The Kullback-Leibler divergence.
+        KlDiv(KlDiv) = "kl_div",
+        /// The negative log-likelihood of counts.
+        PoissonNll(PoissonNll) = "poisson_nll",
+        /// The logarithm of the hyperbolic cosine.
+        LogCosh(LogCosh) = "log_cosh",
         /// A loss of one's own.
         CustomLoss(CustomLoss) = "custom",
     }
+}
+
+/// The weights of classes, once it is clear that there is one for each.
+fn class_weights<'a>(
+    loss: &'static str,
+    weight: Option<&'a [f32]>,
+    classes: usize,
+) -> Result<Option<&'a [f32]>, LayerError> {
+    let Some(weight) = weight else { return Ok(None) };
+    if weight.len() != classes {
+        let wanted = format!("one number for each of {classes} classes");
+        return Err(LayerError::option(loss, "weight", wanted, weight.len()));
+    }
+    match weight.iter().find(|w| !(w.is_finite() && **w >= 0.0)) {
+        Some(bad) => Err(LayerError::option(loss, "weight", "finite and at least 0", bad)),
+        None => Ok(Some(weight)),
+    }
+}
+
+/// 1 where a label of `[..., 1]` is the class along the last axis `[..., classes]`, else 0.
+fn is_class(g: &mut Graph, labels: Value, classes: usize) -> Result<Value, GraphError> {
+    let numbers = g.cast(labels, DType::F32)?;
+    let names: Vec<f32> = (0..classes).map(|class| class as f32).collect();
+    let names = g.constant_tensor(&[classes], &names)?;
+    g.eq(numbers, names)
 }
 
 impl LossSpec {
