@@ -22,6 +22,7 @@ use crate::{Horizon, OptimizerError, Schedule, ScheduleSpec};
 pub struct Fed {
     schedules: Vec<(&'static str, Schedule)>,
     averaging: Option<Averaging>,
+    horizon: Horizon,
 }
 
 impl Fed {
@@ -35,14 +36,22 @@ impl Fed {
             let start = start_of(rule, name).unwrap_or(0.0);
             Ok((*name, spec.build(start, horizon.clone())?))
         });
-        Ok(Fed { schedules: built.collect::<Result<_, OptimizerError>>()?, averaging })
+        let schedules = built.collect::<Result<_, OptimizerError>>()?;
+        Ok(Fed { schedules, averaging, horizon: horizon.clone() })
     }
 
     /// The name and the number of each scalar of a step, which is counted from 0 over the whole run.
     /// Allocates nothing.
     pub fn at(&self, step: u64) -> impl Iterator<Item = (&'static str, f64)> + '_ {
         let scheduled = self.schedules.iter().map(move |(name, s)| (*name, s.lr(step)));
-        scheduled.chain(self.averaging.map(|averaging| (AVERAGE, averaging.share(step))))
+        let average = self.averaging.map(|averaging| averaging.share(step, &self.horizon));
+        scheduled.chain(average.map(|share| (AVERAGE, share)))
+    }
+
+    /// What the user of the schedules may not have meant, as [`Schedule::warnings`] has it.
+    pub fn warnings(&self) -> Vec<String> {
+        let schedules = self.schedules.iter();
+        schedules.filter_map(|(name, schedule)| schedule.warnings_of(name)).collect()
     }
 }
 

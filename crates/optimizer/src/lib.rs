@@ -76,8 +76,8 @@ pub use rmsprop::RmsProp;
 pub use rule::{OtherRule, Scope, SharedState, StateKind, UpdateRule, Updated};
 pub use schedule::{
     AnnealStrategy, Constant, Cosine, Exponential, Horizon, Leg, LinearWarmup, MultiStep, OneCycle,
-    Per, PlateauMode, PlateauState, ReduceOnPlateau, SCHEDULE_FORMS, Schedule, ScheduleSpec,
-    ScheduleState, StepDecay, ThresholdMode,
+    Per, PlateauMode, PlateauState, ReduceOnPlateau, Schedule, ScheduleSpec, ScheduleState,
+    StepDecay, ThresholdMode, schedule_forms,
 };
 pub use schedule_free::ScheduleFree;
 pub use sgd::Sgd;

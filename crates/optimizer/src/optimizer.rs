@@ -143,6 +143,19 @@ impl Optimizer {
         Ok(self)
     }
 
+    /// The schedules of the rule's options, by their names.
+    pub fn schedules(&self) -> impl Iterator<Item = (&'static str, &ScheduleSpec)> {
+        self.schedules.iter().map(|(name, schedule)| (*name, schedule))
+    }
+
+    /// What goes by epochs beside the learning rate, by its name: a schedule of an option, an average of
+    /// the weights.
+    pub fn counts_epochs(&self) -> Option<&'static str> {
+        let scheduled = self.schedules.iter().find(|(_, schedule)| schedule.needs_epochs());
+        let averaged = self.averaging.filter(Averaging::needs_epochs).map(|average| average.kind());
+        scheduled.map(|(name, _)| *name).or(averaged)
+    }
+
     /// What is to be fed at each step of a run beside the learning rate and the step's number.
     ///
     /// # Errors

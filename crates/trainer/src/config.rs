@@ -1,5 +1,7 @@
 //! The settings of a training run.
 
+use std::collections::BTreeMap;
+
 use onestep_data::{Collation, MOST_SLOTS, MOST_WORKERS, Mixing, Pipeline};
 use onestep_layers::LossSpec;
 use onestep_optimizer::{Averaging, Clip, Grouping, Optimizer, OptimizerSpec, ScheduleSpec};
@@ -39,8 +41,14 @@ pub struct TrainerConfig {
     pub loss: LossSpec,
     /// How parameters are updated; default Adam with PyTorch's options.
     pub optimizer: OptimizerSpec,
-    /// How the learning rate changes; default not at all.
+    /// How the learning rate changes; it counts epochs or updates, as its `per` says; default not at
+    /// all.
     pub schedule: ScheduleSpec,
+    /// How options of the optimizer change, by their names, such as `{"weight_decay": "cosine"}`:
+    /// `weight_decay`, `momentum`, `beta1`, `beta2` and `alpha`, of which an optimizer has some; default
+    /// none.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub option_schedules: BTreeMap<String, ScheduleSpec>,
     /// Weight decay in place of the optimizer's own; default none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weight_decay: Option<f64>,
@@ -51,8 +59,8 @@ pub struct TrainerConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clip: Option<Clip>,
     /// An average of the weights, which evaluation and prediction use while training goes on from the
-    /// weights themselves: `{"ema": {"decay": 0.999}}` or `{"swa": {"start": 1000}}` in steps; default
-    /// none.
+    /// weights themselves: `{"ema": {"decay": 0.999}}` at each step, or `{"swa": {"start": 5}}` at the
+    /// end of each epoch after so many, with `"per": "step"` after each step; default none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub averaging: Option<Averaging>,
     /// The device: `auto` or one of [`devices`](crate::devices); default `auto`.
@@ -188,6 +196,7 @@ impl Default for TrainerConfig {
             loss: LossSpec::default(),
             optimizer: OptimizerSpec::default(),
             schedule: ScheduleSpec::default(),
+            option_schedules: BTreeMap::new(),
             weight_decay: None,
             grouping: Grouping::no_decay_on_biases_and_norms(),
             clip: None,
@@ -323,7 +332,10 @@ impl TrainerConfig {
             Some(weight_decay) => self.optimizer.clone().with_weight_decay(weight_decay),
             None => self.optimizer.clone(),
         };
-        let optimizer = Optimizer::from_spec(spec)?.with_grouping(self.grouping.clone())?;
+        let mut optimizer = Optimizer::from_spec(spec)?.with_grouping(self.grouping.clone())?;
+        for (name, schedule) in &self.option_schedules {
+            optimizer = optimizer.with_schedule(name, schedule.clone())?;
+        }
         Ok(optimizer.with_clip(self.clip)?.with_averaging(self.averaging)?)
     }
 

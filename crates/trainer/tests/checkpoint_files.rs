@@ -73,9 +73,9 @@ fn what_is_broken_is_named() {
     }
     let version = broken(&folder, checkpoint::PROGRESS, &|content| {
         let text = String::from_utf8(content).unwrap();
-        Some(text.replace("\"format_version\": 2", "\"format_version\": 9").into_bytes())
+        Some(text.replace("\"format_version\": 3", "\"format_version\": 9").into_bytes())
     });
-    assert!(version.contains("expected format version 2, got 9"), "{version}");
+    assert!(version.contains("expected format version 3, got 9"), "{version}");
     load(&folder).unwrap();
 }
 
@@ -162,7 +162,7 @@ fn checkpoints_of_the_first_version_are_read_and_checked() {
     // Saved again, it is of the version of today.
     trainer.save(&folder).unwrap();
     let record = fs::read_to_string(folder.join(checkpoint::PROGRESS)).unwrap();
-    assert!(record.contains("\"format_version\": 2"), "{record}");
+    assert!(record.contains("\"format_version\": 3"), "{record}");
     load(&folder).unwrap();
 }
 

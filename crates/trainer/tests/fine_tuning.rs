@@ -208,17 +208,31 @@ fn gradients_of_several_batches_are_those_of_a_large_one() {
 #[test]
 fn accumulation_is_resumed_bit_for_bit() {
     let root = tempfile::tempdir().unwrap();
-    let config = TrainerConfig { batch_size: 4, accumulate: 3, epochs: 3, ..small_config() };
+    let config = TrainerConfig {
+        batch_size: 4,
+        accumulate: 3,
+        epochs: 3,
+        schedule: "step:1:0.5".parse().unwrap(),
+        ..small_config()
+    };
     let model = || support::stateful_model();
     let mut whole = make(model(), config.clone());
     whole.fit(halves(40), None, &mut []).unwrap();
-    // In the middle of the second epoch, which has four updates of ten batches.
-    let mut first = make(model(), config);
-    first.fit(halves(40), None, &mut [&mut StopAt(6)]).unwrap();
-    first.save(root.path()).unwrap();
-    let mut resumed = TrainerBuilder::load(root.path()).unwrap().executor(cpu()).build().unwrap();
-    resumed.fit(halves(40), None, &mut []).unwrap();
-    assert_eq!(resumed.snapshot().unwrap(), whole.snapshot().unwrap());
+    // In the middle of the first and of the second epoch, which have four updates of ten batches, and
+    // of the third.
+    let mut resumed = make(model(), config.clone());
+    for stop in [1, 2, 6, 7, 11] {
+        let mut first = make(model(), config.clone());
+        first.fit(halves(40), None, &mut [&mut StopAt(stop)]).unwrap();
+        first.save(root.path()).unwrap();
+        resumed = TrainerBuilder::load(root.path()).unwrap().executor(cpu()).build().unwrap();
+        resumed.fit(halves(40), None, &mut []).unwrap();
+        assert_eq!(resumed.snapshot().unwrap(), whole.snapshot().unwrap(), "{stop}");
+        let rates = |trainer: &Trainer| -> Vec<f64> {
+            trainer.epochs().iter().map(|epoch| epoch.learning_rate).collect()
+        };
+        assert_eq!(rates(&resumed), rates(&whole), "{stop}");
+    }
     assert_eq!(resumed.parameter("exp_avg.fc1.weight").unwrap().len(), 16 * 8);
     let builder = TrainerBuilder::load(root.path()).unwrap().executor(cpu());
     let error = builder.configure(|config| config.accumulate = 1).build().map(|_| ()).unwrap_err();
@@ -227,10 +241,10 @@ fn accumulation_is_resumed_bit_for_bit() {
 
 #[test]
 fn an_average_of_the_weights_is_used_kept_and_resumed_bit_for_bit() {
-    use onestep_optimizer::{Averaging, Ema, Swa};
+    use onestep_optimizer::{Averaging, Ema, Per, Swa};
     for averaging in [
         Averaging::Ema(Ema { decay: 0.9, warmup: false }),
-        Averaging::Swa(Swa { start: 4, every: 2 }),
+        Averaging::Swa(Swa { start: 4, every: 2, per: Per::Step }),
     ] {
         let root = tempfile::tempdir().unwrap();
         let config = TrainerConfig {

@@ -6,12 +6,18 @@ PyTorch's names), and where the learning rate changes `lr` [10]. With clipping b
 the global norm before clipping.
 
 Fields of a case: `spec` (the optimizer), `clip` ({"norm": X} or {"value": X}, absent: none),
-`no_decay` (present: tensors of rank 0 and 1 are in a group without weight decay).
+`no_decay` (present: tensors of rank 0 and 1 are in a group without weight decay), `averaging` (an
+average of the weights by torch.optim.swa_utils, whose last values are `state.KIND.NAME`),
+`option_schedules` (PyTorch's schedules, of options in place of the learning rate) and
+`steps_per_epoch`, by which an average may go.
 """
 
 import torch
 
+from torch.optim import swa_utils
+
 from . import optimizers_beyond as beyond
+from . import schedules
 from .writer import both, normal, random
 
 STEPS = 10
@@ -59,13 +65,21 @@ def run(spec, fields, lr, parameters, gradients, dtype):
     optimizer = make(spec, leaves, "no_decay" in fields)
     after = {key: [] for key in leaves}
     norms = []
+    average = Average(fields, leaves)
+    changing = {
+        name: schedules.run({key: value for key, value in schedule.items() if key != "per"}, start, None)
+        for name, (schedule, start) in fields.get("option_schedules", {}).items()
+    }
     for step in range(STEPS):
         for key, leaf in leaves.items():
             leaf.grad = gradients[key][step].to(dtype, copy=True)
         norms.append(clip(leaves.values(), fields.get("clip", {})))
         for group in optimizer.param_groups:
             group["lr"] = single_precision(lr[step]) if lr else group["lr"]
+            for name, values in changing.items():
+                set_option(group, name, single_precision(values[step]))
         optimizer.step()
+        average.after(step)
         for key, leaf in leaves.items():
             after[key].append(leaf.detach().clone())
     results = {f"params.{key}": torch.stack(values) for key, values in after.items()}
@@ -73,9 +87,62 @@ def run(spec, fields, lr, parameters, gradients, dtype):
         for kind, value in optimizer.state[leaf].items():
             if kind != "step" and value is not None:
                 results[f"state.{kind}.{key}"] = value.detach().clone()
+    results |= average.results()
     if norms[0] is not None:
         results["norm"] = torch.stack(norms)
     return results
+
+
+def set_option(group, name, value):
+    """An option by the name that it has in a description."""
+    if name in ("beta1", "beta2"):
+        betas = list(group["betas"])
+        betas[("beta1", "beta2").index(name)] = value
+        group["betas"] = tuple(betas)
+    else:
+        group[name] = value
+
+
+class Average:
+    """An average of the weights, as swa_utils keeps it."""
+
+    def __init__(self, fields, leaves):
+        self.kind, options = next(iter(fields.get("averaging", {}).items()), (None, {}))
+        self.options, self.per_epoch = options, fields.get("steps_per_epoch")
+        if self.kind is None:
+            return
+        self.module = torch.nn.Module()
+        for name, leaf in leaves.items():
+            self.module.register_parameter(name.replace(".", "/"), leaf)
+        functions = {}
+        if self.kind == "ema":
+            make = swa_utils.get_ema_avg_fn if "avg_fn" in fields else swa_utils.get_ema_multi_avg_fn
+            functions = {"avg_fn" if "avg_fn" in fields else "multi_avg_fn": make(options["decay"])}
+        self.model = swa_utils.AveragedModel(self.module, **functions)
+
+    def after(self, step):
+        """Counts the weights after a step, where they count."""
+        if self.kind == "ema":
+            self.model.update_parameters(self.module)
+        elif self.kind == "swa":
+            done = step
+            if self.options.get("per") != "step":
+                if (step + 1) % self.per_epoch:
+                    return
+                done = step // self.per_epoch
+            since = done - self.options["start"]
+            if since >= 0 and since % self.options.get("every", 1) == 0:
+                self.model.update_parameters(self.module)
+
+    def results(self):
+        """The last values."""
+        if self.kind is None:
+            return {}
+        parameters = self.model.module.named_parameters()
+        return {
+            f"state.{self.kind}.{name.replace('/', '.')}": value.detach().clone()
+            for name, value in parameters
+        }
 
 
 def single_precision(number):
@@ -130,10 +197,52 @@ def cases():
         {"type": "adamw", "lr": 0.01},
         {"clip": {"norm": 0.5}, "no_decay": "rank <= 1"},
     )
+    yield from averaged()
+    yield from scheduled()
     # Last, as JAX changes how PyTorch rounds once it is there.
     for kind, options in beyond.OPTIONS.items():
         for suffix, fields in options.items():
             yield f"{kind}{suffix}", {"type": kind} | fields, {}
+
+
+def averaged():
+    """Averages of the weights."""
+    sgd, adam = {"type": "sgd", "lr": 0.1, "momentum": 0.9}, {"type": "adam", "lr": 0.01}
+    yield "sgd_ema", sgd, {"averaging": {"ema": {"decay": 0.9}}}
+    yield "sgd_ema_avg_fn", sgd | {"lr": 0.05}, {"averaging": {"ema": {"decay": 0.5}}, "avg_fn": "get_ema_avg_fn"}
+    yield "adam_swa", adam, {"averaging": {"swa": {"start": 3, "every": 2, "per": "step"}}}
+    yield "sgd_swa_epochs", sgd, {"averaging": {"swa": {"start": 1}}, "steps_per_epoch": 2}
+    yield (
+        "adamw_swa_every_two_epochs",
+        {"type": "adamw", "lr": 0.01},
+        {"averaging": {"swa": {"start": 0, "every": 2}}, "steps_per_epoch": 2},
+    )
+
+
+def scheduled():
+    """Options on a schedule: name, (schedule, the number it starts from)."""
+    halves = {"type": "step", "step_size": 3, "gamma": 0.5, "per": "step"}
+    falls = {"type": "exponential", "gamma": 0.95, "per": "step"}
+    cosine = {"type": "cosine", "T_max": 10, "eta_min": 0.5, "per": "step"}
+    adamw = {"type": "adamw", "lr": 0.05, "weight_decay": 0.2}
+    sgd = {"type": "sgd", "lr": 0.1, "momentum": 0.9, "weight_decay": 0.1}
+    yield "adamw_scheduled_weight_decay", adamw, {"option_schedules": {"weight_decay": (halves, 0.2)}}
+    yield "sgd_scheduled_momentum", sgd, {"option_schedules": {"momentum": (cosine, 0.9)}}
+    yield (
+        "sgd_scheduled_everything",
+        sgd | {"nesterov": True},
+        {"option_schedules": {"momentum": (falls, 0.9), "weight_decay": (halves, 0.1)}},
+    )
+    yield (
+        "adam_scheduled_betas",
+        {"type": "adam", "lr": 0.05},
+        {"option_schedules": {"beta1": (falls, 0.9), "beta2": (falls, 0.999)}},
+    )
+    yield (
+        "rmsprop_scheduled_alpha",
+        {"type": "rmsprop", "lr": 0.05},
+        {"option_schedules": {"alpha": (falls, 0.99)}},
+    )
 
 
 ADAM = {

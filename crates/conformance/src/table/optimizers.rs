@@ -1,11 +1,15 @@
 //! Optimizers: ten steps of the whole update, on gradients that are given. The loss is
 //! `sum(parameter * g)`, whose gradient is `g`, so the run is training like any other.
 
+use std::collections::BTreeMap;
+
 use onestep_engine::reference::Array;
 use onestep_engine::{
     DType, Graph, GraphError, Mode as ProgramMode, ParameterInfo, Program, Shape,
 };
-use onestep_optimizer::{Clip, Grouping, Optimizer, OptimizerSpec};
+use onestep_optimizer::{
+    Averaging, Clip, Grouping, Horizon, Optimizer, OptimizerSpec, ScheduleSpec,
+};
 
 use crate::case::{Case, Expect, Setup};
 use crate::error::ConformanceError;
@@ -91,6 +95,16 @@ pub(super) fn cases() -> Vec<Case> {
         optimizer("adam_clip_norm", UPDATES),
         optimizer("adam_clip_value", UPDATES),
         optimizer("adamw_clip_norm_no_decay", UPDATES),
+        optimizer("sgd_ema", UPDATES),
+        optimizer("sgd_ema_avg_fn", UPDATES),
+        optimizer("adam_swa", UPDATES),
+        optimizer("sgd_swa_epochs", UPDATES),
+        optimizer("adamw_swa_every_two_epochs", UPDATES),
+        optimizer("adamw_scheduled_weight_decay", UPDATES),
+        optimizer("sgd_scheduled_momentum", UPDATES),
+        optimizer("sgd_scheduled_everything", UPDATES),
+        optimizer("adam_scheduled_betas", UPDATES),
+        optimizer("rmsprop_scheduled_alpha", UPDATES),
         optimizer("lamb", UPDATES),
         optimizer("lamb_weight_decay", UPDATES),
         optimizer("lars", UPDATES),
@@ -130,6 +144,17 @@ pub(super) fn from_golden(golden: &Golden, field: &str) -> Result<Optimizer, Con
     if golden.fields.contains_key("clip") {
         optimizer = optimizer.with_clip(golden.field::<Clip>("clip")?).map_err(fail)?;
     }
+    if golden.fields.contains_key("averaging") {
+        let averaging = golden.field::<Averaging>("averaging")?;
+        optimizer = optimizer.with_averaging(averaging).map_err(fail)?;
+    }
+    if golden.fields.contains_key("option_schedules") {
+        // With the number that it starts from, which the optimizer knows.
+        let schedules: BTreeMap<String, (ScheduleSpec, f64)> = golden.field("option_schedules")?;
+        for (name, (schedule, _)) in schedules {
+            optimizer = optimizer.with_schedule(&name, schedule).map_err(fail)?;
+        }
+    }
     Ok(optimizer)
 }
 
@@ -167,7 +192,7 @@ fn setup(golden: &Golden) -> Result<Setup, ConformanceError> {
 
     let initial = golden.with_prefix("param.");
     let initial = initial.map(|(name, t)| (name.to_owned(), t.array.clone())).collect();
-    let steps = feeds(golden, &parameters, optimizer.lr())?;
+    let steps = feeds(golden, &parameters, &optimizer)?;
     Ok(Setup {
         run: Run { program, initial, steps, seed: 0, first_step: 1 },
         expect: expectations(golden),
@@ -191,9 +216,16 @@ fn expectations(golden: &Golden) -> Vec<Expect> {
 fn feeds(
     golden: &Golden,
     parameters: &[ParameterInfo],
-    lr: f64,
+    optimizer: &Optimizer,
 ) -> Result<Vec<Feeds>, ConformanceError> {
+    let fail = |e| ConformanceError::subject("making the schedules", e);
     let count = golden.array(&format!("grad.{}", parameters[0].name))?.shape[0];
+    let per_epoch = match golden.fields.contains_key("steps_per_epoch") {
+        true => golden.field::<u64>("steps_per_epoch")?,
+        false => count as u64,
+    };
+    let horizon = Horizon::new((count as u64).div_ceil(per_epoch), per_epoch).map_err(fail)?;
+    let fed = optimizer.fed(&horizon).map_err(fail)?;
     let mut steps = vec![Feeds::default(); count];
     for (i, step) in steps.iter_mut().enumerate() {
         for parameter in parameters {
@@ -201,7 +233,10 @@ fn feeds(
             let gradient = row(all, i)?;
             step.inputs.insert(format!("given.{}", parameter.name), gradient);
         }
-        let lr = golden.tensors.get("lr").map_or(lr, |lr| lr.array.data[i]);
+        for (name, number) in fed.at(i as u64) {
+            step.scalars.insert(name.to_owned(), number as f32);
+        }
+        let lr = golden.tensors.get("lr").map_or(optimizer.lr(), |lr| lr.array.data[i]);
         step.scalars.insert(onestep_optimizer::LR.to_owned(), lr as f32);
     }
     Ok(steps)

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use onestep::data::Mixing;
 use onestep::layers::{LossSpec, json};
-use onestep::optimizer::{OptimizerSpec, SCHEDULE_FORMS, ScheduleSpec};
+use onestep::optimizer::{OptimizerSpec, ScheduleSpec, Swa, schedule_forms};
 use onestep::trainer::{MetricSpec, Monitor, TrainerConfig};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -35,6 +35,10 @@ pub(crate) struct TrainingFlags {
     pub(crate) lr: Option<f64>,
     #[arg(long, value_name = "SCHEDULE", value_parser = parse_schedule, help = schedule_help())]
     pub(crate) schedule: Option<ScheduleSpec>,
+    /// How an option of the optimizer changes, as weight_decay=cosine or momentum=step:10:0.5: the forms
+    /// of --schedule; may be given several times [default: not at all]
+    #[arg(long, value_name = "OPTION=SCHEDULE", value_parser = parse_option_schedule)]
+    pub(crate) option_schedule: Vec<(String, ScheduleSpec)>,
     /// The weight decay, in place of the optimizer's own (biases and normalisations are spared)
     #[arg(long, value_name = "X")]
     pub(crate) weight_decay: Option<f64>,
@@ -59,9 +63,10 @@ pub(crate) struct TrainingFlags {
     /// itself at each step, such as 0.999 [default: none]
     #[arg(long, value_name = "DECAY", conflicts_with = "swa")]
     pub(crate) ema: Option<f64>,
-    /// Evaluate and predict with the mean of the weights from this step on [default: none]
-    #[arg(long, value_name = "STEP")]
-    pub(crate) swa: Option<u64>,
+    /// Evaluate and predict with the mean of the weights at the end of each epoch (or of every so many)
+    /// after the first START; with @step after each step [default: none]
+    #[arg(long, value_name = "START[:EVERY][@step]")]
+    pub(crate) swa: Option<Swa>,
     /// Batches whose gradients make one update, as one batch of all of them would [default: 1]
     #[arg(long, value_name = "N")]
     pub(crate) accumulate: Option<usize>,
@@ -140,7 +145,7 @@ pub(crate) fn optimizer_help() -> String {
 }
 
 fn schedule_help() -> String {
-    format!("How the learning rate changes: {SCHEDULE_FORMS}; or a JSON object")
+    format!("How the learning rate changes: {}; or a JSON object", schedule_forms())
 }
 
 fn monitor_help() -> String {
@@ -172,6 +177,13 @@ pub(crate) fn parse_optimizer(text: &str) -> Result<OptimizerSpec, String> {
 
 fn parse_schedule(text: &str) -> Result<ScheduleSpec, String> {
     name_or_json(text)
+}
+
+fn parse_option_schedule(text: &str) -> Result<(String, ScheduleSpec), String> {
+    let (name, schedule) = text.split_once('=').ok_or_else(|| {
+        format!("expected OPTION=SCHEDULE such as weight_decay=cosine, got `{text}`")
+    })?;
+    Ok((name.trim().to_owned(), parse_schedule(schedule)?))
 }
 
 fn name_or_json<T>(text: &str) -> Result<T, String>
@@ -249,6 +261,7 @@ mod tests {
             prefetch: Some(1),
             buckets: Some(Default::default()),
             mix: Some("mixup=0.2".parse().unwrap()),
+            option_schedules: [("weight_decay".to_owned(), Default::default())].into(),
             evaluation_batch_size: Some(1),
             early_stopping: Some(Default::default()),
             save_every_steps: Some(1),

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Result, ensure};
 use onestep::layers::ModelSpec;
 use onestep::optimizer::Clip;
-use onestep::optimizer::{Averaging, Ema, Swa};
+use onestep::optimizer::{Averaging, Ema};
 use onestep::trainer::{EarlyStoppingConfig, TrainerConfig};
 
 use super::config_file::{ConfigFile, set_clip, set_learning_rate};
@@ -59,9 +59,10 @@ impl Settings {
         if let Some(decay) = flags.ema {
             config.averaging = Some(Averaging::Ema(Ema { decay, ..Ema::default() }));
         }
-        if let Some(start) = flags.swa {
-            config.averaging = Some(Averaging::Swa(Swa { start, ..Swa::default() }));
+        if let Some(swa) = flags.swa {
+            config.averaging = Some(Averaging::Swa(swa));
         }
+        config.option_schedules.extend(flags.option_schedule);
         replace(&mut config.freeze, flags.freeze);
         replace(&mut config.seed, flags.seed);
         replace(&mut config.workers, flags.workers);

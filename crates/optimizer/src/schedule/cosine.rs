@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Per;
 use super::horizon::Clock;
+use super::kind::{Kind, count, never_changes};
 use crate::OptimizerError;
 use crate::check::{Range, check, check_count};
 
@@ -33,22 +34,42 @@ impl Default for Cosine {
     }
 }
 
-impl Cosine {
-    pub(super) fn validate(&self) -> Result<(), OptimizerError> {
+/// From `start` at 0 to `end` at 1 along half a cosine.
+pub(super) fn anneal_cosine(start: f64, end: f64, t: f64) -> f64 {
+    end + (start - end) * (1.0 + (PI * t).cos()) / 2.0
+}
+
+impl Kind for Cosine {
+    fn validate(&self) -> Result<(), OptimizerError> {
         check_count("cosine", "T_max", self.t_max.unwrap_or(1))?;
         check("cosine", [("eta_min", self.eta_min, Range::NotNegative)])
     }
 
-    pub(super) fn lr(&self, base: f64, clock: Clock<'_>) -> f64 {
+    fn per(&self) -> Per {
+        self.per
+    }
+
+    fn needs_epochs(&self) -> bool {
+        self.per == Per::Epoch || self.t_max.is_none()
+    }
+
+    fn lr(&self, base: f64, clock: Clock<'_>) -> f64 {
         let (t, t_max) = match self.t_max {
             Some(t_max) => (clock.count(self.per), t_max),
             None => (clock.share(self.per), clock.total(self.per)),
         };
         anneal_cosine(base, self.eta_min, t as f64 / t_max as f64)
     }
-}
 
-/// From `start` at 0 to `end` at 1 along half a cosine.
-pub(super) fn anneal_cosine(start: f64, end: f64, t: f64) -> f64 {
-    end + (start - end) * (1.0 + (PI * t).cos()) / 2.0
+    fn foresee(&self, what: &str, base: f64, clock: Clock<'_>) -> Option<String> {
+        let total = clock.real_total(self.per);
+        match self.t_max {
+            Some(t_max) if t_max.saturating_add(1) < total => Some(format!(
+                "{what} falls for {} (T_max) and rises again after them, but the run \
+                 has {total}",
+                count(t_max, self.per)
+            )),
+            _ => never_changes(what, 1, self.per, clock, base),
+        }
+    }
 }

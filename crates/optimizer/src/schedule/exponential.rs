@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Per;
 use super::horizon::Clock;
+use super::kind::{Kind, never_changes};
 use crate::OptimizerError;
 use crate::check::{Range, check};
 
@@ -24,12 +25,22 @@ impl Exponential {
     pub fn new(gamma: f64) -> Self {
         Exponential { gamma, per: Per::Epoch }
     }
+}
 
-    pub(super) fn validate(&self) -> Result<(), OptimizerError> {
+impl Kind for Exponential {
+    fn validate(&self) -> Result<(), OptimizerError> {
         check("exponential", [("gamma", self.gamma, Range::NotNegative)])
     }
 
-    pub(super) fn lr(&self, base: f64, clock: Clock<'_>) -> f64 {
+    fn per(&self) -> Per {
+        self.per
+    }
+
+    fn lr(&self, base: f64, clock: Clock<'_>) -> f64 {
         base * self.gamma.powf(clock.count(self.per) as f64)
+    }
+
+    fn foresee(&self, what: &str, base: f64, clock: Clock<'_>) -> Option<String> {
+        never_changes(what, 1, self.per, clock, base).filter(|_| self.gamma != 1.0)
     }
 }

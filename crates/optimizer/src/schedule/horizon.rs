@@ -83,11 +83,6 @@ impl Horizon {
         Ok(Horizon { epochs, legs: legs.to_vec() })
     }
 
-    /// Epochs of the run.
-    pub(super) fn epochs(&self) -> u64 {
-        self.epochs
-    }
-
     /// The steps of an epoch now, in which places of the whole run are counted.
     fn unit(&self) -> u64 {
         self.legs.last().map_or(1, |leg| leg.steps_per_epoch)
@@ -110,6 +105,17 @@ impl Horizon {
             let into = place.saturating_sub(start(leg));
             leg.step.saturating_add(scale(into, leg.steps_per_epoch, self.unit()))
         })
+    }
+
+    /// The epoch, from 0, that ends with a step, where one does.
+    pub(crate) fn ended(&self, step: u64) -> Option<u64> {
+        let epoch = self.epoch_of(step);
+        (self.epoch_of(step.saturating_add(1)) > epoch).then_some(epoch)
+    }
+
+    /// The epoch, from 0, that a step is of.
+    pub(crate) fn epoch_of(&self, step: u64) -> u64 {
+        self.at(step).count(Per::Epoch)
     }
 
     /// A place in the run.
@@ -138,6 +144,11 @@ pub(super) struct Clock<'a> {
 }
 
 impl Clock<'_> {
+    /// Epochs of the whole run.
+    pub(super) fn epochs(self) -> u64 {
+        self.horizon.epochs
+    }
+
     /// How many whole units have passed.
     pub(super) fn count(self, per: Per) -> u64 {
         match per {

@@ -5,8 +5,9 @@
 mod cosine;
 mod exact;
 mod exponential;
-mod foresight;
+mod forms;
 mod horizon;
+mod kind;
 mod multi_step;
 mod one_cycle;
 mod parse;
@@ -18,11 +19,12 @@ mod warmup;
 
 pub use cosine::Cosine;
 pub use exponential::Exponential;
+pub use forms::schedule_forms;
 pub use horizon::{Horizon, Leg, Per};
 pub use multi_step::MultiStep;
 pub use one_cycle::{AnnealStrategy, OneCycle};
 pub use plateau::{PlateauMode, PlateauState, ReduceOnPlateau, ThresholdMode};
-pub use spec::{Constant, SCHEDULE_FORMS, ScheduleSpec};
+pub use spec::{Constant, ScheduleSpec};
 pub use state::ScheduleState;
 pub use step::StepDecay;
 pub use warmup::LinearWarmup;
@@ -81,6 +83,31 @@ impl Schedule {
             (Some(plateau), Some(state)) => plateau.observe(state, metric),
             _ => false,
         }
+    }
+
+    /// What its user may not have meant, in the numbers of the run: a warm-up that is longer than
+    /// the run, a fall that never comes, a cosine that rises again. Nothing where all is well.
+    ///
+    /// ```
+    /// use onestep_optimizer::{Horizon, ScheduleSpec};
+    ///
+    /// let spec: ScheduleSpec = "step:30".parse()?;
+    /// let warnings = spec.build(0.1, Horizon::new(10, 100)?)?.warnings();
+    /// assert_eq!(
+    ///     warnings,
+    ///     ["schedule step: the learning rate first changes after 30 epochs, but the run has 10: it \
+    ///       stays at 0.1"]
+    /// );
+    /// # Ok::<(), onestep_optimizer::OptimizerError>(())
+    /// ```
+    pub fn warnings(&self) -> Vec<String> {
+        self.warnings_of("the learning rate").into_iter().collect()
+    }
+
+    /// The same where it changes something else.
+    pub(crate) fn warnings_of(&self, what: &str) -> Option<String> {
+        let warning = self.spec.foresee(what, self.base_lr, self.horizon.at(0));
+        warning.map(|warning| format!("schedule {}: {warning}", self.spec.name()))
     }
 
     /// Whether the schedule needs [`Schedule::observe`].

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::horizon::Clock;
+use super::kind::{Kind, never_changes};
 use super::{Per, StepDecay};
 use crate::OptimizerError;
 use crate::check::{Range, check};
@@ -29,14 +30,27 @@ impl MultiStep {
         let milestones = milestones.into();
         MultiStep { milestones, gamma: StepDecay::default_gamma(), per: Per::Epoch }
     }
+}
 
-    pub(super) fn validate(&self) -> Result<(), OptimizerError> {
+impl Kind for MultiStep {
+    fn validate(&self) -> Result<(), OptimizerError> {
         check("multi_step", [("gamma", self.gamma, Range::NotNegative)])
     }
 
-    pub(super) fn lr(&self, base: f64, clock: Clock<'_>) -> f64 {
+    fn per(&self) -> Per {
+        self.per
+    }
+
+    fn lr(&self, base: f64, clock: Clock<'_>) -> f64 {
         let t = clock.count(self.per);
         let falls = self.milestones.iter().filter(|&&milestone| milestone <= t).count();
         base * self.gamma.powf(falls as f64)
+    }
+
+    fn foresee(&self, what: &str, base: f64, clock: Clock<'_>) -> Option<String> {
+        let Some(&first) = self.milestones.iter().min() else {
+            return Some(format!("it has no milestones: {what} stays at {base}"));
+        };
+        never_changes(what, first, self.per, clock, base).filter(|_| self.gamma != 1.0)
     }
 }

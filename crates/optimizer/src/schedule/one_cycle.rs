@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::Per;
 use super::cosine::anneal_cosine;
 use super::horizon::Clock;
+use super::kind::{Kind, count};
 use crate::OptimizerError;
 use crate::check::{Range, check, check_count};
 
@@ -76,7 +77,16 @@ impl Default for OneCycle {
 }
 
 impl OneCycle {
-    pub(super) fn validate(&self) -> Result<(), OptimizerError> {
+    /// Between two points of (time, learning rate). A phase without a length is at its end.
+    fn phase(&self, start: (f64, f64), end: (f64, f64), t: f64) -> f64 {
+        let length = end.0 - start.0;
+        let done = if length > 0.0 { (t - start.0) / length } else { 1.0 };
+        self.anneal_strategy.between(start.1, end.1, done)
+    }
+}
+
+impl Kind for OneCycle {
+    fn validate(&self) -> Result<(), OptimizerError> {
         check_count("one_cycle", "total_steps", self.total_steps.unwrap_or(1))?;
         check(
             "one_cycle",
@@ -89,7 +99,19 @@ impl OneCycle {
         )
     }
 
-    pub(super) fn lr(&self, base: f64, clock: Clock<'_>) -> f64 {
+    fn per(&self) -> Per {
+        self.per
+    }
+
+    fn needs_epochs(&self) -> bool {
+        self.per == Per::Epoch || self.total_steps.is_none()
+    }
+
+    fn own_lr(&self) -> Option<f64> {
+        self.max_lr
+    }
+
+    fn lr(&self, base: f64, clock: Clock<'_>) -> f64 {
         let (t, total) = match self.total_steps {
             Some(total) => (clock.count(self.per), total),
             None => (clock.share(self.per), clock.total(self.per)),
@@ -113,10 +135,12 @@ impl OneCycle {
         self.phase((turn, first), (end, last), t)
     }
 
-    /// Between two points of (time, learning rate). A phase without a length is at its end.
-    fn phase(&self, start: (f64, f64), end: (f64, f64), t: f64) -> f64 {
-        let length = end.0 - start.0;
-        let done = if length > 0.0 { (t - start.0) / length } else { 1.0 };
-        self.anneal_strategy.between(start.1, end.1, done)
+    fn foresee(&self, _: &str, _: f64, clock: Clock<'_>) -> Option<String> {
+        let total = clock.real_total(self.per);
+        let cycle = self.total_steps.filter(|&cycle| cycle > total)?;
+        Some(format!(
+            "the cycle takes {}, but the run has {total}: it ends before the cycle does",
+            count(cycle, self.per)
+        ))
     }
 }

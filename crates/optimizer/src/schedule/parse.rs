@@ -2,13 +2,14 @@
 
 use std::str::FromStr;
 
-use super::{
-    Cosine, Exponential, LinearWarmup, MultiStep, OneCycle, Per, ReduceOnPlateau, SCHEDULE_FORMS,
-    ScheduleSpec, StepDecay,
-};
+use onestep_base::Registered;
+use serde_json::{Map, Value};
+
+use super::ScheduleSpec;
+use super::forms::{Argument, FORMS, TextForm, schedule_forms};
 use crate::OptimizerError;
 
-/// A schedule from one of the [`SCHEDULE_FORMS`].
+/// A schedule from one of the [`schedule_forms`].
 impl FromStr for ScheduleSpec {
     type Err = OptimizerError;
 
@@ -16,7 +17,7 @@ impl FromStr for ScheduleSpec {
         parse(text.trim()).map_err(|reason| OptimizerError::ScheduleForm {
             text: shortened(text),
             reason,
-            forms: SCHEDULE_FORMS,
+            forms: schedule_forms(),
         })
     }
 }
@@ -36,150 +37,110 @@ fn parse(text: &str) -> Result<ScheduleSpec, String> {
         return Err(format!("at most {most} schedules may follow on each other, got {count}"));
     }
     let mut parts = text.rsplit('+');
-    let last = parse_one(parts.next().unwrap_or_default())?;
+    let last = Part::new(parts.next().unwrap_or_default())?.read()?;
     parts.try_fold(last, |then, first| {
-        let form = Form::new(first)?;
-        match form.name.as_str() {
-            "warmup" | "linear_warmup" => form.warmup(then),
-            other => Err(format!("only a warmup can stand before `+`, got `{other}`")),
+        let part = Part::new(first)?;
+        if !part.form.leads {
+            return Err(format!("only a warmup can stand before `+`, got `{}`", part.name));
         }
+        let mut spec = part.read()?;
+        if let ScheduleSpec::LinearWarmup(warmup) = &mut spec {
+            *warmup.then = then;
+        }
+        Ok(spec)
     })
 }
 
-fn parse_one(text: &str) -> Result<ScheduleSpec, String> {
-    let form = Form::new(text)?;
-    match form.name.as_str() {
-        "constant" => form.constant(),
-        "step" => form.step(),
-        "multi_step" => form.multi_step(),
-        "exponential" => form.exponential(),
-        "cosine" => form.cosine(),
-        "one_cycle" => form.one_cycle(),
-        "reduce_on_plateau" => form.plateau(),
-        "warmup" | "linear_warmup" => form.warmup(ScheduleSpec::default()),
-        other => Err(format!("there is no schedule `{other}`")),
-    }
-}
-
 /// `name:argument:argument@per`
-struct Form<'a> {
+struct Part<'a> {
     name: String,
+    form: &'static TextForm,
     arguments: Vec<&'a str>,
-    per: Option<Per>,
+    per: Option<&'a str>,
 }
 
-impl<'a> Form<'a> {
+impl<'a> Part<'a> {
     fn new(text: &'a str) -> Result<Self, String> {
         let (text, per) = match text.split_once('@') {
             None => (text, None),
-            Some((text, "step")) => (text, Some(Per::Step)),
-            Some((text, "epoch")) => (text, Some(Per::Epoch)),
+            Some((text, per @ ("step" | "epoch"))) => (text, Some(per)),
             Some((_, other)) => return Err(format!("`@{other}` is neither `@step` nor `@epoch`")),
         };
         let mut parts = text.split(':').map(str::trim);
         let name = parts.next().unwrap_or_default().to_ascii_lowercase().replace('-', "_");
-        Ok(Form { name, arguments: parts.collect(), per })
+        let form = FORMS.iter().find(|form| form.name == name || form.kind == name);
+        let form = form.ok_or_else(|| format!("there is no schedule `{name}`"))?;
+        Ok(Part { name, form, arguments: parts.collect(), per })
     }
 
-    /// An argument that may be missing or empty.
-    fn optional<T: FromStr>(&self, index: usize, what: &str) -> Result<Option<T>, String> {
-        match self.arguments.get(index) {
-            None | Some(&"") => Ok(None),
-            Some(text) => {
-                let value = text.parse();
-                value.map(Some).map_err(|_| format!("{what} must be a number, got `{text}`"))
+    fn read(&self) -> Result<ScheduleSpec, String> {
+        let (name, most) = (&self.name, self.form.arguments.len());
+        if self.arguments.len() > most {
+            let got = self.arguments.len();
+            return Err(format!("{name} takes at most {most} arguments, got {got}"));
+        }
+        let mut options = Map::new();
+        for (index, argument) in self.form.arguments.iter().enumerate() {
+            match self.arguments.get(index) {
+                // One that is missing or empty.
+                None | Some(&"") if argument.required => {
+                    return Err(format!("{name} needs {}", argument.shown));
+                }
+                None | Some(&"") => {}
+                Some(text) => drop(options.insert(argument.option.into(), argument.read(text)?)),
             }
         }
-    }
-
-    fn required<T: FromStr>(&self, index: usize, what: &str) -> Result<T, String> {
-        self.optional(index, what)?.ok_or_else(|| format!("{} needs {what}", self.name))
-    }
-
-    fn at_most(&self, count: usize) -> Result<(), String> {
-        match self.arguments.len() {
-            got if got > count => {
-                Err(format!("{} takes at most {count} arguments, got {got}", self.name))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// For schedules that count nothing.
-    fn without_per(&self) -> Result<(), String> {
         match self.per {
-            Some(_) => Err(format!("{} counts neither steps nor epochs", self.name)),
-            None => Ok(()),
+            Some(_) if !self.form.counts => {
+                return Err(format!("{name} counts neither steps nor epochs"));
+            }
+            Some(per) => drop(options.insert("per".into(), per.into())),
+            None => {}
+        }
+        let spec = ScheduleSpec::from_parts(self.form.kind, options.into());
+        spec.unwrap_or_else(|| Err(format!("there is no schedule `{name}`")))
+    }
+}
+
+impl Argument {
+    fn read(&self, text: &str) -> Result<Value, String> {
+        let shown = self.shown;
+        if self.list {
+            let whole = |at: &str| {
+                let at = at.trim();
+                let number = at.parse::<u64>().map(Value::from);
+                number.map_err(|_| format!("{shown} must be a whole number, got `{at}`"))
+            };
+            return text.split(',').map(whole).collect::<Result<_, _>>().map(Value::Array);
+        }
+        if let Ok(whole) = text.parse::<u64>() {
+            return Ok(whole.into());
+        }
+        match text.parse::<f64>() {
+            Ok(number) if number.is_finite() => Ok(number.into()),
+            _ => Err(format!("{shown} must be a number, got `{text}`")),
         }
     }
+}
 
-    fn constant(&self) -> Result<ScheduleSpec, String> {
-        self.at_most(0)?;
-        self.without_per()?;
-        Ok(ScheduleSpec::default())
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    fn step(&self) -> Result<ScheduleSpec, String> {
-        self.at_most(2)?;
-        let mut spec = StepDecay::new(self.required(0, "SIZE")?);
-        spec.gamma = self.optional(1, "GAMMA")?.unwrap_or(spec.gamma);
-        spec.per = self.per.unwrap_or(spec.per);
-        Ok(ScheduleSpec::Step(spec))
-    }
-
-    fn multi_step(&self) -> Result<ScheduleSpec, String> {
-        self.at_most(2)?;
-        let list: String = self.required(0, "AT,AT,…")?;
-        let milestones = list.split(',').map(|at| {
-            let at = at.trim();
-            at.parse().map_err(|_| format!("AT must be a whole number, got `{at}`"))
-        });
-        let mut spec = MultiStep::new(milestones.collect::<Result<Vec<u64>, String>>()?);
-        spec.gamma = self.optional(1, "GAMMA")?.unwrap_or(spec.gamma);
-        spec.per = self.per.unwrap_or(spec.per);
-        Ok(ScheduleSpec::MultiStep(spec))
-    }
-
-    fn exponential(&self) -> Result<ScheduleSpec, String> {
-        self.at_most(1)?;
-        let mut spec = Exponential::new(self.required(0, "GAMMA")?);
-        spec.per = self.per.unwrap_or(spec.per);
-        Ok(ScheduleSpec::Exponential(spec))
-    }
-
-    fn cosine(&self) -> Result<ScheduleSpec, String> {
-        self.at_most(2)?;
-        let mut spec = Cosine { t_max: self.optional(0, "T_MAX")?, ..Cosine::default() };
-        spec.eta_min = self.optional(1, "ETA_MIN")?.unwrap_or(spec.eta_min);
-        spec.per = self.per.unwrap_or(spec.per);
-        Ok(ScheduleSpec::Cosine(spec))
-    }
-
-    fn one_cycle(&self) -> Result<ScheduleSpec, String> {
-        self.at_most(2)?;
-        let mut spec = OneCycle {
-            max_lr: self.optional(0, "MAX_LR")?,
-            total_steps: self.optional(1, "TOTAL_STEPS")?,
-            ..OneCycle::default()
-        };
-        spec.per = self.per.unwrap_or(spec.per);
-        Ok(ScheduleSpec::OneCycle(spec))
-    }
-
-    fn plateau(&self) -> Result<ScheduleSpec, String> {
-        self.at_most(2)?;
-        self.without_per()?;
-        let mut spec = ReduceOnPlateau::default();
-        spec.factor = self.optional(0, "FACTOR")?.unwrap_or(spec.factor);
-        spec.patience = self.optional(1, "PATIENCE")?.unwrap_or(spec.patience);
-        Ok(ScheduleSpec::ReduceOnPlateau(spec))
-    }
-
-    fn warmup(&self, then: ScheduleSpec) -> Result<ScheduleSpec, String> {
-        self.at_most(2)?;
-        let mut spec = LinearWarmup::new(self.required(0, "COUNT")?, then);
-        spec.start_factor = self.optional(1, "START_FACTOR")?.unwrap_or(spec.start_factor);
-        spec.per = self.per;
-        Ok(ScheduleSpec::LinearWarmup(spec))
+    #[test]
+    fn every_schedule_has_a_form_whose_options_it_has() {
+        let kinds: Vec<&str> = FORMS.iter().map(|form| form.kind).collect();
+        assert_eq!(kinds, ScheduleSpec::TYPES);
+        for form in FORMS {
+            let text = |argument: &Argument| if argument.list { ":1,2" } else { ":1" };
+            let text: String = form.arguments.iter().map(text).collect();
+            let per = if form.counts { "@step" } else { "" };
+            let spec: ScheduleSpec = format!("{}{text}{per}", form.name).parse().unwrap();
+            let json = serde_json::to_value(&spec).unwrap();
+            for argument in form.arguments {
+                assert!(json.get(argument.option).is_some(), "{}: {argument:?}", form.kind);
+            }
+            assert_eq!(form.counts, json.get("per") == Some(&"step".into()), "{}", form.kind);
+        }
     }
 }

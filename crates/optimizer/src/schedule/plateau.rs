@@ -3,6 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Per;
+use super::horizon::Clock;
+use super::kind::Kind;
 use crate::OptimizerError;
 use crate::check::{Range, check};
 
@@ -70,18 +73,6 @@ impl Default for ReduceOnPlateau {
 }
 
 impl ReduceOnPlateau {
-    pub(super) fn validate(&self) -> Result<(), OptimizerError> {
-        check(
-            "reduce_on_plateau",
-            [
-                ("factor", self.factor, Range::BelowOne),
-                ("threshold", self.threshold, Range::NotNegative),
-                ("min_lr", self.min_lr, Range::NotNegative),
-                ("eps", self.eps, Range::NotNegative),
-            ],
-        )
-    }
-
     pub(super) fn start(&self, lr: f64) -> PlateauState {
         let best = self.worst();
         PlateauState { lr, base_lr: Some(lr), best, bad_observations: 0, cooldown: 0 }
@@ -181,5 +172,49 @@ impl PlateauState {
     /// Goes on from another learning rate of the optimizer.
     pub(super) fn restart_at(&mut self, lr: f64) {
         (self.lr, self.base_lr) = (lr, Some(lr));
+    }
+}
+
+impl Kind for ReduceOnPlateau {
+    fn validate(&self) -> Result<(), OptimizerError> {
+        check(
+            "reduce_on_plateau",
+            [
+                ("factor", self.factor, Range::BelowOne),
+                ("threshold", self.threshold, Range::NotNegative),
+                ("min_lr", self.min_lr, Range::NotNegative),
+                ("eps", self.eps, Range::NotNegative),
+            ],
+        )
+    }
+
+    fn per(&self) -> Per {
+        Per::Epoch
+    }
+
+    fn needs_epochs(&self) -> bool {
+        false
+    }
+
+    fn plateau(&self) -> Option<&ReduceOnPlateau> {
+        Some(self)
+    }
+
+    fn lr(&self, base: f64, _: Clock<'_>) -> f64 {
+        base
+    }
+
+    fn foresee(&self, _: &str, _: f64, clock: Clock<'_>) -> Option<String> {
+        // The first observation always improves; the reduction follows on one more than the
+        // patience, and the next epoch is the first to feel it.
+        let first = self.patience.saturating_add(2);
+        (first >= clock.epochs()).then(|| {
+            format!(
+                "with a patience of {} the learning rate is reduced after {first} epochs at the \
+                 earliest, but the run has {}: it stays as it is",
+                self.patience,
+                clock.epochs()
+            )
+        })
     }
 }

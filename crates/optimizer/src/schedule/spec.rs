@@ -5,7 +5,9 @@ use onestep_base::schema::or_text;
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
+use super::forms::schedule_forms;
 use super::horizon::Clock;
+use super::kind::Kind;
 use super::{
     Cosine, Exponential, LinearWarmup, MultiStep, OneCycle, Per, PlateauMode, ReduceOnPlateau,
     StepDecay,
@@ -17,20 +19,36 @@ use crate::OptimizerError;
 #[serde(deny_unknown_fields)]
 pub struct Constant {}
 
-/// What [`ScheduleSpec`] looks like as a text. Square brackets mark what may be left out; `@step`
-/// or `@epoch` behind a part sets what it counts: optimizer updates, or passes through the data.
-pub const SCHEDULE_FORMS: &str = "constant, step:SIZE[:GAMMA], multi_step:AT,AT,…[:GAMMA], \
-    exponential:GAMMA, cosine[:T_MAX[:ETA_MIN]], one_cycle[:MAX_LR[:TOTAL_STEPS]], \
-    reduce_on_plateau[:FACTOR[:PATIENCE]], warmup:COUNT[:START_FACTOR][+SCHEDULE], each with \
-    [@step|@epoch]";
+impl Kind for Constant {
+    fn validate(&self) -> Result<(), OptimizerError> {
+        Ok(())
+    }
+
+    fn per(&self) -> Per {
+        Per::Epoch
+    }
+
+    fn needs_epochs(&self) -> bool {
+        false
+    }
+
+    fn lr(&self, base: f64, _: Clock<'_>) -> f64 {
+        base
+    }
+
+    fn foresee(&self, _: &str, _: f64, _: Clock<'_>) -> Option<String> {
+        None
+    }
+}
 
 registry! {
     kind = "schedule", plural = "schedules", form = text_or_object;
     /// A schedule with its options, which have the names and the defaults of PyTorch. In JSON it is
-    /// an object with a `type`, or the text of the command line ([`SCHEDULE_FORMS`]).
+    /// an object with a `type`, or the text of the command line ([`schedule_forms`]).
     ///
-    /// Most schedules count epochs and have an option `per` (`"epoch"` or `"step"`) to count
-    /// optimizer updates instead; [`OneCycle`] counts updates by default.
+    /// A schedule says what it counts by its option `per`, `"epoch"` (passes through the data) or `"step"`
+    /// (updates of the optimizer, however many batches make one): by default epochs, and updates for
+    /// [`OneCycle`], as PyTorch's are stepped.
     ///
     /// ```
     /// use onestep_optimizer::{Per, ScheduleSpec, StepDecay};
@@ -44,7 +62,7 @@ registry! {
     /// # Ok::<(), serde_json::Error>(())
     /// ```
     #[schemars(rename = "ScheduleSpec", transform = text_or_map)]
-    pub enum ScheduleSpec {
+    pub enum ScheduleSpec: Kind {
         /// The learning rate stays as it is.
         Constant(Constant) = "constant",
         /// It falls by a factor every so often.
@@ -83,16 +101,7 @@ impl ScheduleSpec {
             let wanted = format!("one of at most {} schedules in a row", Self::MOST_IN_A_ROW);
             return Err(OptimizerError::option(self.name(), "then", wanted, "more"));
         }
-        match self {
-            ScheduleSpec::Constant(_) => Ok(()),
-            ScheduleSpec::Step(spec) => spec.validate(),
-            ScheduleSpec::MultiStep(spec) => spec.validate(),
-            ScheduleSpec::Exponential(spec) => spec.validate(),
-            ScheduleSpec::Cosine(spec) => spec.validate(),
-            ScheduleSpec::LinearWarmup(spec) => spec.validate(),
-            ScheduleSpec::OneCycle(spec) => spec.validate(),
-            ScheduleSpec::ReduceOnPlateau(spec) => spec.validate(),
-        }
+        self.inner().validate()
     }
 
     /// Whether this and those that follow are more than `most`. Looks no further than that.
@@ -109,24 +118,12 @@ impl ScheduleSpec {
 
     /// What it counts. A plateau's observations come once an epoch.
     pub fn per(&self) -> Per {
-        match self {
-            ScheduleSpec::Constant(_) | ScheduleSpec::ReduceOnPlateau(_) => Per::Epoch,
-            ScheduleSpec::Step(spec) => spec.per,
-            ScheduleSpec::MultiStep(spec) => spec.per,
-            ScheduleSpec::Exponential(spec) => spec.per,
-            ScheduleSpec::Cosine(spec) => spec.per,
-            ScheduleSpec::LinearWarmup(spec) => spec.per(),
-            ScheduleSpec::OneCycle(spec) => spec.per,
-        }
+        self.inner().per()
     }
 
     /// The part that watches a metric.
     pub fn plateau(&self) -> Option<&ReduceOnPlateau> {
-        match self {
-            ScheduleSpec::ReduceOnPlateau(spec) => Some(spec),
-            ScheduleSpec::LinearWarmup(spec) => spec.then.plateau(),
-            _ => None,
-        }
+        self.inner().plateau()
     }
 
     /// The same schedule, in which the part that watches a metric takes `mode` for the better
@@ -146,39 +143,22 @@ impl ScheduleSpec {
 
     /// The learning rate of its own that it goes by in place of the optimizer's, where it has one.
     pub fn own_lr(&self) -> Option<f64> {
-        match self {
-            ScheduleSpec::OneCycle(spec) => spec.max_lr,
-            ScheduleSpec::LinearWarmup(spec) => spec.then.own_lr(),
-            _ => None,
-        }
+        self.inner().own_lr()
     }
 
     /// Whether the learning rate depends on how many steps an epoch has, or the run.
     pub fn needs_epochs(&self) -> bool {
-        match self {
-            ScheduleSpec::Constant(_) | ScheduleSpec::ReduceOnPlateau(_) => false,
-            ScheduleSpec::Step(_) | ScheduleSpec::MultiStep(_) | ScheduleSpec::Exponential(_) => {
-                self.per() == Per::Epoch
-            }
-            ScheduleSpec::Cosine(spec) => spec.per == Per::Epoch || spec.t_max.is_none(),
-            ScheduleSpec::OneCycle(spec) => spec.per == Per::Epoch || spec.total_steps.is_none(),
-            ScheduleSpec::LinearWarmup(spec) => {
-                spec.per() == Per::Epoch || spec.then.needs_epochs()
-            }
-        }
+        self.inner().needs_epochs()
     }
 
     /// The learning rate, where `base` is that of the optimizer, or of the plateau's state.
     pub(super) fn lr(&self, base: f64, clock: Clock<'_>) -> f64 {
-        match self {
-            ScheduleSpec::Constant(_) | ScheduleSpec::ReduceOnPlateau(_) => base,
-            ScheduleSpec::Step(spec) => spec.lr(base, clock),
-            ScheduleSpec::MultiStep(spec) => spec.lr(base, clock),
-            ScheduleSpec::Exponential(spec) => spec.lr(base, clock),
-            ScheduleSpec::Cosine(spec) => spec.lr(base, clock),
-            ScheduleSpec::LinearWarmup(spec) => spec.lr(base, clock),
-            ScheduleSpec::OneCycle(spec) => spec.lr(base, clock),
-        }
+        self.inner().lr(base, clock)
+    }
+
+    /// What its user may not have meant of `what`, in the numbers of the run.
+    pub(super) fn foresee(&self, what: &str, base: f64, clock: Clock<'_>) -> Option<String> {
+        self.inner().foresee(what, base, clock)
     }
 }
 
@@ -204,5 +184,5 @@ impl Default for ScheduleSpec {
 }
 
 fn text_or_map(schema: &mut Schema) {
-    or_text(schema, &format!("One of the forms: {SCHEDULE_FORMS}."));
+    or_text(schema, &format!("One of the forms: {}.", schedule_forms()));
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Per;
 use super::horizon::Clock;
+use super::kind::{Kind, never_changes};
 use crate::OptimizerError;
 use crate::check::{Range, check, check_count};
 
@@ -32,14 +33,24 @@ impl StepDecay {
     pub(super) fn default_gamma() -> f64 {
         0.1
     }
+}
 
-    pub(super) fn validate(&self) -> Result<(), OptimizerError> {
+impl Kind for StepDecay {
+    fn validate(&self) -> Result<(), OptimizerError> {
         check_count("step", "step_size", self.step_size)?;
         check("step", [("gamma", self.gamma, Range::NotNegative)])
     }
 
-    pub(super) fn lr(&self, base: f64, clock: Clock<'_>) -> f64 {
+    fn per(&self) -> Per {
+        self.per
+    }
+
+    fn lr(&self, base: f64, clock: Clock<'_>) -> f64 {
         let falls = clock.count(self.per) / self.step_size;
         base * self.gamma.powf(falls as f64)
+    }
+
+    fn foresee(&self, what: &str, base: f64, clock: Clock<'_>) -> Option<String> {
+        never_changes(what, self.step_size, self.per, clock, base).filter(|_| self.gamma != 1.0)
     }
 }

@@ -1,4 +1,7 @@
 //! A linear warm-up before another schedule.
+//!
+//! This file and the list of schedules name one another: a warm-up holds the schedule that follows, which
+//! may be any of the list.
 
 use schemars::JsonSchema;
 use serde::de::Error as _;
@@ -6,7 +9,8 @@ use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::horizon::Clock;
-use super::{Per, ScheduleSpec};
+use super::kind::{Kind, count};
+use super::{Per, ReduceOnPlateau, ScheduleSpec};
 use crate::OptimizerError;
 use crate::check::{Range, check};
 
@@ -84,17 +88,31 @@ impl LinearWarmup {
     fn default_total_iters() -> u64 {
         5
     }
+}
 
-    pub(super) fn per(&self) -> Per {
-        self.per.unwrap_or_else(|| self.then.per())
-    }
-
-    pub(super) fn validate(&self) -> Result<(), OptimizerError> {
+impl Kind for LinearWarmup {
+    fn validate(&self) -> Result<(), OptimizerError> {
         check("linear_warmup", [("start_factor", self.start_factor, Range::UpToOne)])?;
         self.then.validate()
     }
 
-    pub(super) fn lr(&self, base: f64, clock: Clock<'_>) -> f64 {
+    fn per(&self) -> Per {
+        self.per.unwrap_or_else(|| self.then.per())
+    }
+
+    fn needs_epochs(&self) -> bool {
+        self.per() == Per::Epoch || self.then.needs_epochs()
+    }
+
+    fn own_lr(&self) -> Option<f64> {
+        self.then.own_lr()
+    }
+
+    fn plateau(&self) -> Option<&ReduceOnPlateau> {
+        self.then.plateau()
+    }
+
+    fn lr(&self, base: f64, clock: Clock<'_>) -> f64 {
         let full = self.then.lr(base, clock.after(self.total_iters, self.per()));
         let t = clock.count(self.per());
         if t >= self.total_iters {
@@ -102,5 +120,22 @@ impl LinearWarmup {
         }
         let risen = t as f64 / self.total_iters as f64;
         full * (self.start_factor + (1.0 - self.start_factor) * risen)
+    }
+
+    fn foresee(&self, what: &str, base: f64, clock: Clock<'_>) -> Option<String> {
+        let (per, warmup) = (self.per(), self.total_iters);
+        let after = clock.after(warmup, per);
+        let total = clock.real_total(per);
+        if warmup == 0 || warmup < total {
+            return self.then.foresee(what, base, after);
+        }
+        let full = self.then.lr(base, after);
+        let risen = (total - 1) as f64 / warmup as f64;
+        let most = full * (self.start_factor + (1.0 - self.start_factor) * risen);
+        Some(format!(
+            "the warm-up takes {}, but the run has {total}: {what} rises to {most:.3e} \
+             and never reaches {full}",
+            count(warmup, per)
+        ))
     }
 }

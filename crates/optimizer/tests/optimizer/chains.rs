@@ -6,8 +6,8 @@ use std::sync::Arc;
 use onestep_base::Constructors;
 use onestep_optimizer::transform::{Momentum, ScaleByLr, SkipIfNonfinite};
 use onestep_optimizer::{
-    AVERAGE, AdamW, Averaging, Chain, CustomOptimizer, Ema, GroupOptions, Grouping, Horizon, Muon,
-    Optimizer, OptimizerSpec, ScheduleFree, Selector, Sgd, Swa, UpdateRule,
+    AVERAGE, AdamW, Averaging, Chain, CustomOptimizer, Ema, GroupOptions, Grouping, Horizon, Leg,
+    Muon, Optimizer, OptimizerSpec, Per, ScheduleFree, Selector, Sgd, Swa, UpdateRule,
 };
 
 use crate::simulation::{Simulation, assert_close, parameter};
@@ -182,7 +182,7 @@ fn averages_of_the_weights_follow_them() {
     for averaging in [
         Averaging::Ema(Ema { decay: 0.75, warmup: false }),
         Averaging::Ema(Ema { decay: 0.75, warmup: true }),
-        Averaging::Swa(Swa { start: 2, every: 3 }),
+        Averaging::Swa(Swa { start: 2, every: 3, per: Per::Step }),
     ] {
         let optimizer = Optimizer::from_spec(sgd(1.0, 0.0, 0.0))
             .and_then(|o| o.with_averaging(averaging))
@@ -211,6 +211,9 @@ fn averages_of_the_weights_follow_them() {
                     if [2, 5, 8].contains(&step) {
                         counted.push(weight);
                         average = counted.iter().sum::<f64>() / counted.len() as f64;
+                    } else if step < 2 {
+                        // What is evaluated before is what is trained.
+                        average = weight;
                     }
                 }
             }
@@ -252,4 +255,31 @@ fn a_rule_of_ones_own_is_found_by_name_or_refused() {
     let without = OptimizerSpec::Custom(CustomOptimizer::new("heavy", Default::default(), 0.5));
     let error = without.resolve(&constructors).unwrap_err().to_string();
     assert!(error.contains("`mass` is missing"), "{error}");
+}
+
+#[test]
+fn a_mean_counts_epochs_unless_told_otherwise() {
+    let legs = [
+        Leg { epoch: 0, step: 0, steps_per_epoch: 4 },
+        Leg { epoch: 2, step: 8, steps_per_epoch: 2 },
+    ];
+    let horizon = Horizon::of_legs(6, &legs).unwrap();
+    let shares = |text: &str| -> Vec<f64> {
+        let swa = Averaging::Swa(text.parse().unwrap());
+        (0..16).map(|step| swa.share(step, &horizon)).collect()
+    };
+    // The ends of the epochs are the steps 3, 7, 9, 11, 13 and 15; those before the first that counts
+    // are followed.
+    let (third, half, fourth) = (1.0 / 3.0, 0.5, 0.25);
+    assert_eq!(
+        shares("2"),
+        [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.0, half, 0.0, third, 0.0, fourth]
+    );
+    let every_third = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, half, 0.0, 0.0, 0.0, 0.0];
+    assert_eq!(shares("0:3")[4..], every_third[..]);
+    assert_eq!(shares("1:2@step")[..6], [1.0, 1.0, 0.0, half, 0.0, third]);
+    for text in ["", "x", "5:", "5@minute", "-1", "1:2:3"] {
+        let error = text.parse::<Swa>().unwrap_err();
+        assert!(error.contains("START[:EVERY]"), "{text}: {error}");
+    }
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use onestep_base::Registered;
-use onestep_optimizer::{Grouping, OptimizerSpec};
+use onestep_optimizer::{Grouping, OptimizerSpec, ScheduleSpec, schedule_forms};
 
 fn path(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").join(name)
@@ -15,14 +15,13 @@ fn read(name: &str) -> String {
     fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
-#[test]
-fn the_table_of_optimizers_is_fresh() {
-    let (name, begin, end) =
-        ("docs/model-spec.md", "<!-- optimizers -->\n", "<!-- /optimizers -->");
+/// Holds a part of the document against what it should be, or writes it.
+fn fresh(mark: &str, wanted: &str) {
+    let name = "docs/model-spec.md";
+    let (begin, end) = (format!("<!-- {mark} -->\n"), format!("<!-- /{mark} -->"));
     let text = read(name);
-    let (before, rest) = text.split_once(begin).unwrap();
-    let (table, after) = rest.split_once(end).unwrap();
-    let wanted = OptimizerSpec::table();
+    let (before, rest) = text.split_once(&begin).unwrap();
+    let (table, after) = rest.split_once(&end).unwrap();
     if std::env::var_os("ONESTEP_UPDATE_DOCS").is_some() {
         fs::write(path(name), format!("{before}{begin}{wanted}{end}{after}")).unwrap();
         return;
@@ -31,6 +30,13 @@ fn the_table_of_optimizers_is_fresh() {
         table == wanted,
         "{name} is stale: run the tests of onestep-optimizer with ONESTEP_UPDATE_DOCS=1"
     );
+}
+
+/// Both in one test, as both write the document.
+#[test]
+fn the_tables_are_fresh() {
+    fresh("optimizers", &OptimizerSpec::table());
+    fresh("schedules", &ScheduleSpec::table());
 }
 
 #[test]
@@ -58,5 +64,13 @@ fn every_optimizer_is_what_the_document_says() {
         assert!(generators.contains(&format!("    \"{name}\": ")), "{name}: no reference");
         assert!(table.contains(&format!("optimizer(\"{name}\"")), "{name}: no case");
         assert!(states.contains(&format!("`{name}`")), "{name}: no row of states");
+    }
+}
+
+#[test]
+fn the_forms_of_schedules_are_documented() {
+    let text = read("docs/model-spec.md");
+    for form in schedule_forms().split(", each with").next().unwrap().split(", ") {
+        assert!(text.contains(&format!("`{form}`")), "{form}");
     }
 }

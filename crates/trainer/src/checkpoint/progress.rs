@@ -18,8 +18,14 @@ pub struct Progress {
     pub epoch: usize,
     /// Batches done in the epoch after those.
     pub batch: usize,
-    /// Steps done.
+    /// Steps done: updates, however many batches make one.
     pub step: u64,
+    /// Batches of the next step whose gradients are there.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub accumulated: u64,
+    /// The step that the epoch began with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) epoch_start: Option<u64>,
     /// The loss of the first step.
     pub first_loss: Option<f32>,
     /// What batches are cut from, to find the place in an epoch again.
@@ -49,6 +55,8 @@ impl Progress {
             epoch: 0,
             batch: 0,
             step: 0,
+            accumulated: 0,
+            epoch_start: None,
             first_loss: None,
             loader: None,
             schedule: None,
@@ -62,12 +70,14 @@ impl Progress {
 
     /// Whether the counts can be true together.
     pub(super) fn is_plausible(&self) -> bool {
-        self.epoch == self.epochs.len() && self.step >= self.batch as u64
+        // A step may be of many batches.
+        let stepped = self.step > 0 || self.accumulated > 0;
+        self.epoch == self.epochs.len() && (stepped || self.batch == 0)
     }
 
     /// A step outside of an epoch is done.
     pub(crate) fn record_step(&mut self, loss: f32) {
-        self.step += 1;
+        (self.step, self.accumulated) = (self.step + 1, 0);
         self.first_loss.get_or_insert(loss);
     }
 
@@ -75,9 +85,13 @@ impl Progress {
     pub(crate) fn end_epoch(&mut self, record: EpochRecord) {
         self.epochs.push(record);
         self.epoch += 1;
-        self.batch = 0;
+        (self.batch, self.epoch_start) = (0, None);
         self.meter = Meter::default();
     }
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Code of a run by the names it goes by: it must be given again to go on.

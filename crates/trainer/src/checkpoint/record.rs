@@ -10,9 +10,9 @@ use super::hash::{fnv1a, sha256};
 use super::progress::Progress;
 use crate::TrainerError;
 
-/// The version of the folder's format that is written. The first, which had short hashes and none
-/// of the record itself, is still read.
-const FORMAT_VERSION: u32 = 2;
+/// The version of the folder's format that is written. The second, which did not count the batches of
+/// the next step, and the first, which had short hashes and none of the record itself, are still read.
+const FORMAT_VERSION: u32 = 3;
 
 /// Stands for the record's own hash while that is computed.
 const UNSEALED: &str = "0000000000000000000000000000000000000000000000000000000000000000";

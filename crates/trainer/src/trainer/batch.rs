@@ -180,7 +180,9 @@ impl Trainer {
             return Err(TrainerError::option("accumulate", wanted, self.config.accumulate));
         }
         let tensors = self.host_batch(input.into(), target.into())?;
+        self.set_scalars();
         let ticket = self.learner.accumulate(Feeds::new(&tensors))?;
+        self.progress.accumulated += 1;
         Ok(self.loss_in_units(ticket.wait()?.loss().unwrap_or(f32::NAN)))
     }
 
@@ -200,8 +202,9 @@ impl Trainer {
         let step = self.progress.step + 1;
         let place = (batch.epoch() as usize, batch.index());
         self.progress.batch = batch.index() + 1;
-        if updates {
-            self.progress.step = step;
+        match updates {
+            true => (self.progress.step, self.progress.accumulated) = (step, 0),
+            false => self.progress.accumulated += 1,
         }
         self.flight.push(Pending { ticket, samples: batch.size(), place, step });
         Ok(())

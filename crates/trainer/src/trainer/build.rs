@@ -299,6 +299,9 @@ fn adopt_optimizer(
     config.grouping = optimizer.grouping().clone();
     config.clip = optimizer.clip();
     config.averaging = optimizer.averaging();
+    let schedules = optimizer.schedules();
+    config.option_schedules =
+        schedules.map(|(name, schedule)| (name.to_owned(), schedule.clone())).collect();
     optimizer
 }
 

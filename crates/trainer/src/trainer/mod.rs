@@ -249,9 +249,7 @@ impl Trainer {
     /// Sets the scalars of the next step of training.
     fn set_scalars(&mut self) -> f64 {
         let lr = self.learning_rate();
-        if self.learner.steps() != self.progress.step {
-            self.learner.set_steps(self.progress.step);
-        }
+        self.learner.set_position(self.progress.step, self.progress.accumulated);
         self.learner.set_learning_rate(lr);
         lr
     }

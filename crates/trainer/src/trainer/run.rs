@@ -93,6 +93,9 @@ impl<'a, 'b> Run<'a, 'b> {
             batches: self.train.batches_per_epoch(),
             done: progress.batch,
         };
+        if start.done == 0 {
+            self.trainer.progress.epoch_start = Some(progress.step);
+        }
         self.callbacks.each(self.trainer, |callback, run| callback.on_epoch_start(run, &start))?;
         let steps = self.steps(&start);
         match (self.trainer.flight.offence.take(), steps) {
@@ -107,8 +110,6 @@ impl<'a, 'b> Run<'a, 'b> {
         let Run { trainer, callbacks, train, used, binding, .. } = self;
         let mut watch = Stopwatch::start();
         let (mut count, mut samples, mut learning_rate) = (0, 0, trainer.learning_rate());
-        let accumulated = trainer.progress.batch % trainer.config.accumulate;
-        trainer.learner.set_position(trainer.progress.step, accumulated as u64);
         let mut tensors = binding.room();
         let mut batches = train.epoch_from(trainer.progress.epoch as u64, start.done)?;
         let mut of_step = 0;

@@ -78,8 +78,11 @@ impl Trainer {
         }
         self.check_monitors()?;
         let steps = self.steps_per_epoch(train.len());
-        let schedule = self.schedule_over(&self.legs_of_fit(steps))?;
+        let legs = self.legs_of_fit(steps);
+        let schedule = self.schedule_over(&legs)?;
         let mut warnings = schedule.warnings();
+        let horizon = Horizon::of_legs(self.config.epochs as u64, &legs)?;
+        warnings.extend(self.optimizer().fed(&horizon)?.warnings());
         let watched = schedule.watches_metric() || self.config.early_stopping.is_some();
         let watched = self.watched().into_iter().find(|monitor| watched && monitor.validates());
         if let (Some(monitor), None) = (watched, validation) {
@@ -116,15 +119,10 @@ impl Trainer {
         let steps = self.config.steps_per_epoch.map(|steps| steps as u64).or(before);
         let legs = match steps {
             Some(steps) => self.legs_of_loop(steps),
-            None if self.config.schedule.needs_epochs() => {
-                let wanted = format!(
-                    "the number of steps in an epoch, by which the schedule `{}` goes (only `fit` \
-                     knows it from its data)",
-                    self.config.schedule.name()
-                );
-                return Err(TrainerError::option("steps_per_epoch", wanted, "none"));
+            None => {
+                self.refuse_epochs()?;
+                vec![Leg { epoch: 0, step: 0, steps_per_epoch: 1 }]
             }
-            None => vec![Leg { epoch: 0, step: 0, steps_per_epoch: 1 }],
         };
         self.schedule = Some(self.schedule_over(&legs)?);
         self.learner.set_horizon(&Horizon::of_legs(self.config.epochs as u64, &legs)?)?;
@@ -132,6 +130,20 @@ impl Trainer {
             self.progress.legs = legs;
         }
         Ok(())
+    }
+
+    /// Refuses what goes by epochs where nobody knows how long they are.
+    fn refuse_epochs(&self) -> Result<(), TrainerError> {
+        let schedule = &self.config.schedule;
+        let what = match (schedule.needs_epochs(), self.optimizer().counts_epochs()) {
+            (true, _) => format!("the schedule `{}` goes", schedule.name()),
+            (false, Some(name)) => format!("`{name}` goes"),
+            (false, None) => return Ok(()),
+        };
+        let wanted = format!(
+            "the number of steps in an epoch, by which {what} (only `fit` knows it from its data)"
+        );
+        Err(TrainerError::option("steps_per_epoch", wanted, "none"))
     }
 
     fn schedule_over(&self, legs: &[Leg]) -> Result<Schedule, TrainerError> {
@@ -163,7 +175,12 @@ impl Trainer {
     fn legs_of_fit(&self, steps_per_epoch: usize) -> Vec<Leg> {
         let progress = &self.progress;
         let epoch = progress.epoch as u64;
-        let step = progress.step.saturating_sub(progress.batch as u64);
+        let step = match (progress.batch, progress.epoch_start) {
+            (0, _) => progress.step,
+            (_, Some(start)) => start,
+            // A checkpoint from before it was kept: each batch was a step.
+            (batch, None) => progress.step.saturating_sub(batch as u64),
+        };
         let steps_per_epoch = steps_per_epoch as u64;
         let mut legs = progress.legs.clone();
         if let (true, true, Some(before)) = (legs.is_empty(), epoch > 0, &progress.loader) {
