@@ -1,9 +1,9 @@
 //! The traits that data sets implement.
 
-use onestep_memory::Shape;
+use onestep_memory::{HostValues, Shape};
 
 use crate::random::KeyHasher;
-use crate::{DataError, Fields, Role, Sample, SampleMut, TargetMut, TargetSpec, Values};
+use crate::{DataError, Fields, Role, Sample, SampleMut, TargetMut, TargetSpec};
 
 /// A set of samples that can be read in any order, from several threads at a time.
 ///
@@ -113,7 +113,7 @@ pub trait Dataset: Send + Sync {
 ///
 /// ```
 /// use onestep_data::{DataError, SimpleDataset, TargetMut, TargetSpec, read_sample};
-/// use onestep_memory::Shape;
+/// use onestep_memory::{HostValues, Shape};
 ///
 /// /// y = x^2 on a grid.
 /// struct Parabola;
@@ -255,7 +255,7 @@ pub fn read_sample(dataset: &dyn Dataset, index: usize) -> Result<(Vec<f32>, Vec
 ///
 /// ```
 /// use onestep_data::{InMemory, sample_key};
-/// use onestep_memory::Shape;
+/// use onestep_memory::{HostValues, Shape};
 ///
 /// let set = |inputs: [f32; 3]| {
 ///     let targets = vec![1.0, 2.0, 3.0];
@@ -283,9 +283,9 @@ pub fn sample_key(dataset: &dyn Dataset, index: usize) -> Result<u64, DataError>
         hasher.add(&(values.len() as u64).to_le_bytes());
         match values {
             // Adding 0 makes one zero of the two.
-            Values::F32(all) => all.iter().for_each(|x| hasher.add(&(x + 0.0).to_le_bytes())),
-            Values::I32(all) => all.iter().for_each(|x| hasher.add(&x.to_le_bytes())),
-            Values::U8(all) => hasher.add(all),
+            HostValues::F32(all) => all.iter().for_each(|x| hasher.add(&(x + 0.0).to_le_bytes())),
+            HostValues::I32(all) => all.iter().for_each(|x| hasher.add(&x.to_le_bytes())),
+            HostValues::U8(all) => hasher.add(all),
         }
     }
     Ok(hasher.finish())

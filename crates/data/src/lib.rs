@@ -78,7 +78,7 @@ pub use record::{
     Columns, DataRecord, Division, FieldForm, Pictures, Scaling, TextForm, WeightColumn,
 };
 pub use relabel::relabel;
-pub use sample::{FieldElement, Sample, SampleMut, Values};
+pub use sample::{FieldElement, Sample, SampleMut};
 pub use shown::{shown, steers};
 pub use sources::cifar::{cifar10, cifar10_splits};
 pub use sources::digits::digits;

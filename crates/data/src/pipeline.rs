@@ -117,6 +117,13 @@ impl Pipeline {
         self
     }
 
+    /// The steps that change the field of this name: those that name no field, and those that name it.
+    #[must_use]
+    pub fn of(&self, field: &str) -> Self {
+        let own = |step: &&Step| step.field.as_deref().is_none_or(|name| name == field);
+        Self { steps: self.steps.iter().filter(own).cloned().collect() }
+    }
+
     /// Whether [`Pipeline::apply`] would do anything, in training or elsewhere.
     pub fn has_steps(&self, training: bool) -> bool {
         self.steps.iter().any(|step| step.counts(training))

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use onestep_memory::{DType, Element, SliceMut, StagingSlot};
+use onestep_memory::{Element, HostValues, SliceMut, StagingSlot};
 use smallvec::SmallVec;
 
 use crate::{DataError, Field, Fields, IGNORED, Role, TargetMut};
@@ -187,7 +187,7 @@ pub trait FieldElement: Element + sealed::Sealed {
     #[doc(hidden)]
     fn of(slice: SliceMut<'_>) -> Option<&mut [Self]>;
     #[doc(hidden)]
-    fn kept(values: &Values) -> Option<&[Self]>;
+    fn kept(values: &HostValues) -> Option<&[Self]>;
 }
 
 macro_rules! field_elements {
@@ -199,16 +199,11 @@ macro_rules! field_elements {
                     _ => None,
                 }
             }
-            fn kept(values: &Values) -> Option<&[Self]> {
+            fn kept(values: &HostValues) -> Option<&[Self]> {
                 match values {
-                    Values::$case(values) => Some(values),
+                    HostValues::$case(values) => Some(values),
                     _ => None,
                 }
-            }
-        }
-        impl From<Vec<$type>> for Values {
-            fn from(values: Vec<$type>) -> Self {
-                Self::$case(values)
             }
         }
     )*};
@@ -323,57 +318,9 @@ impl Places for Rows<'_> {
     }
 }
 
-/// The elements of a field, of whatever type.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Values {
-    /// For [`DType::F32`].
-    F32(Vec<f32>),
-    /// For [`DType::I32`].
-    I32(Vec<i32>),
-    /// For [`DType::U8`].
-    U8(Vec<u8>),
-}
-
-impl Values {
-    /// The number of elements.
-    pub fn len(&self) -> usize {
-        match self {
-            Self::F32(values) => values.len(),
-            Self::I32(values) => values.len(),
-            Self::U8(values) => values.len(),
-        }
-    }
-
-    /// Whether there are no elements.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The type of the elements.
-    pub fn dtype(&self) -> DType {
-        match self {
-            Self::F32(_) => DType::F32,
-            Self::I32(_) => DType::I32,
-            Self::U8(_) => DType::U8,
-        }
-    }
-
-    fn zeros(field: &Field) -> Self {
-        let elements = field.shape.elements();
-        match field.dtype {
-            DType::I32 => Self::I32(vec![0; elements]),
-            DType::U8 => Self::U8(vec![0; elements]),
-            _ => Self::F32(vec![0.0; elements]),
-        }
-    }
-
-    fn as_mut(&mut self) -> SliceMut<'_> {
-        match self {
-            Self::F32(values) => SliceMut::F32(values),
-            Self::I32(values) => SliceMut::I32(values),
-            Self::U8(values) => SliceMut::U8(values),
-        }
-    }
+/// Zeros for a field.
+fn zeros(field: &Field) -> HostValues {
+    HostValues::zeros(field.dtype, field.shape.elements())
 }
 
 /// One sample in vectors of its own: for looking at, and for data sets that read another.
@@ -389,20 +336,20 @@ impl Values {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
     fields: Fields,
-    values: Vec<Values>,
+    values: Vec<HostValues>,
 }
 
 impl Sample {
     /// Zeros for each field.
     pub fn new(fields: &Fields) -> Self {
-        Self { fields: fields.clone(), values: fields.iter().map(Values::zeros).collect() }
+        Self { fields: fields.clone(), values: fields.iter().map(zeros).collect() }
     }
 
     /// Zeros for each field of a sample of this length, where fields vary in it.
     pub(crate) fn of_length(fields: &Fields, length: Option<usize>) -> Result<Self, DataError> {
         let values = fields.iter().map(|field| {
             let shape = field.shape_at(length)?;
-            Ok(Values::zeros(&Field { shape, ..field.clone() }))
+            Ok(zeros(&Field { shape, ..field.clone() }))
         });
         Ok(Self { fields: fields.clone(), values: values.collect::<Result<_, DataError>>()? })
     }
@@ -418,7 +365,7 @@ impl Sample {
     }
 
     /// Each field with its elements.
-    pub fn iter(&self) -> impl Iterator<Item = (&Field, &Values)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&Field, &HostValues)> {
         self.fields.iter().zip(&self.values)
     }
 
@@ -456,13 +403,13 @@ impl Sample {
     }
 }
 
-impl Places for Vec<Values> {
+impl Places for Vec<HostValues> {
     fn place(&mut self, field: usize) -> Option<SliceMut<'_>> {
-        self.get_mut(field).map(Values::as_mut)
+        self.get_mut(field).map(HostValues::as_mut)
     }
 
     fn two(&mut self, fields: [usize; 2]) -> Option<[SliceMut<'_>; 2]> {
         let two = self.get_disjoint_mut(fields).ok()?;
-        Some(two.map(Values::as_mut))
+        Some(two.map(HostValues::as_mut))
     }
 }

@@ -4,6 +4,8 @@
 //! - A [`Device`] hands out raw buffers; [`HostDevice`] is plain host memory.
 //! - A [`MemoryManager`] makes [`Tensor`]s from a [`BufferPool`] of size classes ([`Tier`]),
 //!   within an optional budget, and says what is alive and where it was made.
+//! - Numbers on the host are a [`HostData`] (borrowed), [`HostValues`] (owned) or a [`HostTensor`]
+//!   (with a shape).
 //! - A [`StagingPool`] is the ring through which batches travel from loader threads to the
 //!   device, with back-pressure.
 //!
@@ -29,6 +31,7 @@ mod dtype;
 mod error;
 mod handle_count;
 mod host;
+mod host_data;
 mod machine;
 mod manager;
 mod pages;
@@ -48,6 +51,7 @@ pub use dtype::{DType, Element};
 pub use error::MemoryError;
 pub use half::{bf16, f16};
 pub use host::HostDevice;
+pub use host_data::{HostData, HostTensor, HostValues};
 pub use machine::available_memory;
 pub use manager::MemoryManager;
 pub use pool::BufferPool;

@@ -3,7 +3,8 @@
 //! frameworks.
 
 use onestep_engine::{
-    EngineError, Executor, Feeds, Footprint, KernelTime, Mode, StateTable, StepCounters, Ticket,
+    EngineError, Executor, Feeds, Footprint, KernelTime, Mode, Signature, StateTable, StepCounters,
+    Ticket,
 };
 use onestep_layers::{LayerError, LossSpec, Model};
 use onestep_memory::{MemoryError, MemoryManager, Tensor};
@@ -63,6 +64,42 @@ pub struct RunnerOptions {
     pub keep_outputs: bool,
 }
 
+/// The tensors of a batch: as many as the program has fields, in their order (the inputs, then the
+/// targets), or by name, where `weight` may be how much each sample counts.
+#[derive(Clone, Debug, Default)]
+pub struct StepBatch {
+    names: Vec<String>,
+    tensors: Vec<Tensor>,
+}
+
+impl StepBatch {
+    /// The tensors.
+    pub fn tensors(&self) -> &[Tensor] {
+        &self.tensors
+    }
+
+    fn feeds(&self) -> Feeds<'_> {
+        Feeds::named(&self.names, &self.tensors)
+    }
+
+    fn samples(&self) -> usize {
+        self.tensors.first().and_then(|tensor| tensor.shape().first().copied()).unwrap_or(0)
+    }
+}
+
+impl<const N: usize> From<[Tensor; N]> for StepBatch {
+    fn from(tensors: [Tensor; N]) -> Self {
+        StepBatch { names: Vec::new(), tensors: tensors.into() }
+    }
+}
+
+impl FromIterator<(String, Tensor)> for StepBatch {
+    fn from_iter<I: IntoIterator<Item = (String, Tensor)>>(fields: I) -> Self {
+        let (names, tensors) = fields.into_iter().unzip();
+        StepBatch { names, tensors }
+    }
+}
+
 /// A model that is trained on one batch, one native call a step.
 ///
 /// ```
@@ -86,12 +123,13 @@ pub struct RunnerOptions {
 /// ```
 pub struct StepRunner {
     learner: Learner,
-    batch: [Tensor; 2],
+    batch: StepBatch,
     batch_size: usize,
 }
 
 impl StepRunner {
-    /// Compiles the step for `[input, target]` and fills the parameters from the seed.
+    /// Compiles the step for a batch (`[input, target]`, or by name) and fills the parameters from the
+    /// seed.
     ///
     /// # Errors
     /// A model, loss or optimizer that cannot be built, a batch that does not suit them, or a
@@ -101,17 +139,30 @@ impl StepRunner {
         loss: &LossSpec,
         optimizer: &Optimizer,
         executor: Box<dyn Executor>,
-        batch: [Tensor; 2],
+        batch: impl Into<StepBatch>,
         options: &RunnerOptions,
     ) -> Result<Self, RunnerError> {
-        let program = TrainingProgram::new(model.clone(), loss.clone(), optimizer.clone())?
-            .keep(options.keep_outputs);
-        let mut learner = Learner::new(program, executor, options.seed)?;
-        let batch_size = batch[0].shape().first().copied().unwrap_or(0);
-        if batch_size > 0 {
-            learner.prepare(Mode::Train, batch_size)?;
+        let program = TrainingProgram::new(model.clone(), loss.clone(), optimizer.clone())?;
+        StepRunner::of(program, executor, batch, options)
+    }
+
+    /// The same for a program.
+    ///
+    /// # Errors
+    /// As for [`StepRunner::new`].
+    pub fn of(
+        program: TrainingProgram,
+        executor: Box<dyn Executor>,
+        batch: impl Into<StepBatch>,
+        options: &RunnerOptions,
+    ) -> Result<Self, RunnerError> {
+        let batch = batch.into();
+        let learner = Learner::new(program.keep(options.keep_outputs), executor, options.seed)?;
+        let mut runner = StepRunner { learner, batch_size: batch.samples(), batch };
+        if runner.batch_size > 0 {
+            runner.footprint()?;
         }
-        Ok(StepRunner { learner, batch, batch_size })
+        Ok(runner)
     }
 
     /// Submits a step; its loss arrives in the ticket.
@@ -119,7 +170,7 @@ impl StepRunner {
     /// # Errors
     /// The batch is empty or does not fit the model, or the device failed.
     pub fn step(&mut self) -> Result<Ticket, RunnerError> {
-        Ok(self.learner.step(Feeds::new(&self.batch))?)
+        Ok(self.learner.step(self.batch.feeds())?)
     }
 
     /// Runs a step and times each of its kernels.
@@ -127,7 +178,7 @@ impl StepRunner {
     /// # Errors
     /// As for [`StepRunner::step`], and a device that does not run kernel by kernel.
     pub fn profile(&mut self) -> Result<Vec<KernelTime>, RunnerError> {
-        Ok(self.learner.profile(Feeds::new(&self.batch))?)
+        Ok(self.learner.profile(self.batch.feeds())?)
     }
 
     /// The output of the model in the last step ([`OUTPUT`]) or the gradient of a parameter
@@ -146,8 +197,8 @@ impl StepRunner {
     }
 
     /// The batch: input and target.
-    pub fn batch(&self) -> &[Tensor; 2] {
-        &self.batch
+    pub fn batch(&self) -> &[Tensor] {
+        &self.batch.tensors
     }
 
     /// The memory of the device.
@@ -175,7 +226,11 @@ impl StepRunner {
     /// # Errors
     /// An empty batch.
     pub fn footprint(&mut self) -> Result<Footprint, RunnerError> {
-        Ok(self.learner.prepare(Mode::Train, self.batch_size)?)
+        let signature = match self.batch.names.as_slice() {
+            [] => self.learner.program().signature(Mode::Train, self.batch_size)?,
+            names => Signature::of(names, &self.batch.tensors)?,
+        };
+        Ok(self.learner.prepare_for(Mode::Train, &signature)?)
     }
 
     /// The device's name.

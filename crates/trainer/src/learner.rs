@@ -450,6 +450,12 @@ impl Learner {
         Ok(self.engine.report_names(Mode::Train, &signature)?)
     }
 
+    /// The names of the scalars in the ticket of the last step of training, whatever its batch was.
+    pub(crate) fn last_report_names(&mut self) -> Result<Vec<String>, TrainerError> {
+        let signature = self.last[place(Mode::Train)].signature()?;
+        Ok(self.engine.report_names(Mode::Train, &signature)?)
+    }
+
     /// Compiles the step of a mode and batch size, unless that was done, and tells the memory it
     /// takes.
     ///

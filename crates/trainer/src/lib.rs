@@ -36,6 +36,7 @@ pub mod factory;
 mod fitting;
 mod folder_lock;
 mod history;
+mod host;
 mod learner;
 mod metrics;
 mod pattern;
@@ -58,18 +59,18 @@ pub use error::TrainerError;
 pub use fitting::Taken;
 pub use folder_lock::FolderLock;
 pub use history::{EpochRecord, History, PerStep, Stop};
+pub use host::HostFields;
 pub use learner::Learner;
 pub use metrics::{
     Accuracy, Aggregate, Better, ConfusionMatrix, CustomMetric, MeanAbsoluteError,
     MeanSquaredError, Measured, Metric, MetricSpec, Metrics, Monitor, Part, Perplexity,
     RootMeanSquaredError, Scored, Task, TopK, TopKAccuracy,
 };
+pub use onestep_memory::HostData;
 pub use pattern::name_matches;
 pub use phases::{Phases, peak_resident_bytes};
 pub use plot::draw_curves;
 pub use predictor::{Predictor, PredictorOptions};
 pub use program::{OUTPUT, TrainingProgram, gradient_name};
 pub use snapshot::{Snapshot, Weights};
-pub use trainer::{
-    Evaluation, HostData, ModelSource, Prediction, StepResult, Trainer, TrainerBuilder,
-};
+pub use trainer::{Evaluation, ModelSource, Prediction, StepResult, Trainer, TrainerBuilder};

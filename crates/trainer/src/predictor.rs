@@ -6,13 +6,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use onestep_data::{Pipeline, SampleRng, Scaling};
 use onestep_engine::{DType, Engine, Feeds, Mode, Scalars, Signature, StateTable};
-use onestep_memory::{Shape, Tensor};
+use onestep_memory::{HostData, HostValues, Shape, Tensor};
 
 use crate::TrainerError;
 use crate::device::{ExecutorOptions, executor};
-use crate::program::TrainingProgram;
+use crate::host::HostFields;
+use crate::program::{Asked, TrainingProgram};
 use crate::snapshot::Snapshot;
-use crate::trainer::{HostData, Prediction, Trainer};
+use crate::trainer::{Prediction, Trainer};
 
 /// How a [`Predictor`] answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,13 +61,18 @@ pub struct Predictor {
     lanes: Vec<Mutex<Lane>>,
     /// Where the next caller looks first.
     next: AtomicUsize,
-    input: Shape,
+    inputs: Vec<Input>,
     output: Shape,
-    dtype: DType,
     batch: usize,
-    pipeline: Pipeline,
     scaling: Option<Scaling>,
     program: TrainingProgram,
+}
+
+/// An input of the model, with the transforms that count in evaluation too.
+#[derive(Debug)]
+struct Input {
+    shape: Shape,
+    pipeline: Pipeline,
 }
 
 /// One answer at a time.
@@ -74,9 +80,10 @@ struct Lane {
     engine: Engine,
     signature: Signature,
     output: String,
-    feed: [Tensor; 1],
-    numbers: Vec<f32>,
-    indices: Vec<i32>,
+    /// A batch of each input, in the model's order.
+    names: Vec<String>,
+    feed: Vec<Tensor>,
+    values: Vec<HostValues>,
     answers: Vec<f32>,
     scratch: Vec<f32>,
 }
@@ -131,11 +138,6 @@ impl Predictor {
             let wanted = format!("1 on the device {device}: only those of cpu share weights");
             return Err(TrainerError::option("lanes", wanted, lanes));
         }
-        if program.model_inputs() != 1 {
-            let wanted = "a model with one input";
-            let got = format!("{} inputs", program.model_inputs());
-            return Err(TrainerError::mismatch("predictor", wanted, got));
-        }
         let signature = program.signature(Mode::Predict, *batch)?;
         let mut state: Option<StateTable> = None;
         let mut all = Vec::with_capacity(*lanes);
@@ -160,15 +162,12 @@ impl Predictor {
             engine.prepare(Mode::Predict, &signature)?;
             all.push(Mutex::new(Lane::new(engine, signature.clone(), program)?));
         }
-        let model = program.model();
         Ok(Predictor {
             lanes: all,
             next: AtomicUsize::new(0),
-            input: model.input_shape().clone(),
+            inputs: inputs(program, &pipeline)?,
             output: program.output_shape().clone(),
-            dtype: signature.fields()[0].1.dtype,
             batch: *batch,
-            pipeline,
             scaling,
             program: program.clone(),
         })
@@ -179,15 +178,19 @@ impl Predictor {
         &self.program
     }
 
-    /// Answers for any number of samples, in batches of [`PredictorOptions::batch`].
+    /// Answers for any number of samples, in batches of [`PredictorOptions::batch`]: of the one input,
+    /// or of several by name.
     ///
     /// # Errors
-    /// Data that does not fit the model, and the device's errors.
-    pub fn predict<'a>(&self, input: impl Into<HostData<'a>>) -> Result<Prediction, TrainerError> {
-        let input = input.into();
-        let each = self.output.elements();
-        let mut values = vec![0.0; input.len() / self.input.elements().max(1) * each];
-        self.predict_into(input, &mut values)?;
+    /// Data that does not fit the model, by the name of the input, and the device's errors.
+    pub fn predict<'a>(
+        &self,
+        inputs: impl Into<HostFields<'a>>,
+    ) -> Result<Prediction, TrainerError> {
+        let inputs = inputs.into();
+        let samples = self.program.check_inputs(inputs)?;
+        let mut values = vec![0.0; samples * self.output.elements()];
+        self.answer(inputs, samples, &mut values)?;
         Ok(Prediction { shape: self.output.clone(), values })
     }
 
@@ -198,50 +201,42 @@ impl Predictor {
     /// As for [`Predictor::predict`], and memory of another size.
     pub fn predict_into<'a>(
         &self,
-        input: impl Into<HostData<'a>>,
+        inputs: impl Into<HostFields<'a>>,
         out: &mut [f32],
     ) -> Result<(), TrainerError> {
-        let input = input.into();
-        let (each, answer) = (self.input.elements().max(1), self.output.elements().max(1));
-        self.check(input, out.len())?;
+        let inputs = inputs.into();
+        let samples = self.program.check_inputs(inputs)?;
+        let wanted = samples * self.output.elements();
+        if out.len() != wanted {
+            let wanted = format!("{wanted} elements for {samples} samples");
+            let got = format!("{} elements", out.len());
+            return Err(TrainerError::mismatch("output", wanted, got));
+        }
+        self.answer(inputs, samples, out)
+    }
+
+    /// Answers checked inputs.
+    fn answer(
+        &self,
+        inputs: HostFields<'_>,
+        samples: usize,
+        out: &mut [f32],
+    ) -> Result<(), TrainerError> {
         let mut lane = self.lane();
-        let lane = &mut *lane;
-        for (part, out) in out.chunks_mut(answer * self.batch).enumerate() {
-            let first = part * self.batch * each;
-            let count = out.len() / answer * each;
-            lane.fill(input.part(first..first + count));
-            if self.pipeline.has_steps(false) {
-                for sample in lane.numbers[..count].chunks_mut(each) {
-                    let mut rng = SampleRng::new(0, 0, 0);
-                    let (shape, scratch) = (&self.input, &mut lane.scratch);
-                    self.pipeline.apply(sample, shape, false, &mut rng, scratch)?;
-                }
+        let each = self.output.elements().max(1);
+        for (out, first) in out.chunks_mut(each * self.batch).zip((0..samples).step_by(self.batch))
+        {
+            let count = self.batch.min(samples - first);
+            for (place, input) in self.inputs.iter().enumerate() {
+                let size = input.shape.elements();
+                let data = self.program.input_of(inputs, place)?;
+                lane.fill(place, input, data.part(first * size..(first + count) * size), count)?;
             }
-            lane.run(self.dtype)?;
+            lane.run()?;
             out.copy_from_slice(&lane.answers[..out.len()]);
             if let Some(scaling) = &self.scaling {
                 scaling.restore(out);
             }
-        }
-        Ok(())
-    }
-
-    fn check(&self, input: HostData<'_>, room: usize) -> Result<(), TrainerError> {
-        if input.dtype() != self.dtype {
-            return Err(TrainerError::mismatch("input", self.dtype, input.dtype()));
-        }
-        let (each, got) = (self.input.elements().max(1), input.len());
-        if got == 0 || !got.is_multiple_of(each) {
-            let wanted = format!("one or more samples of {}, {each} elements each", self.input);
-            return Err(TrainerError::mismatch("input", wanted, format!("{got} elements")));
-        }
-        if let (HostData::I32(indices), Some(limit)) = (input, self.program.model().index_limit()) {
-            limit.check(indices, self.input.dims())?;
-        }
-        let wanted = got / each * self.output.elements().max(1);
-        if room != wanted {
-            let wanted = format!("{wanted} elements for {} samples", got / each);
-            return Err(TrainerError::mismatch("output", wanted, format!("{room} elements")));
         }
         Ok(())
     }
@@ -261,36 +256,65 @@ impl Predictor {
     }
 }
 
+/// The inputs of a program, each with its transforms.
+fn inputs(program: &TrainingProgram, pipeline: &Pipeline) -> Result<Vec<Input>, TrainerError> {
+    let input = |asked: &Asked| {
+        let pipeline = match asked.dtype {
+            DType::F32 => program.pipeline_of(pipeline, &asked.name),
+            _ => Pipeline::new(),
+        };
+        if pipeline.has_steps(false) {
+            pipeline.check(&asked.shape)?;
+        }
+        Ok(Input { shape: asked.shape.clone(), pipeline })
+    };
+    program.asked(Mode::Predict).iter().map(input).collect()
+}
+
 impl Lane {
     fn new(
         engine: Engine,
         signature: Signature,
         program: &TrainingProgram,
     ) -> Result<Self, TrainerError> {
-        let ty = &signature.fields()[0].1;
-        let (elements, batch) = (ty.shape.elements(), signature.batch());
-        let feed = [engine.memory().zeros(ty.shape.clone(), ty.dtype)?];
-        let whole = |dtype: DType| if ty.dtype == dtype { elements } else { 0 };
-        let (numbers, indices) = (vec![0.0; whole(DType::F32)], vec![0; whole(DType::I32)]);
-        let answers = vec![0.0; program.output_shape().elements() * batch];
+        let (mut names, mut feed, mut values) = (Vec::new(), Vec::new(), Vec::new());
+        for asked in program.asked(Mode::Predict) {
+            let shape = asked.shape.with_batch(signature.batch())?;
+            values.push(HostValues::zeros(asked.dtype, shape.elements()));
+            feed.push(engine.memory().zeros(shape, asked.dtype)?);
+            names.push(asked.name.clone());
+        }
+        let answers = vec![0.0; program.output_shape().elements() * signature.batch()];
         let output = program.output().to_owned();
-        Ok(Lane { engine, output, feed, numbers, indices, answers, scratch: Vec::new(), signature })
+        Ok(Lane { engine, signature, output, names, feed, values, answers, scratch: Vec::new() })
     }
 
-    /// Takes some samples; those that are missing to a batch are as they were.
-    fn fill(&mut self, input: HostData<'_>) {
-        match input {
-            HostData::F32(values) => self.numbers[..values.len()].copy_from_slice(values),
-            HostData::I32(values) => self.indices[..values.len()].copy_from_slice(values),
+    /// Takes so many samples of an input; those that are missing to a batch are as they were.
+    fn fill(
+        &mut self,
+        place: usize,
+        input: &Input,
+        data: HostData<'_>,
+        count: usize,
+    ) -> Result<(), TrainerError> {
+        let (values, size) = (&mut self.values[place], input.shape.elements());
+        values.begin_with(data);
+        let HostValues::F32(values) = values else { return Ok(()) };
+        if !input.pipeline.has_steps(false) {
+            return Ok(());
         }
+        for sample in values[..count * size].chunks_mut(size.max(1)) {
+            let mut rng = SampleRng::new(0, 0, 0);
+            input.pipeline.apply(sample, &input.shape, false, &mut rng, &mut self.scratch)?;
+        }
+        Ok(())
     }
 
-    fn run(&mut self, dtype: DType) -> Result<(), TrainerError> {
-        match dtype {
-            DType::I32 => self.feed[0].write(&self.indices)?,
-            _ => self.feed[0].write(&self.numbers)?,
+    fn run(&mut self) -> Result<(), TrainerError> {
+        for (tensor, values) in self.feed.iter().zip(&self.values) {
+            values.as_data().write_to(tensor)?;
         }
-        let feeds = Feeds::new(&self.feed);
+        let feeds = Feeds::named(&self.names, &self.feed);
         self.engine.submit(Mode::Predict, feeds, &Scalars::default())?.wait()?;
         let out = &mut self.answers;
         Ok(self.engine.read_output_into(Mode::Predict, &self.signature, &self.output, out)?)

@@ -3,16 +3,17 @@
 //! on any thread and without a wait.
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use libtest_mimic::{Arguments, Trial};
 use onestep_data::open;
 use onestep_engine::StepCounters;
-use onestep_layers::ModelBuilder;
+use onestep_layers::{InputSpec, ModelBuilder};
 use onestep_optimizer::Clip;
 use onestep_trainer::{
-    Callback, Flow, PredictorOptions, Progress, ProgressEvent, RunView, StepEvent, Trainer,
-    TrainerConfig, TrainerError,
+    Callback, Flow, HostData, PredictorOptions, Progress, ProgressEvent, RunView, StepEvent,
+    Trainer, TrainerConfig, TrainerError,
 };
 
 struct Counting;
@@ -80,9 +81,14 @@ fn main() {
         an_answer_of_a_predictor_allocates_nothing();
         Ok(())
     };
+    let answers = || {
+        threads_that_share_a_predictor_of_two_inputs_allocate_nothing();
+        Ok(())
+    };
     let tests = vec![
         Trial::test("a_step_is_one_call_without_allocation_or_wait", step),
         Trial::test("an_answer_of_a_predictor_allocates_nothing", answer),
+        Trial::test("threads_that_share_a_predictor_of_two_inputs_allocate_nothing", answers),
     ];
     libtest_mimic::run(&arguments, tests).exit();
 }
@@ -113,6 +119,69 @@ fn an_answer_of_a_predictor_allocates_nothing() {
     assert_eq!(ALLOCATIONS.load(Ordering::SeqCst) - before, 0);
     let close = |(a, b): (&f32, &f32)| (a - b).abs() <= 1e-5 * b.abs().max(1.0);
     assert!(out.iter().zip(&wanted.values).all(close), "{out:?} {wanted:?}");
+}
+
+/// The counts are taken between barriers, while all threads are there and none begins or ends.
+fn threads_that_share_a_predictor_of_two_inputs_allocate_nothing() {
+    const THREADS: usize = 3;
+    let model = ModelBuilder::with_inputs([
+        ("picture", InputSpec::new([1, 4, 4])),
+        ("words", InputSpec::indices([3])),
+    ])
+    .flatten("pixels")
+    .taking(["picture"])
+    .dense(12, true, "look")
+    .embedding(5, 4, "embed")
+    .taking(["words"])
+    .flatten("read")
+    .multiply(["look", "read"], "both")
+    .dense(2, true, "fc")
+    .spec();
+    let config = TrainerConfig {
+        threads: 1,
+        augmentation: "+normalise@picture=0.5:2".into(),
+        ..Default::default()
+    };
+    let mut trainer = Trainer::new(model, config).unwrap();
+    let options = PredictorOptions { batch: 2, lanes: 2, ..Default::default() };
+    let predictor = trainer.predictor(&options).unwrap();
+    let pictures: Vec<f32> = (0..5 * 16).map(|i| (i % 13) as f32).collect();
+    let words: Vec<i32> = (0..5 * 3).map(|i| i % 5).collect();
+    let fields = [("picture", HostData::from(&pictures)), ("words", HostData::from(&words))];
+    let wanted = trainer.predict(&fields).unwrap();
+    let close = |(a, b): (&f32, &f32)| (a - b).abs() <= 1e-5 * b.abs().max(1.0);
+    // Each lane is warm after its first answer, and callers take them in turns.
+    let mut out = vec![0.0; 10];
+    for _ in 0..2 {
+        predictor.predict_into(&fields, &mut out).unwrap();
+    }
+    let barrier = Barrier::new(THREADS + 1);
+    let (predictor, barrier, fields) = (&predictor, &barrier, &fields);
+    let allocated = std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                let mut out = [0.0; 10];
+                // Before the counts: what a thread takes when it first waits.
+                predictor.predict_into(fields, &mut out).unwrap();
+                barrier.wait();
+                barrier.wait();
+                for _ in 0..20 {
+                    predictor.predict_into(fields, &mut out).unwrap();
+                }
+                barrier.wait();
+                barrier.wait();
+                assert!(out.iter().zip(&wanted.values).all(close), "{out:?} {wanted:?}");
+            });
+        }
+        barrier.wait();
+        let before = ALLOCATIONS.load(Ordering::SeqCst);
+        barrier.wait();
+        barrier.wait();
+        let allocated = ALLOCATIONS.load(Ordering::SeqCst) - before;
+        barrier.wait();
+        allocated
+    });
+    assert_eq!(allocated, 0);
 }
 
 fn a_step_is_one_call_without_allocation_or_wait() {

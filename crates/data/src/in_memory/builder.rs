@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use onestep_memory::HostValues;
+
 use super::store::Store;
-use crate::{DataError, Field, Values};
+use crate::{DataError, Field};
 
 /// Makes an [`InMemory`](crate::InMemory) set of any fields.
 #[derive(Clone, Debug)]
@@ -17,7 +19,7 @@ pub struct InMemoryBuilder {
 impl InMemoryBuilder {
     /// Adds a field; `values` has all samples one after the other.
     #[must_use]
-    pub fn field(mut self, field: Field, values: impl Into<Values>) -> Self {
+    pub fn field(mut self, field: Field, values: impl Into<HostValues>) -> Self {
         self.fields.push(field);
         self.stores.push(Store::Values(values.into()));
         self
@@ -58,7 +60,7 @@ pub(super) fn check_store(
         Store::Bytes { divisor, .. } if !divisor.is_finite() || *divisor == 0.0 => {
             Err(DataError::setting("divisor", "a finite number that is not 0", divisor))
         }
-        Store::Values(Values::I32(labels)) => check_labels(dataset, field, labels),
+        Store::Values(HostValues::I32(labels)) => check_labels(dataset, field, labels),
         _ => Ok(()),
     }
 }

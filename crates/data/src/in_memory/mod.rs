@@ -5,12 +5,11 @@ mod store;
 
 use std::sync::Arc;
 
-use onestep_memory::{DType, Shape};
+use onestep_memory::{DType, HostValues, Shape};
 
 use crate::moments::Moments;
 use crate::{
     DataError, Dataset, Field, Fields, IGNORED, Meaning, Role, SampleMut, Scaling, TargetSpec,
-    Values,
 };
 pub use builder::InMemoryBuilder;
 use builder::check_store;
@@ -115,7 +114,7 @@ impl InMemory {
         name: String,
         shape: Shape,
         inputs: Store,
-        targets: Values,
+        targets: HostValues,
         target: &TargetSpec,
     ) -> Result<Self, DataError> {
         if targets.dtype() == DType::I32 && target.class_count().is_none() {
@@ -148,7 +147,7 @@ impl InMemory {
     fn target_values(&mut self) -> Option<(&mut Vec<f32>, usize)> {
         let place = self.fields.iter().position(|field| field.role == Role::Target)?;
         match &mut self.stores[place] {
-            Store::Values(Values::F32(values)) => {
+            Store::Values(HostValues::F32(values)) => {
                 Some((values, self.fields[place].shape.elements()))
             }
             _ => None,
@@ -180,7 +179,11 @@ impl InMemory {
     ///
     /// # Errors
     /// Those of [`InMemoryBuilder::build`].
-    pub fn with_field(self, field: Field, values: impl Into<Values>) -> Result<Self, DataError> {
+    pub fn with_field(
+        self,
+        field: Field,
+        values: impl Into<HostValues>,
+    ) -> Result<Self, DataError> {
         self.rebuilt().field(field, values).build()
     }
 
@@ -266,7 +269,9 @@ impl Dataset for InMemory {
         let place = self.fields.iter().position(|field| field.role == Role::Target)?;
         let field = &self.fields[place];
         match (&field.meaning, &self.stores[place]) {
-            (Meaning::Classes { .. }, Store::Values(Values::I32(labels))) if field.is_scalar() => {
+            (Meaning::Classes { .. }, Store::Values(HostValues::I32(labels)))
+                if field.is_scalar() =>
+            {
                 usize::try_from(*labels.get(index).filter(|label| **label != IGNORED)?).ok()
             }
             _ => None,

@@ -2,14 +2,14 @@
 
 use std::ops::Range;
 
-use onestep_memory::DType;
+use onestep_memory::{DType, HostValues};
 
-use crate::{DataError, SampleMut, Values};
+use crate::{DataError, SampleMut};
 
 /// All samples of a field, one after the other.
 #[derive(Clone, Debug)]
 pub(super) enum Store {
-    Values(Values),
+    Values(HostValues),
     /// Pixels as bytes, a quarter of the memory; `value = byte / divisor`.
     Bytes {
         bytes: Vec<u8>,
@@ -39,9 +39,9 @@ impl Store {
         sample: &mut SampleMut<'_>,
     ) -> Result<(), DataError> {
         match self {
-            Self::Values(Values::F32(all)) => sample.put_at(place, &all[range]),
-            Self::Values(Values::I32(all)) => sample.put_at(place, &all[range]),
-            Self::Values(Values::U8(all)) => sample.put_at(place, &all[range]),
+            Self::Values(HostValues::F32(all)) => sample.put_at(place, &all[range]),
+            Self::Values(HostValues::I32(all)) => sample.put_at(place, &all[range]),
+            Self::Values(HostValues::U8(all)) => sample.put_at(place, &all[range]),
             Self::Bytes { bytes, divisor } => {
                 let values = sample.slice_at::<f32>(place, range.len())?;
                 for (value, &byte) in values.iter_mut().zip(&bytes[range]) {

@@ -5,72 +5,23 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
-use onestep::memory::{DType, MemoryManager, Shape, Tensor, bf16, f16};
+use onestep::memory::{HostTensor, HostValues, Shape, bf16, f16};
 use onestep::trainer::weights::beyond_f32;
 use onestep::trainer::write_atomically;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
-/// The elements of a tensor on the host.
+/// A tensor of a file.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Elements {
-    F32(Vec<f32>),
-    I32(Vec<i32>),
+pub(crate) struct Stored {
+    pub(crate) tensor: HostTensor,
+    /// The name of the type that the file has it in.
+    pub(crate) dtype: String,
 }
 
-/// A tensor on the host.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct HostTensor {
-    pub(crate) shape: Vec<usize>,
-    pub(crate) elements: Elements,
-    /// The name of the type that a file has it in, where it is another.
-    stored: Option<String>,
-}
-
-impl HostTensor {
-    pub(crate) fn f32(shape: &[usize], data: Vec<f32>) -> Self {
-        HostTensor { shape: shape.to_vec(), elements: Elements::F32(data), stored: None }
-    }
-
-    fn dtype(&self) -> DType {
-        match self.elements {
-            Elements::F32(_) => DType::F32,
-            Elements::I32(_) => DType::I32,
-        }
-    }
-
-    /// The tensor on a device.
-    pub(crate) fn upload(&self, memory: &MemoryManager) -> Result<Tensor> {
-        let shape = Shape::new(&self.shape)?;
-        Ok(match &self.elements {
-            Elements::F32(data) => memory.from_slice(shape, data)?,
-            Elements::I32(data) => memory.from_slice(shape, data)?,
-        })
-    }
-
-    /// Type and shape as the device will have them.
-    pub(crate) fn on_device(&self) -> String {
-        format!("{}{:?}", self.dtype(), self.shape)
-    }
-
-    /// Whole numbers as f32, where that is what is wanted.
-    pub(crate) fn converted(self, to: DType) -> Self {
-        match (&self.elements, to) {
-            (Elements::I32(data), DType::F32) => {
-                let data = data.iter().map(|&x| x as f32).collect();
-                HostTensor { elements: Elements::F32(data), ..self }
-            }
-            _ => self,
-        }
-    }
-}
-
-impl std::fmt::Display for HostTensor {
-    /// Type and shape as the file has them: `f32[2, 3]`.
+impl std::fmt::Display for Stored {
+    /// Type and shape as the file has them: `i64[2, 3]`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match &self.stored {
-            Some(stored) => write!(f, "{stored}{:?}", self.shape),
-            None => f.write_str(&self.on_device()),
-        }
+        write!(f, "{}{}", self.dtype, self.tensor.shape())
     }
 }
 
@@ -79,7 +30,7 @@ impl std::fmt::Display for HostTensor {
 #[derive(Debug)]
 pub(crate) struct TensorFile {
     path: PathBuf,
-    tensors: BTreeMap<String, HostTensor>,
+    tensors: BTreeMap<String, Stored>,
 }
 
 impl TensorFile {
@@ -99,7 +50,7 @@ impl TensorFile {
     }
 
     /// Takes a tensor out of the file.
-    pub(crate) fn take(&mut self, name: &str, wanted: &str) -> Result<HostTensor> {
+    pub(crate) fn take(&mut self, name: &str, wanted: &str) -> Result<Stored> {
         self.tensors.remove(name).ok_or_else(|| {
             let known: Vec<&str> = self.tensors.keys().map(String::as_str).collect();
             let known = if known.is_empty() { "nothing".to_owned() } else { known.join(", ") };
@@ -108,6 +59,11 @@ impl TensorFile {
                 self.path.display()
             )
         })
+    }
+
+    /// Takes a tensor out of the file that need not be there.
+    pub(crate) fn take_any(&mut self, name: &str) -> Option<Stored> {
+        self.tensors.remove(name)
     }
 
     /// Refuses tensors that nobody took.
@@ -122,31 +78,31 @@ impl TensorFile {
     }
 }
 
-fn decode(view: &TensorView<'_>) -> Result<HostTensor> {
+fn decode(view: &TensorView<'_>) -> Result<Stored> {
     let bytes = view.data();
-    let elements = match view.dtype() {
-        Dtype::F32 => Elements::F32(read(bytes, f32::from_le_bytes)),
+    let values = match view.dtype() {
+        Dtype::F32 => HostValues::F32(read(bytes, f32::from_le_bytes)),
         Dtype::F64 => {
             let narrowed = read(bytes, |b| f64::from_le_bytes(b) as f32);
             if let Some(at) = beyond_f32(bytes, &narrowed) {
                 bail!("element {at}: expected a number that f32 can hold");
             }
-            Elements::F32(narrowed)
+            HostValues::F32(narrowed)
         }
-        Dtype::F16 => Elements::F32(read(bytes, |b| f16::from_le_bytes(b).to_f32())),
-        Dtype::BF16 => Elements::F32(read(bytes, |b| bf16::from_le_bytes(b).to_f32())),
+        Dtype::F16 => HostValues::F32(read(bytes, |b| f16::from_le_bytes(b).to_f32())),
+        Dtype::BF16 => HostValues::F32(read(bytes, |b| bf16::from_le_bytes(b).to_f32())),
         Dtype::BOOL | Dtype::U8 => whole(bytes.to_vec())?,
         Dtype::I8 => whole(read(bytes, i8::from_le_bytes))?,
         Dtype::I16 => whole(read(bytes, i16::from_le_bytes))?,
         Dtype::U16 => whole(read(bytes, u16::from_le_bytes))?,
-        Dtype::I32 => Elements::I32(read(bytes, i32::from_le_bytes)),
+        Dtype::I32 => HostValues::I32(read(bytes, i32::from_le_bytes)),
         Dtype::U32 => whole(read(bytes, u32::from_le_bytes))?,
         Dtype::I64 => whole(read(bytes, i64::from_le_bytes))?,
         Dtype::U64 => whole(read(bytes, u64::from_le_bytes))?,
         other => bail!("expected floating-point or whole numbers of usual types, got {other:?}"),
     };
-    let stored = format!("{:?}", view.dtype()).to_ascii_lowercase();
-    Ok(HostTensor { shape: view.shape().to_vec(), elements, stored: Some(stored) })
+    let tensor = HostTensor::new(Shape::new(view.shape())?, values)?;
+    Ok(Stored { tensor, dtype: format!("{:?}", view.dtype()).to_ascii_lowercase() })
 }
 
 fn read<const N: usize, T>(bytes: &[u8], element: impl Fn([u8; N]) -> T) -> Vec<T> {
@@ -155,24 +111,25 @@ fn read<const N: usize, T>(bytes: &[u8], element: impl Fn([u8; N]) -> T) -> Vec<
 }
 
 /// Whole numbers of any type as i32, where they fit.
-fn whole<T: Copy + std::fmt::Display + TryInto<i32>>(values: Vec<T>) -> Result<Elements> {
+fn whole<T: Copy + std::fmt::Display + TryInto<i32>>(values: Vec<T>) -> Result<HostValues> {
     let one = |(index, value): (usize, T)| {
         value.try_into().map_err(|_| anyhow!("element {index}: {value} does not fit in i32"))
     };
-    Ok(Elements::I32(values.into_iter().enumerate().map(one).collect::<Result<_>>()?))
+    Ok(HostValues::I32(values.into_iter().enumerate().map(one).collect::<Result<_>>()?))
 }
 
 /// Writes tensors to a file, which is there as a whole or not at all.
 pub(crate) fn write_tensors(path: &Path, tensors: &BTreeMap<String, HostTensor>) -> Result<()> {
     let encoded: BTreeMap<&str, Vec<u8>> =
-        tensors.iter().map(|(name, tensor)| (name.as_str(), encode(&tensor.elements))).collect();
+        tensors.iter().map(|(name, tensor)| (name.as_str(), encode(tensor.values()))).collect();
     let mut views = BTreeMap::new();
     for (name, tensor) in tensors {
-        let dtype = match tensor.elements {
-            Elements::F32(_) => Dtype::F32,
-            Elements::I32(_) => Dtype::I32,
+        let dtype = match tensor.values() {
+            HostValues::F32(_) => Dtype::F32,
+            HostValues::I32(_) => Dtype::I32,
+            HostValues::U8(_) => Dtype::U8,
         };
-        let view = TensorView::new(dtype, tensor.shape.clone(), &encoded[name.as_str()])
+        let view = TensorView::new(dtype, tensor.shape().to_vec(), &encoded[name.as_str()])
             .with_context(|| format!("tensor `{name}` ({tensor})"))?;
         views.insert(name.as_str(), view);
     }
@@ -180,9 +137,10 @@ pub(crate) fn write_tensors(path: &Path, tensors: &BTreeMap<String, HostTensor>)
     Ok(write_atomically(path, |file: &mut dyn Write| file.write_all(&bytes))?)
 }
 
-fn encode(elements: &Elements) -> Vec<u8> {
-    match elements {
-        Elements::F32(data) => data.iter().flat_map(|x| x.to_le_bytes()).collect(),
-        Elements::I32(data) => data.iter().flat_map(|x| x.to_le_bytes()).collect(),
+fn encode(values: &HostValues) -> Vec<u8> {
+    match values {
+        HostValues::F32(data) => data.iter().flat_map(|x| x.to_le_bytes()).collect(),
+        HostValues::I32(data) => data.iter().flat_map(|x| x.to_le_bytes()).collect(),
+        HostValues::U8(data) => data.clone(),
     }
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::cli::checkpoint::ModelFlags;
 use crate::cli::console::Console;
-use crate::cli::inputs::{self, Input};
+use crate::cli::inputs::{self, NamedFile, Samples};
 use crate::cli::progress::figure;
 
 /// Apply a trained model to pictures, tables, texts or tensors
@@ -18,7 +18,8 @@ use crate::cli::progress::figure;
 /// Files are read as the training data was: pictures are turned upright and brought to the size and the
 /// colours that the model takes, a .csv file may have the same header, delimiter and columns (that of
 /// the target may be left out), and of a text, for a model that was trained on one, the answer is the
-/// character that follows its end. A .safetensors file has a tensor `input` of one or more samples. What
+/// character that follows its end. A .safetensors file has a tensor `input` of one or more samples, or a
+/// tensor for each input of a model with several, whose inputs may also be given one by one. What
 /// the model does to its inputs, such as a normalisation, is done here too, and predicted values are in
 /// their own units.
 #[derive(Debug, Args)]
@@ -27,8 +28,12 @@ pub(crate) struct Predict {
     #[command(flatten)]
     model: ModelFlags,
     /// The files
-    #[arg(value_name = "FILE", required = true)]
+    #[arg(value_name = "FILE", required_unless_present = "inputs")]
     files: Vec<PathBuf>,
+    /// A file with samples of one input, for a model with several; again for each other input, and for
+    /// more files of the same one
+    #[arg(long = "input", value_name = "NAME=FILE")]
+    inputs: Vec<NamedFile>,
     /// How many of the most probable classes to show
     #[arg(long, value_name = "K", default_value_t = 3)]
     top_k: usize,
@@ -40,7 +45,8 @@ pub(crate) struct Predict {
 const EXAMPLES: &str = "\
 Examples:
   onestep predict --checkpoint runs/digits-cnn-1 three.png seven.png
-  onestep predict --checkpoint runs/digits-cnn-1 batch.safetensors --top-k 1 --json";
+  onestep predict --checkpoint runs/digits-cnn-1 batch.safetensors --top-k 1 --json
+  onestep predict --checkpoint runs/siamese-1 --input a=one.png --input b=other.png";
 
 /// What the model says of one sample.
 #[derive(Debug, Serialize)]
@@ -66,13 +72,12 @@ impl Predict {
         let console = Console::new(self.json);
         let mut trainer = self.model.load(None)?;
         let answers = match trainer.record().text {
-            Some(_) => continuations(&mut trainer, &self.files, self.top_k)?,
-            None => {
-                let shape = trainer.model().input_shape().clone();
-                let mut samples = Vec::new();
-                for file in &self.files {
-                    samples.extend(inputs::read(file, &shape, trainer.record())?);
-                }
+            Some(_) if self.inputs.is_empty() => {
+                continuations(&mut trainer, &self.files, self.top_k)?
+            }
+            _ => {
+                let (model, record) = (trainer.model(), trainer.record());
+                let samples = inputs::read(&self.files, &self.inputs, model, record)?;
                 answers(&mut trainer, samples, self.top_k)?
             }
         };
@@ -82,23 +87,21 @@ impl Predict {
     }
 }
 
-fn answers(trainer: &mut Trainer, samples: Vec<Input>, top_k: usize) -> Result<Vec<Answer>> {
-    let values: Vec<f32> =
-        samples.iter().flat_map(|sample| sample.values.iter().copied()).collect();
-    let prediction: Prediction = trainer.predict(&values)?;
-    for (sample, output) in samples.iter().zip(prediction.rows()) {
+fn answers(trainer: &mut Trainer, samples: Samples, top_k: usize) -> Result<Vec<Answer>> {
+    let prediction: Prediction = trainer.predict(&samples.fields())?;
+    for (name, output) in samples.names.iter().zip(prediction.rows()) {
         let finite = output.iter().all(|value| value.is_finite());
-        ensure!(finite, "{}: the model's output is no finite number: {output:?}", sample.name);
+        ensure!(finite, "{name}: the model's output is no finite number: {output:?}");
     }
     let classifies = matches!(trainer.learner().program().task(), Task::Classify { .. });
     let classes = trainer.record().classes.as_deref().unwrap_or_default();
-    let answer = |((sample, output), probabilities): ((Input, &[f32]), &Vec<f32>)| Answer {
-        input: sample.name,
+    let answer = |((input, output), probabilities): ((String, &[f32]), &Vec<f32>)| Answer {
+        input,
         top: if classifies { best(probabilities, classes, top_k) } else { Vec::new() },
         output: output.to_vec(),
     };
     let probabilities = prediction.probabilities();
-    Ok(samples.into_iter().zip(prediction.rows()).zip(&probabilities).map(answer).collect())
+    Ok(samples.names.into_iter().zip(prediction.rows()).zip(&probabilities).map(answer).collect())
 }
 
 /// What follows the last characters of each text, as many as the model looks at.

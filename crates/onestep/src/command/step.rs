@@ -1,22 +1,23 @@
 //! `onestep step`: training steps on given tensors, to compare with another framework.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use clap::Args;
-use onestep::engine::{Mode, StateKind};
+use onestep::engine::StateKind;
 use onestep::layers::{Layout, LossSpec, Model, StateTensor, WeightLayout};
-use onestep::memory::{MemoryManager, Tensor};
+use onestep::memory::{HostTensor, Shape};
 use onestep::optimizer::{Clip, Optimizer, OptimizerSpec};
-use onestep::runner::{OUTPUT, RunnerOptions, StepRunner};
-use onestep::trainer::weights;
+use onestep::runner::{OUTPUT, RunnerOptions, StepBatch, StepRunner};
+use onestep::trainer::{TrainingProgram, weights};
 
+use crate::cli::batch;
 use crate::cli::console::Console;
 use crate::cli::device::DeviceFlags;
 use crate::cli::files::read_model;
 use crate::cli::flags::{loss_help, optimizer_help, parse_optimizer};
-use crate::cli::tensors::{Elements, HostTensor, TensorFile, write_tensors};
+use crate::cli::tensors::write_tensors;
 use crate::cli::weights::LayoutFlag;
 
 /// Run training steps on given tensors and write down everything that comes of them
@@ -36,7 +37,9 @@ pub(crate) struct StepCommand {
     params: PathBuf,
     #[command(flatten)]
     layout: LayoutFlag,
-    /// The batch: `input` [N, ...] and `target` (labels [N], or values)
+    /// The batch: a tensor for each input and each target, by name; in a model with one of each these
+    /// are `input` [N, ...] and `target` (labels [N], or values). `weight` [N], where it is there, is
+    /// how much each sample counts
     #[arg(long, value_name = "B.safetensors")]
     batch: PathBuf,
     #[arg(long, value_name = "LOSS", default_value = LOSS, hide_default_value = true,
@@ -80,7 +83,7 @@ Examples:
 
 Tensors of the output file, all f32:
   loss                 [steps], the loss of each step, before its update
-  output               the output of the model in the last step
+  output               the output of the model in the last step; output.NAME of several
   grad.NAME            the gradient of each parameter in the last step, before clipping
   param.NAME           each parameter after the last step
   state.NAME           each running statistic after the last step
@@ -96,10 +99,13 @@ impl StepCommand {
         let model = read_model(&self.model)?;
         let optimizer = self.optimizer()?;
         let executor = self.device.executor()?;
-        let batch = self.read_batch(&model, executor.memory())?;
+        let program = TrainingProgram::new(model.clone(), self.loss.clone(), optimizer)?;
+        let batch = batch::read(&self.batch, &program)?;
+        let tensors =
+            batch.into_iter().map(|(name, tensor)| Ok((name, tensor.upload(executor.memory())?)));
+        let batch: StepBatch = tensors.collect::<Result<_>>()?;
         let options = RunnerOptions { seed: self.seed, keep_outputs: true };
-        let mut runner =
-            StepRunner::new(&model, &self.loss, &optimizer, executor, batch, &options)?;
+        let mut runner = StepRunner::of(program, executor, batch, &options)?;
         let layout = self.read_parameters(&model, &runner)?;
         let losses = self.steps(&mut runner)?;
         let tensors = results(&model, &mut runner, &losses, layout)?;
@@ -130,17 +136,6 @@ impl StepCommand {
         Ok(Optimizer::from_spec(spec)?.with_clip(self.clip_norm.map(Clip::Norm))?)
     }
 
-    fn read_batch(&self, model: &Model, memory: &MemoryManager) -> Result<[Tensor; 2]> {
-        let mut file = TensorFile::read(&self.batch)?;
-        let sample = model.input_shape();
-        let input = file.take("input", &format!("[N, ...] with samples of {sample}"))?;
-        let target = file.take("target", "labels [N] or values [N, ...]")?;
-        file.finish("a batch (input, target)")?;
-        let input = input.converted(model.inputs()[0].dtype);
-        check_batch(&self.batch, model, &self.loss, &input, &target)?;
-        Ok([input.upload(memory)?, target.upload(memory)?])
-    }
-
     /// Puts the parameters in place, and tells which layout they were in.
     fn read_parameters(&self, model: &Model, runner: &StepRunner) -> Result<WeightLayout> {
         let (tensors, layout) = weights::read(&self.params, model, self.layout.layout)?;
@@ -160,65 +155,6 @@ impl StepCommand {
     }
 }
 
-/// Checks a batch before it reaches the device, which trusts its shapes and labels.
-fn check_batch(
-    path: &Path,
-    model: &Model,
-    loss: &LossSpec,
-    input: &HostTensor,
-    target: &HostTensor,
-) -> Result<()> {
-    let count = input.shape.first().copied().unwrap_or(0);
-    let sample = model.input_shape().dims();
-    let path = path.display();
-    if count == 0 || input.shape[1..] != *sample {
-        let wanted = format!("[N, {}] with N at least 1", join(sample));
-        return Err(anyhow!("{path}: tensor `input`: expected {wanted}, got {input}"));
-    }
-    if let (Elements::I32(indices), Some(limit)) = (&input.elements, model.index_limit()) {
-        limit.check(indices, sample).map_err(|error| anyhow!("{path}: {error}"))?;
-    }
-    if let Elements::F32(values) = &target.elements {
-        let each = target.shape.get(1..).unwrap_or_default();
-        loss.check_values(values, each).map_err(|error| anyhow!("{path}: {error}"))?;
-    }
-    let mut forward = model.forward(Mode::Evaluate, count)?;
-    let output = forward.output();
-    let wanted = loss.build(&mut forward.graph, output)?.target;
-    let wanted = forward.graph.type_of(wanted);
-    if target.on_device() != wanted.to_string() {
-        return Err(anyhow!("{path}: tensor `target`: expected {wanted}, got {target}"));
-    }
-    let classes = model.output_shape().first().copied().unwrap_or(0);
-    let Elements::I32(labels) = &target.elements else { return Ok(()) };
-    match labels.iter().position(|&label| label < 0 || label as usize >= classes) {
-        None => Ok(()),
-        Some(at) => Err(anyhow!(
-            "{path}: tensor `target`: {}: expected a label from 0 to {}, got {}",
-            place(at, &target.shape),
-            classes.saturating_sub(1),
-            labels[at]
-        )),
-    }
-}
-
-/// Where an element of the targets stands: `sample 3`, or `sample 3, position [0, 7]`.
-fn place(index: usize, shape: &[usize]) -> String {
-    let (mut rest, mut position) = (index, Vec::new());
-    for &size in shape[1..].iter().rev() {
-        position.push(rest % size);
-        rest /= size;
-    }
-    position.reverse();
-    let within =
-        if position.is_empty() { String::new() } else { format!(", position {position:?}") };
-    format!("sample {rest}{within}")
-}
-
-fn join(dims: &[usize]) -> String {
-    dims.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")
-}
-
 /// Everything that came of the steps, by the names of the output file.
 fn results(
     model: &Model,
@@ -231,20 +167,26 @@ fn results(
         WeightLayout::Pytorch => turned(model),
     };
     // A name of the state is the parameter's or ends with it: `exp_avg.fc.weight`.
-    let tensor = |name: &str, shape: &[usize], data: Vec<f32>| {
+    let tensor = |name: &str, shape: &[usize], data: Vec<f32>| -> Result<HostTensor> {
         let is = |of: &&str| name.strip_suffix(of).is_some_and(is_kind);
         let tensor = StateTensor::new(name, shape, data);
         let tensor = if turned.iter().any(is) { tensor.transposed() } else { tensor };
-        HostTensor::f32(&tensor.shape, tensor.data)
+        Ok(HostTensor::new(Shape::new(&tensor.shape)?, tensor.data)?)
     };
     let mut tensors = BTreeMap::new();
-    tensors.insert("loss".to_owned(), HostTensor::f32(&[losses.len()], losses.to_vec()));
-    let shape = model.output_shape().with_batch(runner.batch_size())?;
-    tensors.insert(OUTPUT.to_owned(), HostTensor::f32(&shape, runner.read_output(OUTPUT)?));
+    tensors.insert("loss".to_owned(), HostTensor::new([losses.len()], losses.to_vec())?);
+    for output in model.outputs() {
+        let name = match model.outputs() {
+            [_] => OUTPUT.to_owned(),
+            _ => format!("{OUTPUT}.{}", output.name),
+        };
+        let shape = output.shape.with_batch(runner.batch_size())?;
+        tensors.insert(name, HostTensor::new(shape, runner.read_output(&output.name)?)?);
+    }
     for parameter in model.parameters() {
         let name = format!("grad.{}", parameter.info.name);
         let gradient = runner.read_output(&name)?;
-        tensors.insert(name, tensor(&parameter.info.name, &parameter.info.shape, gradient));
+        tensors.insert(name, tensor(&parameter.info.name, &parameter.info.shape, gradient)?);
     }
     for entry in runner.state().layout().entries() {
         let prefix = match entry.kind {
@@ -253,7 +195,7 @@ fn results(
             StateKind::Optimizer => "optimizer",
         };
         let data = runner.state().read(&entry.name)?;
-        let tensor = tensor(&entry.name, &entry.shape, data);
+        let tensor = tensor(&entry.name, &entry.shape, data)?;
         tensors.insert(format!("{prefix}.{}", entry.name), tensor);
     }
     Ok(tensors)

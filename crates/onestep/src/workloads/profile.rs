@@ -6,7 +6,7 @@ use onestep_engine::{
     Cost, DType, EngineError, Executor, Feeds, Graph, KernelTime, Named, Program, Scalars,
     StateLayout, StateTable,
 };
-use onestep_memory::StagingPool;
+use onestep_memory::{HostTensor, HostValues, StagingPool};
 use serde::Serialize;
 
 use crate::runner::{RunnerError, StepRunner};
@@ -163,29 +163,33 @@ impl StepRunner {
 
 /// The last that a loader does for a step: the batch goes into a staging slot.
 struct BatchCopy {
-    inputs: Vec<f32>,
-    labels: Vec<i32>,
+    fields: Vec<HostTensor>,
     slots: std::sync::Arc<StagingPool>,
 }
 
 impl BatchCopy {
     fn new(runner: &StepRunner) -> Result<BatchCopy, RunnerError> {
-        let [x, y] = runner.batch();
-        let layout = [x, y].map(|tensor| (tensor.shape().clone(), tensor.dtype()));
+        let batch = runner.batch().iter();
+        let layout: Vec<_> = batch.clone().map(|t| (t.shape().clone(), t.dtype())).collect();
         let slots = StagingPool::new(runner.memory(), 2, &layout)?;
-        Ok(BatchCopy { inputs: x.read()?, labels: y.read()?, slots })
+        Ok(BatchCopy { fields: batch.map(HostTensor::read).collect::<Result<_, _>>()?, slots })
     }
 
     fn bytes(&self) -> usize {
-        size_of_val(&self.inputs[..]) + size_of_val(&self.labels[..])
+        self.fields.iter().map(|field| field.shape().elements() * field.dtype().size()).sum()
     }
 
     /// Microseconds of one copy.
     fn run(&mut self) -> Result<f64, RunnerError> {
         let start = Instant::now();
         let mut slot = self.slots.acquire()?;
-        slot.slice_mut::<f32>(0)?.copy_from_slice(&self.inputs);
-        slot.slice_mut::<i32>(1)?.copy_from_slice(&self.labels);
+        for (place, field) in self.fields.iter().enumerate() {
+            match field.values() {
+                HostValues::F32(data) => slot.slice_mut::<f32>(place)?.copy_from_slice(data),
+                HostValues::I32(data) => slot.slice_mut::<i32>(place)?.copy_from_slice(data),
+                HostValues::U8(data) => slot.slice_mut::<u8>(place)?.copy_from_slice(data),
+            }
+        }
         Ok(start.elapsed().as_secs_f64() * 1e6)
     }
 }

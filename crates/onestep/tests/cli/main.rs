@@ -12,3 +12,4 @@ mod runs;
 mod step;
 mod support;
 mod train;
+mod two_inputs;

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use onestep_data::Dataset;
 
 use crate::TrainerError;
+use crate::host::HostFields;
 use crate::metrics::Monitor;
 use crate::snapshot::Snapshot;
-use crate::trainer::{Evaluation, HostData, Prediction, Trainer};
+use crate::trainer::{Evaluation, Prediction, Trainer};
 
 /// A run under way, as a callback sees it: everything of the [`Trainer`] can be looked at, and here
 /// is what can be done to it meanwhile. What waits for the device says so.
@@ -55,9 +56,9 @@ impl<'a> RunView<'a> {
     /// Those of [`Trainer::predict`].
     pub fn predict<'d>(
         &mut self,
-        input: impl Into<HostData<'d>>,
+        inputs: impl Into<HostFields<'d>>,
     ) -> Result<Prediction, TrainerError> {
-        self.trainer.predict(input)
+        self.trainer.predict(inputs)
     }
 
     /// [`Trainer::parameter`]; waits for the steps in flight.

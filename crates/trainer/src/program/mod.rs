@@ -6,6 +6,7 @@ mod scored;
 
 use std::sync::Arc;
 
+use onestep_data::Pipeline;
 use onestep_engine::{
     DType, EngineError, Feeds, Mode, Named, ParameterGroup, Program, ProgramSource, Shape,
     Signature, StateInfo, StateLayout, Type, UpdateGraph,
@@ -263,6 +264,16 @@ impl TrainingProgram {
             Mode::Predict => &self.asked[..self.model_inputs()],
             _ => &self.asked,
         }
+    }
+
+    /// The transforms of an input: all that there are of the only one, whatever data calls it.
+    pub(crate) fn pipeline_of(&self, all: &Pipeline, input: &str) -> Pipeline {
+        if self.model_inputs() == 1 { all.clone() } else { all.of(input) }
+    }
+
+    /// The fields that the losses compare with, but for those that are inputs too.
+    pub(crate) fn asked_targets(&self) -> &[Asked] {
+        &self.asked[self.model_inputs()..]
     }
 
     /// Makes one update from the gradients of so many batches, each counted by its weight: equal to

@@ -1,78 +1,16 @@
 //! Single steps: from a loader's batch or from host data.
 
-use onestep_data::Batch;
-use onestep_engine::{DType, Feeds};
-use onestep_memory::{Shape, Tensor};
+use onestep_data::{Batch, Role};
+use onestep_engine::Feeds;
+use onestep_memory::{HostData, Tensor};
 
 use super::flight::Pending;
 use super::{Trainer, flight::Offence};
 use crate::TrainerError;
+use crate::host::HostFields;
 use crate::metrics::{Meter, Metrics};
+use crate::program::Asked;
 use crate::snapshot::Weights;
-
-/// Numbers on the host, in row-major order, as many as a batch has.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum HostData<'a> {
-    /// Inputs, or targets of regression.
-    F32(&'a [f32]),
-    /// Labels, or inputs of an embedding.
-    I32(&'a [i32]),
-}
-
-impl<'a> HostData<'a> {
-    /// The number of elements.
-    pub fn len(&self) -> usize {
-        match self {
-            HostData::F32(values) => values.len(),
-            HostData::I32(values) => values.len(),
-        }
-    }
-
-    /// Whether there are no elements.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Some of the elements.
-    pub(crate) fn part(&self, range: std::ops::Range<usize>) -> Self {
-        match *self {
-            HostData::F32(values) => HostData::F32(&values[range]),
-            HostData::I32(values) => HostData::I32(&values[range]),
-        }
-    }
-
-    /// The element type.
-    pub fn dtype(&self) -> DType {
-        match self {
-            HostData::F32(_) => DType::F32,
-            HostData::I32(_) => DType::I32,
-        }
-    }
-}
-
-macro_rules! from_slices {
-    ($($element:ty => $variant:ident),*) => {$(
-        impl<'a> From<&'a [$element]> for HostData<'a> {
-            fn from(values: &'a [$element]) -> Self {
-                HostData::$variant(values)
-            }
-        }
-
-        impl<'a> From<&'a Vec<$element>> for HostData<'a> {
-            fn from(values: &'a Vec<$element>) -> Self {
-                HostData::$variant(values)
-            }
-        }
-
-        impl<'a, const N: usize> From<&'a [$element; N]> for HostData<'a> {
-            fn from(values: &'a [$element; N]) -> Self {
-                HostData::$variant(values)
-            }
-        }
-    )*};
-}
-
-from_slices!(f32 => F32, i32 => I32);
 
 /// What a single step of training gave.
 #[derive(Clone, Debug, PartialEq)]
@@ -88,12 +26,28 @@ pub struct StepResult {
     pub reports: Vec<(String, f32)>,
 }
 
+/// A batch of host data on the device.
+struct HostBatch {
+    names: Vec<String>,
+    tensors: Vec<Tensor>,
+    samples: usize,
+}
+
+impl HostBatch {
+    fn feeds(&self) -> Feeds<'_> {
+        Feeds::named(&self.names, &self.tensors)
+    }
+}
+
 impl Trainer {
     /// One step of training on host data as a data set would give it (the transforms that count in
     /// evaluation too are applied here, augmentation is not), and a wait for its loss. The batch size is that of the
     /// data; the first batch of a size compiles the step. The learning rate follows the schedule,
     /// for which [`TrainerConfig::steps_per_epoch`](crate::TrainerConfig::steps_per_epoch) says what
     /// an epoch is, or [`Trainer::set_learning_rate`].
+    ///
+    /// A model with one input and one target takes them as they are, another one takes them by name;
+    /// `weight` among the targets is how much each sample counts.
     ///
     /// ```
     /// use onestep_trainer::{Trainer, TrainerConfig, TrainerError, factory};
@@ -105,6 +59,10 @@ impl Trainer {
     /// assert!(second.loss < first.loss);
     /// assert_eq!(trainer.output()?.len(), 4);
     /// assert_eq!(trainer.gradient("fc1.weight")?.len(), 4);
+    /// // By name: the second sample counts twice.
+    /// let (labels, weights) = ([0, 1], [1.0, 2.0]);
+    /// let targets = [("target", (&labels).into()), ("weight", (&weights).into())];
+    /// trainer.train_batch(&[1.0, 0.0, 0.0, 1.0], &targets)?;
     /// # Ok::<(), TrainerError>(())
     /// ```
     ///
@@ -114,13 +72,12 @@ impl Trainer {
     /// the engine's errors.
     pub fn train_batch<'a>(
         &mut self,
-        input: impl Into<HostData<'a>>,
-        target: impl Into<HostData<'a>>,
+        inputs: impl Into<HostFields<'a>>,
+        targets: impl Into<HostFields<'a>>,
     ) -> Result<StepResult, TrainerError> {
-        let tensors = self.host_batch(input.into(), target.into())?;
-        let batch = tensors[0].shape()[0];
+        let batch = self.host_batch(inputs.into(), targets.into())?;
         let step = self.progress.step + 1;
-        let ticket = self.learner.step(Feeds::new(&tensors))?;
+        let ticket = self.learner.step(batch.feeds())?;
         let reports = ticket.wait()?;
         let loss = reports.loss().unwrap_or(f32::NAN);
         if !loss.is_finite() {
@@ -130,8 +87,8 @@ impl Trainer {
         let loss = self.loss_in_units(loss);
         self.progress.record_step(loss);
         let mut meter = Meter::default();
-        meter.add(self.figures(), reports.values(), batch);
-        let names = self.learner.report_names(batch)?;
+        meter.add(self.figures(), reports.values(), batch.samples);
+        let names = self.learner.last_report_names()?;
         Ok(StepResult {
             step,
             loss,
@@ -143,25 +100,37 @@ impl Trainer {
     /// Checks host data, brings it to the device, and sets the scalars of the step.
     fn host_batch(
         &mut self,
-        input: HostData<'_>,
-        target: HostData<'_>,
-    ) -> Result<[Tensor; 2], TrainerError> {
-        let input_shape = self.check_input(input)?;
-        let target_shape = self.check_target(target, input_shape[0])?;
-        let transformed = self.transformed(input)?;
-        let input = transformed.as_deref().map_or(input, HostData::F32);
+        inputs: HostFields<'_>,
+        targets: HostFields<'_>,
+    ) -> Result<HostBatch, TrainerError> {
+        let program = self.learner.program();
+        let samples = program.check_inputs(inputs)?;
+        program.check_targets(targets, samples)?;
+        let fields = program.arranged(inputs, Some(targets))?;
+        let mut tensors = Vec::with_capacity(fields.len());
+        for (asked, data) in &fields {
+            let changed = self.as_the_model_sees(asked, *data)?;
+            let data = changed.as_deref().map_or(*data, HostData::F32);
+            let shape = asked.shape.with_batch(samples)?;
+            tensors.push(data.upload(self.learner.memory(), shape)?);
+        }
         self.use_weights(Weights::Last)?;
         self.follow_schedule()?;
         self.set_scalars();
-        Ok([self.upload(input, input_shape)?, self.upload(target, target_shape)?])
+        let names = fields.into_iter().map(|(asked, _)| asked.name).collect();
+        Ok(HostBatch { names, tensors, samples })
     }
 
-    pub(super) fn upload(&self, data: HostData<'_>, shape: Shape) -> Result<Tensor, TrainerError> {
-        let memory = self.learner.memory();
-        Ok(match data {
-            HostData::F32(values) => memory.from_slice(shape, values)?,
-            HostData::I32(values) => memory.from_slice(shape, values)?,
-        })
+    /// An input after the transforms that count in evaluation too, where there are any.
+    pub(super) fn as_the_model_sees(
+        &self,
+        asked: &Asked,
+        data: HostData<'_>,
+    ) -> Result<Option<Vec<f32>>, TrainerError> {
+        match asked.role {
+            Role::Input => self.transformed(&asked.name, &asked.shape, data),
+            Role::Target | Role::Weight => Ok(None),
+        }
     }
 
     /// One batch more whose gradient the next [`train_batch`](Trainer::train_batch) counts too, for
@@ -172,16 +141,16 @@ impl Trainer {
     /// As for [`Trainer::train_batch`], and settings that do not accumulate.
     pub fn accumulate_batch<'a>(
         &mut self,
-        input: impl Into<HostData<'a>>,
-        target: impl Into<HostData<'a>>,
+        inputs: impl Into<HostFields<'a>>,
+        targets: impl Into<HostFields<'a>>,
     ) -> Result<f32, TrainerError> {
         if self.config.accumulate < 2 {
             let wanted = "at least 2, to add up gradients";
             return Err(TrainerError::option("accumulate", wanted, self.config.accumulate));
         }
-        let tensors = self.host_batch(input.into(), target.into())?;
+        let batch = self.host_batch(inputs.into(), targets.into())?;
         self.set_scalars();
-        let ticket = self.learner.accumulate(Feeds::new(&tensors))?;
+        let ticket = self.learner.accumulate(batch.feeds())?;
         self.progress.accumulated += 1;
         Ok(self.loss_in_units(ticket.wait()?.loss().unwrap_or(f32::NAN)))
     }

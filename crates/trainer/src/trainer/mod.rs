@@ -26,7 +26,7 @@ use onestep_engine::{Engine, Footprint, Mode, StepCounters};
 use onestep_layers::{Model, ModelSpec, Registry};
 use onestep_optimizer::{Optimizer, Schedule};
 
-pub use batch::{HostData, StepResult};
+pub use batch::StepResult;
 pub use build::TrainerBuilder;
 pub use evaluate::Evaluation;
 pub use predict::Prediction;

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use onestep_data::{DataLoader, DataLoaderBuilder, Dataset};
 use onestep_engine::{Feeds, Mode};
-use onestep_memory::{Shape, Tensor};
+use onestep_memory::{HostData, Shape};
 
 use super::Trainer;
-use super::batch::HostData;
 use crate::TrainerError;
+use crate::host::HostFields;
 
 /// What a model says of some samples.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,32 +66,52 @@ fn softmax(values: &[f32]) -> Vec<f32> {
 
 impl Trainer {
     /// Applies the model to host data of any number of samples, in batches of the evaluation's
-    /// size. The data is what a data set would give: the transforms that count in evaluation are
-    /// applied here. Values that were standardised to learn them come in their own units.
+    /// size: to the one input, or to several by name. The data is what a data set would give: the
+    /// transforms that count in evaluation are applied here. Values that were standardised to learn
+    /// them come in their own units.
+    ///
+    /// ```
+    /// use onestep_layers::{InputSpec, ModelBuilder};
+    /// use onestep_trainer::{Trainer, TrainerConfig, TrainerError};
+    ///
+    /// let model = ModelBuilder::with_inputs([("a", InputSpec::new([2])), ("b", InputSpec::new([2]))])
+    ///     .sum(["a", "b"], "sum")
+    ///     .dense(3, true, "fc")
+    ///     .build()?;
+    /// let mut trainer = Trainer::new(model, TrainerConfig::default())?;
+    /// let (a, b) = ([0.1, 0.2, 0.3, 0.4], [1.0; 4]);
+    /// let answers = trainer.predict(&[("a", (&a).into()), ("b", (&b).into())])?;
+    /// assert_eq!(answers.rows().count(), 2);
+    /// # Ok::<(), TrainerError>(())
+    /// ```
     ///
     /// # Errors
-    /// Data that does not fit the model, and the engine's errors.
+    /// Data that does not fit the model, by the name of the input, and the engine's errors.
     pub fn predict<'a>(
         &mut self,
-        input: impl Into<HostData<'a>>,
+        inputs: impl Into<HostFields<'a>>,
     ) -> Result<Prediction, TrainerError> {
-        let input = input.into();
-        self.check_input(input)?;
-        let transformed = self.transformed(input)?;
-        let input = transformed.as_deref().map_or(input, HostData::F32);
-        let each = self.model().input_shape().elements() * self.config.evaluation_batch_size();
-        let mut values = Vec::new();
-        match input {
-            HostData::F32(all) => {
-                for part in all.chunks(each) {
-                    values.extend(self.predict_batch(HostData::F32(part))?);
-                }
+        let inputs = inputs.into();
+        let program = self.learner.program();
+        let samples = program.check_inputs(inputs)?;
+        let fields = program.arranged(inputs, None)?;
+        let changed = fields.iter().map(|(asked, data)| self.as_the_model_sees(asked, *data));
+        let changed = changed.collect::<Result<Vec<_>, TrainerError>>()?;
+        self.collect(true)?;
+        let names: Vec<String> = fields.iter().map(|(asked, _)| asked.name.clone()).collect();
+        let size = self.config.evaluation_batch_size();
+        let (mut values, mut tensors) = (Vec::new(), Vec::new());
+        for first in (0..samples).step_by(size.max(1)) {
+            let count = size.min(samples - first);
+            for ((asked, data), changed) in fields.iter().zip(&changed) {
+                let data = changed.as_deref().map_or(*data, HostData::F32);
+                let each = asked.shape.elements();
+                let part = data.part(first * each..(first + count) * each);
+                let shape = asked.shape.with_batch(count)?;
+                tensors.push(part.upload(self.learner.memory(), shape)?);
             }
-            HostData::I32(all) => {
-                for part in all.chunks(each) {
-                    values.extend(self.predict_batch(HostData::I32(part))?);
-                }
-            }
+            values.extend(self.learner.predict(Feeds::named(&names, &tensors))?);
+            tensors.clear();
         }
         self.restore_units(&mut values);
         Ok(Prediction { shape: self.learner.program().output_shape().clone(), values })
@@ -119,17 +139,6 @@ impl Trainer {
         }
         self.restore_units(&mut values);
         Ok(Prediction { shape: self.learner.program().output_shape().clone(), values })
-    }
-
-    fn predict_batch(&mut self, input: HostData<'_>) -> Result<Vec<f32>, TrainerError> {
-        self.collect(true)?;
-        let shape = self.check_input(input)?;
-        let tensor = self.upload(input, shape)?;
-        self.predict_tensor(&tensor)
-    }
-
-    fn predict_tensor(&mut self, input: &Tensor) -> Result<Vec<f32>, TrainerError> {
-        self.learner.predict(Feeds::new(std::slice::from_ref(input)))
     }
 
     /// A loader that reads a data set once, in its order, without the transforms for training.

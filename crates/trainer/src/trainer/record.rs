@@ -5,9 +5,9 @@ use std::sync::Arc;
 use onestep_data::{DataRecord, Dataset, SampleRng, TargetSpec, relabel};
 use onestep_engine::Mode;
 use onestep_layers::LossSpec;
+use onestep_memory::{HostData, Shape};
 
 use super::Trainer;
-use super::batch::HostData;
 use crate::TrainerError;
 use crate::metrics::{Meter, Metrics, Task};
 use crate::program::TargetKind;
@@ -85,22 +85,24 @@ impl Trainer {
         Ok(dataset)
     }
 
-    /// Host data after the transforms that count in evaluation too, where there are any. Host data
-    /// is what a data set would give.
+    /// Host data after the transforms that count in evaluation too, where there are any: inputs on the
+    /// host are what a data set would give.
     pub(super) fn transformed(
         &self,
-        input: HostData<'_>,
+        name: &str,
+        shape: &Shape,
+        data: HostData<'_>,
     ) -> Result<Option<Vec<f32>>, TrainerError> {
-        let HostData::F32(values) = input else { return Ok(None) };
-        if !self.pipeline.has_steps(false) {
+        let HostData::F32(values) = data else { return Ok(None) };
+        let pipeline = self.learner.program().pipeline_of(&self.pipeline, name);
+        if !pipeline.has_steps(false) {
             return Ok(None);
         }
-        let shape = self.model().input_shape();
-        self.pipeline.check(shape)?;
+        pipeline.check(shape)?;
         let (mut values, mut scratch) = (values.to_vec(), Vec::new());
         for (sample, number) in values.chunks_mut(shape.elements().max(1)).zip(0..) {
             let mut rng = SampleRng::new(self.progress.seed, 0, number);
-            self.pipeline.apply(sample, shape, false, &mut rng, &mut scratch)?;
+            pipeline.apply(sample, shape, false, &mut rng, &mut scratch)?;
         }
         Ok(Some(values))
     }

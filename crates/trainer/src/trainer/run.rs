@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use onestep_data::{Batch, DataLoader, Dataset, Sample, Values};
+use onestep_data::{Batch, DataLoader, Dataset, Sample};
 use onestep_engine::{Mode, StepCounters};
+use onestep_memory::HostValues;
 
 use super::Trainer;
 use super::binding::Binding;
@@ -232,7 +233,7 @@ impl<'a, 'b> Run<'a, 'b> {
             let read = Sample::read(dataset.as_ref(), sample);
             read.is_ok_and(|sample| {
                 sample.iter().any(|(_, values)| match values {
-                    Values::F32(values) => values.iter().any(|value| !value.is_finite()),
+                    HostValues::F32(values) => values.iter().any(|value| !value.is_finite()),
                     _ => false,
                 })
             })
