@@ -67,7 +67,7 @@ pub(crate) fn read(
     }
     for (port, column) in ports.iter().zip(&mut columns) {
         for file in named.iter().filter(|file| file.name == port.name) {
-            column.add(file_of(&file.path, port, &[&port.name, INPUT], record)?)?;
+            column.add(file_of(&file.path, port, Naming::Told, record)?)?;
         }
     }
     together(ports, columns)
@@ -76,7 +76,7 @@ pub(crate) fn read(
 /// The samples of a file that has all inputs.
 fn whole(path: &Path, ports: &[Port], record: &DataRecord, columns: &mut [Column]) -> Result<()> {
     if let ([port], [column]) = (ports, &mut *columns) {
-        return column.add(file_of(path, port, &[INPUT, &port.name], record)?);
+        return column.add(file_of(path, port, Naming::Untold, record)?);
     }
     if extension(path).as_deref() != Some("safetensors") {
         let names: Vec<&str> = ports.iter().map(|port| port.name.as_str()).collect();
@@ -146,24 +146,25 @@ fn extension(path: &Path) -> Option<String> {
     path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase())
 }
 
-/// The samples of one input: of tensors the first of these names that there is, of a table of numbers,
-/// or of a picture.
+/// Whether it was said which input a file is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Naming {
+    Told,
+    Untold,
+}
+
+/// The samples of one input: of tensors, of a table of numbers, or of a picture.
 fn file_of(
     path: &Path,
     port: &Port,
-    tensors: &[&str],
+    naming: Naming,
     record: &DataRecord,
 ) -> Result<(Vec<String>, HostValues)> {
     let place = path.display();
     match extension(path).as_deref() {
         Some("safetensors") => {
-            let mut file = TensorFile::read(path)?;
-            let found = tensors.iter().find_map(|name| Some((*name, file.take_any(name)?)));
-            let (name, stored) = match found {
-                Some(found) => found,
-                None => (tensors[0], file.take(tensors[0], &format!("samples of {}", port.shape))?),
-            };
-            samples_of(path, name, stored, port)
+            let (name, stored) = tensor_of(path, port, naming)?;
+            samples_of(path, &name, stored, port)
         }
         Some("csv" | "tsv") => table(path, port, record),
         _ if port.shape.rank() != 3 || port.dtype != DType::F32 => bail!(
@@ -173,6 +174,25 @@ fn file_of(
         ),
         _ => Ok((vec![place.to_string()], read_picture(path, &port.shape)?.into())),
     }
+}
+
+/// The tensor of an input in a file: by its name, or where that was said the only one.
+fn tensor_of(path: &Path, port: &Port, naming: Naming) -> Result<(String, Stored)> {
+    let mut file = TensorFile::read(path)?;
+    let names = match naming {
+        Naming::Told => [port.name.as_str(), INPUT],
+        Naming::Untold => [INPUT, port.name.as_str()],
+    };
+    if let Some(found) = names.iter().find_map(|&name| Some((name, file.take_any(name)?))) {
+        return Ok((found.0.to_owned(), found.1));
+    }
+    if naming == Naming::Told
+        && let Some(only) = file.take_only()
+    {
+        return Ok(only);
+    }
+    let stored = file.take(names[0], &format!("samples of {}", port.shape))?;
+    Ok((names[0].to_owned(), stored))
 }
 
 /// One or more samples in a tensor.

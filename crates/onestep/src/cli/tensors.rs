@@ -66,6 +66,11 @@ impl TensorFile {
         self.tensors.remove(name)
     }
 
+    /// Takes the tensor of a file that has one, whatever it is called.
+    pub(crate) fn take_only(&mut self) -> Option<(String, Stored)> {
+        if self.tensors.len() == 1 { self.tensors.pop_first() } else { None }
+    }
+
     /// Refuses tensors that nobody took.
     pub(crate) fn finish(self, owner: &str) -> Result<()> {
         match self.tensors.first_key_value() {

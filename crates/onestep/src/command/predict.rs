@@ -28,7 +28,7 @@ pub(crate) struct Predict {
     #[command(flatten)]
     model: ModelFlags,
     /// The files
-    #[arg(value_name = "FILE", required_unless_present = "inputs")]
+    #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
     /// A file with samples of one input, for a model with several; again for each other input, and for
     /// more files of the same one
@@ -70,6 +70,10 @@ struct Class {
 impl Predict {
     pub(crate) fn run(self) -> Result<()> {
         let console = Console::new(self.json);
+        ensure!(
+            !(self.files.is_empty() && self.inputs.is_empty()),
+            "there is nothing to predict: name a FILE, or --input NAME=FILE for each input"
+        );
         let mut trainer = self.model.load(None)?;
         let answers = match trainer.record().text {
             Some(_) if self.inputs.is_empty() => {

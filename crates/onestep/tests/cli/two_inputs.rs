@@ -14,8 +14,8 @@ const SIAMESE: &str = r#"{ "name": "siamese",
     { "type": "flatten", "name": "flat_a", "inputs": ["a"] },
     { "type": "dense", "name": "look", "out_features": 16 },
     { "type": "flatten", "name": "flat_b", "inputs": ["b"] },
-    { "type": "dense", "name": "again", "out_features": 16, "shares": "look" },
-    { "type": "sum", "name": "apart", "weights": [1, -1], "inputs": ["look", "again"] },
+    { "type": "dense", "name": "again", "out_features": 16, "weights": "look" },
+    { "type": "sum", "name": "apart", "coefficients": [1, -1], "inputs": ["look", "again"] },
     { "type": "multiply", "name": "squares", "inputs": ["apart", "apart"] },
     { "type": "dense", "name": "same", "out_features": 2 } ] }"#;
 
@@ -51,7 +51,8 @@ fn digits(count: usize) -> (Vec<f32>, Vec<i32>) {
 fn trained() -> Place {
     let place = Place::new();
     place.write("net.json", SIAMESE);
-    let train = "train --model net.json --data pairs:digits --epochs 1 --threads 1 --out run --json";
+    let train =
+        "train --model net.json --data pairs:digits --epochs 1 --threads 1 --out run --json";
     assert_eq!(place.json(train)["epochs"].as_u64(), Some(1));
     place
 }
@@ -95,7 +96,7 @@ fn pairs_are_trained_on_measured_and_asked_about() {
     fails("--input c=a.csv", &["c: expected an input of the model (a, b)"]);
     place.write("short.csv", table(&pixels[..64]));
     fails("--input a=a.csv --input b=short.csv", &["b: expected 3 samples", "`a`", "got 1"]);
-    place.fails("predict --checkpoint run", 2, &["FILE", "--input"]);
+    fails("", &["nothing to predict", "FILE", "--input NAME=FILE"]);
     place.fails("predict --checkpoint run --input a.csv", 2, &["NAME=FILE", "a.csv"]);
 }
 
@@ -105,13 +106,10 @@ fn a_step_takes_inputs_by_name_and_weights() {
     let (pixels, labels) = digits(4);
     let shape: &[usize] = &[4, 1, 8, 8];
     let turned = [&pixels[64..], &pixels[..64]].concat();
-    let same: Vec<i32> =
-        (0..4).map(|i| i32::from(labels[i] == labels[(i + 1) % 4])).collect();
+    let same: Vec<i32> = (0..4).map(|i| i32::from(labels[i] == labels[(i + 1) % 4])).collect();
     let batch = |more: Vec<(&str, &[usize], Data)>| {
-        let mut all = vec![
-            ("a", shape, Data::F32(pixels.clone())),
-            ("b", shape, Data::F32(turned.clone())),
-        ];
+        let mut all =
+            vec![("a", shape, Data::F32(pixels.clone())), ("b", shape, Data::F32(turned.clone()))];
         all.extend(more);
         write(&place, "batch.safetensors", &all);
     };
