@@ -5,8 +5,8 @@ mod common;
 use onestep_engine::reference::Array;
 use onestep_engine::{DType, Graph, Shape};
 use onestep_layers::{
-    BceWithLogits, ClassTargets, CrossEntropy, CustomLoss, Huber, LayerError, LossSpec, LossValues,
-    Mse, Reduction, Registry, SmoothL1, accuracy,
+    BceWithLogits, ClassTargets, CrossEntropy, CustomLoss, Focal, Huber, LayerError, LossSpec,
+    LossValues, Mse, MultiMargin, Nll, Reduction, Registry, SmoothL1, accuracy,
 };
 
 fn array(shape: &[usize], data: &[f64]) -> Array {
@@ -152,4 +152,32 @@ fn custom_losses_are_written_by_name_only() {
         LossValues::of_mean(g, target, output, output)
     });
     assert!(refusal(vector, &[1, 2]).starts_with("loss: expected a scalar loss"));
+}
+
+#[test]
+fn a_label_that_is_no_class_is_not_silent() {
+    for loss in [LossSpec::from(Nll::default()), MultiMargin::default().into()] {
+        for label in [-1.0, 3.0] {
+            let output = array(&[2, 3], &[-1.0, -2.0, f64::NEG_INFINITY, -0.5, -1.0, -3.0]);
+            let (loss, _) = values(&loss, output, array(&[2], &[0.0, label]));
+            assert!(loss.is_nan(), "{loss}");
+        }
+    }
+    // What is ignored does not count, be it infinite.
+    let output = array(&[2, 3], &[-1.0, -2.0, -3.0, f64::NEG_INFINITY, -1.0, -3.0]);
+    let (loss, _) = values(&Nll::default().into(), output, array(&[2], &[1.0, -100.0]));
+    assert_eq!(loss, 2.0);
+}
+
+#[test]
+fn losses_of_scores_refuse_what_they_cannot_take() {
+    assert!(refusal(MultiMargin::default(), &[2, 3, 4]).contains("scores of [batch, classes]"));
+    assert!(
+        refusal(MultiMargin { p: 3, ..Default::default() }, &[2, 3]).contains("p must be 1 or 2")
+    );
+    let weight = Some(vec![1.0]);
+    let message = refusal(Nll { weight, ..Nll::default() }, &[2, 3]);
+    assert_eq!(message, "nll: weight must be one number for each of 3 classes, got 1");
+    let focal = Focal { alpha: Some(1.5), ..Focal::default() };
+    assert_eq!(refusal(focal, &[2, 3]), "focal: alpha must be in [0, 1], or null, got 1.5");
 }

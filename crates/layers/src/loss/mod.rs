@@ -265,12 +265,30 @@ fn class_weights<'a>(
     }
 }
 
-/// 1 where a label of `[..., 1]` is the class along the last axis `[..., classes]`, else 0.
-fn is_class(g: &mut Graph, labels: Value, classes: usize) -> Result<Value, GraphError> {
+/// 1 where a label, of which the classes' axis has one, is the class along that axis, else 0.
+fn is_class(
+    g: &mut Graph,
+    labels: Value,
+    axis: usize,
+    classes: usize,
+) -> Result<Value, GraphError> {
+    let mut dims = vec![1; g.shape(labels).rank()];
+    dims[axis] = classes;
     let numbers = g.cast(labels, DType::F32)?;
     let names: Vec<f32> = (0..classes).map(|class| class as f32).collect();
-    let names = g.constant_tensor(&[classes], &names)?;
+    let names = g.constant_tensor(&dims, &names)?;
     g.eq(numbers, names)
+}
+
+/// What `x` has where `own` is 1, of which there is one along the axis; NaN where there is none. In
+/// elementwise ops, which every device has, and which become one pass.
+fn pick(g: &mut Graph, x: Value, own: Value, axis: usize) -> Result<Value, GraphError> {
+    // Chosen rather than multiplied: the rest may be infinite.
+    let zero = g.constant(0.0)?;
+    let chosen = g.select(own, x, zero)?;
+    let sum = g.sum(chosen, &[axis], true)?;
+    let count = g.sum(own, &[axis], true)?;
+    g.div(sum, count)
 }
 
 impl LossSpec {

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::huber::one;
-use super::{Loss, LossContext, LossValues, Reduction, Task, class_weights, is_class};
+use super::{Loss, LossContext, LossValues, Reduction, Task, class_weights, is_class, pick};
 use crate::error::LayerError;
 
 /// The mean over the samples of `1/C sum over c != y of w_y max(0, margin - x_y + x_c)^p` for scores `x`
@@ -62,14 +62,14 @@ impl Loss for MultiMargin {
         let target = cx.target(&[batch], DType::I32)?;
         let g = &mut *cx.graph;
         let column = g.reshape(target, &[batch, 1])?;
-        let right = g.gather_along(output, column, 1)?;
+        let own = is_class(g, column, 1, classes)?;
+        let right = pick(g, output, own, 1)?;
         let behind = g.sub(output, right)?;
         let short = g.offset(behind, self.margin)?;
         let mut losses = g.relu(short)?;
         if self.p == 2 {
             losses = g.square(losses)?;
         }
-        let own = is_class(g, column, classes)?;
         let zero = g.constant(0.0)?;
         let losses = g.select(own, zero, losses)?;
         let mut losses = g.mean(losses, &[1], false)?;

@@ -4,7 +4,7 @@ use onestep_engine::{DType, Graph, GraphError, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Loss, LossContext, LossValues, Reduction, is_class};
+use super::{Loss, LossContext, LossValues, Reduction, is_class, pick};
 use crate::error::LayerError;
 
 /// The mean over the samples of `1/C sum over the labels y and the other classes c of max(0, 1 - x_y + x_c)`
@@ -29,7 +29,12 @@ fn before_the_end(g: &mut Graph, target: Value) -> Result<(Value, Value), GraphE
     let numbers = g.cast(target, DType::F32)?;
     let zero = g.constant(0.0)?;
     let ended = g.lt(numbers, zero)?;
-    let ended = g.cumsum(ended, 1, false)?;
+    // The number of ends so far, as a product with a triangle of ones.
+    let classes = g.shape(target).dims()[1];
+    let triangle: Vec<f32> =
+        (0..classes * classes).map(|i| f32::from(u8::from(i / classes <= i % classes))).collect();
+    let triangle = g.constant_tensor(&[classes, classes], &triangle)?;
+    let ended = g.matmul(ended, triangle)?;
     let counts = g.eq(ended, zero)?;
     let labels = g.mul(numbers, counts)?;
     Ok((counts, g.cast(labels, DType::I32)?))
@@ -45,15 +50,14 @@ impl Loss for MultilabelMargin {
         let target = cx.target(&dims, DType::I32)?;
         let g = &mut *cx.graph;
         let (counts, labels) = before_the_end(g, target)?;
-        let scores = g.gather_along(output, labels, 1)?;
         // [batch, label, class]
-        let scores = g.reshape(scores, &[batch, classes, 1])?;
         let counts = g.reshape(counts, &[batch, classes, 1])?;
         let column = g.reshape(labels, &[batch, classes, 1])?;
-        let own = is_class(g, column, classes)?;
+        let own = is_class(g, column, 2, classes)?;
+        let others = g.reshape(output, &[batch, 1, classes])?;
+        let scores = pick(g, others, own, 2)?;
         let own = g.mul(own, counts)?;
         let own = g.max_over(own, &[1], true)?;
-        let others = g.reshape(output, &[batch, 1, classes])?;
         let behind = g.sub(others, scores)?;
         let short = g.offset(behind, 1.0)?;
         let short = g.relu(short)?;

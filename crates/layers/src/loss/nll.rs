@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::cross_entropy::without;
-use super::{Loss, LossContext, LossValues, Reduction, Task, class_weights};
+use super::{Loss, LossContext, LossValues, Reduction, Task, class_weights, is_class, pick};
 use crate::error::LayerError;
 
 /// The weighted mean of `-x_y` for logarithms `x` of probabilities, such as those of
@@ -51,7 +51,8 @@ impl Loss for Nll {
         let g = &mut *cx.graph;
         let (labels, kept) = without(g, target, self.ignore_index)?;
         let column = g.reshape(labels, &[&dims[..1], &[1], &dims[2..]].concat())?;
-        let picked = g.gather_along(output, column, 1)?;
+        let own = is_class(g, column, 1, classes)?;
+        let picked = pick(g, output, own, 1)?;
         let picked = g.reshape(picked, &label_dims)?;
         let losses = g.neg(picked)?;
         let mut weights = kept;
