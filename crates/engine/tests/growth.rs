@@ -75,11 +75,11 @@ fn work(layers: usize) -> (u64, usize) {
 }
 
 #[test]
-fn the_work_for_96_layers_of_a_transformer_is_not_four_times_that_for_48() {
+fn planning_twice_as_many_layers_of_a_transformer_takes_about_twice_as_much() {
     let [(half, few), (whole, many)] = [48, 96].map(work);
     assert!(few > 1000 && many < 2 * few + few / 10, "{few}, then {many} kernels");
     assert!(half > few as u64, "{half} is nothing to compare with");
-    // What grows with the square takes four times as much. Fusion takes twice; the arena, whose search for a
-    // gap passes by what lives meanwhile, takes more.
-    assert!(2 * whole < 7 * half, "{half}, then {whole}");
+    // Fusion takes twice as much; the arena, whose trees get a level more, a little over that. What grows
+    // with the square would take four times as much.
+    assert!(2 * whole < 5 * half, "{half}, then {whole}");
 }

@@ -1,5 +1,7 @@
 //! Offsets in the arena: buffers that do not live at the same time share memory.
 
+use std::ops::Range;
+
 use super::storage::Storage;
 use crate::counters::count_work;
 
@@ -15,105 +17,119 @@ pub(super) fn layout(storages: &[Storage]) -> (Vec<usize>, usize) {
         .collect();
     by_size.sort_by_key(|&s| (std::cmp::Reverse(storages[s].bytes), storages[s].first, s));
     let mut offsets = vec![0; storages.len()];
-    let mut placed = Placed::default();
+    let mut placed = Placed::new(by_size.iter().map(|&s| storages[s].last + 1).max().unwrap_or(0));
     let mut size = 0;
     for &storage in &by_size {
         let Storage { bytes, first, last, .. } = storages[storage];
         let wanted = bytes.next_multiple_of(ALIGNMENT);
-        let start = placed.lowest_gap(wanted, (first, last));
-        placed.insert(Stretch { start, end: start + wanted, first, last });
-        offsets[storage] = start;
-        size = size.max(start + wanted);
+        // What no kernel touches is in nobody's way.
+        if first <= last {
+            offsets[storage] = placed.lowest_gap(wanted, (first, last));
+            placed.insert(offsets[storage]..offsets[storage] + wanted, (first, last));
+        }
+        size = size.max(offsets[storage] + wanted);
     }
     (offsets, size)
 }
 
-/// A part of the arena that is taken for a time.
-#[derive(Clone, Copy, Debug)]
-struct Stretch {
-    start: usize,
-    end: usize,
-    first: usize,
-    last: usize,
-}
-
-/// A block is split when it has more stretches than this.
-const BLOCK: usize = 128;
-
-/// What is taken, by start and then by time, in blocks that can be passed as one.
-#[derive(Debug, Default)]
-struct Placed {
-    blocks: Vec<Block>,
-}
-
+/// What is taken of the arena, and when: two binary trees over time, whose node 1 is all of it and whose
+/// nodes `2 n` and `2 n + 1` are the halves of node `n`. A buffer that lives in some span of time is alive
+/// at its beginning or begins within it; either is known from a few nodes, in each of which what lies
+/// side by side is one stretch. So placing a buffer takes about as long whatever is placed already.
 #[derive(Debug)]
-struct Block {
-    stretches: Vec<Stretch>,
-    end: usize,
-    /// No gap between stretches is larger.
-    gap: usize,
-    /// The smallest and the largest `first` and `last`.
-    first: (usize, usize),
-    last: (usize, usize),
+struct Placed {
+    leaves: usize,
+    /// For each node what is taken during all of it, noted in as few nodes as possible.
+    alive: Vec<Taken>,
+    /// For each node what is taken by buffers that begin in it.
+    begun: Vec<Taken>,
 }
 
 impl Placed {
+    fn new(times: usize) -> Self {
+        let leaves = times.next_power_of_two();
+        let nodes = || vec![Taken::default(); 2 * leaves];
+        Placed { leaves, alive: nodes(), begun: nodes() }
+    }
+
     /// The lowest start of a gap that is free for a time.
     fn lowest_gap(&self, wanted: usize, (first, last): (usize, usize)) -> usize {
-        let mut start = 0;
-        count_work(self.blocks.len());
-        for block in &self.blocks {
-            if block.first.0 > last || block.last.1 < first {
-                continue;
+        let alive = self.around(first).map(|node| &self.alive[node]);
+        let begun = self.within(first, last).into_iter().map(|node| &self.begun[node]);
+        let in_the_way: Vec<&Taken> = alive.chain(begun).filter(|t| !t.0.is_empty()).collect();
+        let (mut start, mut agreed) = (0, 0);
+        for taken in in_the_way.iter().cycle() {
+            if agreed == in_the_way.len() {
+                break;
             }
-            let all_overlap = block.first.1 <= last && first <= block.last.0;
-            if all_overlap && start + wanted > block.stretches[0].start && block.gap < wanted {
-                start = start.max(block.end);
-                continue;
-            }
-            count_work(block.stretches.len());
-            for stretch in block.stretches.iter().filter(|s| s.first <= last && first <= s.last) {
-                if start + wanted <= stretch.start {
-                    return start;
-                }
-                start = start.max(stretch.end);
-            }
+            let next = taken.lowest_gap(wanted, start);
+            agreed = if next == start { agreed + 1 } else { 1 };
+            start = next;
         }
         start
     }
 
-    fn insert(&mut self, stretch: Stretch) {
-        let key = |s: &Stretch| (s.start, s.first);
-        let behind = self.blocks.partition_point(|b| key(&b.stretches[0]) <= key(&stretch));
-        let Some(block) = self.blocks.get_mut(behind.saturating_sub(1)) else {
-            self.blocks.push(Block::new(vec![stretch]));
-            return;
-        };
-        let place = block.stretches.partition_point(|s| key(s) <= key(&stretch));
-        block.stretches.insert(place, stretch);
-        let rest = match block.stretches.len() {
-            0..=BLOCK => None,
-            length => Some(block.stretches.split_off(length / 2)),
-        };
-        *block = Block::new(std::mem::take(&mut block.stretches));
-        if let Some(rest) = rest {
-            self.blocks.insert(behind.max(1), Block::new(rest));
+    fn insert(&mut self, stretch: Range<usize>, (first, last): (usize, usize)) {
+        for node in self.within(first, last) {
+            self.alive[node].insert(stretch.clone());
         }
+        for node in self.around(first) {
+            self.begun[node].insert(stretch.clone());
+        }
+    }
+
+    /// The nodes that a time is part of.
+    fn around(&self, time: usize) -> impl Iterator<Item = usize> + use<> {
+        std::iter::successors(Some(self.leaves + time), |&node| (node > 1).then_some(node / 2))
+    }
+
+    /// The fewest nodes that are a span of time.
+    fn within(&self, first: usize, last: usize) -> Vec<usize> {
+        let (mut low, mut high) = (self.leaves + first, self.leaves + last + 1);
+        let mut nodes = Vec::new();
+        while low < high {
+            if low % 2 == 1 {
+                nodes.push(low);
+                low += 1;
+            }
+            if high % 2 == 1 {
+                high -= 1;
+                nodes.push(high);
+            }
+            (low, high) = (low / 2, high / 2);
+        }
+        nodes
     }
 }
 
-impl Block {
-    /// A block of at least one stretch.
-    fn new(stretches: Vec<Stretch>) -> Self {
-        let (mut end, mut gap) = (stretches[0].end, 0);
-        let (mut first, mut last) = ((usize::MAX, 0), (usize::MAX, 0));
-        for stretch in &stretches {
-            gap = gap.max(stretch.start.saturating_sub(end));
-            end = end.max(stretch.end);
-            first = (first.0.min(stretch.first), first.1.max(stretch.first));
-            last = (last.0.min(stretch.last), last.1.max(stretch.last));
+/// Stretches of the arena in their order, with gaps between them.
+#[derive(Clone, Debug, Default)]
+struct Taken(Vec<Range<usize>>);
+
+impl Taken {
+    /// The lowest start from `start` on of a gap that is large enough.
+    fn lowest_gap(&self, wanted: usize, mut start: usize) -> usize {
+        let behind = self.0.partition_point(|stretch| stretch.end <= start);
+        count_work(1);
+        for stretch in &self.0[behind..] {
+            count_work(1);
+            if start + wanted <= stretch.start {
+                break;
+            }
+            start = stretch.end;
         }
-        Block { stretches, end, gap, first, last }
+        start
+    }
+
+    fn insert(&mut self, mut stretch: Range<usize>) {
+        let from = self.0.partition_point(|other| other.end < stretch.start);
+        let to = self.0.partition_point(|other| other.start <= stretch.end);
+        count_work(1 + to - from);
+        if from < to {
+            stretch.start = stretch.start.min(self.0[from].start);
+            stretch.end = stretch.end.max(self.0[to - 1].end);
+        }
+        self.0.splice(from..to, [stretch]);
     }
 }
 
@@ -164,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn blocks_change_no_offset() {
+    fn the_trees_change_no_offset() {
         let mut seed = 5u64;
         let mut next = |n: u64| {
             seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
