@@ -21,6 +21,8 @@ mod fused;
 mod kernels;
 mod machine;
 mod pool;
+#[cfg(test)]
+mod recovery;
 mod run;
 mod runtime;
 mod simd;

@@ -7,7 +7,6 @@ use onestep_memory::{MemoryError, Tensor};
 use onestep_metal_sys::{self as metal, BufferRef};
 
 use crate::device::MetalDevice;
-use crate::executor::Results;
 use crate::translate::{Forward, Translation};
 
 /// The shim's handle of the buffer in which a tensor lies.
@@ -35,6 +34,15 @@ pub(crate) fn check(tensors: &[Tensor], device: &Arc<MetalDevice>) -> Result<(),
     }
     let device = onestep_memory::Device::name(&**device).to_owned();
     Err(MemoryError::ForeignBuffer { device }.into())
+}
+
+/// The buffers that a program writes besides its state.
+#[derive(Debug)]
+pub(crate) struct Results {
+    /// One an output of the program.
+    pub(crate) outputs: Vec<Tensor>,
+    /// One a group that is not empty, for training.
+    pub(crate) gradients: Vec<Tensor>,
 }
 
 /// Where a program's values lie.

@@ -5,11 +5,11 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use onestep_engine::Poison;
+use onestep_engine::{EngineError, Poison};
 use onestep_memory::{Device, DeviceId, MemoryError, RawBuffer};
 use onestep_metal_sys::{self as metal, Buffer, MetalError, Queue, Storage};
 
-use crate::error::{MetalExecutorError, out_of_memory};
+use crate::error::{MetalExecutorError, unsupported};
 use crate::sync::lock;
 
 /// What the memory's users rely on: see [`Device`].
@@ -108,8 +108,30 @@ impl MetalDevice {
         }
     }
 
+    /// The shim's error as the engine's. `doing` is what failed, such as `the step`.
+    pub(crate) fn engine_error(&self, doing: &str, error: MetalError) -> EngineError {
+        match error {
+            MetalError::OutOfMemory(_) => self.out_of_memory(&error, 0).into(),
+            // The shim's text says which step failed first, and why.
+            MetalError::Poisoned(reason) => EngineError::Poisoned { reason },
+            MetalError::Device(_) => EngineError::Poisoned { reason: error.to_string() },
+            _ => unsupported(doing, error.to_string()),
+        }
+    }
+
+    /// The shim's failure to give memory.
+    fn out_of_memory(&self, error: &MetalError, requested: usize) -> MemoryError {
+        MemoryError::DeviceOutOfMemory {
+            // The memory's errors have no place for a text of the platform but this.
+            device: format!("{} ({error})", self.name),
+            requested,
+            in_use: self.bytes_in_use(),
+            limit: Some(self.limit),
+        }
+    }
+
     fn wait_idle(&self) -> Result<(), MemoryError> {
-        self.queue.wait_idle().map_err(|error| out_of_memory(self, &error, 0))
+        self.queue.wait_idle().map_err(|error| self.out_of_memory(&error, 0))
     }
 }
 
@@ -127,7 +149,7 @@ unsafe impl Device for MetalDevice {
     }
 
     fn allocate(&self, bytes: usize) -> Result<RawBuffer, MemoryError> {
-        let buffer = self.make(bytes).map_err(|error| out_of_memory(self, &error, bytes))?;
+        let buffer = self.make(bytes).map_err(|error| self.out_of_memory(&error, bytes))?;
         let handle = buffer.as_raw().expose_provenance() as u64;
         lock(&self.buffers).insert(handle, Arc::new(buffer));
         self.in_use.fetch_add(bytes, Ordering::Relaxed);
@@ -147,7 +169,7 @@ unsafe impl Device for MetalDevice {
         buffer.check_range(offset, data.len())?;
         self.wait_idle()?;
         let written = target.write(offset as u64, data);
-        written.map_err(|error| out_of_memory(self, &error, data.len()))?;
+        written.map_err(|error| self.out_of_memory(&error, data.len()))?;
         self.poison.restored(buffer.handle());
         Ok(())
     }
@@ -156,7 +178,7 @@ unsafe impl Device for MetalDevice {
         let source = self.find(buffer)?;
         buffer.check_range(offset, out.len())?;
         self.wait_idle()?;
-        source.read(offset as u64, out).map_err(|error| out_of_memory(self, &error, out.len()))
+        source.read(offset as u64, out).map_err(|error| self.out_of_memory(&error, out.len()))
     }
 
     fn host_pointer(&self, buffer: &RawBuffer) -> Option<NonNull<u8>> {

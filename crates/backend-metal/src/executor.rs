@@ -8,10 +8,10 @@ use onestep_engine::{
 use onestep_memory::{DType, Device, MemoryManager, Tensor};
 use onestep_metal_sys::{self as metal, MetalError, ProgramDescription, Statistics};
 
-use crate::buffers::{self, Buffers};
+use crate::buffers::{self, Buffers, Results};
 use crate::counters::step_counters;
 use crate::device::MetalDevice;
-use crate::error::{MetalExecutorError, engine_error};
+use crate::error::MetalExecutorError;
 use crate::flight::MetalFlight;
 use crate::footprint::{check_budget, footprint};
 use crate::options::MetalOptions;
@@ -110,15 +110,6 @@ impl MetalExecutor {
     }
 }
 
-/// The buffers that a program writes besides its state.
-#[derive(Debug)]
-pub(crate) struct Results {
-    /// One an output of the program.
-    pub(crate) outputs: Vec<Tensor>,
-    /// One a group that is not empty, for training.
-    pub(crate) gradients: Vec<Tensor>,
-}
-
 impl Executor for MetalExecutor {
     fn name(&self) -> String {
         self.device.name().to_owned()
@@ -148,7 +139,7 @@ impl Executor for MetalExecutor {
         let dump = translation.dump();
         let native = self
             .compile_native(&mut translation, state, &results)
-            .map_err(|error| engine_error(&self.device, "the program", error))?;
+            .map_err(|error| self.device.engine_error("the program", error))?;
         let step = MetalStep::new(Parts {
             device: Arc::clone(&self.device),
             memory: self.memory.clone(),

@@ -10,10 +10,8 @@ use onestep_engine::{
 use onestep_memory::{DType, MemoryManager, Tensor, bf16, f16};
 use onestep_metal_sys::{self as metal, BufferRef, StepArguments};
 
-use crate::buffers::{fits, handle};
+use crate::buffers::{Results, fits, handle};
 use crate::device::MetalDevice;
-use crate::error::engine_error;
-use crate::executor::Results;
 use crate::flight::MetalFlight;
 use crate::translate::Translation;
 
@@ -110,7 +108,7 @@ impl MetalStep {
             Health::Damaged(reason) => Err(EngineError::Poisoned { reason }),
             Health::Restored => {
                 let recovered = self.device.queue().recover();
-                recovered.map_err(|error| engine_error(&self.device, "the recovery", error))?;
+                recovered.map_err(|error| self.device.engine_error("the recovery", error))?;
                 self.device.poison().clear();
                 Ok(())
             }
@@ -180,7 +178,7 @@ impl MetalStep {
         match result {
             Ok(()) => Ok(ticket),
             Err(error) => {
-                let error = engine_error(&self.device, "the step", error);
+                let error = self.device.engine_error("the step", error);
                 self.flight.0.end(serial, Err(error.clone()));
                 Err(error)
             }

@@ -5,6 +5,8 @@
 
 #[cfg(feature = "spec")]
 mod constructors;
+#[cfg(feature = "spec")]
+mod defaults;
 pub mod hash;
 #[cfg(feature = "spec")]
 pub mod json;

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use crate::{json, schema};
+use crate::defaults::shorten_defaults;
+use crate::json;
 
 /// A choice among named kinds, each with options. [`registry!`](crate::registry!) implements it.
 pub trait Registered: Sized {
@@ -156,7 +157,7 @@ fn options_schema(entry: &Entry) -> Value {
     if let Some(definition) = name.and_then(|name| generator.definitions().get(name)) {
         schema = definition.clone();
     }
-    schema::shorten_defaults(&mut schema);
+    shorten_defaults(&mut schema);
     schema
 }
 

@@ -1,9 +1,8 @@
 //! What several schemas need.
 
-use schemars::{Schema, SchemaGenerator, json_schema};
-use serde_json::Value;
-
+pub use crate::defaults::shorten_defaults;
 use crate::registered::{Entry, Registered};
+use schemars::{Schema, SchemaGenerator, json_schema};
 
 /// Lets the name stand for an object with a `type`, where the rest has defaults. For
 /// `#[schemars(transform = ...)]`.
@@ -38,23 +37,4 @@ pub fn name_or_options<T: Registered>(generator: &mut SchemaGenerator) -> Schema
     }
     let description = format!("One of the {}: a name, or {{\"name\": {{options}}}}.", T::PLURAL);
     json_schema!({ "description": description, "anyOf": forms })
-}
-
-/// Writes f32 defaults as 0.1 rather than as the f64 nearest to that f32.
-pub fn shorten_defaults(schema: &mut Value) {
-    match schema {
-        Value::Object(map) => {
-            for (key, value) in map {
-                match value.as_f64() {
-                    Some(number) if key == "default" && value.is_f64() => {
-                        let shortest = (number as f32).to_string().parse::<f64>();
-                        *value = shortest.unwrap_or(number).into();
-                    }
-                    _ => shorten_defaults(value),
-                }
-            }
-        }
-        Value::Array(items) => items.iter_mut().for_each(shorten_defaults),
-        _ => {}
-    }
 }

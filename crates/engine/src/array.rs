@@ -2,7 +2,7 @@
 
 use onestep_memory::Shape;
 
-use crate::error::GraphError;
+use crate::graph::GraphError;
 
 /// A contiguous array of f64, whatever the dtype of the value it stands for.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,7 +1,6 @@
 //! Reverse-mode differentiation: the gradient of a scalar as more nodes of the same graph.
 
-use crate::error::GraphError;
-use crate::graph::{Graph, Value};
+use crate::graph::{Graph, GraphError, Value};
 use crate::ops::Site;
 
 /// Appends the gradients of the scalar `loss` in each of `targets` to `graph`. A target on which

@@ -76,6 +76,8 @@ pub struct KernelTime {
     pub label: String,
     /// What kind of kernel it is.
     pub kind: &'static str,
+    /// How it is done, where the executor has several ways: those of its parts, one after the other.
+    pub ways: Vec<&'static str>,
     /// The part of the step that it belongs to.
     pub phase: Phase,
     /// What it has to do at least.

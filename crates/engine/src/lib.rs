@@ -28,10 +28,10 @@ pub use counters::StepCounters;
 #[doc(hidden)]
 pub use counters::{compiler_work, count_work};
 pub use engine::{Engine, PLANS, ProgramSource};
-pub use error::{EngineError, GraphError};
+pub use error::EngineError;
 pub use executor::{Executor, Feeds, KernelTime, Step, output_size};
 pub use flight::Flight;
-pub use graph::{Composite, Graph, Named, Node, Phase, Type, Value};
+pub use graph::{Composite, Graph, GraphError, Named, Node, Phase, Type, Value};
 pub use lower::StepGraph;
 pub use mode::Mode;
 pub use onestep_base::philox;

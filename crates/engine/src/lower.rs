@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 
 use crate::autodiff::gradients;
-use crate::error::{EngineError, GraphError};
-use crate::graph::{Graph, Named, Phase, Value};
+use crate::error::EngineError;
+use crate::graph::{Graph, GraphError, Named, Phase, Value};
 use crate::mode::Mode;
 use crate::ops::{Leaf, LeafKind};
 use crate::parameters::ParameterGroup;

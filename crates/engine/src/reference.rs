@@ -6,8 +6,7 @@ use std::collections::HashMap;
 use onestep_memory::Shape;
 
 pub use crate::array::{Array, Context};
-use crate::error::GraphError;
-use crate::graph::{Graph, Type, Value};
+use crate::graph::{Graph, GraphError, Type, Value};
 use crate::ops::Op;
 
 /// Evaluates `targets` of `graph` in f64 with each leaf taken from `leaves` by name.

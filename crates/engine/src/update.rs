@@ -2,8 +2,7 @@
 
 use onestep_memory::Shape;
 
-use crate::error::GraphError;
-use crate::graph::{Graph, Named, Value};
+use crate::graph::{Graph, GraphError, Named, Value};
 use crate::parameters::ParameterGroup;
 
 /// The update of all groups as one graph over their flat buffers:

@@ -123,7 +123,7 @@ fn adding_a_layer_names_the_places() {
     for path in [
         "crates/conformance/goldens/generator/layer_cases.py",
         "crates/conformance/tests/coverage.rs",
-        "crates/layers/src/builder.rs",
+        "crates/layers/src/builder/methods.rs",
         "crates/layers/src/containers.rs",
         "docs/model-spec.schema.json",
     ] {
@@ -145,4 +145,62 @@ fn adding_a_layer_names_the_places() {
         assert!(cases.contains(variant), "common/layers.rs lacks {variant}");
     }
     assert!(table.contains("layer(\"dense\""));
+}
+
+/// What `docs/adding-a-loss.md` says of where a loss stands is so for every loss there is.
+#[test]
+fn adding_a_loss_names_the_places() {
+    let guide = read("adding-a-loss.md");
+    let content = |path: &str| {
+        assert!(guide.contains(path), "docs/adding-a-loss.md does not name {path}");
+        fs::read_to_string(repository(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
+    };
+    let list = content("crates/layers/src/loss/mod.rs");
+    let averaging = content("crates/layers/src/loss/averaging.rs");
+    let generator = content("crates/conformance/goldens/generator/losses.py");
+    let table = content("crates/conformance/src/table/losses.rs");
+    for path in ["crates/conformance/tests/coverage.rs", "crates/layers/tests/gradients.rs"] {
+        content(path);
+    }
+    for &name in LossSpec::TYPES {
+        let file = repository("crates/layers/src/loss").join(format!("{name}.rs"));
+        assert!(file.exists(), "{name} has no file of its own");
+        assert!(list.contains(&format!("\nmod {name};\n")), "mod.rs lacks mod {name}");
+        let line = format!(" = \"{name}\",\n");
+        assert_eq!(list.matches(&line).count(), 1, "the list has {name} once");
+        if name == "custom" {
+            continue;
+        }
+        let variant = list.lines().find_map(|l| l.trim().strip_suffix(line.trim_end())).unwrap();
+        let variant = variant.split('(').next().unwrap();
+        assert!(
+            averaging.contains(&format!("LossSpec::{variant}(")),
+            "averaging.rs lacks {variant}"
+        );
+        assert!(generator.contains(&format!("\"{name}\"")), "losses.py lacks {name}");
+        assert!(table.contains(&format!("loss(\"{name}\"")), "the table lacks {name}");
+    }
+}
+
+/// What `docs/adding-an-initialiser.md` says of where one stands is so for every initialiser there is.
+#[test]
+fn adding_an_initialiser_names_the_places() {
+    let guide = read("adding-an-initialiser.md");
+    let content = |path: &str| {
+        assert!(guide.contains(path), "docs/adding-an-initialiser.md does not name {path}");
+        fs::read_to_string(repository(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
+    };
+    let list = content("crates/layers/src/initializer/mod.rs");
+    let options = content("crates/layers/src/initializer/options.rs");
+    for path in ["initialization", "shapes", "json"] {
+        content(&format!("crates/layers/tests/{path}.rs"));
+    }
+    for name in Initializer::NAMES {
+        let line = format!(" = \"{name}\",\n");
+        assert_eq!(list.matches(&line).count(), 1, "the list has {name} once");
+        let variant = list.lines().find_map(|l| l.trim().strip_suffix(line.trim_end())).unwrap();
+        if let Some((_, taken)) = variant.trim_end_matches(')').split_once('(') {
+            assert!(options.contains(&format!("pub struct {taken} ")), "options.rs lacks {taken}");
+        }
+    }
 }

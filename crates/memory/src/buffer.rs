@@ -1,4 +1,5 @@
-//! Reference-counted handles on pooled buffers.
+//! Reference-counted handles on pooled buffers. The last handle gives its buffer back to the pool that made it, so
+//! that this file and the pool name one another.
 
 use std::fmt;
 use std::ptr::NonNull;

@@ -1,4 +1,5 @@
-//! What can go wrong with memory.
+//! What can go wrong with memory. Errors say which shape or type it was, so that this file and those of shapes and
+//! types name one another.
 
 use std::time::Duration;
 

@@ -89,17 +89,13 @@ impl Prodigy {
         check(
             "prodigy",
             [
-                ("beta3", self.beta3(), Range::BelowOne),
+                ("beta3", self.beta3.unwrap_or(0.0), Range::BelowOne),
                 ("eps", self.eps, Range::Positive),
                 ("d0", self.d0, Range::Positive),
                 ("d_coef", self.d_coef, Range::Positive),
                 ("growth_rate", self.growth_rate.unwrap_or(1.0), Range::Positive),
             ],
         )
-    }
-
-    fn beta3(&self) -> f64 {
-        self.beta3.unwrap_or(self.betas[1].sqrt())
     }
 
     fn rule(&self) -> Rule<'_> {
@@ -110,6 +106,20 @@ impl Prodigy {
 optimizer_options!(Prodigy, "prodigy");
 
 impl Rule<'_> {
+    fn betas(&self, leaves: &GroupLeaves<'_>) -> [Hyper; 2] {
+        let [first, second] = self.0.betas;
+        [leaves.hyper("beta1", first), leaves.hyper("beta2", second)]
+    }
+
+    /// What is kept of the sums of the estimate: `sqrt(beta2)` unless it is given.
+    fn beta3(&self, g: &mut Graph, leaves: &GroupLeaves<'_>) -> Result<Hyper, GraphError> {
+        Ok(match (self.0.beta3, self.betas(leaves)) {
+            (Some(beta3), _) => Hyper::Fixed(beta3),
+            (None, [_, Hyper::Fixed(beta2)]) => Hyper::Fixed(beta2.sqrt()),
+            (None, [_, Hyper::Fed(beta2)]) => Hyper::Fed(g.sqrt(beta2)?),
+        })
+    }
+
     /// `dlr`, a scalar.
     fn rate(&self, g: &mut Graph, leaves: &GroupLeaves<'_>) -> Result<Value, GraphError> {
         let rate = g.mul(leaves.shared("d")?.old, leaves.lr)?;
@@ -117,8 +127,9 @@ impl Rule<'_> {
             return Ok(rate);
         }
         let step = leaves.step(g)?;
-        let first = Hyper::Fixed(self.0.betas[0]).bias_correction(g, step)?;
-        let second = Hyper::Fixed(self.0.betas[1]).bias_correction(g, step)?;
+        let [beta1, beta2] = self.betas(leaves);
+        let first = beta1.bias_correction(g, step)?;
+        let second = beta2.bias_correction(g, step)?;
         let second = g.sqrt(second)?;
         let correction = g.div(second, first)?;
         g.mul(rate, correction)
@@ -139,7 +150,7 @@ impl Rule<'_> {
         };
         let factor = g.mul(growth, size)?;
         let fresh = g.mul(leaves.gradient, factor)?;
-        let kept = g.scale(leaves.state("s")?, self.0.beta3() as f32)?;
+        let kept = self.beta3(g, leaves)?.times(g, leaves.state("s")?)?;
         g.add(kept, fresh)
     }
 
@@ -208,7 +219,7 @@ impl UpdateRule for Rule<'_> {
     ) -> Result<Vec<Value>, GraphError> {
         let (Scope::Run, Some(first)) = (scope, groups.first()) else { return Ok(Vec::new()) };
         let old = first.shared("d_numerator")?.old;
-        let mut numerator = g.scale(old, self.0.beta3() as f32)?;
+        let mut numerator = self.beta3(g, first)?.times(g, old)?;
         let zero = g.constant(0.0)?;
         let mut denominator = zero;
         for leaves in groups {
@@ -232,7 +243,7 @@ impl UpdateRule for Rule<'_> {
     }
 
     fn update(&self, g: &mut Graph, leaves: GroupLeaves<'_>) -> Result<Updated, GraphError> {
-        let [beta1, beta2] = self.0.betas.map(Hyper::Fixed);
+        let [beta1, beta2] = self.betas(&leaves);
         let d = leaves.shared("d")?;
         let fresh = g.mul(leaves.gradient, d.old)?;
         let square = g.square(fresh)?;

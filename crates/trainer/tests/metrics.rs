@@ -133,3 +133,28 @@ fn a_metric_of_ones_own_is_watched_and_kept_by_its_name() {
     let history = resumed.fit(plane(32), None, &mut []).unwrap();
     assert!(history.last().unwrap().train.get("close").is_some());
 }
+
+/// What `docs/adding-a-metric.md` says of where a metric stands is so for every metric there is.
+#[test]
+fn every_metric_is_what_the_document_says() {
+    let read = |path: &str| {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path);
+        std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+    };
+    let guide = read("docs/adding-a-metric.md");
+    let named = |path: &str| {
+        assert!(guide.contains(path), "docs/adding-a-metric.md does not name {path}");
+        read(path)
+    };
+    let list = named("crates/trainer/src/metrics/spec.rs");
+    let code = named("crates/trainer/src/metrics/builtin.rs");
+    let tests = named("crates/trainer/tests/metrics.rs");
+    for &name in MetricSpec::TYPES.iter().filter(|&&name| name != "custom") {
+        let line = format!(" = \"{name}\",\n");
+        let found = list.lines().find_map(|l| l.trim().strip_suffix(line.trim_end())).unwrap();
+        let taken = found.trim_end_matches(')').split_once('(').unwrap().1;
+        assert!(code.contains(&format!("impl Metric for {taken} ")), "builtin.rs lacks {taken}");
+        let tested = if name == "top_k" { "top1" } else { name };
+        assert!(tests.contains(&format!("\"{tested}\"")), "no test measures {name}");
+    }
+}

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use onestep_base::{hash::fnv1a, philox::uniform_block};
-use onestep_engine::Feeds;
+use onestep_engine::{Feeds, Mode};
 use onestep_layers::{Layout, Model, ParameterSpec, presets};
 use onestep_optimizer::{Optimizer, OptimizerSpec};
 use onestep_trainer::{ExecutorOptions, Learner, TrainingProgram, executor};
@@ -80,6 +80,40 @@ fn every_preset_is_built_and_written() {
     }
     let spec = presets::parse("mobilenet_v2:classes=3,input=1x32x32").unwrap();
     assert_eq!(spec.input().unwrap().shape, [1, 32, 32]);
+}
+
+/// Each is planned for a small batch, and takes two steps, of which the second sees what the first has done.
+#[test]
+fn every_preset_is_planned_and_learns() {
+    for preset in presets::PRESETS {
+        let input = match preset.input {
+            [channels, _, _] if preset.classes == 1000 => vec![*channels, 32, 32],
+            own => own.to_vec(),
+        };
+        let model = preset.build(&input, 10).compile().unwrap();
+        let sgd = "sgd".parse::<OptimizerSpec>().unwrap().with_lr(1e-4);
+        let sgd = Optimizer::from_spec(sgd).unwrap();
+        let program = TrainingProgram::new(model, "cross_entropy".parse().unwrap(), sgd).unwrap();
+        let step = program.program(Mode::Train, 4).unwrap();
+        let plan = onestep_engine::plan::compile(&step, program.layout(), None).unwrap();
+        assert!(plan.kernels.len() > 8 && plan.footprint.arena > 0, "{}", preset.name);
+        // Its parameters alone are half a gigabyte.
+        if preset.name == "vgg11_bn" && skipped() {
+            continue;
+        }
+        let cpu = executor("cpu", &ExecutorOptions { threads: 1, memory_budget: None }).unwrap();
+        let mut learner = Learner::new(program, cpu, SEED).unwrap();
+        let shape = onestep_engine::Shape::new(&[&[4], &input[..]].concat()).unwrap();
+        let pictures = numbers(preset.name, shape.elements(), 1.0);
+        let batch = [
+            learner.memory().from_slice(shape, &pictures).unwrap(),
+            learner.memory().from_slice([4], &LABELS[..4]).unwrap(),
+        ];
+        let mut loss = || learner.step(Feeds::new(&batch)).unwrap().wait().unwrap().loss().unwrap();
+        let (first, second) = (loss(), loss());
+        assert!(first.is_finite() && second.is_finite(), "{}: {first}, {second}", preset.name);
+        assert_ne!(first, second, "{}: nothing has changed", preset.name);
+    }
 }
 
 /// Numbers from `-bound` to `bound` of the stream that belongs to a name.

@@ -136,7 +136,7 @@ mod tests {
         let dw = memory.room(&w, DType::F32);
         let (inputs, results) = ([input, weight], (dx.clone(), dw.clone()));
         let work = ConvGradients { window, inputs, dy, dx: results.0, dw: results.1 };
-        let work = Work::Composite(Composite::ConvGradients(work));
+        let work = Work::Composite(Composite::ConvGradients(work.into()));
         Example { memory, dx, dw, plan: plan_of(vec![kernel(work)]) }
     }
 

@@ -34,7 +34,7 @@ fn example(window: ConvWindow, x: [usize; 4], w: [usize; 4], offset: f32) -> Exa
     let deviations = memory.room(&[1, w[0], 1, 1], DType::F32);
     let (output, of_mean, of_deviations) = (y.clone(), mean.clone(), deviations.clone());
     let work = ConvMoments { window, inputs, output, mean: of_mean, deviations: of_deviations };
-    let plan = plan_of(vec![kernel(Work::Composite(Composite::ConvMoments(work)))]);
+    let plan = plan_of(vec![kernel(Work::Composite(Composite::ConvMoments(work.into())))]);
     Example { memory, y, mean, deviations, plan }
 }
 

@@ -1,4 +1,10 @@
 //! A matrix product and the fused program that alone reads its result, as one kernel.
+//!
+//! The plan has no such composite, and cannot have one as those of convolutions: that nothing else reads the
+//! product is known only when all kernels have their order and their places (`is_read_later`), and whether the
+//! two are worth joining depends on the caches of the machine and on the ways of its matrix products. What
+//! is not joined must stay two kernels, often of two phases, a gradient and its update. That the planner gives
+//! plans in which pairs are found is tested by whole steps (`tests/steps.rs`).
 
 use onestep_engine::plan::{Fused, Kernel, Place, Plan, Work};
 use onestep_engine::{Cost, DType, EngineError, count_work};

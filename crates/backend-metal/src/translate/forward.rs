@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use onestep_engine::ops::{Leaf, LeafKind};
 use onestep_engine::{EngineError, Mode, Program, StateKind, StateLayout, Value};
 
-use super::graph::{Nodes, Source};
-use super::{Group, scalar};
+use super::Group;
+use super::graph::{Nodes, Source, scalar};
 use crate::error::unsupported;
 
 /// The forward graph in the shim's terms.

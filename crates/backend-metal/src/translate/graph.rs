@@ -167,6 +167,14 @@ impl Source {
     }
 }
 
+/// The position of a scalar's name in the list, where it is added if it is new.
+pub(super) fn scalar(scalars: &mut Vec<String>, name: &str) -> usize {
+    scalars.iter().position(|known| known == name).unwrap_or_else(|| {
+        scalars.push(name.to_owned());
+        scalars.len() - 1
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use onestep_engine::DType;

@@ -3,6 +3,7 @@
 
 mod forward;
 mod graph;
+mod groups;
 mod op;
 mod update;
 
@@ -12,6 +13,7 @@ use onestep_metal_sys::NodeDescription;
 use crate::error::unsupported;
 
 pub(crate) use forward::Forward;
+pub(crate) use groups::Group;
 use update::Update;
 
 /// A program in the shim's terms, but for the buffers.
@@ -27,19 +29,6 @@ pub(crate) struct Translation {
     pub(crate) scalars: Vec<String>,
     /// The names of what a step reports.
     pub(crate) reports: Vec<String>,
-}
-
-/// A group of parameters that is not empty.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Group {
-    /// Its name.
-    pub(crate) name: String,
-    /// Its length.
-    pub(crate) elements: usize,
-    /// The buffer of its parameters, by its position in the state table.
-    pub(crate) parameter: usize,
-    /// The buffers of its optimizer state.
-    pub(crate) states: Vec<usize>,
 }
 
 impl Translation {
@@ -62,7 +51,7 @@ impl Translation {
         if train && rule.is_none() {
             return Err(missing("an update rule"));
         }
-        let groups = update::groups(program, rule, layout)?;
+        let groups = groups::groups(program, rule, layout)?;
         let mut scalars = Vec::new();
         let forward = Forward::new(program, &groups, layout, &mut scalars)?;
         let update = rule.map(|rule| Update::new(rule, &groups, &mut scalars)).transpose()?;
@@ -102,12 +91,4 @@ fn report_names(program: &Program, train: bool) -> Vec<String> {
     let update = program.update.as_deref().filter(|_| train).map_or(&[][..], |u| &u.reports);
     let named = program.reports.iter().chain(update).map(|report| report.name.clone());
     loss.into_iter().chain(named).collect()
-}
-
-/// The position of a scalar's name in the list, where it is added if it is new.
-fn scalar(scalars: &mut Vec<String>, name: &str) -> usize {
-    scalars.iter().position(|known| known == name).unwrap_or_else(|| {
-        scalars.push(name.to_owned());
-        scalars.len() - 1
-    })
 }

@@ -3,13 +3,10 @@
 use std::collections::HashMap;
 
 use onestep_engine::ops::{Leaf, LeafKind};
-use onestep_engine::{
-    EngineError, GroupUpdate, ParameterGroup, Program, Shape, StateLayout, StateUpdate, Type,
-    UpdateGraph, Value,
-};
+use onestep_engine::{EngineError, GroupUpdate, Shape, Type, UpdateGraph, Value};
 
-use super::graph::{Nodes, Source};
-use super::{Group, scalar};
+use super::graph::{Nodes, Source, scalar};
+use super::groups::{Group, of_group};
 use crate::error::unsupported;
 
 /// The update graph in the shim's terms.
@@ -58,72 +55,6 @@ impl Update {
         let reports = reports.collect::<Result<_, _>>()?;
         Ok(Update { nodes, groups: new_groups, reports })
     }
-}
-
-fn of_group<'a>(rule: &'a UpdateGraph, name: &str) -> Option<&'a GroupUpdate> {
-    rule.groups.iter().find(|update| update.group == name)
-}
-
-/// The groups of a program that are not empty, with the buffers of their state.
-pub(super) fn groups(
-    program: &Program,
-    rule: Option<&UpdateGraph>,
-    layout: &StateLayout,
-) -> Result<Vec<Group>, EngineError> {
-    let full = program.groups.iter().filter(|group| group.elements() > 0);
-    full.map(|group| {
-        let updates = rule.and_then(|rule| of_group(rule, &group.name));
-        let kinds = updates.map_or(&[][..], |update| &update.states);
-        check_shapes(kinds)?;
-        let states = kinds.iter().map(|state| buffer(layout, group, &format!("{}.", state.kind)));
-        Ok(Group {
-            name: group.name.clone(),
-            elements: group.elements(),
-            parameter: weights(layout, group, program.weights.as_deref())?,
-            states: states.collect::<Result<_, EngineError>>()?,
-        })
-    })
-    .collect()
-}
-
-/// The buffer that a group's parameters are read from.
-fn weights(
-    layout: &StateLayout,
-    group: &ParameterGroup,
-    kind: Option<&str>,
-) -> Result<usize, EngineError> {
-    let copy = kind.and_then(|kind| buffer(layout, group, &format!("{kind}.")).ok());
-    copy.map_or_else(|| buffer(layout, group, ""), Ok)
-}
-
-/// The shim knows state of the group's length alone.
-fn check_shapes(kinds: &[StateUpdate]) -> Result<(), EngineError> {
-    match kinds.iter().find(|state| !state.shape.is_elementwise()) {
-        None => Ok(()),
-        Some(state) => {
-            let reason = "the shim keeps a number for each element of the parameters alone";
-            Err(unsupported(format!("optimizer state `{}`", state.kind), reason))
-        }
-    }
-}
-
-/// The one buffer in which the tensors of a group, with a prefix to their names, lie in order.
-fn buffer(
-    layout: &StateLayout,
-    group: &ParameterGroup,
-    prefix: &str,
-) -> Result<usize, EngineError> {
-    let (mut buffer, mut offset) = (None, 0);
-    for parameter in &group.parameters {
-        let entry = layout.entry(&format!("{prefix}{}", parameter.name))?;
-        let in_order = *buffer.get_or_insert(entry.buffer) == entry.buffer;
-        if !in_order || entry.offset != offset {
-            let what = format!("the tensors of group `{}` lie in another order", group.name);
-            return Err(EngineError::Invariant { what });
-        }
-        offset += entry.shape.elements();
-    }
-    buffer.ok_or_else(|| EngineError::UnknownState { name: group.name.clone() })
 }
 
 /// What the leaves of the groups' updates stand for.

@@ -3,13 +3,14 @@
 
 mod build;
 mod dump;
+mod error;
 mod types;
 
+pub use error::GraphError;
 pub use types::{Named, Node, Phase, Type, Value};
 
 use std::collections::HashMap;
 
-use crate::error::GraphError;
 use crate::ops::{Leaf, LeafKind, Op};
 
 /// A directed acyclic graph of [`Op`]s. Nodes are stored in topological order: an input always

@@ -4,8 +4,7 @@ use onestep_memory::{DType, Shape};
 
 use super::{Gradients, OpRule, Site, expect_dtype, expect_inputs};
 use crate::array::{Array, Context, for_each_index};
-use crate::error::GraphError;
-use crate::graph::{Graph, Type, Value};
+use crate::graph::{Graph, GraphError, Type, Value};
 
 /// `(x f32 [..., n, ...], indices i32 [..., k, ...]) -> f32 [..., k, ...]`: along the axis, the
 /// elements of `x` that the indices name; all other axes are equal

@@ -6,8 +6,7 @@ use onestep_memory::DType;
 
 use super::{Gradients, OpRule, Site, expect_dtype, expect_inputs};
 use crate::array::{Array, Context};
-use crate::error::GraphError;
-use crate::graph::{Graph, Type, Value};
+use crate::graph::{Graph, GraphError, Type, Value};
 
 /// `f32 [..., n] -> i32 [..., n]`: the places of the elements of each row in ascending or descending
 /// order. Equal elements stay in the order of their places, and NaN counts as larger than all

@@ -4,8 +4,7 @@ use onestep_memory::DType;
 
 use super::{Gradients, OpRule, Site, expect_dtype, expect_inputs, expect_shape};
 use crate::array::{Array, Context};
-use crate::error::GraphError;
-use crate::graph::{Graph, Type, Value};
+use crate::graph::{Graph, GraphError, Type, Value};
 
 /// An elementwise function of two f32 operands of the same shape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

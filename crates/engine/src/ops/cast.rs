@@ -4,8 +4,7 @@ use onestep_memory::{DType, bf16, f16};
 
 use super::{Gradients, OpRule, Site, expect_inputs};
 use crate::array::{Array, Context};
-use crate::error::GraphError;
-use crate::graph::{Graph, Type, Value};
+use crate::graph::{Graph, GraphError, Type, Value};
 
 /// Conversion to another dtype. Integers are exact in f32 up to 2^24; floats become integers by
 /// truncation towards zero, saturating; f32 becomes f16 or bf16 by rounding to nearest even.

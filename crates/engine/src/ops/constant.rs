@@ -8,8 +8,7 @@ use onestep_memory::{DType, Shape};
 
 use super::{Gradients, OpRule, Site};
 use crate::array::{Array, Context};
-use crate::error::GraphError;
-use crate::graph::{Graph, Type, Value};
+use crate::graph::{Graph, GraphError, Type, Value};
 
 /// The elements of a constant. Those of two are equal where their bits are: -0 is not 0.
 #[derive(Clone, Debug)]

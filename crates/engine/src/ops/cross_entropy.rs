@@ -5,8 +5,7 @@ use onestep_memory::DType;
 use super::softmax::log_sum_exp;
 use super::{Gradients, OpRule, Site, expect_dtype, expect_inputs, expect_rank, expect_shape};
 use crate::array::{Array, Context};
-use crate::error::GraphError;
-use crate::graph::{Graph, Type, Value};
+use crate::graph::{Graph, GraphError, Type, Value};
 
 /// `(logits f32 [n, c], labels i32 [n]) -> f32 [n]`, with smoothing `e` and `p = log_softmax(x)`:
 /// `-(1 - e) p_label - e/c sum_j p_j` (Szegedy et al., "Rethinking the Inception Architecture",

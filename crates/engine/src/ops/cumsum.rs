@@ -5,8 +5,7 @@ use onestep_memory::DType;
 use super::along::expect_axis;
 use super::{Gradients, OpRule, Site, expect_dtype, expect_inputs};
 use crate::array::{Array, Context, for_each_index};
-use crate::error::GraphError;
-use crate::graph::{Graph, Type, Value};
+use crate::graph::{Graph, GraphError, Type, Value};
 
 /// `y_i = x_0 + ... + x_i` along an axis; reversed, `y_i = x_i + ... + x_(n-1)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

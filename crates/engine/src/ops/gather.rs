@@ -4,8 +4,7 @@ use onestep_memory::{DType, Shape};
 
 use super::{Gradients, OpRule, Site, expect_dtype, expect_inputs};
 use crate::array::{Array, Context, for_each_index};
-use crate::error::GraphError;
-use crate::graph::{Graph, Type, Value};
+use crate::graph::{Graph, GraphError, Type, Value};
 
 /// `(table f32 [rows, ...row], indices i32 [...i]) -> f32 [...i, ...row]`. An index outside the
 /// table gives a row of NaN, so that it cannot go unseen.

@@ -2,8 +2,7 @@
 
 use super::{Gradients, OpRule, Site};
 use crate::array::{Array, Context};
-use crate::error::GraphError;
-use crate::graph::{Graph, Type, Value};
+use crate::graph::{Graph, GraphError, Type, Value};
 
 /// Where a leaf's value comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

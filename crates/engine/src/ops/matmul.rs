@@ -4,8 +4,7 @@ use onestep_memory::{DType, Shape};
 
 use super::{Gradients, OpRule, Site, expect_dtype, expect_inputs};
 use crate::array::{Array, Context};
-use crate::error::GraphError;
-use crate::graph::{Graph, Type, Value};
+use crate::graph::{Graph, GraphError, Type, Value};
 
 /// `[...batch, m, k] x [...batch, k, n] -> [...batch, m, n]` in f32; either operand may be stored
 /// transposed in its last two axes.

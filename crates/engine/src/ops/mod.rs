@@ -48,8 +48,7 @@ pub use variance::Variance;
 pub(crate) use variance::keeps_channels;
 
 use crate::array::{Array, Context};
-use crate::error::GraphError;
-use crate::graph::{Graph, Type, Value};
+use crate::graph::{Graph, GraphError, Type, Value};
 
 /// Equality and hash of an op with numbers: those are equal where their bits are, so that ops can be
 /// looked up, and 0 does not pass for -0.

@@ -4,8 +4,7 @@ use onestep_memory::{DType, Shape};
 
 use super::{Gradients, OpRule, Site, expect_inputs};
 use crate::array::{Array, Context};
-use crate::error::GraphError;
-use crate::graph::{Graph, Type, Value};
+use crate::graph::{Graph, GraphError, Type, Value};
 
 /// The same elements in row-major order under another shape.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

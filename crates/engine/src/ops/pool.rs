@@ -6,8 +6,7 @@ use onestep_memory::{DType, Shape};
 
 use super::{Gradients, OpRule, Site, expect_dtype, expect_inputs, expect_rank, expect_shape};
 use crate::array::{Array, Context, for_each_index};
-use crate::error::GraphError;
-use crate::graph::{Graph, Type, Value};
+use crate::graph::{Graph, GraphError, Type, Value};
 
 /// How a pooling window moves. Each pair is `[vertical, horizontal]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

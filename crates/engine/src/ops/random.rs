@@ -4,8 +4,7 @@ use onestep_memory::Shape;
 
 use super::{Gradients, OpRule, Site};
 use crate::array::{Array, Context};
-use crate::error::GraphError;
-use crate::graph::{Graph, Type, Value};
+use crate::graph::{Graph, GraphError, Type, Value};
 use onestep_base::philox;
 
 /// Uniform f32 numbers in `[0, 1)` by Philox 4x32-10, keyed by the run's seed, the step and the

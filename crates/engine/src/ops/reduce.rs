@@ -4,8 +4,7 @@ use onestep_memory::DType;
 
 use super::{Gradients, OpRule, Site, expect_dtype, expect_inputs};
 use crate::array::{Array, Context, for_each_index};
-use crate::error::GraphError;
-use crate::graph::{Graph, Type, Value};
+use crate::graph::{Graph, GraphError, Type, Value};
 
 /// What a reduction computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -4,8 +4,7 @@ use onestep_memory::DType;
 
 use super::{Gradients, OpRule, Site, expect_dtype, expect_inputs};
 use crate::array::{Array, Context};
-use crate::error::GraphError;
-use crate::graph::{Graph, Type, Value};
+use crate::graph::{Graph, GraphError, Type, Value};
 
 /// `y_i = e^(x_i - max) / sum_j e^(x_j - max)` over the last axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

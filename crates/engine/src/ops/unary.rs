@@ -4,8 +4,7 @@ use onestep_memory::DType;
 
 use super::{Gradients, OpRule, Site, expect_dtype, expect_inputs};
 use crate::array::{Array, Context};
-use crate::error::GraphError;
-use crate::graph::{Graph, Type, Value};
+use crate::graph::{Graph, GraphError, Type, Value};
 
 /// An elementwise function of one f32 operand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

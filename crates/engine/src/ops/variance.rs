@@ -7,8 +7,7 @@ use super::{
     Gradients, OpRule, Reduce, ReduceKind, Site, expect_dtype, expect_inputs, expect_shape,
 };
 use crate::array::{Array, Context, for_each_index};
-use crate::error::GraphError;
-use crate::graph::{Graph, Type, Value};
+use crate::graph::{Graph, GraphError, Type, Value};
 
 /// `mean((x - centre)²)` of an f32 operand over some axes, which stay in the shape as 1, as they are in
 /// the shape of `centre`. It is the biased variance where `centre` is the mean.

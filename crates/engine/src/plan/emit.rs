@@ -6,6 +6,7 @@ use onestep_memory::Shape;
 
 use super::code::{Fused, FusedOutput, Instruction, Register};
 use super::fuse::Groups;
+use super::ids::{GroupId, ItemId};
 use super::items::{Item, ItemKind, Items};
 use super::kernel::{Composite, ConvGradients, ConvMoments, Kernel, Work, squared_deviations};
 use super::pairing::CompositeKind;
@@ -26,7 +27,7 @@ pub(super) struct Emitter<'a> {
 
 impl Emitter<'_> {
     /// The kernels of one group.
-    pub(super) fn group(&self, group: usize) -> Result<Vec<Kernel>, EngineError> {
+    pub(super) fn group(&self, group: GroupId) -> Result<Vec<Kernel>, EngineError> {
         let members = &self.groups.members[group];
         let Some(&first) = members.first() else { return Ok(Vec::new()) };
         let item = &self.items.items[first];
@@ -41,13 +42,13 @@ impl Emitter<'_> {
         }
     }
 
-    fn kernel(&self, work: Work, members: &[usize]) -> Kernel {
+    fn kernel(&self, work: Work, members: &[ItemId]) -> Kernel {
         let phases = members.iter().map(|&member| self.items.items[member].phase);
         let phase = phases.max().unwrap_or_default();
         Kernel { work, label: self.label(members), phase }
     }
 
-    fn op(&self, op: &Op, index: usize) -> Result<Work, EngineError> {
+    fn op(&self, op: &Op, index: ItemId) -> Result<Work, EngineError> {
         let inputs = self.operands(index)?;
         let output = self.result(index)?;
         Ok(match (op, &inputs[..]) {
@@ -59,17 +60,17 @@ impl Emitter<'_> {
     }
 
     /// The places of an item's operands.
-    fn operands(&self, index: usize) -> Result<Vec<Place>, EngineError> {
+    fn operands(&self, index: ItemId) -> Result<Vec<Place>, EngineError> {
         self.items.items[index].operands.iter().map(|o| self.place(o)).collect()
     }
 
     /// The place of the whole of an item.
-    fn result(&self, index: usize) -> Result<Place, EngineError> {
+    fn result(&self, index: ItemId) -> Result<Place, EngineError> {
         self.place(&View::whole(index, &self.items.items[index].ty.shape))
     }
 
-    fn composite(&self, kind: CompositeKind, members: &[usize]) -> Result<Composite, EngineError> {
-        let op = |index: usize| match &self.items.items[index].kind {
+    fn composite(&self, kind: CompositeKind, members: &[ItemId]) -> Result<Composite, EngineError> {
+        let op = |index: ItemId| match &self.items.items[index].kind {
             ItemKind::Opaque(op) => Some(op),
             _ => None,
         };
@@ -77,13 +78,13 @@ impl Emitter<'_> {
         match (kind, members) {
             (CompositeKind::ConvMoments, &[conv, mean, variance]) => {
                 if let (Some(Op::Conv(op)), [x, w]) = (op(conv), &self.operands(conv)?[..]) {
-                    return Ok(Composite::ConvMoments(ConvMoments {
+                    return Ok(Composite::ConvMoments(Box::new(ConvMoments {
                         window: op.window,
                         inputs: [x.clone(), w.clone()],
                         output: self.result(conv)?,
                         mean: self.result(mean)?,
                         deviations: self.result(variance)?,
-                    }));
+                    })));
                 }
             }
             (CompositeKind::ConvGradients, &[a, b]) => {
@@ -93,13 +94,13 @@ impl Emitter<'_> {
                 if let (Some(Op::ConvInputGrad(op)), [dy, w], [x, _]) =
                     (op(dx), &of_input[..], &of_weight[..])
                 {
-                    return Ok(Composite::ConvGradients(ConvGradients {
+                    return Ok(Composite::ConvGradients(Box::new(ConvGradients {
                         window: op.window,
                         inputs: [x.clone(), w.clone()],
                         dy: dy.clone(),
                         dx: self.result(dx)?,
                         dw: self.result(dw)?,
-                    }));
+                    })));
                 }
             }
             _ => {}
@@ -140,7 +141,7 @@ impl Emitter<'_> {
     /// Copies of the parts that could not be computed in their windows.
     fn assemble(
         &self,
-        index: usize,
+        index: ItemId,
         item: &Item,
         fill: Option<f32>,
         windows: &[View],
@@ -172,7 +173,7 @@ impl Emitter<'_> {
         }
     }
 
-    fn fused(&self, members: &[usize]) -> Result<Kernel, EngineError> {
+    fn fused(&self, members: &[ItemId]) -> Result<Kernel, EngineError> {
         let domain = self.items.items[members[0]].domain().clone();
         let mut code = FusedCode { emitter: self, domain, code: Vec::new(), at: HashMap::new() };
         let mut outputs = Vec::new();
@@ -188,7 +189,7 @@ impl Emitter<'_> {
 
     fn output(
         &self,
-        member: usize,
+        member: ItemId,
         register: Register,
     ) -> Result<Option<FusedOutput>, EngineError> {
         if self.storages.of_item[member].is_none() {
@@ -204,7 +205,7 @@ impl Emitter<'_> {
     }
 
     /// The labels of the members, each once.
-    fn label(&self, members: &[usize]) -> String {
+    fn label(&self, members: &[ItemId]) -> String {
         let mut labels: Vec<&str> = Vec::new();
         for &member in members {
             let label = self.items.items[member].label.as_str();
@@ -228,12 +229,12 @@ struct FusedCode<'a> {
     domain: Shape,
     code: Vec<Instruction>,
     /// The register of each member.
-    at: HashMap<usize, Register>,
+    at: HashMap<ItemId, Register>,
 }
 
 impl FusedCode<'_> {
     /// The register that holds a member; for a reduction, the one that is reduced.
-    fn member(&mut self, member: usize) -> Result<Register, EngineError> {
+    fn member(&mut self, member: ItemId) -> Result<Register, EngineError> {
         let item = &self.emitter.items.items[member];
         let operands =
             item.operands.iter().map(|o| self.operand(o)).collect::<Result<Vec<_>, _>>()?;

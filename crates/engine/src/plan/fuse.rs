@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use super::ids::{self, GroupId, ItemId};
 use super::items::{Item, ItemKind, Items};
 use super::order::{Apart, Arrows, Landmarks, Order};
 use super::pairing::{CompositeKind, composites};
@@ -21,14 +22,14 @@ const WORTH_SHARING: usize = 1024;
 #[derive(Debug)]
 pub(super) struct Groups {
     /// The items of each group in topological order; empty for groups merged into another.
-    pub(super) members: Vec<Vec<usize>>,
+    pub(super) members: Vec<Vec<ItemId>>,
     /// The group of each item, `None` for what is there when the step begins.
-    pub(super) of_item: Vec<Option<usize>>,
+    pub(super) of_item: Vec<Option<GroupId>>,
     /// The items that read each item.
-    consumers: Vec<Vec<usize>>,
+    consumers: Vec<Vec<ItemId>>,
     /// For each item what overwrites what it reads, and the other way round.
     read_before: Vec<Vec<ReadBefore>>,
-    reads_of_old: Vec<Vec<usize>>,
+    reads_of_old: Vec<Vec<ItemId>>,
     order: Order,
     landmarks: Landmarks,
     /// For each group, the landmarks that need it and that it needs.
@@ -44,7 +45,7 @@ struct Dependencies<'a> {
 }
 
 impl Arrows for Dependencies<'_> {
-    fn needs(&self, group: usize, visit: &mut dyn FnMut(usize)) {
+    fn needs(&self, group: GroupId, visit: &mut dyn FnMut(GroupId)) {
         let Dependencies { groups, items } = self;
         let operands = groups.members[group].iter().flat_map(|&item| &items[item].operands);
         let by_value = operands.filter_map(|operand| groups.of_item[operand.item]);
@@ -54,7 +55,7 @@ impl Arrows for Dependencies<'_> {
         all.filter(|&other| other != group).for_each(visit);
     }
 
-    fn needed_by(&self, group: usize, visit: &mut dyn FnMut(usize)) {
+    fn needed_by(&self, group: GroupId, visit: &mut dyn FnMut(GroupId)) {
         self.groups.successors(group).for_each(visit);
     }
 }
@@ -66,7 +67,7 @@ impl Groups {
         for (kind, parts) in composites(&items.items) {
             groups.unite(&items.items, kind, &parts);
         }
-        for (index, item) in items.items.iter().enumerate() {
+        for (index, item) in ids::items(items.items.len()).zip(&items.items) {
             for operand in &item.operands {
                 if is_fusable_edge(&items.items, operand, item) {
                     groups.try_merge(&items.items, operand.item, index);
@@ -80,13 +81,14 @@ impl Groups {
     /// These groups, by the group of each item and what each group is.
     pub(super) fn of(
         all: &Items,
-        of_item: Vec<Option<usize>>,
+        of_item: Vec<Option<GroupId>>,
         mut composite: Vec<Option<CompositeKind>>,
     ) -> Self {
         let items = &all.items;
-        let count = of_item.iter().flatten().max().map_or(0, |&last| last + 1);
-        let (mut members, mut consumers) = (vec![Vec::new(); count], vec![Vec::new(); items.len()]);
-        for (index, item) in items.iter().enumerate() {
+        let count = of_item.iter().flatten().max().map_or(0, |last| last.0 + 1);
+        let mut members: Vec<Vec<ItemId>> = vec![Vec::new(); count];
+        let mut consumers: Vec<Vec<ItemId>> = vec![Vec::new(); items.len()];
+        for (index, item) in ids::items(items.len()).zip(items) {
             if let Some(group) = of_item[index] {
                 members[group].push(index);
             }
@@ -96,8 +98,8 @@ impl Groups {
         }
         composite.resize(count, None);
         let read_before = read_before(all);
-        let mut reads_of_old = vec![Vec::new(); items.len()];
-        for (reader, overwritten) in read_before.iter().enumerate() {
+        let mut reads_of_old: Vec<Vec<ItemId>> = vec![Vec::new(); items.len()];
+        for (reader, overwritten) in ids::items(items.len()).zip(&read_before) {
             overwritten.iter().for_each(|by| reads_of_old[by.writer].push(reader));
         }
         let mut groups = Groups {
@@ -124,7 +126,7 @@ impl Groups {
         let of_item = items.iter().map(|item| {
             let number = count;
             count += usize::from(item.is_computed());
-            item.is_computed().then_some(number)
+            item.is_computed().then_some(GroupId(number))
         });
         let mut groups = Groups::of(all, of_item.collect(), Vec::new());
         groups.landmarks = Landmarks::new(items);
@@ -136,7 +138,7 @@ impl Groups {
     }
 
     /// The groups that must run after `group`.
-    fn successors(&self, group: usize) -> impl Iterator<Item = usize> + '_ {
+    fn successors(&self, group: GroupId) -> impl Iterator<Item = GroupId> + '_ {
         let readers = self.members[group].iter().flat_map(|&item| &self.consumers[item]);
         let by_value = readers.filter_map(|&reader| self.of_item[reader]);
         let members = self.members[group].iter();
@@ -147,7 +149,7 @@ impl Groups {
 
     /// What stands between two groups, the first before the second, unless there is a path from the
     /// one to the other; with `besides_direct`, a path of more than one step.
-    fn apart(&mut self, items: &[Item], pair: [usize; 2], besides_direct: bool) -> Option<Apart> {
+    fn apart(&mut self, items: &[Item], pair: [GroupId; 2], besides_direct: bool) -> Option<Apart> {
         if self.passes_a_landmark(pair) {
             return None;
         }
@@ -158,7 +160,7 @@ impl Groups {
     }
 
     /// Whether a third group, which has a landmark, runs between the two in any case.
-    fn passes_a_landmark(&self, pair: [usize; 2]) -> bool {
+    fn passes_a_landmark(&self, pair: [GroupId; 2]) -> bool {
         let between = self.marks[pair[0]][0] & self.marks[pair[1]][1];
         let mut landmarks = self.landmarks.items.iter().zip(0..);
         landmarks.any(|(&item, bit)| {
@@ -167,7 +169,7 @@ impl Groups {
         })
     }
 
-    fn try_merge(&mut self, items: &[Item], producer: usize, consumer: usize) {
+    fn try_merge(&mut self, items: &[Item], producer: ItemId, consumer: ItemId) {
         let (Some(a), Some(b)) = (self.of_item[producer], self.of_item[consumer]) else { return };
         let too_long = self.members[a].len() + self.members[b].len() > MAX_MEMBERS;
         if a == b || too_long || self.has_composite([a, b]) || self.has_hard_edge(items, a, b) {
@@ -180,8 +182,8 @@ impl Groups {
     }
 
     /// Makes one group of items that are apart but for the values that pass between them.
-    fn unite(&mut self, items: &[Item], kind: CompositeKind, parts: &[usize]) {
-        let groups: Vec<usize> = parts.iter().filter_map(|&item| self.of_item[item]).collect();
+    fn unite(&mut self, items: &[Item], kind: CompositeKind, parts: &[ItemId]) {
+        let groups: Vec<GroupId> = parts.iter().filter_map(|&item| self.of_item[item]).collect();
         let [first, rest @ ..] = &groups[..] else { return };
         for &group in rest {
             let pair = match self.order.is_before(*first, group) {
@@ -196,13 +198,13 @@ impl Groups {
         self.composite[*first] = Some(kind);
     }
 
-    fn has_composite(&self, groups: [usize; 2]) -> bool {
+    fn has_composite(&self, groups: [GroupId; 2]) -> bool {
         groups.iter().any(|&group| self.composite[group].is_some())
     }
 
     /// Whether a member of `b` needs a finished result of `a`, such as a whole reduction, or overwrites what
     /// `a` must have read by then.
-    fn has_hard_edge(&self, items: &[Item], a: usize, b: usize) -> bool {
+    fn has_hard_edge(&self, items: &[Item], a: GroupId, b: GroupId) -> bool {
         self.overwrites_what_is_read(a, b)
             || self.members[b].iter().any(|&index| {
                 let item = &items[index];
@@ -212,14 +214,14 @@ impl Groups {
     }
 
     /// Whether one of two groups overwrites state that the other reads in another order.
-    pub(super) fn overwrites_what_is_read(&self, a: usize, b: usize) -> bool {
+    pub(super) fn overwrites_what_is_read(&self, a: GroupId, b: GroupId) -> bool {
         [(a, b), (b, a)].into_iter().any(|(reader, writer)| {
             let reads = self.members[reader].iter().flat_map(|&item| &self.read_before[item]);
             reads.into_iter().any(|by| !by.in_step && self.of_item[by.writer] == Some(writer))
         })
     }
 
-    fn merge(&mut self, a: usize, b: usize) {
+    fn merge(&mut self, a: GroupId, b: GroupId) {
         let moved = std::mem::take(&mut self.members[b]);
         for &item in &moved {
             self.of_item[item] = Some(a);
@@ -234,12 +236,12 @@ impl Groups {
     /// Merges independent groups over one domain that read the same operand, so that it is
     /// streamed from memory once.
     fn share_passes(&mut self, items: &[Item]) {
-        for index in 0..items.len() {
+        for index in ids::items(items.len()) {
             if items[index].ty.shape.elements() < WORTH_SHARING {
                 continue;
             }
             let readers = self.consumers[index].iter();
-            let mut sharing: Vec<usize> = readers
+            let mut sharing: Vec<GroupId> = readers
                 .filter(|&&r| items[r].is_fusable() && reads_all_of(items, r, index))
                 .filter_map(|&r| self.of_item[r])
                 .collect();
@@ -253,7 +255,7 @@ impl Groups {
         }
     }
 
-    fn try_share(&mut self, items: &[Item], a: usize, b: usize) {
+    fn try_share(&mut self, items: &[Item], a: GroupId, b: GroupId) {
         let (Some(&x), Some(&y)) = (self.members[a].first(), self.members[b].first()) else {
             return;
         };
@@ -275,19 +277,19 @@ impl Groups {
     }
 
     /// The items of its own group that read an item.
-    pub(super) fn inside(&self, item: usize) -> impl Iterator<Item = usize> + '_ {
+    pub(super) fn inside(&self, item: ItemId) -> impl Iterator<Item = ItemId> + '_ {
         let own = self.of_item[item];
         self.consumers[item].iter().copied().filter(move |&reader| self.of_item[reader] == own)
     }
 
     /// The items of other groups that read an item.
-    pub(super) fn outside(&self, item: usize) -> impl Iterator<Item = usize> + '_ {
+    pub(super) fn outside(&self, item: ItemId) -> impl Iterator<Item = ItemId> + '_ {
         let own = self.of_item[item];
         self.consumers[item].iter().copied().filter(move |&reader| self.of_item[reader] != own)
     }
 
     /// Whether an item is read outside its own group.
-    pub(super) fn escapes(&self, item: usize) -> bool {
+    pub(super) fn escapes(&self, item: ItemId) -> bool {
         self.outside(item).next().is_some()
     }
 
@@ -308,9 +310,9 @@ impl Groups {
     /// The groups in an order that respects every dependency and otherwise keeps that of the
     /// graph: forward, then backward. What belongs to the update runs as soon as it can, so that
     /// gradients do not wait in memory for each other.
-    pub(super) fn schedule(&self, items: &Items) -> Result<Vec<usize>, EngineError> {
-        let position = |group: usize| {
-            let last = self.members[group].last().copied().unwrap_or(0);
+    pub(super) fn schedule(&self, items: &Items) -> Result<Vec<GroupId>, EngineError> {
+        let position = |group: GroupId| {
+            let last = self.members[group].last().copied().unwrap_or(ItemId(0));
             (items.items[last].phase != Phase::Update, last)
         };
         match self.topological(position) {
@@ -324,14 +326,14 @@ impl Groups {
 
     /// The groups in an order that respects every dependency, of those that are ready the one with the
     /// smallest `position` first, and the groups that wait for each other in a circle.
-    fn topological<K: Ord>(&self, position: impl Fn(usize) -> K) -> (Vec<usize>, Vec<usize>) {
-        let mut waiting = vec![0; self.members.len()];
-        for group in 0..self.members.len() {
+    fn topological<K: Ord>(&self, position: impl Fn(GroupId) -> K) -> (Vec<GroupId>, Vec<GroupId>) {
+        let mut waiting: Vec<usize> = vec![0; self.members.len()];
+        for group in ids::groups(self.members.len()) {
             for next in self.successors(group) {
                 waiting[next] += 1;
             }
         }
-        let live = || (0..self.members.len()).filter(|&g| !self.members[g].is_empty());
+        let live = || ids::groups(self.members.len()).filter(|&g| !self.members[g].is_empty());
         let mut ready: BinaryHeap<_> =
             live().filter(|&g| waiting[g] == 0).map(|g| Reverse((position(g), g))).collect();
         let mut order = Vec::new();
@@ -360,7 +362,7 @@ pub(super) fn is_fusable_edge(items: &[Item], operand: &View, consumer: &Item) -
 }
 
 /// Whether an item reads every element of another.
-fn reads_all_of(items: &[Item], reader: usize, item: usize) -> bool {
+fn reads_all_of(items: &[Item], reader: ItemId, item: ItemId) -> bool {
     let elements = items[item].ty.shape.elements();
     items[reader].operands.iter().any(|o| o.item == item && o.shape.elements() == elements)
 }

@@ -4,11 +4,12 @@ use std::collections::HashMap;
 
 use onestep_memory::Shape;
 
+use super::ids::{ItemId, lists};
 use super::place::Region;
 use super::types::Feed;
 use super::view::View;
-use crate::error::{EngineError, GraphError};
-use crate::graph::{Graph, Node, Phase, Type, Value};
+use crate::error::EngineError;
+use crate::graph::{Graph, GraphError, Node, Phase, Type, Value};
 use crate::lower::StepGraph;
 use crate::ops::{ConstantData, Leaf, LeafKind, Op, ReduceKind};
 use crate::state::StateLayout;
@@ -46,6 +47,8 @@ pub(super) struct Item {
     pub(super) phase: Phase,
 }
 
+lists! { ItemId: Item; }
+
 impl Item {
     /// Whether the step computes it: it is neither there when the step begins nor a number.
     pub(super) fn is_computed(&self) -> bool {
@@ -76,10 +79,10 @@ pub(super) struct Items {
     pub(super) constants: Vec<ConstantData>,
     /// New contents of state buffers: the buffer's item and the view that becomes its content. Behind
     /// `write_back` the view is the whole of an item, which lies in that buffer.
-    pub(super) writes: Vec<(usize, View)>,
+    pub(super) writes: Vec<(ItemId, View)>,
     pub(super) reports: Vec<(String, View)>,
     pub(super) outputs: Vec<(String, View)>,
-    copies: HashMap<View, usize>,
+    copies: HashMap<View, ItemId>,
     /// The position of each of `states`.
     state_positions: HashMap<String, usize>,
     /// The phase of items to come.
@@ -170,7 +173,7 @@ impl Items {
                 windows: self.side_by_side(node, concat.axis, operands),
             },
             Op::Pad(pad) => {
-                let whole = View::whole(self.items.len(), &node.ty.shape);
+                let whole = View::whole(ItemId(self.items.len()), &node.ty.shape);
                 let skipped: usize = pad.low.iter().zip(&whole.strides).map(|(l, s)| l * s).sum();
                 let window = View { offset: skipped, shape: operands[0].shape.clone(), ..whole };
                 ItemKind::Assemble { fill: Some(pad.value), windows: vec![window] }
@@ -204,7 +207,7 @@ impl Items {
     }
 
     fn side_by_side(&self, node: &Node, axis: usize, operands: &[View]) -> Vec<View> {
-        let whole = View::whole(self.items.len(), &node.ty.shape);
+        let whole = View::whole(ItemId(self.items.len()), &node.ty.shape);
         let mut start = 0;
         let mut windows = Vec::with_capacity(operands.len());
         for operand in operands {
@@ -243,13 +246,13 @@ impl Items {
         Ok(ItemKind::External(region, offset))
     }
 
-    fn push(&mut self, kind: ItemKind, ty: Type, operands: Vec<View>, label: &str) -> usize {
+    fn push(&mut self, kind: ItemKind, ty: Type, operands: Vec<View>, label: &str) -> ItemId {
         self.items.push(Item { kind, ty, operands, label: label.to_owned(), phase: self.phase });
-        self.items.len() - 1
+        ItemId(self.items.len() - 1)
     }
 
     /// An item that holds what a view shows, made once for each view.
-    fn copy(&mut self, view: &View, label: &str) -> usize {
+    fn copy(&mut self, view: &View, label: &str) -> ItemId {
         if let Some(&item) = self.copies.get(view) {
             return item;
         }
@@ -274,13 +277,13 @@ impl Items {
     }
 
     /// Appends an item that copies a view, whether or not there is one already.
-    pub(super) fn push_copy(&mut self, view: &View, label: &str) -> usize {
+    pub(super) fn push_copy(&mut self, view: &View, label: &str) -> ItemId {
         let ty = Type { shape: view.shape.clone(), dtype: self.items[view.item].ty.dtype };
         self.push(ItemKind::Copy, ty, vec![view.clone()], label)
     }
 
     /// The same step with `items` in place of these, which are found at `places` there.
-    pub(super) fn moved(mut self, items: Vec<Item>, places: &[usize]) -> Items {
+    pub(super) fn moved(mut self, items: Vec<Item>, places: &[ItemId]) -> Items {
         let writes = self.writes.iter_mut().map(|(state, view)| {
             *state = places[*state];
             view

@@ -12,7 +12,6 @@ use crate::ops::{Binary, Conv, ConvInputGrad, ConvWeightGrad, ConvWindow, Op, Re
 
 /// What a kernel does.
 #[derive(Clone, Debug, PartialEq)]
-#[allow(clippy::large_enum_variant, reason = "a plan has some hundreds of kernels, read once")]
 pub enum Work {
     /// A fused elementwise program.
     Fused(Fused),
@@ -73,9 +72,9 @@ impl Kernel {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Composite {
     /// A convolution with the moments of its result.
-    ConvMoments(ConvMoments),
+    ConvMoments(Box<ConvMoments>),
     /// Both gradients of a convolution.
-    ConvGradients(ConvGradients),
+    ConvGradients(Box<ConvGradients>),
 }
 
 /// A convolution whose result is normalised over the batch, with the moments of each of its channels, which

@@ -11,6 +11,7 @@ mod cost;
 mod dump;
 mod emit;
 mod fuse;
+mod ids;
 mod items;
 mod kernel;
 mod order;
@@ -108,7 +109,7 @@ struct Passes {
     items: Items,
     groups: Groups,
     /// The groups in order, with the kernels that each has become.
-    kernels_of: Vec<(usize, Range<usize>)>,
+    kernels_of: Vec<(ids::GroupId, Range<usize>)>,
     plan: Plan,
 }
 

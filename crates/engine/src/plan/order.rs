@@ -4,31 +4,32 @@
 
 use std::collections::BTreeMap;
 
+use super::ids::{self, GroupId, ItemId};
 use super::items::Item;
 use crate::counters::count_work;
 
 /// Whom a group needs, and who needs it.
 pub(super) trait Arrows {
     /// Calls `visit` with each group that a group needs.
-    fn needs(&self, group: usize, visit: &mut dyn FnMut(usize));
+    fn needs(&self, group: GroupId, visit: &mut dyn FnMut(GroupId));
 
     /// Calls `visit` with each group that needs a group.
-    fn needed_by(&self, group: usize, visit: &mut dyn FnMut(usize));
+    fn needed_by(&self, group: GroupId, visit: &mut dyn FnMut(GroupId));
 }
 
 /// Two groups with no path between them, and what stands between them in the order.
 pub(super) enum Apart {
     /// All that must run behind the first of them.
-    Behind(Vec<usize>),
+    Behind(Vec<GroupId>),
     /// All that must run before the second.
-    Before(Vec<usize>),
+    Before(Vec<GroupId>),
 }
 
 /// Groups in an order in which each stands behind those that it needs: numbers with gaps.
 #[derive(Debug, Default)]
 pub(super) struct Order {
     label: Vec<u64>,
-    by_label: BTreeMap<u64, usize>,
+    by_label: BTreeMap<u64, GroupId>,
     /// In which search each group was last seen, from either end.
     seen: [Vec<u32>; 2],
     search: u32,
@@ -36,29 +37,29 @@ pub(super) struct Order {
 
 impl Order {
     /// The order of these groups.
-    pub(super) fn new(groups: impl IntoIterator<Item = usize>) -> Self {
+    pub(super) fn new(groups: impl IntoIterator<Item = GroupId>) -> Self {
         let mut order = Order::default();
-        let groups: Vec<usize> = groups.into_iter().collect();
+        let groups: Vec<GroupId> = groups.into_iter().collect();
         order.number(&groups);
         order
     }
 
     /// Whether a group stands before another, which then does not run before it.
-    pub(super) fn is_before(&self, first: usize, second: usize) -> bool {
+    pub(super) fn is_before(&self, first: GroupId, second: GroupId) -> bool {
         self.label[first] < self.label[second]
     }
 
-    fn set(&mut self, group: usize, label: u64) {
-        if self.label.len() <= group {
-            self.label.resize(group + 1, 0);
-            self.seen.iter_mut().for_each(|seen| seen.resize(group + 1, 0));
+    fn set(&mut self, group: GroupId, label: u64) {
+        if self.label.len() <= group.0 {
+            self.label.resize(group.0 + 1, 0);
+            self.seen.iter_mut().for_each(|seen| seen.resize(group.0 + 1, 0));
         }
         self.label[group] = label;
         self.by_label.insert(label, group);
     }
 
     /// Numbers groups anew.
-    fn number(&mut self, groups: &[usize]) {
+    fn number(&mut self, groups: &[GroupId]) {
         count_work(groups.len());
         let gap = u64::MAX / (groups.len() as u64 + 1);
         self.by_label.clear();
@@ -73,7 +74,7 @@ impl Order {
     pub(super) fn apart(
         &mut self,
         arrows: &impl Arrows,
-        [first, second]: [usize; 2],
+        [first, second]: [GroupId; 2],
         besides_direct: bool,
     ) -> Option<Apart> {
         self.search += 1;
@@ -91,7 +92,7 @@ impl Order {
             };
             let mut meets = false;
             steps[side] += 1;
-            let mut visit = |next: usize| {
+            let mut visit = |next: GroupId| {
                 steps[side] += 1;
                 if next == ends[1 - side] {
                     meets |= !(besides_direct && group == ends[side]);
@@ -115,7 +116,7 @@ impl Order {
     }
 
     /// Lets `kept` stand for both of two groups, the first before the second, which are apart.
-    pub(super) fn merge(&mut self, [first, second]: [usize; 2], apart: Apart, kept: usize) {
+    pub(super) fn merge(&mut self, [first, second]: [GroupId; 2], apart: Apart, kept: GroupId) {
         let place = match apart {
             Apart::Behind(groups) => {
                 self.move_behind(groups, second);
@@ -133,7 +134,7 @@ impl Order {
         self.set(kept, label);
     }
 
-    fn move_behind(&mut self, groups: Vec<usize>, place: usize) {
+    fn move_behind(&mut self, groups: Vec<GroupId>, place: GroupId) {
         self.take_out_and_put(groups, |order| {
             let low = order.label[place];
             let next = order.by_label.range(low + 1..).next();
@@ -141,7 +142,7 @@ impl Order {
         });
     }
 
-    fn move_before(&mut self, groups: Vec<usize>, place: usize) {
+    fn move_before(&mut self, groups: Vec<GroupId>, place: GroupId) {
         self.take_out_and_put(groups, |order| {
             let high = order.label[place];
             let previous = order.by_label.range(..high).next_back();
@@ -150,7 +151,7 @@ impl Order {
     }
 
     /// Moves groups, in their order, between two labels.
-    fn take_out_and_put(&mut self, mut groups: Vec<usize>, gap: impl Fn(&Self) -> (u64, u64)) {
+    fn take_out_and_put(&mut self, mut groups: Vec<GroupId>, gap: impl Fn(&Self) -> (u64, u64)) {
         count_work(groups.len());
         groups.sort_unstable_by_key(|&group| self.label[group]);
         for &group in &groups {
@@ -158,7 +159,7 @@ impl Order {
         }
         let step = |(low, high): (u64, u64)| (high - low) / (groups.len() as u64 + 1);
         if step(gap(self)) == 0 {
-            let rest: Vec<usize> = self.by_label.values().copied().collect();
+            let rest: Vec<GroupId> = self.by_label.values().copied().collect();
             self.number(&rest);
         }
         let (gap, low) = (step(gap(self)), gap(self).0);
@@ -174,7 +175,7 @@ impl Order {
 #[derive(Debug, Default)]
 pub(super) struct Landmarks {
     /// Their items.
-    pub(super) items: Vec<usize>,
+    pub(super) items: Vec<ItemId>,
     /// For each item, which of them need it, and which it needs: a bit each.
     pub(super) behind: Vec<u64>,
     pub(super) before: Vec<u64>,
@@ -183,17 +184,17 @@ pub(super) struct Landmarks {
 impl Landmarks {
     pub(super) fn new(all: &[Item]) -> Self {
         let items = spread(&longest_path(all), u64::BITS as usize);
-        let mut own = vec![0; all.len()];
+        let mut own: Vec<u64> = vec![0; all.len()];
         for (&item, bit) in items.iter().zip(0..) {
             own[item] = 1u64 << bit;
         }
         let (mut before, mut behind) = (own.clone(), own);
-        for (index, item) in all.iter().enumerate() {
+        for (index, item) in ids::items(all.len()).zip(all) {
             for operand in &item.operands {
                 before[index] |= before[operand.item];
             }
         }
-        for (index, item) in all.iter().enumerate().rev() {
+        for (index, item) in ids::items(all.len()).zip(all).rev() {
             for operand in &item.operands {
                 behind[operand.item] |= behind[index];
             }
@@ -202,20 +203,20 @@ impl Landmarks {
     }
 }
 
-fn longest_path(all: &[Item]) -> Vec<usize> {
+fn longest_path(all: &[Item]) -> Vec<ItemId> {
     let mut depth = vec![0usize; all.len()];
-    let mut from = vec![None; all.len()];
-    for (index, item) in all.iter().enumerate() {
+    let mut from: Vec<Option<ItemId>> = vec![None; all.len()];
+    for (index, item) in ids::items(all.len()).zip(all) {
         if let Some(deepest) = item.operands.iter().map(|o| o.item).max_by_key(|&i| depth[i]) {
             (depth[index], from[index]) = (depth[deepest] + 1, Some(deepest));
         }
     }
-    let last = (0..all.len()).max_by_key(|&index| depth[index]);
+    let last = ids::items(all.len()).max_by_key(|&index| depth[index]);
     std::iter::successors(last, |&index| from[index]).collect()
 }
 
 /// At most `most` of some items, evenly spread.
-fn spread(items: &[usize], most: usize) -> Vec<usize> {
+fn spread(items: &[ItemId], most: usize) -> Vec<ItemId> {
     let every = items.len().div_ceil(most).max(1);
     items.iter().copied().step_by(every).collect()
 }
@@ -228,12 +229,13 @@ mod tests {
     struct Graph(Vec<Vec<usize>>);
 
     impl Arrows for Graph {
-        fn needs(&self, group: usize, visit: &mut dyn FnMut(usize)) {
-            (0..self.0.len()).filter(|&g| self.0[g].contains(&group)).for_each(visit);
+        fn needs(&self, group: GroupId, visit: &mut dyn FnMut(GroupId)) {
+            let needed = (0..self.0.len()).filter(|&g| self.0[g].contains(&group.0));
+            needed.map(GroupId).for_each(visit);
         }
 
-        fn needed_by(&self, group: usize, visit: &mut dyn FnMut(usize)) {
-            self.0[group].iter().copied().for_each(visit);
+        fn needed_by(&self, group: GroupId, visit: &mut dyn FnMut(GroupId)) {
+            self.0[group.0].iter().copied().map(GroupId).for_each(visit);
         }
     }
 
@@ -266,7 +268,11 @@ mod tests {
         fn check(&self, order: &Order) {
             for (from, arrows) in self.0.iter().enumerate() {
                 for &to in arrows {
-                    assert!(order.is_before(from, to), "{from} and {to}: {self:?}", self = self.0);
+                    assert!(
+                        order.is_before(GroupId(from), GroupId(to)),
+                        "{from} and {to}: {self:?}",
+                        self = self.0
+                    );
                 }
             }
         }
@@ -289,21 +295,21 @@ mod tests {
                     graph.0[a.min(b)].push(a.max(b));
                 }
             }
-            let mut order = Order::new(0..count);
+            let mut order = Order::new(ids::groups(count));
             let mut alive: Vec<usize> = (0..count).collect();
             while alive.len() > 2 {
                 let (a, b) = (alive[next(alive.len())], alive[next(alive.len())]);
                 if a == b {
                     continue;
                 }
-                let pair = if order.is_before(a, b) { [a, b] } else { [b, a] };
+                let pair = if order.is_before(GroupId(a), GroupId(b)) { [a, b] } else { [b, a] };
                 let direct = next(2) == 0;
                 assert!(!graph.reaches(pair[1], pair[0], false));
-                let apart = order.apart(&graph, pair, direct);
+                let apart = order.apart(&graph, pair.map(GroupId), direct);
                 assert_eq!(apart.is_none(), graph.reaches(pair[0], pair[1], direct));
                 match apart {
                     Some(apart) if direct => {
-                        order.merge(pair, apart, a);
+                        order.merge(pair.map(GroupId), apart, GroupId(a));
                         graph.merge(a, b);
                         alive.retain(|&group| group != b);
                     }

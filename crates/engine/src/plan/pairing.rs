@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::ids::{self, GroupId, ItemId, lists};
 use super::items::{Item, ItemKind};
 use super::view::View;
 use crate::ops::{ConvWindow, Op};
@@ -15,10 +16,12 @@ pub(super) enum CompositeKind {
     ConvGradients,
 }
 
+lists! { GroupId: Option<CompositeKind>; }
+
 /// All composites of a step: what each is, and its items. No item is in two of them.
-pub(super) fn composites(items: &[Item]) -> Vec<(CompositeKind, Vec<usize>)> {
+pub(super) fn composites(items: &[Item]) -> Vec<(CompositeKind, Vec<ItemId>)> {
     let mut taken = vec![false; items.len()];
-    let moments = (0..items.len()).filter_map(|index| moments(items, index));
+    let moments = ids::items(items.len()).filter_map(|index| moments(items, index));
     let mut found: Vec<_> = moments.collect();
     found.extend(gradients(items));
     // Two variances of one result: the second is a kernel of its own.
@@ -30,7 +33,7 @@ pub(super) fn composites(items: &[Item]) -> Vec<(CompositeKind, Vec<usize>)> {
     found
 }
 
-fn moments(items: &[Item], index: usize) -> Option<(CompositeKind, Vec<usize>)> {
+fn moments(items: &[Item], index: ItemId) -> Option<(CompositeKind, Vec<ItemId>)> {
     let Item { kind: ItemKind::Opaque(Op::Variance(_)), operands, .. } = &items[index] else {
         return None;
     };
@@ -43,10 +46,10 @@ fn moments(items: &[Item], index: usize) -> Option<(CompositeKind, Vec<usize>)> 
     (is_conv && is_mean).then_some((CompositeKind::ConvMoments, items))
 }
 
-fn gradients(items: &[Item]) -> Vec<(CompositeKind, Vec<usize>)> {
-    let mut of_inputs: HashMap<(ConvWindow, &View, &View), usize> = HashMap::new();
-    let mut of_weights: HashMap<(ConvWindow, &View), Vec<(&View, usize)>> = HashMap::new();
-    for (index, item) in items.iter().enumerate() {
+fn gradients(items: &[Item]) -> Vec<(CompositeKind, Vec<ItemId>)> {
+    let mut of_inputs: HashMap<(ConvWindow, &View, &View), ItemId> = HashMap::new();
+    let mut of_weights: HashMap<(ConvWindow, &View), Vec<(&View, ItemId)>> = HashMap::new();
+    for (index, item) in ids::items(items.len()).zip(items) {
         match (&item.kind, &item.operands[..]) {
             (ItemKind::Opaque(Op::ConvInputGrad(op)), [dy, weight]) => {
                 of_inputs.insert((op.window, weight, dy), index);

@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 
 use super::fuse::{Groups, is_fusable_edge};
+use super::ids::{self, GroupId, ItemId};
 use super::items::{Item, ItemKind, Items};
 use super::place::Region;
 use super::view::View;
@@ -34,7 +35,7 @@ pub(super) fn recompute(items: Items, groups: Groups) -> (Items, Groups) {
         places: Vec::new(),
         again: HashMap::new(),
     };
-    (0..items.items.len()).for_each(|index| copier.add(index));
+    ids::items(items.items.len()).for_each(|index| copier.add(index));
     let Copier { new, of_item, places, .. } = copier;
     let items = items.moved(new, &places);
     let groups = Groups::of(&items, of_item, groups.composite);
@@ -56,7 +57,7 @@ fn choose(items: &Items, groups: &Groups, roots: &[bool]) -> Vec<bool> {
     items.writes.iter().for_each(|(state, _)| written[*state] = true);
     let (late, chosen) = (groups.run_late(items), vec![false; roots.len()]);
     let mut choice = Choice { items: &items.items, groups, written, late, chosen };
-    for (index, &root) in roots.iter().enumerate() {
+    for (index, &root) in ids::items(roots.len()).zip(roots) {
         choice.chosen[index] = !root && choice.suits(index);
     }
     choice.chosen
@@ -65,7 +66,7 @@ fn choose(items: &Items, groups: &Groups, roots: &[bool]) -> Vec<bool> {
 /// Whether an item need not be computed where it was, since all that read it do it themselves.
 fn useless(items: &[Item], groups: &Groups, chosen: &[bool], roots: &[bool]) -> Vec<bool> {
     let mut useless = vec![false; items.len()];
-    for index in (0..items.len()).rev() {
+    for index in ids::items(items.len()).rev() {
         let kept = roots[index] || is_kept(items, groups, chosen, index);
         useless[index] = !kept && groups.inside(index).all(|reader| useless[reader]);
     }
@@ -82,7 +83,7 @@ struct Choice<'a> {
 }
 
 impl Choice<'_> {
-    fn suits(&self, index: usize) -> bool {
+    fn suits(&self, index: ItemId) -> bool {
         let item = &self.items[index];
         if !self.groups.escapes(index) {
             return false;
@@ -102,7 +103,7 @@ impl Choice<'_> {
     }
 
     /// Follows the operands to what is in memory.
-    fn trace(&self, index: usize, whole: &Item, source: &mut Source) {
+    fn trace(&self, index: ItemId, whole: &Item, source: &mut Source) {
         let item = &self.items[index];
         source.ops += 1;
         source.fits &= is_cheap(&item.kind) && source.ops <= MOST_OPS;
@@ -127,14 +128,14 @@ impl Choice<'_> {
 struct Source {
     ops: usize,
     /// The one operand in memory that is not small.
-    large: Option<usize>,
+    large: Option<ItemId>,
     /// Whether state is among it that the step overwrites.
     reads_old: bool,
     fits: bool,
 }
 
 impl Source {
-    fn add(&mut self, index: usize, operand: &Item, whole: &Item) {
+    fn add(&mut self, index: ItemId, operand: &Item, whole: &Item) {
         if operand.ty.bytes() * SMALL <= whole.ty.bytes() {
             return;
         }
@@ -146,7 +147,7 @@ impl Source {
 }
 
 /// Whether an item has memory of its own that later kernels can read.
-fn is_kept(items: &[Item], groups: &Groups, chosen: &[bool], index: usize) -> bool {
+fn is_kept(items: &[Item], groups: &Groups, chosen: &[bool], index: ItemId) -> bool {
     !matches!(items[index].kind, ItemKind::Map(_) | ItemKind::Copy)
         || (groups.escapes(index) && !chosen[index])
 }
@@ -169,18 +170,18 @@ struct Copier<'a> {
     useless: &'a [bool],
     new: Vec<Item>,
     /// The group of each new item.
-    of_item: Vec<Option<usize>>,
+    of_item: Vec<Option<GroupId>>,
     /// The new place of each old item so far.
-    places: Vec<usize>,
+    places: Vec<ItemId>,
     /// Where a value is computed again, by the value and the kernel that reads it.
-    again: HashMap<(usize, Option<usize>), usize>,
+    again: HashMap<(ItemId, Option<GroupId>), ItemId>,
 }
 
 impl Copier<'_> {
-    fn add(&mut self, index: usize) {
+    fn add(&mut self, index: ItemId) {
         if self.useless[index] {
             // Nobody looks for it.
-            self.places.push(usize::MAX);
+            self.places.push(ItemId(usize::MAX));
             return;
         }
         let old = self.old;
@@ -194,15 +195,15 @@ impl Copier<'_> {
         let operands = operands.collect();
         let mut item = Item { operands, ..item.clone() };
         if let ItemKind::Assemble { windows, .. } = &mut item.kind {
-            windows.iter_mut().for_each(|window| window.item = self.new.len());
+            windows.iter_mut().for_each(|window| window.item = ItemId(self.new.len()));
         }
-        self.places.push(self.new.len());
+        self.places.push(ItemId(self.new.len()));
         self.new.push(item);
         self.of_item.push(group);
     }
 
     /// The place of a value that is computed again for a reader.
-    fn repeat(&mut self, index: usize, reader: &Item, group: Option<usize>) -> usize {
+    fn repeat(&mut self, index: ItemId, reader: &Item, group: Option<GroupId>) -> ItemId {
         if let Some(&place) = self.again.get(&(index, group)) {
             return place;
         }
@@ -218,7 +219,8 @@ impl Copier<'_> {
         let (label, phase) = (reader.label.clone(), reader.phase);
         self.new.push(Item { operands, label, phase, ..old[index].clone() });
         self.of_item.push(group);
-        self.again.insert((index, group), self.new.len() - 1);
-        self.new.len() - 1
+        let place = ItemId(self.new.len() - 1);
+        self.again.insert((index, group), place);
+        place
     }
 }

@@ -5,8 +5,7 @@
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use crate::error::GraphError;
-use crate::graph::{Composite, Graph, Named, Value};
+use crate::graph::{Composite, Graph, GraphError, Named, Value};
 use crate::lower::StepGraph;
 use crate::ops::{Binary, Constant, Op, Reduce, ReduceKind, Unary, keeps_channels};
 

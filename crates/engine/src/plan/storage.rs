@@ -1,6 +1,7 @@
 //! Which buffer each item lies in, and for how long.
 
 use super::fuse::Groups;
+use super::ids::{self, GroupId, ItemId, lists};
 use super::items::{ItemKind, Items};
 use super::place::Region;
 use super::view::View;
@@ -25,6 +26,8 @@ pub(super) struct Location {
     pub(super) offset: usize,
 }
 
+lists! { ItemId: Option<Location>; }
+
 /// The buffers of a plan.
 #[derive(Debug, Default)]
 pub(super) struct Storages {
@@ -36,7 +39,7 @@ pub(super) struct Storages {
 impl Storages {
     /// Gives each item that must be in memory a storage, shared where one item is assembled from
     /// others and where an elementwise result can take the place of a dying operand.
-    pub(super) fn new(items: &Items, groups: &Groups, order: &[usize]) -> Self {
+    pub(super) fn new(items: &Items, groups: &Groups, order: &[GroupId]) -> Self {
         let mut storages = Storages { all: Vec::new(), of_item: vec![None; items.items.len()] };
         for (state, view) in &items.writes {
             if let ItemKind::External(region, _) = items.items[*state].kind {
@@ -49,7 +52,7 @@ impl Storages {
         storages
     }
 
-    fn give(&mut self, items: &Items, item: usize, state: Option<Region>) {
+    fn give(&mut self, items: &Items, item: ItemId, state: Option<Region>) {
         let bytes = items.items[item].ty.bytes();
         let storage = self.all.len();
         self.all.push(Storage { state, bytes, first: usize::MAX, last: 0, pinned: false });
@@ -61,7 +64,7 @@ impl Storages {
         let mut roots = vec![false; items.items.len()];
         let named = items.reports.iter().chain(&items.outputs);
         named.for_each(|(_, view)| roots[view.item] = true);
-        for index in (0..items.items.len()).rev() {
+        for index in ids::items(items.items.len()).rev() {
             let item = &items.items[index];
             if groups.of_item[index].is_none() {
                 continue;
@@ -102,7 +105,7 @@ impl Storages {
     }
 
     /// The first and last kernel that touch each storage.
-    fn measure(&mut self, items: &Items, groups: &Groups, order: &[usize]) {
+    fn measure(&mut self, items: &Items, groups: &Groups, order: &[GroupId]) {
         for (time, &group) in order.iter().enumerate() {
             for &member in &groups.members[group] {
                 let reads = items.items[member].operands.iter().map(|o| o.item);
@@ -125,7 +128,7 @@ impl Storages {
     }
 
     /// An elementwise result may overwrite an operand that nobody reads later.
-    fn reuse_operands(&mut self, items: &Items, groups: &Groups, order: &[usize]) {
+    fn reuse_operands(&mut self, items: &Items, groups: &Groups, order: &[GroupId]) {
         let mut tenants = vec![0; self.all.len()];
         for at in self.of_item.iter().flatten() {
             tenants[at.storage] += 1;
@@ -155,8 +158,8 @@ impl Storages {
     fn dying_operand(
         &self,
         items: &Items,
-        members: &[usize],
-        result: usize,
+        members: &[ItemId],
+        result: ItemId,
         time: usize,
     ) -> Option<usize> {
         let result_item = &items.items[result];

@@ -2,8 +2,7 @@
 //! normalisation is full of them: what is centered sums to nothing, and a factor that is the same
 //! for all terms can wait for the sum.
 
-use crate::error::GraphError;
-use crate::graph::Value;
+use crate::graph::{GraphError, Value};
 use crate::ops::{Binary, Broadcast, Op, Reduce, ReduceKind, Unary};
 
 use super::simplify::Rewriter;

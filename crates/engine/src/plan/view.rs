@@ -2,13 +2,14 @@
 
 use onestep_memory::{MAX_RANK, Shape};
 
+use super::ids::ItemId;
 use crate::ops::{Broadcast, Permute, Slice};
 
 /// A strided window on the contiguous buffer of an item.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct View {
     /// The item whose buffer it looks at.
-    pub(super) item: usize,
+    pub(super) item: ItemId,
     /// Elements before the first.
     pub(super) offset: usize,
     pub(super) shape: Shape,
@@ -17,7 +18,7 @@ pub(super) struct View {
 
 impl View {
     /// The whole of an item.
-    pub(super) fn whole(item: usize, shape: &Shape) -> Self {
+    pub(super) fn whole(item: ItemId, shape: &Shape) -> Self {
         let mut strides = [0; MAX_RANK];
         strides[..shape.rank()].copy_from_slice(&shape.strides());
         View { item, offset: 0, shape: shape.clone(), strides }
@@ -127,7 +128,7 @@ mod tests {
 
     #[test]
     fn a_permuted_view_reshapes_where_runs_allow() {
-        let whole = View::whole(0, &shape(&[2, 3, 4, 5]));
+        let whole = View::whole(ItemId(0), &shape(&[2, 3, 4, 5]));
         let axes = vec![1, 0, 2, 3];
         let permuted = whole.permuted(&Permute { axes }, &shape(&[3, 2, 4, 5]));
         let merged = permuted.reshaped(&shape(&[3, 2, 20])).unwrap();
@@ -139,7 +140,7 @@ mod tests {
 
     #[test]
     fn a_broadcast_view_reshapes_its_repeated_axes() {
-        let whole = View::whole(0, &shape(&[1, 4]));
+        let whole = View::whole(ItemId(0), &shape(&[1, 4]));
         let repeated = whole.broadcast(&Broadcast { shape: shape(&[6, 4]) });
         let split = repeated.reshaped(&shape(&[2, 3, 4])).unwrap();
         assert_eq!(positions(&split), positions(&repeated));
@@ -148,7 +149,7 @@ mod tests {
 
     #[test]
     fn a_slice_of_rows_is_contiguous_and_one_of_columns_is_not() {
-        let whole = View::whole(0, &shape(&[4, 6]));
+        let whole = View::whole(ItemId(0), &shape(&[4, 6]));
         let rows = Slice { start: vec![1, 0], end: vec![3, 6] };
         let rows = whole.sliced(&rows, &shape(&[2, 6]));
         assert!(rows.is_contiguous() && !rows.is_whole(24));

@@ -4,6 +4,7 @@
 use std::fmt;
 
 use super::fuse::{Groups, MAX_MEMBERS, is_fusable_edge};
+use super::ids::{GroupId, ItemId};
 use super::items::{Item, ItemKind, Items};
 use super::view::View;
 
@@ -62,10 +63,10 @@ impl fmt::Display for Reason {
 pub(super) fn unmerged(
     items: &Items,
     groups: &Groups,
-    group: usize,
+    group: GroupId,
     kernel_of: &[Option<usize>],
 ) -> Vec<Unmerged> {
-    let mut found: Vec<(usize, Unmerged)> = Vec::new();
+    let mut found: Vec<(ItemId, Unmerged)> = Vec::new();
     for &member in &groups.members[group] {
         let reader = &items.items[member];
         for operand in &reader.operands {
@@ -106,7 +107,7 @@ fn of_value(items: &Items, operand: &View, reader: &Item) -> Option<Reason> {
 
 /// Why two groups are apart although a value could be handed over: because of another value, or of what is
 /// around them.
-fn of_groups(items: &Items, groups: &Groups, from: usize, to: usize) -> Reason {
+fn of_groups(items: &Items, groups: &Groups, from: GroupId, to: GroupId) -> Reason {
     let members = groups.members[to].iter().map(|&member| &items.items[member]);
     let mut edges = members.flat_map(|reader| reader.operands.iter().map(move |o| (o, reader)));
     let other = edges.find_map(|(operand, reader)| {

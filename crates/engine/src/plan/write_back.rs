@@ -2,6 +2,7 @@
 //! which value is computed straight into which buffer, adds a copy where none can be, and says what must
 //! have read the old content by then.
 
+use super::ids::{self, ItemId, lists};
 use super::items::{Item, ItemKind, Items};
 use super::view::View;
 
@@ -32,15 +33,15 @@ pub(super) fn write_back(mut items: Items) -> Items {
 }
 
 /// A copy of a view at the end of all items, with the label of `like`.
-fn copied(items: &mut Items, like: usize, view: &View) -> View {
+fn copied(items: &mut Items, like: ItemId, view: &View) -> View {
     let label = items.items[like].label.clone();
     View::whole(items.push_copy(view, &label), &view.shape)
 }
 
 /// The last item that reads each. What comes behind it in the order of items cannot be needed by any of them.
-fn last_readers(items: &[Item]) -> Vec<Option<usize>> {
-    let mut last = vec![None; items.len()];
-    for (index, item) in items.iter().enumerate() {
+fn last_readers(items: &[Item]) -> Vec<Option<ItemId>> {
+    let mut last: Vec<Option<ItemId>> = vec![None; items.len()];
+    for (index, item) in ids::items(items.len()).zip(items) {
         item.operands.iter().for_each(|operand| last[operand.item] = Some(index));
     }
     last
@@ -48,7 +49,7 @@ fn last_readers(items: &[Item]) -> Vec<Option<usize>> {
 
 /// Whether an item may be computed over a state buffer: all of it, and reading that buffer element by element
 /// or not at all.
-fn can_write_over(items: &[Item], state: usize, view: &View) -> bool {
+fn can_write_over(items: &[Item], state: ItemId, view: &View) -> bool {
     let source = &items[view.item];
     source.is_computed()
         && !matches!(source.kind, ItemKind::Assemble { .. })
@@ -59,7 +60,7 @@ fn can_write_over(items: &[Item], state: usize, view: &View) -> bool {
 
 /// Whether an item reads a state buffer, if at all, element by element as `writer` computes its new content:
 /// in one kernel each element is read before it is overwritten.
-fn reads_in_step(items: &[Item], state: usize, reader: usize, writer: usize) -> bool {
+fn reads_in_step(items: &[Item], state: ItemId, reader: ItemId, writer: ItemId) -> bool {
     let elements = items[state].ty.shape.elements();
     let writer = &items[writer];
     let is_store = matches!(writer.kind, ItemKind::Map(_) | ItemKind::Copy);
@@ -72,16 +73,18 @@ fn reads_in_step(items: &[Item], state: usize, reader: usize, writer: usize) -> 
 /// That an item reads what another one overwrites.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ReadBefore {
-    pub(super) writer: usize,
+    pub(super) writer: ItemId,
     /// Whether both may be in one kernel.
     pub(super) in_step: bool,
 }
 
+lists! { ItemId: Vec<ReadBefore>; }
+
 /// For each item what must run behind it, since it overwrites what the item reads.
 pub(super) fn read_before(items: &Items) -> Vec<Vec<ReadBefore>> {
-    let mut writer_of = vec![None; items.items.len()];
+    let mut writer_of: Vec<Option<ItemId>> = vec![None; items.items.len()];
     items.writes.iter().for_each(|(state, view)| writer_of[*state] = Some(view.item));
-    let of_item = |(index, item): (usize, &Item)| {
+    let of_item = |(index, item): (ItemId, &Item)| {
         let mut all: Vec<ReadBefore> = Vec::new();
         for operand in &item.operands {
             let Some(writer) = writer_of[operand.item].filter(|&writer| writer != index) else {
@@ -94,5 +97,5 @@ pub(super) fn read_before(items: &Items) -> Vec<Vec<ReadBefore>> {
         }
         all
     };
-    items.items.iter().enumerate().map(of_item).collect()
+    ids::items(items.items.len()).zip(&items.items).map(of_item).collect()
 }

@@ -1,5 +1,8 @@
 //! The losses. Each has one file with its options, its equation and its ops; it becomes part of the
 //! spec format by one line in the list below.
+//!
+//! A loss takes the context, which makes the values that a loss gives, and a term is a loss of the list: so this
+//! file, `context.rs` and `term.rs` name one another.
 
 mod averaging;
 mod bce;

@@ -47,7 +47,11 @@ pub(crate) fn by_kernel(rows: &[ProfileRow], ceilings: &Ceilings) -> Table {
     let total: f64 = rows.iter().map(|row| row.microseconds).sum();
     let mut table = empty_table(&["phase", "kind", "kernel"]);
     for row in order.into_iter().map(|i| &rows[i]) {
-        let first = vec![row.phase.clone(), row.kind.clone(), shortened(&row.label)];
+        let label = match row.ways.is_empty() {
+            true => shortened(&row.label),
+            false => format!("{} by {}", shortened(&row.label), row.ways.join(", ")),
+        };
+        let first = vec![row.phase.clone(), row.kind.clone(), label];
         table.add_row(cells(first, row, total, ceilings));
     }
     align(&mut table, 3);
@@ -97,7 +101,7 @@ pub(crate) fn write_trace(path: &Path, name: &str, step: &[KernelTime]) -> Resul
         events.push(json!({
             "name": kernel.label, "cat": kernel.phase.to_string(), "ph": "X", "pid": 1, "tid": 2,
             "ts": start, "dur": time,
-            "args": { "kind": kernel.kind, "flops": kernel.cost.flops, "bytes": kernel.cost.bytes },
+            "args": { "kind": kernel.kind, "ways": kernel.ways, "flops": kernel.cost.flops, "bytes": kernel.cost.bytes },
         }));
     }
     for run in step.chunk_by(|a, b| a.phase == b.phase) {

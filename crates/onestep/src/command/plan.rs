@@ -79,7 +79,8 @@ Examples:
 
 A line of the graph is `value = op operands : type`; `#` has the layer. A kernel's line has its number,
 its phase, what kind it is and the layers that it is of. `fuses` lists the instructions of
-elementwise code. `onestep bench --profile` shows the time that each kernel takes.";
+elementwise code. `onestep bench --profile` shows the time that each kernel takes, and
+which way a convolution goes on that machine.";
 
 fn batch_size(text: &str) -> Result<usize, String> {
     match text.parse() {

@@ -18,6 +18,9 @@ pub struct ProfileRow {
     pub phase: String,
     /// The op, or `elementwise` or `reduction` for a fused kernel.
     pub kind: String,
+    /// How the device does it, where it has several ways.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ways: Vec<String>,
     /// The layers or ops that it comes from.
     pub label: String,
     /// Microseconds a step: the median of the profiled steps.
@@ -140,6 +143,7 @@ impl StepRunner {
         let mut rows = vec![ProfileRow {
             phase: "data".into(),
             kind: "copy".into(),
+            ways: Vec::new(),
             label: "batch into a staging slot".into(),
             microseconds: median(copies),
             flops: 0,
@@ -151,6 +155,7 @@ impl StepRunner {
             rows.push(ProfileRow {
                 phase: kernel.phase.to_string(),
                 kind: kernel.kind.to_owned(),
+                ways: kernel.ways.iter().map(|&way| way.to_owned()).collect(),
                 label: kernel.label.clone(),
                 microseconds: median(times.map(|k| k.duration.as_secs_f64() * 1e6).collect()),
                 flops: kernel.cost.flops,

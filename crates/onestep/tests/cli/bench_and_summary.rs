@@ -39,6 +39,22 @@ fn a_profile_covers_the_phases_and_a_trace_the_kernels() {
 }
 
 #[test]
+fn a_profile_says_which_way_convolutions_go() {
+    let place = Place::new();
+    let profile = place.json("bench seed_cnn_sgd --threads 1 --seconds 0.1 --profile --json");
+    let kernels = profile["kernels"].as_array().unwrap();
+    for kernel in kernels {
+        let is_conv = kernel["kind"].as_str().unwrap().starts_with("conv");
+        assert_eq!(kernel["ways"].is_array(), is_conv, "{kernel}");
+    }
+    // Three channels fill no vector.
+    let conv = kernels.iter().find(|kernel| kernel["kind"] == "conv").unwrap();
+    assert_eq!(conv["ways"], serde_json::json!(["planes"]));
+    let text = place.run("bench seed_cnn_sgd --threads 1 --seconds 0.1 --profile").stdout;
+    assert!(text.contains(" by planes "), "{text}");
+}
+
+#[test]
 fn an_unknown_workload_lists_the_known() {
     Place::new().fails("bench resnet1 --json", 1, &["`resnet1`", "seed_cnn_adam", "resnet18_b32"]);
 }

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use onestep_base::Constructors;
 use onestep_optimizer::transform::{Momentum, ScaleByLr, SkipIfNonfinite};
 use onestep_optimizer::{
-    AVERAGE, AdamW, Averaging, Chain, CustomOptimizer, Ema, GroupOptions, Grouping, Horizon, Leg,
-    Muon, Optimizer, OptimizerSpec, Per, ScheduleFree, Selector, Sgd, Swa, UpdateRule,
+    AVERAGE, AdamW, Averaging, Chain, CustomOptimizer, Ema, GroupOptions, Grouping,
+    HYPERPARAMETERS, Horizon, Leg, Muon, Optimizer, OptimizerSpec, Per, ScheduleFree, Selector,
+    Sgd, Swa, UpdateRule,
 };
 
 use crate::simulation::{Simulation, assert_close, parameter};
@@ -162,6 +163,45 @@ fn an_option_may_follow_a_schedule() {
         assert_close(simulation.values("half", "parameter"), &wanted[..1], 1e-13, "half");
         assert_close(simulation.values("all", "parameter"), &wanted[1..], 1e-13, "all");
     }
+}
+
+/// What is accepted is not ignored: another number at the second step gives other parameters or states.
+#[test]
+fn whatever_may_follow_a_schedule_changes_the_update() {
+    let mut accepted = 0;
+    for name in OptimizerSpec::TYPES.iter().filter(|name| **name != "custom") {
+        let spec = match *name {
+            "sgd" => sgd(0.1, 0.5, 0.25),
+            "rmsprop" => serde_json::from_str(r#"{"type": "rmsprop", "momentum": 0.5}"#).unwrap(),
+            name => name.parse().unwrap(),
+        };
+        // A decay of 0 cannot be scheduled.
+        let mut json = serde_json::to_value(&spec).unwrap();
+        json["weight_decay"] = 0.25.into();
+        let spec: OptimizerSpec = serde_json::from_value(json).unwrap();
+        for hyper in HYPERPARAMETERS {
+            let optimizer = Optimizer::from_spec(spec.clone()).unwrap();
+            let schedule = "step:1:0.5@step".parse().unwrap();
+            let Ok(optimizer) = optimizer.with_schedule(hyper, schedule) else { continue };
+            accepted += 1;
+            let after = |number: f64| {
+                let parameters = [parameter("w", &[2, 2]), parameter("b", &[2])];
+                let initial = [1.0, -2.0, 0.5, 3.0, 0.25, -1.0];
+                let mut simulation = Simulation::new(&optimizer, &parameters, &initial);
+                for step in 0..3 {
+                    simulation.feed(hyper, if step == 0 { 0.5 } else { number });
+                    // So small that the sign of an average, which is all that Lion goes by, depends on
+                    // what is kept of the first.
+                    let size = if step == 0 { 1.0 } else { -0.006 };
+                    let gradient = [0.5, 0.25, -1.0, 2.0, -0.5, 0.125].map(|g| size * g);
+                    simulation.step(0.1, &gradient);
+                }
+                simulation.all_values()
+            };
+            assert_ne!(after(0.5), after(0.25), "{name} ignores the schedule of {hyper}");
+        }
+    }
+    assert!(accepted > 20, "{accepted}");
 }
 
 #[test]

@@ -74,3 +74,34 @@ fn the_forms_of_schedules_are_documented() {
         assert!(text.contains(&format!("`{form}`")), "{form}");
     }
 }
+
+/// What `docs/adding-a-schedule.md` says is touched, is: each schedule of the list has all of it.
+#[test]
+fn every_schedule_is_what_the_document_says() {
+    let guide = read("docs/adding-a-schedule.md");
+    let named = |path: &str| {
+        assert!(guide.contains(path), "docs/adding-a-schedule.md does not name {path}");
+        read(path)
+    };
+    let list = named("crates/optimizer/src/schedule/spec.rs");
+    let modules = named("crates/optimizer/src/schedule/mod.rs");
+    let reading = named("crates/optimizer/src/schedule/forms.rs");
+    let generator = named("crates/conformance/goldens/generator/schedules.py");
+    let table = named("crates/conformance/src/table/schedules.rs");
+    for name in ScheduleSpec::TYPES {
+        assert_eq!(list.matches(&format!(" = \"{name}\",\n")).count(), 1, "{name} stands once");
+        let file = match *name {
+            "constant" => "spec",
+            "linear_warmup" => "warmup",
+            "reduce_on_plateau" => "plateau",
+            name => name,
+        };
+        read(&format!("crates/optimizer/src/schedule/{file}.rs"));
+        assert!(modules.contains(&format!("\nmod {file};\n")), "mod.rs lacks {file}");
+        let text = if *name == "linear_warmup" { "warmup" } else { name };
+        assert!(schedule_forms().contains(text) && reading.contains(text), "{name} has no text");
+        assert!(generator.contains(&format!("\"{name}\"")), "{name} has no reference");
+        let case = table.lines().any(|line| line.trim_start().starts_with(&format!("\"{name}")));
+        assert!(case, "{name} has no case");
+    }
+}

@@ -85,6 +85,17 @@ impl Simulation {
         names.zip(reports.iter().map(|array| array.data[0])).collect()
     }
 
+    /// The parameters and the states of all groups.
+    pub(crate) fn all_values(&self) -> Vec<f64> {
+        let mut all = Vec::new();
+        for group in &self.update.groups {
+            all.extend(self.values(&group.group, "parameter"));
+            let states = group.states.iter();
+            states.for_each(|state| all.extend(self.values(&group.group, &state.kind)));
+        }
+        all
+    }
+
     /// The parameters, or a kind of state, of a group.
     pub(crate) fn values(&self, group: &str, kind: &str) -> &[f64] {
         &self.values[&format!("{group}.{kind}")].data

@@ -1,7 +1,6 @@
 //! Picking, sorting and summing along one axis.
 
-use crate::error::GraphError;
-use crate::graph::{Graph, Value};
+use crate::graph::{Graph, GraphError, Value};
 use crate::ops::{ArgSort, CumSum, GatherAlong, Op, ScatterAlong};
 
 impl Graph {

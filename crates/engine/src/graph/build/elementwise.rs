@@ -2,8 +2,7 @@
 
 use onestep_memory::{DType, Shape};
 
-use crate::error::GraphError;
-use crate::graph::{Graph, Value};
+use crate::graph::{Graph, GraphError, Value};
 use crate::ops::{Binary, Cast, Compare, Op, Select, Unary};
 
 macro_rules! unary {

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use onestep_memory::{DType, Shape};
 
-use crate::error::GraphError;
-use crate::graph::{Graph, Type, Value};
+use crate::graph::{Graph, GraphError, Type, Value};
 use crate::ops::{Constant, ConstantData, Leaf, LeafKind, Op, RandomUniform};
 
 /// Leaves and constants.

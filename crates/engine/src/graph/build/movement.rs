@@ -2,8 +2,7 @@
 
 use onestep_memory::Shape;
 
-use crate::error::GraphError;
-use crate::graph::{Graph, Value};
+use crate::graph::{Graph, GraphError, Value};
 use crate::ops::{Broadcast, Concat, Gather, Op, Pad, Permute, Reshape, ScatterAdd, Slice};
 
 /// Movement.

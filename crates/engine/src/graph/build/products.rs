@@ -2,8 +2,7 @@
 
 use onestep_memory::Shape;
 
-use crate::error::GraphError;
-use crate::graph::{Graph, Value};
+use crate::graph::{Graph, GraphError, Value};
 use crate::ops::{
     Conv, ConvInputGrad, ConvWeightGrad, ConvWindow, CrossEntropy, CrossEntropyGrad, LogSoftmax,
     MatMul, MaxPool, MaxPoolGrad, Op, PoolWindow, Softmax, SumPool, SumPoolGrad,

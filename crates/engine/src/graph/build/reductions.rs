@@ -1,7 +1,6 @@
 //! Builder methods: reductions.
 
-use crate::error::GraphError;
-use crate::graph::{Graph, Value};
+use crate::graph::{Graph, GraphError, Value};
 use crate::ops::{ArgMax, Op, Reduce, ReduceKind, Variance};
 
 /// Reductions.
