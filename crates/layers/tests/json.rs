@@ -111,7 +111,7 @@ fn mistakes_are_named() {
     };
     let message = read(r#"[{"type": "relu"}, {"type": "convolve", "name": "c1"}]"#);
     assert!(message.contains("layer 2 `c1`: unknown layer type `convolve`"), "{message}");
-    assert!(message.contains("known types: dense, conv2d, max_pool2d"), "{message}");
+    assert!(message.contains("known types: dense, conv2d, conv_transpose2d"), "{message}");
 
     let message = read(r#"[{"type": "dense", "name": "fc", "out": 3}]"#);
     assert!(message.contains("layer 1 `fc` (dense): unknown field `out`"), "{message}");

@@ -16,6 +16,8 @@ def all_cases():
     yield from convolutions()
     yield from pools()
     yield from shapes()
+    yield from transposed()
+    yield from resampled()
     yield from norms()
     yield from activations()
     yield from softmaxes()
@@ -63,6 +65,48 @@ def convolutions():
     yield conv("_channels", [17, 4, 5], {"batch": 2}, out=19, padding=1)
     yield conv("_wide_picture", [1, 3, 40], {"batch": 2}, out=3, padding=1)
     yield conv("_batch_one", [3, 9, 9], {"batch": 1}, out=8, kernel=5, padding=2)
+
+
+def transposed():
+    def conv(name, shape, out=4, kernel=3, **fields):
+        layer = {"type": "conv_transpose2d", "name": "up", "out_channels": out, "kernel_size": kernel}
+        return f"conv_transpose2d{name}", layer | fields, shape, {}
+
+    yield conv("", [2, 4, 3])
+    yield conv("_stride", [2, 4, 3], kernel=2, stride=2)
+    yield conv("_padding", [3, 4, 5], stride=2, padding=1, output_padding=1)
+    yield conv("_rectangular", [2, 3, 4], kernel=[2, 3], stride=[1, 3], padding=[0, 1], output_padding=[0, 2])
+    yield conv("_dilation", [2, 4, 3], dilation=[2, 1], bias=False)
+    yield conv("_groups", [4, 3, 3], out=6, groups=2, stride=2)
+    yield conv("_depthwise", [4, 3, 3], out=4, groups=4, padding=1)
+    yield conv("_wide", [17, 4, 5], out=9, stride=2, padding=1, output_padding=1)
+
+
+def resampled():
+    """Borders, other sizes, and pixels that become channels."""
+    for mode in ("constant", "reflect", "replicate", "circular"):
+        layer = {"type": "pad", "mode": mode}
+        yield f"pad_{mode}", layer | {"padding": [[1, 2], [2, 0]]}, [2, 4, 3], {}
+        yield f"pad_{mode}_line", layer | {"padding": [[2, 3]]}, [2, 5], {}
+        yield f"pad_{mode}_volume", layer | {"padding": [[1, 0], [0, 1], [1, 1]]}, [2, 2, 3, 2], {}
+    yield "pad_value", {"type": "pad", "padding": [[1, 1]], "value": 2.5}, [3, 2], {}
+    yield "pixel_shuffle", {"type": "pixel_shuffle", "upscale_factor": 2}, [8, 2, 3], {}
+    yield "pixel_unshuffle", {"type": "pixel_unshuffle", "downscale_factor": 3}, [2, 6, 3], {}
+    yield "channel_shuffle", {"type": "channel_shuffle", "groups": 3}, [6, 2, 2], {}
+    up = {"type": "upsample"}
+    for mode, shape in {"linear": [2, 5], "bilinear": [2, 3, 4], "trilinear": [1, 2, 3, 2]}.items():
+        yield f"upsample_{mode}", up | {"scale_factor": 2.0, "mode": mode}, shape, {}
+        corners = up | {"scale_factor": 2.0, "mode": mode, "align_corners": True}
+        yield f"upsample_{mode}_corners", corners, shape, {}
+    yield "upsample_nearest", up | {"scale_factor": 2.0}, [2, 3, 4], {}
+    yield "upsample_nearest_line", up | {"size": [7]}, [2, 4], {}
+    yield "upsample_nearest_volume", up | {"scale_factor": 2.0}, [1, 2, 2, 3], {}
+    yield "upsample_nearest_factor", up | {"scale_factor": 1.7}, [2, 5, 4], {}
+    yield "upsample_bilinear_size", up | {"size": [5, 2], "mode": "bilinear"}, [2, 3, 4], {}
+    yield "upsample_bilinear_factor", up | {"scale_factor": 1.7, "mode": "bilinear"}, [2, 5, 4], {}
+    yield "upsample_bilinear_one", up | {"size": [1, 3], "mode": "bilinear", "align_corners": True}, [2, 3, 1], {}
+    yield "upsample_bicubic", up | {"scale_factor": 2.0, "mode": "bicubic"}, [2, 4, 3], {}
+    yield "upsample_bicubic_size", up | {"size": [3, 7], "mode": "bicubic", "align_corners": True}, [2, 5, 4], {}
 
 
 def pools():

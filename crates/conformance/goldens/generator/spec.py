@@ -216,6 +216,37 @@ def batch_norm(layer, shape):
     )
 
 
+def conv_transpose2d(layer, shape):
+    return nn.ConvTranspose2d(
+        shape[0],
+        layer["out_channels"],
+        size(layer["kernel_size"]),
+        stride=size(layer.get("stride", 1)),
+        padding=size(layer.get("padding", 0)),
+        output_padding=size(layer.get("output_padding", 0)),
+        groups=layer.get("groups", 1),
+        bias=layer.get("bias", True),
+        dilation=size(layer.get("dilation", 1)),
+    )
+
+
+def pad(layer, shape):
+    """The modules of PyTorch, which list the last axis first."""
+    sizes = [n for pair in reversed(layer["padding"]) for n in pair]
+    mode, axes = layer.get("mode", "constant"), len(layer["padding"])
+    if mode == "constant":
+        return Call(lambda x: nn.functional.pad(x, sizes, value=layer.get("value", 0.0)))
+    kind = {"reflect": "Reflection", "replicate": "Replication", "circular": "Circular"}[mode]
+    return getattr(nn, f"{kind}Pad{axes}d")(tuple(sizes))
+
+
+def upsample(layer, _):
+    options = {k: layer[k] for k in ("scale_factor", "mode") if k in layer}
+    if "size" in layer:
+        options["size"] = tuple(layer["size"])
+    return nn.Upsample(**options, align_corners=layer.get("align_corners"))
+
+
 def instance_norm(layer, shape):
     kinds = {2: nn.InstanceNorm1d, 3: nn.InstanceNorm2d, 4: nn.InstanceNorm3d}
     options = {k: layer[k] for k in ("eps", "momentum", "affine", "track_running_stats") if k in layer}
@@ -285,6 +316,12 @@ LAYERS = {
     "softmax": lambda l, s: nn.Softmax(dim=l.get("dim", -1)),
     "log_softmax": lambda l, s: nn.LogSoftmax(dim=l.get("dim", -1)),
     "relu6": lambda l, s: nn.ReLU6(),
+    "conv_transpose2d": conv_transpose2d,
+    "pad": pad,
+    "pixel_shuffle": lambda l, s: nn.PixelShuffle(l["upscale_factor"]),
+    "pixel_unshuffle": lambda l, s: nn.PixelUnshuffle(l["downscale_factor"]),
+    "channel_shuffle": lambda l, s: nn.ChannelShuffle(l["groups"]),
+    "upsample": upsample,
     "group_norm": group_norm,
     "instance_norm": instance_norm,
     "rms_norm": rms_norm,

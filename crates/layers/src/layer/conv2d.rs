@@ -59,7 +59,7 @@ pub(super) fn one() -> Pair {
     Pair::from(1)
 }
 
-fn one_group() -> usize {
+pub(super) fn one_group() -> usize {
     1
 }
 

@@ -8,8 +8,10 @@ mod avg_pool2d;
 mod batch_norm;
 mod block;
 mod celu;
+mod channel_shuffle;
 mod concat;
 mod conv2d;
+mod conv_transpose2d;
 mod custom;
 mod dense;
 mod dropout;
@@ -43,7 +45,10 @@ mod mish;
 mod multiply;
 mod noise;
 mod norm;
+mod pad;
 mod permute;
+mod pixel_shuffle;
+mod pixel_unshuffle;
 mod pool;
 mod prelu;
 mod quick_gelu;
@@ -69,9 +74,11 @@ mod squared_relu;
 mod stochastic_depth;
 mod sum;
 mod swiglu;
+mod take;
 mod tanh;
 mod tanhshrink;
 mod threshold;
+mod upsample;
 
 pub use adaptive_avg_pool2d::AdaptiveAvgPool2d;
 pub use alpha_dropout::AlphaDropout;
@@ -79,7 +86,9 @@ pub use avg_pool2d::AvgPool2d;
 pub use batch_norm::BatchNorm;
 pub use block::Block;
 pub use celu::Celu;
+pub use channel_shuffle::ChannelShuffle;
 pub use concat::Concat;
+pub use conv_transpose2d::ConvTranspose2d;
 pub use conv2d::Conv2d;
 pub use custom::{Custom, CustomLayer};
 pub use dense::Dense;
@@ -111,7 +120,10 @@ pub use max_pool2d::MaxPool2d;
 pub use mean::Mean;
 pub use mish::Mish;
 pub use multiply::Multiply;
+pub use pad::{Pad, PadMode};
 pub use permute::Permute;
+pub use pixel_shuffle::PixelShuffle;
+pub use pixel_unshuffle::PixelUnshuffle;
 pub use prelu::Prelu;
 pub use quick_gelu::QuickGelu;
 pub use relu::Relu;
@@ -139,6 +151,7 @@ pub use swiglu::Swiglu;
 pub use tanh::Tanh;
 pub use tanhshrink::Tanhshrink;
 pub use threshold::Threshold;
+pub use upsample::{Upsample, UpsampleMode};
 
 pub(crate) use activation::log_sigmoid;
 
@@ -336,6 +349,8 @@ layers! {
     Dense = "dense",
     /// A convolution over pictures.
     Conv2d = "conv2d",
+    /// A transposed convolution over pictures.
+    ConvTranspose2d = "conv_transpose2d",
     /// The largest element of each window.
     MaxPool2d = "max_pool2d",
     /// The mean of each window.
@@ -348,6 +363,16 @@ layers! {
     Flatten = "flatten",
     /// Another shape for each sample.
     Reshape = "reshape",
+    /// A border around each sample.
+    Pad = "pad",
+    /// Channels become pixels.
+    PixelShuffle = "pixel_shuffle",
+    /// Pixels become channels.
+    PixelUnshuffle = "pixel_unshuffle",
+    /// Channels of several groups, mixed.
+    ChannelShuffle = "channel_shuffle",
+    /// Pictures of another size.
+    Upsample = "upsample",
     /// Normalisation of each channel over the batch.
     BatchNorm = "batch_norm",
     /// Normalisation of each sample.

@@ -1,14 +1,15 @@
 //! One or more cases of every layer, for tests that go over all of them.
 
 use onestep_layers::{
-    AdaptiveAvgPool2d, AlphaDropout, AvgPool2d, BatchNorm, Block, Celu, Concat, Conv2d, Dense,
-    DropMode, Dropout, Dropout1d, Dropout2d, Dropout3d, Elu, Embedding, FeatureAlphaDropout,
-    Flatten, Geglu, Gelu, GeluForm, GlobalAvgPool2d, Glu, GroupNorm, Hardshrink, Hardsigmoid,
-    Hardswish, Hardtanh, InstanceNorm, LayerNorm, LayerSpec, LeakyRelu, LocalResponseNorm,
-    LogSigmoid, LogSoftmax, Lora, MaxPool2d, Mean, Mish, Multiply, Padding, Pair, Permute, Prelu,
-    QuickGelu, Relu, Relu6, Repeat, Reshape, Residual, RmsNorm, Rrelu, Select, Selu, Sigmoid, Silu,
-    Slice, Softmax, Softmin, Softplus, Softshrink, Softsign, Split, SquaredRelu, StochasticDepth,
-    Sum, Swiglu, Tanh, Tanhshrink, Threshold,
+    AdaptiveAvgPool2d, AlphaDropout, AvgPool2d, BatchNorm, Block, Celu, ChannelShuffle, Concat,
+    Conv2d, ConvTranspose2d, Dense, DropMode, Dropout, Dropout1d, Dropout2d, Dropout3d, Elu,
+    Embedding, FeatureAlphaDropout, Flatten, Geglu, Gelu, GeluForm, GlobalAvgPool2d, Glu,
+    GroupNorm, Hardshrink, Hardsigmoid, Hardswish, Hardtanh, InstanceNorm, LayerNorm, LayerSpec,
+    LeakyRelu, LocalResponseNorm, LogSigmoid, LogSoftmax, Lora, MaxPool2d, Mean, Mish, Multiply,
+    Pad, PadMode, Padding, Pair, Permute, PixelShuffle, PixelUnshuffle, Prelu, QuickGelu, Relu,
+    Relu6, Repeat, Reshape, Residual, RmsNorm, Rrelu, Select, Selu, Sigmoid, Silu, Slice, Softmax,
+    Softmin, Softplus, Softshrink, Softsign, Split, SquaredRelu, StochasticDepth, Sum, Swiglu,
+    Tanh, Tanhshrink, Threshold, Upsample, UpsampleMode,
 };
 
 /// A layer, the shape of a sample that it gets, and of the sample that it gives.
@@ -26,6 +27,7 @@ pub(crate) fn all() -> Vec<Case> {
         other_norms(),
         activations(),
         gates_and_noise(),
+        resampling(),
         movement(),
         containers(),
     ]
@@ -163,6 +165,36 @@ fn gates_and_noise() -> Vec<Case> {
         case(FeatureAlphaDropout::new(0.4), &[2, 3], &[2, 3]),
         case(StochasticDepth::new(0.4), &[2, 3], &[2, 3]),
         case(batch, &[2, 3], &[2, 3]),
+    ]
+}
+
+fn resampling() -> Vec<Case> {
+    let up = ConvTranspose2d { stride: 2.into(), padding: 1.into(), ..ConvTranspose2d::new(4, 3) };
+    let pad = |mode| Pad { mode, ..Pad::new([[1, 1], [0, 1]]) };
+    let upsample = |mode| Upsample { mode, ..Upsample::new(2.0) };
+    let corners =
+        Upsample { mode: UpsampleMode::Bicubic, align_corners: true, ..Upsample::to([3, 4]) };
+    vec![
+        case(ConvTranspose2d::new(2, [1, 2]), &[1, 2, 3], &[2, 2, 4]),
+        case(
+            ConvTranspose2d { output_padding: 1.into(), groups: 2, ..up.clone() },
+            &[2, 2, 2],
+            &[4, 4, 4],
+        ),
+        case(ConvTranspose2d { dilation: 2.into(), bias: false, ..up }, &[2, 2, 2], &[4, 5, 5]),
+        case(pad(PadMode::Constant), &[2, 2, 2], &[2, 4, 3]),
+        case(pad(PadMode::Reflect), &[2, 2, 2], &[2, 4, 3]),
+        case(pad(PadMode::Replicate), &[2, 2, 2], &[2, 4, 3]),
+        case(pad(PadMode::Circular), &[2, 2, 2], &[2, 4, 3]),
+        case(PixelShuffle::new(2), &[4, 2, 1], &[1, 4, 2]),
+        case(PixelUnshuffle::new(2), &[1, 4, 2], &[4, 2, 1]),
+        case(ChannelShuffle::new(2), &[4, 3], &[4, 3]),
+        case(upsample(UpsampleMode::Nearest), &[1, 3], &[1, 6]),
+        case(upsample(UpsampleMode::Linear), &[2, 3], &[2, 6]),
+        case(upsample(UpsampleMode::Bilinear), &[1, 2, 3], &[1, 4, 6]),
+        case(upsample(UpsampleMode::Trilinear), &[1, 2, 2, 1], &[1, 4, 4, 2]),
+        case(upsample(UpsampleMode::Bicubic), &[1, 2, 2], &[1, 4, 4]),
+        case(corners, &[1, 2, 3], &[1, 3, 4]),
     ]
 }
 
