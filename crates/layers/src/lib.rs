@@ -29,6 +29,7 @@
 //! # Ok::<(), onestep_layers::LayerError>(())
 //! ```
 
+mod adapt;
 mod builder;
 mod containers;
 mod context;

@@ -47,16 +47,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let config = TrainerConfig { epochs: 5, ..Default::default() };
     let mut trainer = Trainer::new(model, config)?;
     let history = trainer.fit(data.train, Some(data.validation.clone()), &mut [])?;
-    for epoch in &history.epochs {
-        let accuracy = epoch.validation.as_ref().and_then(|v| v.accuracy()).unwrap_or_default();
-        println!("epoch {}: loss {:.4}, accuracy {accuracy:.4}", epoch.epoch, epoch.train.loss);
-    }
+    let trained = history.last().and_then(|epoch| epoch.validation.as_ref()?.accuracy());
 
     let folder = std::env::temp_dir().join(format!("onestep-custom-layer-{}", std::process::id()));
     trainer.save(&folder)?;
     let mut loaded = Trainer::load_with(&folder, &registry())?;
-    let accuracy = loaded.evaluate(data.validation)?.metrics.accuracy().unwrap_or_default();
-    println!("loaded again: accuracy {accuracy:.4}");
+    let accuracy = loaded.evaluate(data.validation)?.metrics.accuracy();
+    println!("accuracy {trained:.4?}, loaded again {accuracy:.4?}");
+    assert!(accuracy == trained && accuracy > Some(0.9));
     std::fs::remove_dir_all(&folder)?;
     Ok(())
 }

@@ -43,6 +43,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("epoch {}: focal loss {:.4}", epoch.epoch, epoch.train.loss);
     }
     let accuracy = trainer.evaluate(data.validation)?.metrics.accuracy();
-    println!("accuracy {:.4}", accuracy.unwrap_or_default());
+    println!("accuracy {accuracy:.4?}");
+    assert!(accuracy > Some(0.9));
     Ok(())
 }

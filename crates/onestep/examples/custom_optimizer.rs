@@ -50,5 +50,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let accuracy = epoch.validation.as_ref().and_then(|v| v.accuracy()).unwrap_or_default();
         println!("epoch {}: loss {:.4}, accuracy {accuracy:.4}", epoch.epoch, epoch.train.loss);
     }
+    let last = history.last().and_then(|epoch| epoch.validation.as_ref()?.accuracy());
+    assert!(last > Some(0.85));
     Ok(())
 }

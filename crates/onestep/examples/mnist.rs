@@ -24,6 +24,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let config = TrainerConfig { epochs: 5, ..factory::cnn_config() };
     let mut trainer = Trainer::new(model, config)?;
     trainer.fit(data.train, Some(data.validation.clone()), &mut [])?;
-    println!("accuracy {:.4}", trainer.evaluate(data.validation)?.metrics.accuracy().unwrap());
+    let accuracy = trainer.evaluate(data.validation)?.metrics.accuracy();
+    println!("accuracy {accuracy:.4?}");
+    assert!(accuracy > Some(0.95));
     Ok(())
 }

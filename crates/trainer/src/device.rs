@@ -20,25 +20,61 @@ pub struct ExecutorOptions {
 /// Makes an executor.
 type Factory = fn(&ExecutorOptions) -> Result<Box<dyn Executor>, TrainerError>;
 
-/// A device by name.
+/// A kind of device. What `auto` finds, what is asked for by name, help, errors and the documents'
+/// table come from the one list of them.
+///
+/// The list is no `registry!`: that makes an enum of what settings may say, while a device is made by
+/// code that a build may be without, and a checkpoint that names one must be readable there too.
 struct Device {
     name: &'static str,
-    make: Factory,
+    about: &'static str,
+    /// The feature whose builds have it; empty for all builds.
+    feature: &'static str,
+    /// What makes it, in a build that has it.
+    make: Option<Factory>,
     /// Whether `auto` may choose it.
     automatic: bool,
 }
 
-/// What Metal is called. The feature `metal-headless` puts a CPU implementation of Apple's
-/// frameworks in its place, which is for tests: nobody should get it unasked.
-#[cfg(feature = "metal")]
-const METAL: &str = if cfg!(feature = "metal-headless") { "metal-headless" } else { "metal" };
+/// What the best device is called by.
+const AUTO: &str = "auto";
 
-/// Every device, the one that `auto` prefers first. A device is one line here.
+/// Every device, the one that `auto` prefers first. A device is an entry here and its function.
 const DEVICES: &[Device] = &[
-    #[cfg(feature = "metal")]
-    Device { name: METAL, make: metal, automatic: !cfg!(feature = "metal-headless") },
-    Device { name: "cpu", make: cpu, automatic: true },
+    Device {
+        name: "metal",
+        about: "the GPU of a Mac",
+        feature: "metal",
+        make: METAL,
+        automatic: true,
+    },
+    Device {
+        name: METAL_HEADLESS,
+        about: "the same on Linux, over a CPU implementation of Apple's frameworks: for tests",
+        feature: "metal-headless",
+        make: HEADLESS,
+        // Nobody should get it unasked.
+        automatic: false,
+    },
+    Device {
+        name: "cpu",
+        about: "all processors, or as many as `--threads` says",
+        feature: "",
+        make: Some(cpu),
+        automatic: true,
+    },
 ];
+
+const METAL_HEADLESS: &str = "metal-headless";
+
+#[cfg(all(feature = "metal", not(feature = "metal-headless")))]
+const METAL: Option<Factory> = Some(metal);
+#[cfg(not(all(feature = "metal", not(feature = "metal-headless"))))]
+const METAL: Option<Factory> = None;
+#[cfg(feature = "metal-headless")]
+const HEADLESS: Option<Factory> = Some(metal);
+#[cfg(not(feature = "metal-headless"))]
+const HEADLESS: Option<Factory> = None;
 
 /// The most threads of a kind: more would not start, and never help.
 pub(crate) const MOST_THREADS: usize = 1024;
@@ -49,7 +85,31 @@ pub(crate) const MOST_THREADS: usize = 1024;
 /// assert!(onestep_trainer::devices().any(|name| name == "cpu"));
 /// ```
 pub fn devices() -> impl Iterator<Item = &'static str> {
-    DEVICES.iter().map(|device| device.name)
+    DEVICES.iter().filter(|device| device.make.is_some()).map(|device| device.name)
+}
+
+/// What may be asked for, in a line: `auto (the best there is), metal or cpu`.
+pub fn device_forms() -> String {
+    let names: Vec<&str> = devices().collect();
+    format!("{AUTO} (the best there is), {}", names.join(" or "))
+}
+
+/// All devices as a table for documents.
+pub fn device_table() -> String {
+    let mut table =
+        "| device | what it is | builds that have it |\n| --- | --- | --- |\n".to_owned();
+    table.push_str(&format!("| `{AUTO}` | the best there is: "));
+    let automatic = DEVICES.iter().filter(|device| device.automatic);
+    let automatic: Vec<String> = automatic.map(|device| format!("`{}`", device.name)).collect();
+    table.push_str(&format!("{} | all |\n", automatic.join(", else ")));
+    for Device { name, about, feature, .. } in DEVICES {
+        let builds = match *feature {
+            "" => "all".to_owned(),
+            feature => format!("with the feature `{feature}`"),
+        };
+        table.push_str(&format!("| `{name}` | {about} | {builds} |\n"));
+    }
+    table
 }
 
 /// The executor of a device: `metal` (with the feature of that name), `cpu`, or `auto` for the best
@@ -74,47 +134,52 @@ pub fn executor(
         let wanted = format!("at most {MOST_THREADS}");
         return Err(TrainerError::option("threads", wanted, options.threads));
     }
-    if device == "auto" {
+    if device == AUTO {
         return automatic(options);
     }
-    let found = DEVICES.iter().find(|known| known.name == device);
-    let found = found.ok_or_else(|| TrainerError::UnknownDevice {
+    let found = DEVICES.iter().find(|known| known.name == device).and_then(|known| known.make);
+    let make = found.ok_or_else(|| TrainerError::UnknownDevice {
         got: device.to_owned(),
         known: known_devices(),
     })?;
-    (found.make)(options)
+    make(options)
 }
 
 /// What can be asked for, and what another build of this program could be asked for.
 fn known_devices() -> String {
-    let names = devices().collect::<Vec<_>>().join(", ");
-    if cfg!(feature = "metal") {
-        names
-    } else {
-        format!("{names}; metal is in builds with the feature `metal`")
+    let mut known = devices().collect::<Vec<_>>().join(", ");
+    // The one for tests is nobody's way out.
+    let others = DEVICES.iter().filter(|device| device.make.is_none() && device.automatic);
+    if !cfg!(feature = "metal-headless") {
+        for Device { name, feature, .. } in others {
+            known.push_str(&format!("; {name} is in builds with the feature `{feature}`"));
+        }
     }
+    known
 }
 
 /// The first device that works. The last one's error tells why none does.
 fn automatic(options: &ExecutorOptions) -> Result<Box<dyn Executor>, TrainerError> {
-    let mut devices = DEVICES.iter().filter(|device| device.automatic).peekable();
-    while let Some(device) = devices.next() {
-        match (device.make)(options) {
+    let devices = DEVICES.iter().filter(|device| device.automatic);
+    let mut devices = devices.filter_map(|device| Some((device.name, device.make?))).peekable();
+    while let Some((name, make)) = devices.next() {
+        match make(options) {
             Err(error) if devices.peek().is_some() => {
-                log::info!("device {} is not used: {error}", device.name);
+                log::info!("device {name} is not used: {error}");
             }
             result => return result,
         }
     }
-    Err(TrainerError::UnknownDevice { got: "auto".into(), known: String::new() })
+    Err(TrainerError::UnknownDevice { got: AUTO.into(), known: String::new() })
 }
 
 #[cfg(feature = "metal")]
 fn metal(options: &ExecutorOptions) -> Result<Box<dyn Executor>, TrainerError> {
     let memory_budget = options.memory_budget.or_else(onestep_memory::available_memory);
     let options = MetalOptions { memory_budget, ..MetalOptions::default() };
+    let device = if cfg!(feature = "metal-headless") { METAL_HEADLESS } else { "metal" };
     let executor = MetalExecutor::new(&options)
-        .map_err(|error| TrainerError::Device { device: METAL, reason: error.to_string() })?;
+        .map_err(|error| TrainerError::Device { device, reason: error.to_string() })?;
     Ok(Box::new(executor))
 }
 

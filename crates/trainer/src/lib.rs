@@ -54,7 +54,7 @@ pub use callback::{
     MetricsJson, Progress, ProgressEvent, RunView, StepEvent,
 };
 pub use config::{Buckets, EarlyStoppingConfig, TrainerConfig};
-pub use device::{ExecutorOptions, devices, executor};
+pub use device::{ExecutorOptions, device_forms, device_table, devices, executor};
 pub use error::TrainerError;
 pub use fitting::Taken;
 pub use folder_lock::FolderLock;

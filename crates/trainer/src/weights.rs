@@ -1,7 +1,8 @@
 //! Weights in safetensors files, in this library's layout or PyTorch's.
 //!
 //! The layout is what the caller says, else what the file says of itself, else what shapes and
-//! names show ([`recognise`](state_dict::recognise)). Files written here say it.
+//! names show ([`recognise`](state_dict::recognise)). Files written here say it. Adapters that PEFT has
+//! saved are in PyTorch's layout, and are read by the names that they have here.
 
 use std::collections::HashMap;
 use std::fs;
@@ -94,19 +95,37 @@ pub(crate) fn open(path: &Path, most: u64) -> Result<File, TrainerError> {
         |error| TrainerError::weights(path, format!("no whole safetensors file ({error})"));
     let (_, header) = SafeTensors::read_metadata(&bytes).map_err(damaged)?;
     let file = SafeTensors::deserialize(&bytes).map_err(damaged)?;
+    let adapters = file.names().into_iter().any(|name| name.starts_with(PEFT));
     let tensors = file.tensors().into_iter().map(|(name, view)| {
+        let name = own_name(&name).unwrap_or(name);
         let tensor = numbers(&name, &view);
         (name, tensor)
     });
     let marked = |(key, value): (&str, &str)| {
         header.metadata().as_ref().and_then(|known| known.get(key)).is_some_and(|v| v == value)
     };
-    let says = match (marked(OWN_MARK), marked(PYTORCH_MARK)) {
+    let says = match (marked(OWN_MARK), marked(PYTORCH_MARK) || adapters) {
         (true, _) => Some(WeightLayout::Onestep),
         (false, true) => Some(WeightLayout::Pytorch),
         (false, false) => None,
     };
     Ok(File { tensors: tensors.collect(), says })
+}
+
+/// What PyTorch's PEFT puts before the names of a model's tensors.
+const PEFT: &str = "base_model.model.";
+
+/// The name here of a tensor that PEFT has written: `base_model.model.fc.lora_A.weight` is `fc.lora_a`.
+fn own_name(name: &str) -> Option<String> {
+    let rest = name.strip_prefix(PEFT)?.replace(".base_layer.", ".");
+    let rest = rest.replace(".modules_to_save.default.", ".").replace(".modules_to_save.", ".");
+    let adapter = [("lora_A", "lora_a"), ("lora_B", "lora_b")].iter().find_map(|(theirs, own)| {
+        let layer = rest
+            .strip_suffix(&format!(".{theirs}.weight"))
+            .or_else(|| rest.strip_suffix(&format!(".{theirs}.default.weight")))?;
+        Some(format!("{layer}.{own}"))
+    });
+    Some(adapter.unwrap_or(rest))
 }
 
 /// A tensor as f32, or why it cannot be.
@@ -194,4 +213,23 @@ pub fn write(
     let views = views.collect::<Result<Vec<_>, _>>().map_err(unwritable)?;
     let bytes = safetensors::serialize(views, Some(mark(layout))).map_err(unwritable)?;
     write_atomically(path, |file| file.write_all(&bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_peft_are_those_of_the_model() {
+        for (theirs, own) in [
+            ("base_model.model.fc.lora_A.weight", "fc.lora_a"),
+            ("base_model.model.block.fc.lora_B.default.weight", "block.fc.lora_b"),
+            ("base_model.model.fc.base_layer.bias", "fc.bias"),
+            ("base_model.model.head.modules_to_save.default.weight", "head.weight"),
+            ("base_model.model.conv.weight", "conv.weight"),
+        ] {
+            assert_eq!(own_name(theirs).as_deref(), Some(own));
+        }
+        assert_eq!(own_name("fc.lora_A.weight"), None);
+    }
 }

@@ -307,3 +307,37 @@ fn a_loop_of_ones_own_accumulates_and_reads_values_of_layers() -> Result<(), Tra
     assert!(error.contains("accumulate: expected at least 2"), "{error}");
     Ok(())
 }
+
+#[test]
+fn adapters_that_peft_has_saved_are_taken_in_pytorchs_layout() {
+    use safetensors::{Dtype, tensor::TensorView};
+    let root = tempfile::tempdir().unwrap();
+    let file = root.path().join("adapter_model.safetensors");
+    // A square weight, whose shape says nothing: A is [rank, in] and B [out, rank] there.
+    let (a, b) = ([1.0f32, 2.0, 3.0, 4.0], [5.0f32, 6.0, 7.0, 8.0]);
+    let bytes = |values: &[f32]| values.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
+    let (a_bytes, b_bytes, head) = (bytes(&a), bytes(&b), bytes(&[0.5, -0.5]));
+    let view = |shape: [usize; 2], bytes| TensorView::new(Dtype::F32, shape.into(), bytes).unwrap();
+    let tensors = [
+        ("base_model.model.fc.lora_A.weight", view([2, 2], &a_bytes)),
+        ("base_model.model.fc.lora_B.weight", view([2, 2], &b_bytes)),
+        ("base_model.model.head.modules_to_save.default.weight", view([1, 2], &head)),
+    ];
+    std::fs::write(&file, safetensors::serialize(tensors, None).unwrap()).unwrap();
+    let mut spec = ModelBuilder::new([2]).dense(2, false, "fc").dense(1, false, "head").spec();
+    spec.add_lora(Lora::new(2, 2.0), |path| path == "fc").unwrap();
+    let config = TrainerConfig { loss: "mse".parse().unwrap(), ..small_config() };
+    let mut trainer = make(spec, config);
+    let taken = trainer.init_from(&file, None, false).unwrap();
+    assert_eq!((taken.layout, taken.taken.len()), (WeightLayout::Pytorch, 3), "{taken}");
+    assert_eq!(taken.new, ["fc.weight"]);
+    assert_eq!(trainer.parameter("fc.lora_a").unwrap(), [1.0, 3.0, 2.0, 4.0]);
+    assert_eq!(trainer.parameter("fc.lora_b").unwrap(), [5.0, 7.0, 6.0, 8.0]);
+    assert_eq!(trainer.parameter("head.weight").unwrap(), [0.5, -0.5]);
+    // What PEFT computes: y = head (W x + (alpha / rank) B A x), with W = 0 here.
+    trainer.set_parameter("fc.weight", &[0.0; 4]).unwrap();
+    let x = [1.0f32, -1.0];
+    let ax = [a[0] * x[0] + a[1] * x[1], a[2] * x[0] + a[3] * x[1]];
+    let bax = [b[0] * ax[0] + b[1] * ax[1], b[2] * ax[0] + b[3] * ax[1]];
+    assert_eq!(trainer.predict(&x).unwrap().values, [0.5 * bax[0] - 0.5 * bax[1]]);
+}

@@ -144,6 +144,14 @@ pub const PRESETS: &[Preset] = &[
         10,
         reference!(resnet18_cifar),
     ),
+    preset(
+        "next-char",
+        "What follows each of a text's characters: an embedding and a dense layer. The classes are the \
+         vocabulary.",
+        &[32],
+        64,
+        small::next_char,
+    ),
 ];
 
 const fn preset(
@@ -167,30 +175,122 @@ pub fn find(name: &str) -> Option<&'static Preset> {
 /// [`LayerError::Option`] for a name that no preset has, with those there are, or for an option that
 /// is none or out of range.
 pub fn parse(text: &str) -> Result<ModelSpec, LayerError> {
-    let (name, options) = text.split_once(':').unwrap_or((text, ""));
-    let preset = find(name).ok_or_else(|| {
-        let known: Vec<&str> = PRESETS.iter().map(|preset| preset.name).collect();
-        LayerError::option("model", "preset", format!("one of {}", known.join(", ")), name)
-    })?;
-    let (mut input, mut classes) = (preset.input.to_vec(), preset.classes);
-    for option in options.split(',').filter(|option| !option.is_empty()) {
-        let wanted = "classes=N or input=SIZExSIZE…";
-        let wrong = || LayerError::option(name, "option", wanted, format!("`{option}`"));
-        let size =
-            |text: &str| text.parse().ok().filter(|&size: &usize| size > 0).ok_or_else(wrong);
-        match option.split_once('=') {
-            Some(("classes", count)) => classes = size(count)?,
-            Some(("input", sizes)) => {
-                input = sizes.split('x').map(size).collect::<Result<_, _>>()?
+    Ok(Request::parse(text)?.spec())
+}
+
+/// A preset that was asked for, with the sizes that were said.
+#[derive(Clone, Debug)]
+pub struct Request {
+    preset: &'static Preset,
+    input: Option<Vec<usize>>,
+    classes: Option<usize>,
+}
+
+impl Request {
+    /// Reads what [`parse`] does.
+    ///
+    /// # Errors
+    /// Those of [`parse`].
+    pub fn parse(text: &str) -> Result<Self, LayerError> {
+        let (name, options) = text.split_once(':').unwrap_or((text, ""));
+        let preset = find(name).ok_or_else(|| {
+            let known: Vec<&str> = PRESETS.iter().map(|preset| preset.name).collect();
+            LayerError::option("model", "preset", format!("one of {}", known.join(", ")), name)
+        })?;
+        let mut request = Request { preset, input: None, classes: None };
+        for option in options.split(',').filter(|option| !option.is_empty()) {
+            let wanted = "classes=N or input=SIZExSIZE…";
+            let wrong = || LayerError::option(name, "option", wanted, format!("`{option}`"));
+            let size =
+                |text: &str| text.parse().ok().filter(|&size: &usize| size > 0).ok_or_else(wrong);
+            match option.split_once('=') {
+                Some(("classes", count)) => request.classes = Some(size(count)?),
+                Some(("input", sizes)) => {
+                    let sizes = sizes.split('x').map(size).collect::<Result<Vec<_>, _>>()?;
+                    request.check_rank(&sizes, "")?;
+                    request.input = Some(sizes);
+                }
+                _ => return Err(wrong()),
             }
-            _ => return Err(wrong()),
         }
+        Ok(request)
     }
-    if input.len() != preset.input.len() && name != "mlp" {
-        let wanted = format!("{} sizes", preset.input.len());
-        return Err(LayerError::option(name, "input", wanted, format!("{input:?}")));
+
+    fn check_rank(&self, input: &[usize], whose: &str) -> Result<(), LayerError> {
+        let Preset { name, input: usual, .. } = self.preset;
+        if input.len() == usual.len() || *name == "mlp" {
+            return Ok(());
+        }
+        let wanted = format!("{} sizes", usual.len());
+        Err(LayerError::option(name, "input", wanted, format!("{}{whose}", sizes(input))))
     }
-    Ok(preset.build(&input, classes))
+
+    /// The model, with the preset's own sizes where none were said.
+    pub fn spec(&self) -> ModelSpec {
+        let input = self.input.as_deref().unwrap_or(self.preset.input);
+        self.preset.build(input, self.classes.unwrap_or(self.preset.classes))
+    }
+
+    /// The model for data: the shape of its samples and its classes (or values to predict) count where
+    /// none were said. Tells which of them were taken from the data.
+    ///
+    /// ```
+    /// use onestep_layers::presets::Request;
+    /// let (spec, taken) = Request::parse("lenet5")?.for_data("digits", &[1, 12, 12], 7)?;
+    /// assert_eq!(spec.compile()?.output_shape().dims(), &[7]);
+    /// assert_eq!(taken, ["input=1x12x12", "classes=7"]);
+    /// let error = Request::parse("lenet5:classes=5")?.for_data("digits", &[1, 12, 12], 7);
+    /// assert!(error.unwrap_err().to_string().contains("at least 7, as digits has, got 5"));
+    /// # Ok::<(), onestep_layers::LayerError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`LayerError::Option`] for a size that was said and is another one than the data's; more
+    /// classes than the data has are no other.
+    pub fn for_data(
+        &self,
+        data: &str,
+        input: &[usize],
+        classes: usize,
+    ) -> Result<(ModelSpec, Vec<String>), LayerError> {
+        let name = self.preset.name;
+        let mut taken = Vec::new();
+        match &self.input {
+            Some(said) if said != input => {
+                let wanted = format!("{}, as the samples of {data} are", sizes(input));
+                return Err(LayerError::option(name, "input", wanted, sizes(said)));
+            }
+            Some(_) => {}
+            None => {
+                self.check_rank(input, &format!(" of {data}"))?;
+                taken.push(format!("input={}", sizes(input)));
+            }
+        }
+        match self.classes {
+            Some(said) if said < classes => {
+                let wanted = format!("at least {classes}, as {data} has");
+                return Err(LayerError::option(name, "classes", wanted, said));
+            }
+            Some(_) => {}
+            None => taken.push(format!("classes={classes}")),
+        }
+        Ok((self.preset.build(input, self.classes.unwrap_or(classes)), taken))
+    }
+}
+
+/// Sizes as options have them: `3x32x32`.
+pub fn sizes(shape: &[usize]) -> String {
+    shape.iter().map(usize::to_string).collect::<Vec<_>>().join("x")
+}
+
+/// The presets as a table for documents.
+pub fn table() -> String {
+    let mut table =
+        "| name | input | classes | what it is |\n| --- | --- | --- | --- |\n".to_owned();
+    for Preset { name, about, input, classes, .. } in PRESETS {
+        table.push_str(&format!("| `{name}` | {} | {classes} | {about} |\n", sizes(input)));
+    }
+    table
 }
 
 /// Normal with the standard deviation `sqrt(2 / fan_out)`, as torchvision begins convolutions.

@@ -1,6 +1,7 @@
 //! Small models to start from.
 
 use crate::builder::ModelBuilder;
+use crate::layer::Permute;
 use crate::spec::ModelSpec;
 
 pub(super) fn mlp(input: &[usize], classes: usize) -> ModelSpec {
@@ -33,5 +34,17 @@ pub(super) fn lenet5(input: &[usize], classes: usize) -> ModelSpec {
         .dense(84, true, "fc2")
         .tanh("tanh4")
         .dense(classes, true, "fc3")
+        .spec()
+}
+
+/// For each position the classes of what stands behind it: `[positions]` indices of `classes` rows to
+/// `[classes, positions]`.
+pub(super) fn next_char(input: &[usize], classes: usize) -> ModelSpec {
+    ModelBuilder::indices(input)
+        .embedding(classes, 64, "embed")
+        .dense(128, true, "fc1")
+        .relu("relu1")
+        .dense(classes, true, "fc2")
+        .layer(Permute::new([0, 2, 1]).named("classes_first"))
         .spec()
 }

@@ -14,7 +14,8 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use toml::de::{DeTable, DeValue};
 
-use super::files::{read_model_spec, read_text};
+use super::adapters::Adapter;
+use super::files::{ModelChoice, read_text};
 use super::size::MemorySize;
 
 pub(crate) fn set_learning_rate(config: &mut TrainerConfig, lr: Option<f64>) {
@@ -30,7 +31,7 @@ pub(crate) fn set_clip(config: &mut TrainerConfig, norm: Option<f64>) {
 }
 
 /// The keys that only the command knows.
-const OWN_KEYS: [&str; 6] = ["model", "data", "out", "lr", "clip_norm", "memory_budget"];
+const OWN_KEYS: [&str; 7] = ["model", "data", "out", "lr", "clip_norm", "memory_budget", "lora"];
 
 /// A model in the configuration file: the path of a specification, or the specification.
 #[derive(Clone, Debug, Deserialize)]
@@ -51,6 +52,7 @@ pub(crate) struct ConfigFile {
     lr: Option<f64>,
     clip_norm: Option<f64>,
     memory_budget: Option<MemorySize>,
+    pub(crate) lora: Vec<Adapter>,
     trainer: Map<String, Value>,
 }
 
@@ -75,6 +77,7 @@ impl ConfigFile {
         file.lr = file.take("lr")?;
         file.clip_norm = file.take("clip_norm")?;
         file.memory_budget = file.take("memory_budget")?;
+        file.lora = file.take("lora")?.unwrap_or_default();
         file.check_settings()?;
         Ok(file)
     }
@@ -128,14 +131,15 @@ impl ConfigFile {
         anyhow!("{path}: {line}{key}: {reason}")
     }
 
-    pub(crate) fn model(&self) -> Result<Option<ModelSpec>> {
+    pub(crate) fn model(&self) -> Result<Option<ModelChoice>> {
         match &self.model {
             None => Ok(None),
-            Some(ModelKey::Path(path)) => read_model_spec(path).map(Some),
+            Some(ModelKey::Path(path)) => ModelChoice::read(path).map(Some),
             Some(ModelKey::Spec(spec)) => {
                 let text = Value::Object(spec.clone()).to_string();
-                let model = ModelSpec::from_json(&text);
-                model.map(Some).with_context(|| format!("{}: model", self.path.display()))
+                let model = ModelSpec::from_json(&text)
+                    .with_context(|| format!("{}: model", self.path.display()))?;
+                Ok(Some(ModelChoice::Spec(Box::new(model))))
             }
         }
     }

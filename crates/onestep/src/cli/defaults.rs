@@ -6,6 +6,8 @@ use onestep::layers::{ModelSpec, Reshape};
 use onestep::memory::DType;
 use onestep::trainer::{TrainerConfig, factory};
 
+use super::files::ModelChoice;
+
 /// Hidden units of the default perceptron.
 const HIDDEN: [usize; 2] = [128, 64];
 
@@ -40,22 +42,32 @@ pub(crate) fn normalised(config: TrainerConfig, known: &str) -> TrainerConfig {
     TrainerConfig { augmentation, ..config }
 }
 
+/// The model that was asked for, whose sizes are those of the data where none were said; and those.
+pub(crate) fn sized(choice: ModelChoice, data: &DataSplits) -> Result<(ModelSpec, Vec<String>)> {
+    choice.for_data(&data.name, data.train.input_shape().dims(), outputs(&data.train.target()))
+}
+
+/// The classes of data, or its values.
+fn outputs(target: &TargetSpec) -> usize {
+    match target {
+        TargetSpec::Values { shape } => shape.elements(),
+        other => other.class_count().unwrap_or(1),
+    }
+}
+
 /// A network that suits the data: convolutions for pictures, a perceptron for all other numbers.
 pub(crate) fn model(data: &DataSplits) -> Result<ModelSpec> {
     let fields = data.train.fields();
     if let Some(input) = fields.input().filter(|input| input.dtype != DType::F32) {
         bail!(
             "{}: there is no network for {input} by itself; write one that begins with an embedding \
-             (docs/model-spec.md) and give it with --model",
+             (docs/model-spec.md) and give it with --model, or for a text take --model next-char",
             data.name
         );
     }
     let shape = data.train.input_shape();
     let target = data.train.target();
-    let outputs = match &target {
-        TargetSpec::Values { shape } => shape.elements(),
-        other => other.class_count().unwrap_or(1),
-    };
+    let outputs = outputs(&target);
     let picture = matches!(*shape.dims(), [_, h, w] if h.min(w) >= SMALLEST_PICTURE);
     let (kind, mut spec) = match picture {
         true => ("cnn", factory::cnn(shape.dims(), outputs)),

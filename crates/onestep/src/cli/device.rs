@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::Args;
 use onestep::engine::Executor;
-use onestep::trainer::{ExecutorOptions, devices, executor};
+use onestep::trainer::{ExecutorOptions, device_forms, executor};
 
 use super::size::MemorySize;
 
@@ -21,8 +21,7 @@ pub(crate) struct DeviceFlags {
 }
 
 fn device_help() -> String {
-    let names: Vec<&str> = devices().collect();
-    format!("The device: auto (the best there is), {} [default: auto]", names.join(" or "))
+    format!("The device: {} [default: auto]", device_forms())
 }
 
 impl DeviceFlags {

@@ -10,13 +10,15 @@ use onestep::trainer::{MetricSpec, Monitor, TrainerConfig};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::adapters::Adapter;
 use super::device::DeviceFlags;
 
 /// The flags that have a counterpart in the configuration file.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct TrainingFlags {
-    /// The model, a JSON specification [default: a network that suits the data]
-    #[arg(long, value_name = "SPEC.json")]
+    /// The model: a JSON specification, or the name of one that `onestep models` lists, whose input
+    /// and classes are those of the data unless they are said [default: a network that suits the data]
+    #[arg(long, value_name = "SPEC.json|NAME")]
     pub(crate) model: Option<PathBuf>,
     #[arg(long, value_name = "DATA", help = data_help("digits"))]
     pub(crate) data: Option<String>,
@@ -77,6 +79,11 @@ pub(crate) struct TrainingFlags {
     /// Running statistics of the names in --freeze stay as they are too
     #[arg(long)]
     pub(crate) freeze_statistics: bool,
+    /// Add low-rank adapters to the dense layers of these paths (* stands for anything), of rank 8
+    /// and alpha 8 unless said; again for other layers. All else stays as it is unless --freeze says
+    /// what does [default: none]
+    #[arg(long, value_name = "PATTERN[:rank=N,alpha=X]", conflicts_with = "resume")]
+    pub(crate) lora: Vec<Adapter>,
     /// Take the samples of each epoch in their order
     #[arg(long)]
     pub(crate) no_shuffle: bool,

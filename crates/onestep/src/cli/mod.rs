@@ -1,5 +1,6 @@
 //! What the subcommands share.
 
+pub(crate) mod adapters;
 pub(crate) mod batch;
 pub(crate) mod checkpoint;
 pub(crate) mod config_file;

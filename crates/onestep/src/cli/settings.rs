@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use anyhow::{Result, ensure};
-use onestep::layers::ModelSpec;
 use onestep::optimizer::Clip;
 use onestep::optimizer::{Averaging, Ema};
 use onestep::trainer::{EarlyStoppingConfig, TrainerConfig};
 
+use super::adapters::Adapter;
 use super::config_file::{ConfigFile, set_clip, set_learning_rate};
-use super::files::read_model_spec;
+use super::files::ModelChoice;
 use super::flags::TrainingFlags;
 
 /// Flags and file together; flags win.
@@ -36,11 +36,16 @@ impl Settings {
     }
 
     /// The model that was asked for.
-    pub(crate) fn model(&self) -> Result<Option<ModelSpec>> {
+    pub(crate) fn model(&self) -> Result<Option<ModelChoice>> {
         match &self.flags.model {
-            Some(path) => read_model_spec(path).map(Some),
+            Some(path) => ModelChoice::read(path).map(Some),
             None => self.file.model(),
         }
+    }
+
+    /// The adapters that were asked for.
+    pub(crate) fn adapters(&self) -> &[Adapter] {
+        if self.flags.lora.is_empty() { &self.file.lora } else { &self.flags.lora }
     }
 
     /// The trainer's settings: those of `base`, unless the file or a flag says otherwise.

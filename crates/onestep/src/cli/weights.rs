@@ -39,9 +39,9 @@ pub(crate) struct BeginFlags {
     #[command(flatten)]
     weights: WeightsFlags,
     /// Begin with what fits by name and shape of another model's weights: a safetensors file, or the
-    /// folder of a run; what was taken, left and is new is said
+    /// folder of a run; what was taken, left and is new is said. Again for more files, such as adapters
     #[arg(long, value_name = "FILE|RUN", conflicts_with = "weights")]
-    init_from: Option<PathBuf>,
+    init_from: Vec<PathBuf>,
     /// Refuse weights of --init-from that are not all of the model and nothing else
     #[arg(long, requires = "init_from")]
     strict: bool,
@@ -49,14 +49,16 @@ pub(crate) struct BeginFlags {
 
 impl BeginFlags {
     /// Puts the weights in place, where there are any. Says what became of those of another model.
-    pub(crate) fn apply(&self, trainer: &mut Trainer) -> Result<Option<String>> {
-        match &self.init_from {
-            Some(path) => {
-                let taken = trainer.init_from(path, self.weights.layout.layout, self.strict)?;
-                Ok(Some(format!("{}: {taken}", path.display())))
-            }
-            None => self.weights.apply(trainer).map(|()| None),
+    pub(crate) fn apply(&self, trainer: &mut Trainer) -> Result<Vec<String>> {
+        if self.init_from.is_empty() {
+            self.weights.apply(trainer)?;
         }
+        let layout = self.weights.layout.layout;
+        let one = |path: &PathBuf| {
+            let taken = trainer.init_from(path, layout, self.strict)?;
+            Ok(format!("{}: {taken}", path.display()))
+        };
+        self.init_from.iter().map(one).collect()
     }
 }
 

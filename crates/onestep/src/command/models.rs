@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use clap::Args;
-use onestep::layers::presets::PRESETS;
+use onestep::layers::presets::{PRESETS, sizes};
 use serde_json::json;
 
 use crate::cli::console::Console;
@@ -11,7 +11,8 @@ use crate::cli::console::Console;
 ///
 /// Wherever a model's file is taken (`--model`, `onestep summary`) a name does too, with options behind
 /// a colon: `resnet18:classes=10,input=3x32x32`. Those of torchvision have the names and shapes of its
-/// state dicts, so that its weights load (`--weights`).
+/// state dicts, so that its weights load (`--weights`). In `onestep train` the input and the classes are
+/// those of the data unless they are said; elsewhere those listed here.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Models {
@@ -28,8 +29,6 @@ Examples:
 impl Models {
     pub(crate) fn run(self) -> Result<()> {
         let console = Console::new(self.json);
-        let sizes =
-            |input: &[usize]| input.iter().map(usize::to_string).collect::<Vec<_>>().join("x");
         console.say(format_args!("{:<15} {:<10} {:>7}  what it is", "name", "input", "classes"));
         for preset in PRESETS {
             let input = sizes(preset.input);

@@ -17,13 +17,13 @@ use super::Outcome;
 use super::summary::memory_text;
 use crate::cli::checkpoint::{self, LAST};
 use crate::cli::console::Console;
-use crate::cli::defaults;
 use crate::cli::flags::{TrainingFlags, settings_help};
 use crate::cli::interrupt::Interrupt;
 use crate::cli::progress::{ProgressDisplay, figure, metrics_text};
 use crate::cli::run_folder::RunFolder;
 use crate::cli::settings::Settings;
 use crate::cli::weights::BeginFlags;
+use crate::cli::{adapters, defaults};
 
 /// Train a model and save it
 ///
@@ -57,11 +57,13 @@ Examples:
   onestep train
   onestep train --data mnist:DIR --epochs 5 --batch-size 64 --optimizer adamw --lr 0.003
   onestep train --data images:DIR?size=64 --model net.json --schedule warmup:2+cosine --out runs/a
+  onestep train --data cifar10:DIR --model resnet18 --epochs 20
+  onestep train --model net.json --init-from runs/a --lora 'fc*:rank=4' --out runs/tuned
   onestep train --resume runs/a --epochs 40
   onestep train --config run.toml
 
 The configuration file has the settings of the trainer by their names, and model (a path or a
-specification), data, out, lr and clip_norm:
+specification), data, out, lr, clip_norm and lora (a list):
   data = \"mnist:DIR\"
   epochs = 5
   augmentation = \"crop=2\"
@@ -122,15 +124,30 @@ impl Run {
     ) -> Result<Self> {
         let spec = settings.data().unwrap_or("digits");
         let data = open(spec)?;
-        let model = match settings.model()? {
-            Some(model) => model,
+        let mut model = match settings.model()? {
+            Some(choice) => {
+                let (model, taken) = defaults::sized(choice, &data)?;
+                if !taken.is_empty() {
+                    let (name, taken) = (&model.name, taken.join(", "));
+                    console
+                        .say(format_args!("model           {name} with {taken}, as {}", data.name));
+                }
+                model
+            }
             None => defaults::model(&data)?,
         };
-        let config = settings.apply(defaults::config(&data)?)?;
+        let mut config = settings.apply(defaults::config(&data)?)?;
+        for said in adapters::add(&mut model, settings.adapters())? {
+            console.say(format_args!("adapters        {said}"));
+        }
+        if !settings.adapters().is_empty() && config.freeze.is_empty() {
+            config.freeze = adapters::all_others(&model)?;
+            console.say("adapters        all else is frozen; --freeze says otherwise");
+        }
         let config = defaults::normalised(config, &data.augmentation.to_string());
         let builder = Trainer::builder(model).config(config).record(data.record.clone());
         let mut trainer = builder.build()?;
-        if let Some(said) = begin.apply(&mut trainer)? {
+        for said in begin.apply(&mut trainer)? {
             console.say(said);
         }
         plan(&mut trainer, &data)?;
@@ -155,8 +172,11 @@ impl Run {
             });
         applied?;
         let mut trainer = loaded.build()?;
-        if let Some(model) = settings.model()? {
+        if let Some(choice) = settings.model()? {
             // Refuses a checkpoint of another model.
+            let own = trainer.model();
+            let classes = own.output_shape().first().copied().unwrap_or(1);
+            let (model, _) = choice.for_data("the run", own.input_shape().dims(), classes)?;
             let config = trainer.config().clone();
             trainer = Trainer::builder(model).config(config).checkpoint(&from).build()?;
         }

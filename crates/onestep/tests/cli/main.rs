@@ -5,6 +5,7 @@ mod bench_and_summary;
 #[cfg(unix)]
 mod crashes;
 mod errors;
+mod models;
 mod out_of_range;
 mod plan;
 #[cfg(unix)]
