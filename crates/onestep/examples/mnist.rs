@@ -26,6 +26,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     trainer.fit(data.train, Some(data.validation.clone()), &mut [])?;
     let accuracy = trainer.evaluate(data.validation)?.metrics.accuracy();
     println!("accuracy {accuracy:.4?}");
-    assert!(accuracy > Some(0.95));
+    assert!(accuracy > Some(0.9));
     Ok(())
 }

@@ -5,6 +5,7 @@ use clap::Args;
 use onestep::layers::presets::{PRESETS, sizes};
 use serde_json::json;
 
+use super::plan::wrapped;
 use crate::cli::console::Console;
 
 /// List the models that stand by name where a file would
@@ -33,7 +34,8 @@ impl Models {
         for preset in PRESETS {
             let input = sizes(preset.input);
             let (name, classes) = (preset.name, preset.classes);
-            console.say(format_args!("{name:<15} {input:<10} {classes:>7}  {}", preset.about));
+            let head = format!("{name:<15} {input:<10} {classes:>7}  ");
+            console.say(wrapped(&head, preset.about));
         }
         let models = PRESETS.iter().map(|preset| {
             json!({

@@ -28,7 +28,7 @@ use crate::cli::flags::{loss_help, optimizer_help, parse_optimizer};
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct PlanCommand {
-    /// The model, a JSON specification
+    /// The model: a JSON specification, or a name that `onestep models` lists
     #[arg(value_name = "SPEC.json")]
     model: PathBuf,
     /// What the step is for
@@ -246,7 +246,7 @@ fn kernel_json((kernel, unmerged): (&Kernel, &Vec<Unmerged>)) -> Json {
 const COLUMNS: usize = 80;
 
 /// Text behind a head, with the lines behind the first one below its beginning.
-fn wrapped(head: &str, text: &str) -> String {
+pub(super) fn wrapped(head: &str, text: &str) -> String {
     let indent = head.chars().count();
     let (mut all, mut column) = (head.to_owned(), indent);
     for word in text.split_whitespace() {

@@ -28,7 +28,7 @@ use crate::cli::weights::LayoutFlag;
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct StepCommand {
-    /// The model, a JSON specification
+    /// The model: a JSON specification, or a name that `onestep models` lists
     #[arg(long, value_name = "SPEC.json")]
     model: PathBuf,
     /// The parameters (and perhaps the running statistics) before the first step: tensors of this

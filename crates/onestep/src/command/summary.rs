@@ -20,7 +20,7 @@ use crate::cli::files::read_model;
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct SummaryCommand {
-    /// The model, a JSON specification
+    /// The model: a JSON specification, or a name that `onestep models` lists
     #[arg(value_name = "SPEC.json")]
     model: PathBuf,
     /// Samples in a batch

@@ -14,14 +14,13 @@ fn each_model_that_is_listed_is_built() {
     for (model, preset) in models.iter().zip(PRESETS) {
         let name = model["name"].as_str().unwrap();
         assert_eq!((name, model["classes"].as_u64()), (preset.name, Some(preset.classes as u64)));
-        assert!(text.contains(name) && text.lines().all(|line| line.len() < 130), "{text}");
+        assert!(text.contains(name) && text.lines().all(|line| line.len() <= 80), "{text}");
         // Small ones at their own size, large ones at one that is planned in a moment.
         let size = match preset.input {
             [3, 224, 224] => format!("{name}:classes=4,input=3x32x32"),
             _ => name.to_owned(),
         };
         let summary = place.json(&format!("summary {size} --batch-size 2 --json"));
-        assert!(summary["training_memory"]["bytes"].as_u64() > Some(0) || summary.is_object());
         assert!(summary["parameters"].as_u64() > Some(1000), "{name}: {summary}");
     }
     place.fails("summary resnet18:classes=0", 1, &["resnet18", "classes=0"]);
