@@ -28,6 +28,8 @@ pub struct BuildContext {
     pub(crate) state_updates: Vec<Named>,
     pub(crate) rows: Vec<LayerRow>,
     pub(crate) uses: Vec<Use>,
+    /// The full names of states that stay as they are.
+    pub(crate) held: Vec<String>,
 }
 
 impl BuildContext {
@@ -43,6 +45,7 @@ impl BuildContext {
             state_updates: Vec::new(),
             rows: Vec::new(),
             uses: Vec::new(),
+            held: Vec::new(),
         }
     }
 
@@ -286,9 +289,16 @@ impl BuildContext {
         }
     }
 
-    /// Sets what the state `PATH.name` is after a step of training; without effect otherwise.
+    /// Whether the state `PATH.name` stays as it is in training too: then a layer does with it what it
+    /// does in evaluation.
+    pub fn holds(&self, name: &str) -> bool {
+        !self.held.is_empty() && self.held.contains(&self.owned(name))
+    }
+
+    /// Sets what the state `PATH.name` is after a step of training; without effect otherwise, and for a
+    /// state that is [held](Self::holds).
     pub fn update_state(&mut self, name: &str, value: Value) {
-        if !self.training() {
+        if !self.training() || self.holds(name) {
             return;
         }
         let name = self.owned(name);

@@ -69,7 +69,7 @@ impl Model {
     pub(crate) fn new(spec: ModelSpec) -> Result<Self, LayerError> {
         spec.check()?;
         // Two samples: what needs statistics over a batch gets them.
-        let (cx, forward) = build(&spec, Mode::Train, 2, &[])?;
+        let (cx, forward) = build(&spec, Mode::Train, 2, &[], &[])?;
         let ports = |values: &[Named]| {
             values.iter().map(|named| port(&forward.graph, named)).collect::<Result<Vec<_>, _>>()
         };
@@ -177,7 +177,34 @@ impl Model {
         batch: usize,
         shapes: &[(&str, &[usize])],
     ) -> Result<Forward, LayerError> {
-        let (cx, forward) = build(&self.spec, mode, batch, shapes)?;
+        self.forward_holding(mode, batch, shapes, &[])
+    }
+
+    /// As [`Self::forward_as`] where the states of these names stay as they are in training too: a batch
+    /// normalisation whose running statistics are held normalises by them, as PyTorch's does after
+    /// `eval()`.
+    ///
+    /// ```
+    /// use onestep_engine::Mode;
+    /// use onestep_layers::ModelBuilder;
+    ///
+    /// let model = ModelBuilder::new([3]).batch_norm("bn").dense(2, true, "fc").build()?;
+    /// let names: Vec<String> = model.states().iter().map(|state| state.name.clone()).collect();
+    /// assert_eq!(model.forward(Mode::Train, 8)?.state_updates.len(), 2);
+    /// assert_eq!(model.forward_holding(Mode::Train, 8, &[], &names)?.state_updates.len(), 0);
+    /// # Ok::<(), onestep_layers::LayerError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`Self::forward_as`].
+    pub fn forward_holding(
+        &self,
+        mode: Mode,
+        batch: usize,
+        shapes: &[(&str, &[usize])],
+        held: &[String],
+    ) -> Result<Forward, LayerError> {
+        let (cx, forward) = build(&self.spec, mode, batch, shapes, held)?;
         let other = self.parameters.iter().zip(&cx.parameters).find(|(a, b)| a.info != b.info);
         if let Some((wanted, got)) = other {
             let name = &wanted.info.name;
@@ -214,11 +241,13 @@ fn build(
     mode: Mode,
     batch: usize,
     shapes: &[(&str, &[usize])],
+    held: &[String],
 ) -> Result<(BuildContext, Forward), LayerError> {
     if batch == 0 {
         return Err(LayerError::option("input", "the batch size", "at least 1", 0));
     }
     let mut cx = BuildContext::new(mode, batch);
+    cx.held = held.to_vec();
     // The inputs stand around the layers, which may have the same names.
     cx.wiring.enter(&[]);
     let mut inputs = Vec::with_capacity(spec.inputs.len());

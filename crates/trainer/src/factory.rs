@@ -1,5 +1,6 @@
 //! Models and settings to start from.
 
+use onestep_layers::presets::perceptron;
 use onestep_layers::{ModelBuilder, ModelSpec};
 use onestep_optimizer::{AdamW, OneCycle, OptimizerSpec, ScheduleSpec};
 
@@ -50,16 +51,7 @@ pub fn cnn(input_shape: impl Into<Vec<usize>>, classes: usize) -> ModelSpec {
 /// # Ok::<(), onestep_layers::LayerError>(())
 /// ```
 pub fn mlp(input_shape: impl Into<Vec<usize>>, hidden: &[usize], outputs: usize) -> ModelSpec {
-    let input_shape = input_shape.into();
-    let nested = input_shape.len() > 1;
-    let mut model = ModelBuilder::new(input_shape).name("mlp");
-    if nested {
-        model = model.flatten("flatten");
-    }
-    for (number, &features) in (1..).zip(hidden) {
-        model = model.dense(features, true, &format!("fc{number}")).relu(&format!("relu{number}"));
-    }
-    model.dense(outputs, true, &format!("fc{}", hidden.len() + 1)).spec()
+    ModelSpec { name: "mlp".to_owned(), ..perceptron(&input_shape.into(), hidden, outputs) }
 }
 
 /// Settings that suit [`cnn`] on small pictures: AdamW along a one-cycle schedule.

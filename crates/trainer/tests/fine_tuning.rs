@@ -88,6 +88,16 @@ fn frozen_parameters_stay_without_gradient_or_state() {
         let built = Trainer::builder(network(8, 2, "head")).config(config).executor(cpu()).build();
         built.map(|_| ()).unwrap_err().to_string()
     };
+    let statistics = |freeze: &[&str]| {
+        let freeze = freeze.iter().map(|pattern| (*pattern).to_owned()).collect();
+        let config = TrainerConfig { freeze, freeze_statistics: true, ..small_config() };
+        Trainer::builder(network(8, 2, "head")).config(config).executor(cpu()).build().map(|_| ())
+    };
+    assert!(statistics(&["body*", "*.running_*"]).is_ok());
+    let none = statistics(&["body*"]).unwrap_err().to_string();
+    assert!(none.contains("freeze_statistics") && none.contains("norm.running_mean"), "{none}");
+    let none = statistics(&[]).unwrap_err().to_string();
+    assert!(none.contains("freeze_statistics: expected false without `freeze`"), "{none}");
     assert!(error(&["convv*"]).contains("freeze: expected patterns of parameters (body.weight"));
     assert!(error(&["*"]).contains("something to learn"));
 }
@@ -203,6 +213,15 @@ fn gradients_of_several_batches_are_those_of_a_large_one() {
     }
     // One native call a batch.
     assert!((got.per_step.native_calls - 33.0 / 9.0).abs() < 1e-9, "{:?}", got.per_step);
+}
+
+#[test]
+fn sums_of_several_batches_are_refused_by_name() {
+    let loss = r#"{"type": "mse", "reduction": "sum"}"#.parse().unwrap();
+    let config = TrainerConfig { loss, accumulate: 2, ..small_config() };
+    let built = Trainer::builder(factory::mlp([2], &[], 1)).config(config).executor(cpu()).build();
+    let error = built.map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains("accumulate: expected 1 with the loss mse as a sum"), "{error}");
 }
 
 #[test]

@@ -5,7 +5,8 @@ Tensors of a case: `input`, `target`, `param.NAME` and `state.NAME` (before the 
 `final_state.NAME` (after the last), `losses32` and `losses64` [20] float64: the loss of each step,
 before its update, by PyTorch in float32 and in float64.
 
-Fields of a case: `spec`, `loss`, `optimizer`, `clip` and `no_decay` as in optimizers.py.
+Fields of a case: `spec`, `loss`, `optimizer`, `clip` and `no_decay` as in optimizers.py, and
+`held`: states that stay as they are, as after `eval()` of their layer.
 """
 
 import copy
@@ -28,6 +29,8 @@ def write(writer):
         model = build(spec)
         fill(model, rng)
         x, target = data(rng, model, batch, spec["input"]["shape"], loss)
+        if "held" in fields:
+            hold(model, x, fields["held"])
 
         entry = writer.case(name, spec=spec, loss=loss, optimizer=optimizer, **fields)
         entry.put("input", x)
@@ -56,6 +59,15 @@ def data(rng, model, batch, shape, loss):
     target = labels(rng, outputs[1], batch)
     means = normal(rng, outputs[1], shape[0])
     return x + means[target].reshape(batch, shape[0], *[1] * (len(shape) - 1)), target
+
+
+def hold(model, x, names):
+    """Some normalisations keep their running statistics, which are those of other data."""
+    with torch.no_grad():
+        model(1.5 * x + 0.5)
+    for name, module in model.named_modules():
+        if f"{name}.running_mean" in names:
+            module.eval()
 
 
 def fill(model, rng):
@@ -173,6 +185,21 @@ def resnet():
     )
 
 
+def normalised():
+    return model(
+        "normalised",
+        [3, 6, 6],
+        conv("conv1", 6, bias=False),
+        norm("bn1"),
+        {"type": "tanh"},
+        conv("conv2", 4, bias=False),
+        norm("bn2"),
+        {"type": "tanh"},
+        FLATTEN,
+        dense("fc", 3),
+    )
+
+
 def regression():
     return model(
         "regression",
@@ -208,4 +235,12 @@ def cases():
         {"type": "huber", "delta": 0.5},
         {"type": "adamw", "lr": 3e-3, "weight_decay": 0.05},
         {"clip": {"norm": 0.5}, "no_decay": "rank <= 1"},
+    )
+    yield (
+        "held_statistics",
+        normalised(),
+        8,
+        cross_entropy,
+        {"type": "sgd", "lr": 0.1, "momentum": 0.9},
+        {"held": ["bn1.running_mean", "bn1.running_var"]},
     )

@@ -46,6 +46,7 @@ pub(super) fn cases() -> Vec<Case> {
         network("pooled_cnn").without(KINKS),
         network("small_resnet").without(KINKS),
         // Smooth throughout: no ReLU, no maximum.
+        network("held_statistics").without(SMOOTH),
         network("regression").without(SMOOTH),
     ]
 }
@@ -65,7 +66,8 @@ fn setup(golden: &Golden) -> Result<Setup, ConformanceError> {
         seed: 0,
         first_step: 1,
     };
-    Ok(Setup { run, expect: expectations(golden) })
+    let held = held(golden)?;
+    Ok(Setup { run, expect: expectations(golden, &held) })
 }
 
 /// The training program of a golden's model, loss and optimizer.
@@ -75,7 +77,9 @@ fn program(golden: &Golden) -> Result<Program, ConformanceError> {
     let loss: LossSpec = golden.field("loss")?;
     let model = spec.compile().map_err(fail)?;
     let batch = golden.array("input")?.shape[0];
-    let mut forward = model.forward(ProgramMode::Train, batch).map_err(fail)?;
+    let held = held(golden)?;
+    let forward = model.forward_holding(ProgramMode::Train, batch, &[], &held);
+    let mut forward = forward.map_err(fail)?;
     let output = forward.output();
     let values = loss.build(&mut forward.graph, output).map_err(fail)?;
     let mut program = Program::predict(forward.graph, vec![Named::new("output", output)]);
@@ -88,13 +92,21 @@ fn program(golden: &Golden) -> Result<Program, ConformanceError> {
     Ok(program)
 }
 
+/// States that stay as they are.
+fn held(golden: &Golden) -> Result<Vec<String>, ConformanceError> {
+    match golden.fields.contains_key("held") {
+        true => golden.field("held"),
+        false => Ok(Vec::new()),
+    }
+}
+
 /// Parameters and running statistics before the first step.
 pub(super) fn initial(golden: &Golden) -> Tensors {
     let tensors = golden.with_prefix("param.").chain(golden.with_prefix("state."));
     tensors.map(|(name, t)| (name.to_owned(), t.array.clone())).collect()
 }
 
-fn expectations(golden: &Golden) -> Vec<Expect> {
+fn expectations(golden: &Golden, held: &[String]) -> Vec<Expect> {
     let mut expect = vec![Expect::first("output", "output"), Expect::each("losses64", "loss")];
     for (name, _) in golden.with_prefix("grad.") {
         expect.push(Expect::first(format!("grad.{name}"), format!("grad.{name}")));
@@ -102,7 +114,9 @@ fn expectations(golden: &Golden) -> Vec<Expect> {
     for (name, _) in golden.with_prefix("final.") {
         expect.push(Expect::last(format!("final.{name}"), format!("param.{name}")));
     }
-    for (name, _) in golden.with_prefix("final_state.") {
+    // No step writes what is held.
+    let states = golden.with_prefix("final_state.");
+    for (name, _) in states.filter(|(name, _)| !held.iter().any(|held| held == name)) {
         expect.push(Expect::last(format!("final_state.{name}"), format!("state.{name}")));
     }
     expect

@@ -77,6 +77,11 @@ impl BatchNorm {
         Self::default()
     }
 
+    /// Whether the statistics are those of the batch: in training, unless the running ones are held.
+    fn of_batch(cx: &BuildContext) -> bool {
+        cx.training() && !(cx.holds("running_mean") && cx.holds("running_var"))
+    }
+
     fn check(&self, cx: &BuildContext, x: Value) -> Result<Channels, LayerError> {
         cx.expect_f32(x)?;
         check_eps(cx, self.eps)?;
@@ -92,7 +97,7 @@ impl BatchNorm {
         shape[1] = dims[1];
         let others: Vec<usize> = (0..dims.len()).filter(|&axis| axis != 1).collect();
         let values = others.iter().map(|&axis| dims[axis]).product();
-        if cx.training() && values < 2 {
+        if Self::of_batch(cx) && values < 2 {
             let wanted = "more than one value a channel in training (a larger batch, or drop a \
                           last batch of one sample)";
             return Err(cx.input_error(wanted, values));
@@ -129,7 +134,7 @@ impl Layer for BatchNorm {
         let (count, shape) = ([channels.count], &channels.shape);
         let running_mean = cx.state("running_mean", &count, 0.0)?;
         let running_var = cx.state("running_var", &count, 1.0)?;
-        let [centered, var] = if cx.training() {
+        let [centered, var] = if Self::of_batch(cx) {
             self.batch_statistics(cx, x, &channels, [running_mean, running_var])?
         } else {
             let mean = cx.graph.reshape(running_mean, shape)?;

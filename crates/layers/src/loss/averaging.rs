@@ -37,7 +37,18 @@ impl LossSpec {
     /// # Errors
     /// None in practice, where the loss could be built.
     pub fn averaging(&self, g: &mut Graph, values: &LossValues) -> Result<Averaging, LayerError> {
-        let reduction = match self {
+        if self.reduction() == Reduction::Sum {
+            return Ok(Averaging::Sum);
+        }
+        Ok(match g.op(values.weight) {
+            Op::Constant(_) => Averaging::Samples,
+            _ => Averaging::Weight(values.weight),
+        })
+    }
+
+    /// Whether it is a mean or a sum. A loss of one's own is taken to be a mean.
+    pub fn reduction(&self) -> Reduction {
+        match self {
             LossSpec::CrossEntropy(loss) => loss.reduction,
             LossSpec::BceWithLogits(loss) => loss.reduction,
             LossSpec::Mse(loss) => loss.reduction,
@@ -59,13 +70,6 @@ impl LossSpec {
             LossSpec::KlDiv(loss) if loss.reduction == KlReduction::Sum => Reduction::Sum,
             LossSpec::KlDiv(_) => Reduction::Mean,
             LossSpec::CustomLoss(_) => Reduction::Mean,
-        };
-        if reduction == Reduction::Sum {
-            return Ok(Averaging::Sum);
         }
-        Ok(match g.op(values.weight) {
-            Op::Constant(_) => Averaging::Samples,
-            _ => Averaging::Weight(values.weight),
-        })
     }
 }

@@ -25,6 +25,7 @@ use crate::geometry::{Padding, Pair};
 use crate::initializer::{FanMode, Initializer, Kaiming, Nonlinearity};
 use crate::layer::{Conv2d, Dense};
 use crate::spec::ModelSpec;
+pub use small::perceptron;
 
 /// A model that has a name.
 #[derive(Clone, Copy, Debug)]

@@ -5,17 +5,27 @@ use crate::layer::Permute;
 use crate::spec::ModelSpec;
 
 pub(super) fn mlp(input: &[usize], classes: usize) -> ModelSpec {
+    perceptron(input, &[256, 128], classes)
+}
+
+/// A fully connected network on samples of any shape: a layer with ReLU for each of `hidden`, then
+/// `outputs` numbers.
+///
+/// ```
+/// let model = onestep_layers::presets::perceptron(&[784], &[256, 128], 10).compile()?;
+/// let names: Vec<_> = model.parameters().iter().map(|p| p.info.name.as_str()).collect();
+/// assert_eq!(names[..2], ["fc1.weight", "fc1.bias"]);
+/// # Ok::<(), onestep_layers::LayerError>(())
+/// ```
+pub fn perceptron(input: &[usize], hidden: &[usize], outputs: usize) -> ModelSpec {
     let mut model = ModelBuilder::new(input);
     if input.len() > 1 {
         model = model.flatten("flatten");
     }
-    model
-        .dense(256, true, "fc1")
-        .relu("relu1")
-        .dense(128, true, "fc2")
-        .relu("relu2")
-        .dense(classes, true, "fc3")
-        .spec()
+    for (number, &features) in (1..).zip(hidden) {
+        model = model.dense(features, true, &format!("fc{number}")).relu(&format!("relu{number}"));
+    }
+    model.dense(outputs, true, &format!("fc{}", hidden.len() + 1)).spec()
 }
 
 /// LeNet-5 (LeCun et al., "Gradient-Based Learning Applied to Document Recognition", 1998) with full

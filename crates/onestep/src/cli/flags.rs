@@ -76,7 +76,8 @@ pub(crate) struct TrainingFlags {
     /// such as conv*; no gradient is computed for them [default: none]
     #[arg(long, value_name = "PATTERNS", value_delimiter = ',')]
     pub(crate) freeze: Option<Vec<String>>,
-    /// Running statistics of the names in --freeze stay as they are too
+    /// Running statistics of the names in --freeze stay as they are too, and training normalises by
+    /// them
     #[arg(long)]
     pub(crate) freeze_statistics: bool,
     /// Add low-rank adapters to the dense layers of these paths (* stands for anything), of rank 8

@@ -25,6 +25,12 @@ const MODEL: &str = r#"{ "name": "small", "input": { "shape": [2] },
 const SETTINGS: &str = "model = \"small.json\"\ndata = \"csv:t.csv\"\nepochs = 3\nthreads = 1\n\
     batch_size = 8\nworkers = 1\nsave_every_steps = 2\nearly_stopping = { patience = 9 }\n";
 
+/// Updates of four batches each, with an average of the weights and an option on a schedule.
+const ACCUMULATING: &str = "model = \"small.json\"\ndata = \"csv:t.csv\"\nepochs = 3\nthreads = 1\n\
+    batch_size = 2\nworkers = 1\nsave_every_steps = 2\nearly_stopping = { patience = 9 }\n\
+    accumulate = 4\noptimizer = { type = \"adamw\", weight_decay = 0.1 }\n\
+    option_schedules = { weight_decay = \"cosine\" }\n";
+
 /// A place with a model, its data, and a run that nothing happens to.
 struct Trial {
     place: Place,
@@ -36,9 +42,13 @@ struct Trial {
 
 impl Trial {
     fn new(faults: &str) -> Self {
+        Self::of(SETTINGS, faults)
+    }
+
+    fn of(settings: &str, faults: &str) -> Self {
         let place = Place::new();
         place.write("small.json", MODEL);
-        place.write("run.toml", SETTINGS);
+        place.write("run.toml", settings);
         let rows = (0..40).map(|i| {
             let (x, y) = (f64::from(i * 7 % 40) / 20.0 - 1.0, f64::from(i * 11 % 40) / 20.0 - 1.0);
             format!("{x},{y},{}\n", if x * y > 0.0 { "same" } else { "different" })
@@ -194,8 +204,21 @@ fn a_call_that_fails_is_named_and_leaves_the_checkpoint_before() {
 
 #[test]
 fn a_run_that_is_killed_at_any_time_goes_on_bit_for_bit() {
-    let trial = Trial::new("");
     let count = if std::env::var_os("ONESTEP_LONG_TESTS").is_some() { 300 } else { 12 };
+    kill_at_times(&Trial::new(""), count);
+}
+
+/// Three of four batches are in the middle of an update.
+#[test]
+fn a_run_that_is_killed_while_gradients_add_up_goes_on_bit_for_bit() {
+    for averaging in ["ema = { decay = 0.9 }", "swa = {}"] {
+        let settings = format!("{ACCUMULATING}averaging = {{ {averaging} }}\n");
+        let count = if std::env::var_os("ONESTEP_LONG_TESTS").is_some() { 100 } else { 6 };
+        kill_at_times(&Trial::of(&settings, ""), count);
+    }
+}
+
+fn kill_at_times(trial: &Trial, count: u32) {
     for number in 0..count {
         // Places that lie evenly, in no order.
         let share = f64::from(number) * 0.618_034 % 1.0;

@@ -83,6 +83,16 @@ impl Horizon {
         Ok(Horizon { epochs, legs: legs.to_vec() })
     }
 
+    /// Epochs of the run.
+    pub fn epochs(&self) -> u64 {
+        self.epochs
+    }
+
+    /// Its parts.
+    pub fn legs(&self) -> &[Leg] {
+        &self.legs
+    }
+
     /// The steps of an epoch now, in which places of the whole run are counted.
     fn unit(&self) -> u64 {
         self.legs.last().map_or(1, |leg| leg.steps_per_epoch)

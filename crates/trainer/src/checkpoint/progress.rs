@@ -28,6 +28,9 @@ pub struct Progress {
     pub(crate) epoch_start: Option<u64>,
     /// The loss of the first step.
     pub first_loss: Option<f32>,
+    /// The rate of the next step where it follows no schedule, of a [`Learner`](crate::Learner).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) learning_rate: Option<String>,
     /// What batches are cut from, to find the place in an epoch again.
     pub loader: Option<LoaderState>,
     /// What the schedule has seen.
@@ -58,6 +61,7 @@ impl Progress {
             accumulated: 0,
             epoch_start: None,
             first_loss: None,
+            learning_rate: None,
             loader: None,
             schedule: None,
             legs: Vec::new(),

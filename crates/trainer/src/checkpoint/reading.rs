@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use onestep_data::DataRecord;
-use onestep_engine::{StateKind, StateLayout};
+use onestep_engine::{StateEntry, StateKind, StateLayout};
 use onestep_layers::ModelSpec;
 
 use super::files::{
@@ -16,7 +16,7 @@ use super::record::Record;
 use super::tensors;
 use crate::TrainerError;
 use crate::config::TrainerConfig;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, is_copy};
 
 /// The most bytes of the record, which grows with the epochs, and of a file of text.
 const LARGEST_RECORD: u64 = 1 << 28;
@@ -97,13 +97,15 @@ impl Checkpoint {
         tensors::parse(&path, content, layout, |_| true)
     }
 
-    /// The best epoch's parameters and states, where the checkpoint has them.
+    /// The best epoch's parameters and states, and averages, where the checkpoint has them.
     pub(crate) fn best(&self, layout: &StateLayout) -> Result<Option<Snapshot>, TrainerError> {
         if !self.contents.contains_key(BEST) {
             return Ok(None);
         }
         let (path, content) = self.content(BEST);
-        tensors::parse(&path, content, layout, |kind| kind != StateKind::Optimizer).map(Some)
+        let kept =
+            |entry: &StateEntry| entry.kind != StateKind::Optimizer || is_copy(layout, entry);
+        tensors::parse(&path, content, layout, kept).map(Some)
     }
 
     /// A file's path and content; nothing where the checkpoint does not have it.

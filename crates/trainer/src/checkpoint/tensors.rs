@@ -40,7 +40,7 @@ pub(super) fn serialize_snapshot(
     layout: &StateLayout,
     snapshot: &Snapshot,
 ) -> Result<Serialized, TrainerError> {
-    let tensors = snapshot.tensors.iter();
+    let tensors = snapshot.tensors.iter().chain(&snapshot.copies);
     serialize_values(tensors.map(|(name, values)| Ok((layout.entry(name)?, values.clone()))))
 }
 
@@ -74,20 +74,25 @@ pub(super) fn parse(
     path: &Path,
     bytes: &[u8],
     layout: &StateLayout,
-    keep: impl Fn(StateKind) -> bool,
+    keep: impl Fn(&StateEntry) -> bool,
 ) -> Result<Snapshot, TrainerError> {
     let file = SafeTensors::deserialize(bytes).map_err(|error| {
         TrainerError::checkpoint(path, format!("it is cut off or damaged ({error})"))
     })?;
-    let wanted: Vec<&StateEntry> =
-        layout.entries().iter().filter(|entry| keep(entry.kind)).collect();
+    let wanted: Vec<&StateEntry> = layout.entries().iter().filter(|entry| keep(entry)).collect();
     if let Some(name) = file.names().iter().find(|name| !wanted.iter().any(|e| e.name == **name)) {
         let reason = format!("it has a tensor `{name}`, which the model does not have");
         return Err(TrainerError::checkpoint(path, reason));
     }
-    let tensors =
-        wanted.into_iter().map(|entry| Ok((entry.name.clone(), values(path, &file, entry)?)));
-    Ok(Snapshot { tensors: tensors.collect::<Result<_, TrainerError>>()? })
+    let mut snapshot = Snapshot::default();
+    for entry in wanted {
+        let place = match entry.kind {
+            StateKind::Optimizer => &mut snapshot.copies,
+            _ => &mut snapshot.tensors,
+        };
+        place.push((entry.name.clone(), values(path, &file, entry)?));
+    }
+    Ok(snapshot)
 }
 
 fn values(

@@ -66,7 +66,7 @@ pub(super) struct Described {
 /// Builds the losses once to learn what they report and want to be told.
 pub(super) fn describe(model: &Model, scoring: &Scoring) -> Result<Described, TrainerError> {
     let mut forward = model.forward(Mode::Evaluate, SAMPLES)?;
-    let scored = score(&mut forward, scoring, None)?;
+    let scored = score(&mut forward, scoring, false)?;
     let graph = &forward.graph;
     let mut asked = Vec::new();
     for input in &forward.inputs {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use onestep_engine::{Named, ParameterGroup, ParameterInfo, StateInfo, StateLayout, UpdateGraph};
+use onestep_engine::{ParameterGroup, ParameterInfo, StateInfo, StateLayout, UpdateGraph};
 use onestep_layers::Model;
 use onestep_optimizer::Optimizer;
 
@@ -14,17 +14,23 @@ use crate::pattern::name_matches;
 pub(super) struct Frozen {
     pub(super) patterns: Arc<[String]>,
     pub(super) statistics: bool,
+    /// The running statistics that stay as they are.
+    pub(super) held: Arc<[String]>,
 }
 
 impl Frozen {
-    pub(super) fn holds(&self, name: &str) -> bool {
-        self.patterns.iter().any(|pattern| name_matches(pattern, name))
+    pub(super) fn new(patterns: &[String], statistics: bool, model: &Model) -> Self {
+        let patterns: Arc<[String]> = patterns.into();
+        let mut frozen = Frozen { patterns, statistics, held: Arc::default() };
+        if statistics {
+            let states = model.states().iter().map(|state| &state.name);
+            frozen.held = states.filter(|name| frozen.holds(name)).cloned().collect();
+        }
+        frozen
     }
 
-    /// The updates of states that go on.
-    pub(super) fn updates(&self, mut updates: Vec<Named>) -> Vec<Named> {
-        updates.retain(|update| !(self.statistics && self.holds(&update.name)));
-        updates
+    pub(super) fn holds(&self, name: &str) -> bool {
+        self.patterns.iter().any(|pattern| name_matches(pattern, name))
     }
 }
 

@@ -1,5 +1,6 @@
 //! What is trained: a model with its loss, its optimizer and what is measured of it.
 
+mod build;
 mod fields;
 mod frozen;
 mod scored;
@@ -8,10 +9,9 @@ use std::sync::Arc;
 
 use onestep_data::Pipeline;
 use onestep_engine::{
-    DType, EngineError, Feeds, Mode, Named, ParameterGroup, Program, ProgramSource, Shape,
-    Signature, StateInfo, StateLayout, Type, UpdateGraph,
+    DType, Feeds, Mode, ParameterGroup, Shape, Signature, StateLayout, Type, UpdateGraph,
 };
-use onestep_layers::{Forward, LayerError, LossSpec, LossTerm, Model, WEIGHT};
+use onestep_layers::{LossSpec, LossTerm, Model, Reduction, WEIGHT};
 use onestep_optimizer::Optimizer;
 
 pub(crate) use fields::{Asked, TargetKind};
@@ -20,9 +20,9 @@ use crate::TrainerError;
 use crate::metrics::{Accuracy, Figures, MeanAbsoluteError, Metric, MetricSpec, Task};
 use crate::pattern::name_matches;
 use fields::{Described, describe};
-use frozen::{Frozen, groups, state_info};
+use frozen::{Frozen, groups};
+use scored::Scoring;
 pub(crate) use scored::of_probabilities;
-use scored::{Scoring, score};
 
 /// The output of the model in every program that has it.
 pub const OUTPUT: &str = "output";
@@ -54,6 +54,8 @@ pub fn gradient_name(parameter: &str) -> String {
 pub struct TrainingProgram {
     model: Model,
     scoring: Scoring,
+    /// What was asked to be measured, in place of what suits the loss.
+    metrics: Arc<[MetricSpec]>,
     optimizer: Optimizer,
     frozen: Frozen,
     keep: bool,
@@ -90,6 +92,7 @@ impl TrainingProgram {
         Ok(TrainingProgram {
             model,
             scoring,
+            metrics: Arc::default(),
             optimizer,
             frozen,
             keep: false,
@@ -123,6 +126,7 @@ impl TrainingProgram {
     pub fn with_metrics(mut self, metrics: &[MetricSpec]) -> Result<Self, TrainerError> {
         let all = metrics.iter().map(|metric| Arc::new(metric.clone()) as Arc<dyn Metric>);
         self.scoring.metrics = all.collect();
+        self.metrics = metrics.into();
         self.figures = describe(&self.model, &self.scoring)?.figures;
         match metrics.iter().find(|metric| !self.figures.has(&metric.name())) {
             None => Ok(self),
@@ -136,19 +140,30 @@ impl TrainingProgram {
 
     /// Leaves the parameters of these patterns as they are: no gradient is computed or kept for them,
     /// and the optimizer has no state of them. `*` stands for any characters: `conv*`. With
-    /// `statistics` the running statistics of these names stay as they are too.
+    /// `statistics` the running statistics of these names stay as they are too, and training normalises
+    /// by them, as PyTorch does after `eval()` of the layer.
     ///
     /// # Errors
-    /// A pattern that no parameter has, and nothing left to learn.
+    /// A pattern that no parameter has (nor, with `statistics`, a running statistic), `statistics` where
+    /// no pattern has any that the model has, and nothing left to learn.
     pub fn freeze(mut self, patterns: &[String], statistics: bool) -> Result<Self, TrainerError> {
         let names = || self.model.parameters().iter().map(|p| p.info.name.as_str());
-        if let Some(pattern) = patterns.iter().find(|p| !names().any(|name| name_matches(p, name)))
-        {
+        let states = || self.model.states().iter().map(|state| state.name.as_str());
+        let any = |pattern: &str| {
+            let named = |name: &str| name_matches(pattern, name);
+            names().any(named) || statistics && states().any(named)
+        };
+        if let Some(pattern) = patterns.iter().find(|pattern| !any(pattern)) {
             let known = names().collect::<Vec<_>>().join(", ");
             let wanted = format!("patterns of parameters ({known})");
             return Err(TrainerError::option("freeze", wanted, format!("`{pattern}`")));
         }
-        self.frozen = Frozen { patterns: patterns.into(), statistics };
+        self.frozen = Frozen::new(patterns, statistics, &self.model);
+        if statistics && states().next().is_some() && self.frozen.held.is_empty() {
+            let known = states().collect::<Vec<_>>().join(", ");
+            let wanted = format!("patterns in `freeze` that running statistics have ({known})");
+            return Err(TrainerError::option("freeze_statistics", wanted, patterns.join(", ")));
+        }
         if names().all(|name| self.frozen.holds(name)) {
             let wanted = "patterns that leave something to learn";
             return Err(TrainerError::option("freeze", wanted, patterns.join(", ")));
@@ -176,6 +191,26 @@ impl TrainingProgram {
         }
         self.readable = layers.into();
         Ok(self)
+    }
+
+    /// What was asked to be measured, in place of what suits the loss.
+    pub fn metrics(&self) -> &[MetricSpec] {
+        &self.metrics
+    }
+
+    /// The patterns of what stays as it is.
+    pub fn freezes(&self) -> &[String] {
+        &self.frozen.patterns
+    }
+
+    /// Whether the running statistics of those names stay as they are too.
+    pub fn freezes_statistics(&self) -> bool {
+        self.frozen.statistics
+    }
+
+    /// The layers whose values can be read after a step.
+    pub fn readables(&self) -> &[String] {
+        &self.readable
     }
 
     /// The model.
@@ -280,10 +315,16 @@ impl TrainingProgram {
     /// one batch of all of them but for rounding. Norms, clipping and schedules count updates.
     ///
     /// # Errors
-    /// None of 0 batches.
+    /// None of 0 batches, and a loss that is a sum, of which several batches have no common mean.
     pub fn accumulate(mut self, batches: usize) -> Result<Self, TrainerError> {
         if batches == 0 {
             return Err(TrainerError::option("accumulate", "at least 1", batches));
+        }
+        let sums = |term: &&LossTerm| term.loss.reduction() == Reduction::Sum;
+        if let (true, Some(sum)) = (batches > 1, self.losses().iter().find(sums)) {
+            let name = sum.loss.type_name();
+            let wanted = format!("1 with the loss {name} as a sum (take the mean)");
+            return Err(TrainerError::option("accumulate", wanted, batches));
         }
         self.accumulate = batches;
         self.arrange()?;
@@ -329,109 +370,9 @@ impl TrainingProgram {
         Ok(Signature::new(fields)?)
     }
 
-    /// The program of a mode for batches of so many samples.
-    ///
-    /// # Errors
-    /// A batch that the model cannot be run with.
-    pub fn program(&self, mode: Mode, batch: usize) -> Result<Program, TrainerError> {
-        Ok(self.build(mode, &self.signature(mode, batch)?)?)
-    }
-
     /// How many inputs the model has.
     pub(crate) fn model_inputs(&self) -> usize {
         self.model.inputs().len()
-    }
-
-    /// Where parameters and running statistics lie by themselves, without the optimizer's state.
-    pub(crate) fn inference_layout(&self) -> Result<StateLayout, TrainerError> {
-        let states: Vec<StateInfo> = self.model.states().iter().map(state_info).collect();
-        Ok(StateLayout::new(&self.groups, &states, None)?)
-    }
-
-    /// Programs that read parameters and running statistics alone.
-    pub(crate) fn inference_source(&self) -> ProgramSource {
-        let program = TrainingProgram { readable: Arc::default(), inference: true, ..self.clone() };
-        program.source()
-    }
-
-    /// The engine's way of asking for programs.
-    pub fn source(&self) -> ProgramSource {
-        let program = self.clone();
-        Box::new(move |mode, signature| {
-            program.build(mode, signature).map_err(|error| EngineError::Source {
-                mode,
-                batch: signature.batch(),
-                reason: error.to_string(),
-            })
-        })
-    }
-
-    fn build(&self, mode: Mode, signature: &Signature) -> Result<Program, LayerError> {
-        let mut forward = self.forward(mode, signature)?;
-        let (mut loss, mut weight, mut reports) = (None, None, Vec::new());
-        if mode != Mode::Predict {
-            let batch = signature.batch();
-            let weights = match signature.field(WEIGHT) {
-                Some(ty) => Some(forward.graph.input(WEIGHT, &[batch], ty.dtype)?),
-                None => None,
-            };
-            let scoring = self.scoring.of_batch(signature);
-            let scores = score(&mut forward, &scoring, weights)?;
-            (loss, reports) = (Some(scores.loss), scores.reports);
-            weight = (mode.trains() && self.accumulate > 1).then_some(scores.weight);
-        }
-        let training = mode.trains();
-        let outputs = self.outputs(&forward, mode)?;
-        // What is trained is not always what is used: an average of it may be.
-        let averaged = self.optimizer.weights().filter(|_| !training && !self.inference);
-        let Forward { graph, state_updates, .. } = forward;
-        Ok(Program {
-            mode,
-            loss,
-            outputs,
-            reports,
-            state_updates: if training { self.frozen.updates(state_updates) } else { Vec::new() },
-            groups: Arc::clone(&self.groups),
-            update: training.then(|| Arc::clone(&self.update)),
-            weights: averaged.map(str::to_owned),
-            keep_gradients: mode == Mode::Train && self.keep,
-            accumulation: weight,
-            graph,
-        })
-    }
-
-    /// The model for batches of a signature, whose samples may be of other shapes than usual: shorter
-    /// texts, for example.
-    fn forward(&self, mode: Mode, signature: &Signature) -> Result<Forward, LayerError> {
-        let other = |asked: &'_ &Asked| {
-            let ty = signature.field(&asked.name);
-            ty.is_some_and(|ty| ty.shape.dims().get(1..) != Some(asked.shape.dims()))
-        };
-        let shapes: Vec<(&str, &[usize])> = self.asked[..self.model_inputs()]
-            .iter()
-            .filter(other)
-            .filter_map(|asked| {
-                let ty = signature.field(&asked.name)?;
-                Some((asked.name.as_str(), ty.shape.dims().get(1..)?))
-            })
-            .collect();
-        self.model.forward_as(mode, signature.batch(), &shapes)
-    }
-
-    /// What can be read after a step.
-    fn outputs(&self, forward: &Forward, mode: Mode) -> Result<Vec<Named>, LayerError> {
-        // In training the outputs would only keep memory from being shared.
-        let all = !mode.trains() || self.keep;
-        let mut outputs = if all { forward.outputs.clone() } else { Vec::new() };
-        let graph = &forward.graph;
-        let last = |path: &String| {
-            let mut values = graph
-                .values()
-                .filter(|&value| graph.node(value).label.as_deref() == Some(path.as_str()));
-            values.next_back().map(|value| Named::new(path.clone(), value))
-        };
-        outputs.extend(self.readable.iter().filter_map(last));
-        Ok(outputs)
     }
 }
 

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use onestep_engine::{DType, Named, Signature, Value};
 use onestep_layers::{
-    Averaging, ClassTargets, CrossEntropy, Forward, LayerError, LossContext, LossSpec, LossTerm,
-    LossValues,
+    Averaging, ClassTargets, CrossEntropy, Forward, LayerError, LossSpec, LossTerm, LossValues,
 };
 
 use crate::metrics::{Figures, Metric, Scored};
@@ -60,55 +59,35 @@ pub(super) struct Scores {
     pub(super) reports: Vec<Named>,
 }
 
-/// Appends the losses and the metrics, with the weights of samples where there are any.
+/// Appends the losses and the metrics, with a leaf of the weights of samples where they are `weighted`.
 pub(super) fn score(
     forward: &mut Forward,
     scoring: &Scoring,
-    weights: Option<Value>,
+    weighted: bool,
 ) -> Result<Scores, LayerError> {
-    let mut parts = Vec::new();
-    for term in scoring.terms.iter() {
-        let output = forward.output_named(&term.output).ok_or_else(|| {
-            let known: Vec<&str> = forward.outputs.iter().map(|o| o.name.as_str()).collect();
-            let wanted = format!("one of the model's outputs ({})", known.join(", "));
-            LayerError::option("loss", "output", wanted, format!("`{}`", term.output))
-        })?;
-        let mut cx =
-            LossContext::new(&mut forward.graph, output).against(&term.target).weighted(weights);
-        let values = term.loss.build_in(&mut cx)?;
-        parts.push((term, Scored { output, loss: values, task: term.loss.task() }));
-    }
+    let Forward { graph: g, outputs, .. } = forward;
+    let joint = LossTerm::build_all(&scoring.terms, g, outputs, weighted)?;
+    let scored: Vec<(&str, Scored)> = scoring
+        .terms
+        .iter()
+        .zip(&joint.terms)
+        .filter_map(|(term, &loss)| {
+            let output = outputs.iter().find(|output| output.name == term.output)?;
+            let scored = Scored { output: output.value, loss, task: term.loss.task() };
+            Some((term.output.as_str(), scored))
+        })
+        .collect();
     let missing = || LayerError::option("model", "losses", "at least one", "none");
-    let (term, first) = *parts.first().ok_or_else(missing)?;
-    let g = &mut forward.graph;
-    let mut loss = None;
-    for (term, scored) in &parts {
-        let part = match term.weight {
-            1.0 => scored.loss.loss,
-            factor => g.scale(scored.loss.loss, factor)?,
-        };
-        loss = Some(match loss {
-            None => part,
-            Some(sum) => g.add(sum, part)?,
-        });
-    }
-    let averaging = term.loss.averaging(g, &first.loss)?;
+    let (term, &first) = scoring.terms.iter().zip(&joint.terms).next().ok_or_else(missing)?;
+    let averaging = term.loss.averaging(g, &first)?;
     let weight = match averaging {
         Averaging::Samples => {
-            let samples = g.shape(first.loss.target).dims().first().copied().unwrap_or(1);
+            let samples = g.shape(first.target).dims().first().copied().unwrap_or(1);
             g.constant(samples as f32)?
         }
         Averaging::Weight(weight) => weight,
         Averaging::Sum => g.constant(1.0)?,
     };
-    let outputs: Vec<(&str, Scored)> =
-        parts.iter().map(|(term, scored)| (term.output.as_str(), *scored)).collect();
-    let (figures, reports) = Figures::build(&scoring.metrics, g, &outputs, averaging)?;
-    Ok(Scores {
-        first: first.loss,
-        loss: loss.unwrap_or(first.loss.loss),
-        weight,
-        figures,
-        reports,
-    })
+    let (figures, reports) = Figures::build(&scoring.metrics, g, &scored, averaging)?;
+    Ok(Scores { first, loss: joint.loss, weight, figures, reports })
 }

@@ -7,7 +7,7 @@ use onestep_base::Constructors;
 use onestep_data::{DataRecord, Pipeline};
 use onestep_engine::{Executor, Footprint, Mode};
 use onestep_layers::{Model, Registry};
-use onestep_optimizer::Optimizer;
+use onestep_optimizer::{Optimizer, UpdateRule};
 
 use super::flight::Flight;
 use super::resume::{forget_figures, refuse_changes, refuse_optimizer, refuse_pipeline};
@@ -16,8 +16,8 @@ use crate::TrainerError;
 use crate::checkpoint::{Checkpoint, OwnCode, Progress};
 use crate::config::TrainerConfig;
 use crate::device::{ExecutorOptions, executor};
-use crate::learner::Learner;
-use crate::program::TrainingProgram;
+use crate::learner::{Learner, program_of};
+use crate::metrics::Metric;
 use crate::snapshot::Weights;
 
 /// Makes a [`Trainer`].
@@ -82,15 +82,25 @@ impl TrainerBuilder {
         Self::load_with(folder, &Registry::new())
     }
 
-    /// The same for a model with custom layers, or a custom loss, whose code the registry has.
+    /// The same for a run with layers, losses, optimizers or metrics of one's own, whose code the registry
+    /// has by their names.
     ///
     /// # Errors
-    /// A missing or broken file, and a custom layer or loss that is not registered.
+    /// A missing or broken file, and a name that is not registered.
     pub fn load_with(folder: impl AsRef<Path>, registry: &Registry) -> Result<Self, TrainerError> {
         let checkpoint = Checkpoint::read(folder.as_ref())?;
         let mut builder = Self::new(checkpoint.model()?.resolve(registry)?.into());
-        builder.config = checkpoint.config()?;
-        builder.config.loss = builder.config.loss.resolve(registry)?;
+        let own = registry.constructors();
+        let mut config = checkpoint.config()?;
+        config.loss = config.loss.resolve(registry)?;
+        // What is not there may still be given to the builder, which else refuses it by its name.
+        if !own.names::<dyn UpdateRule>().is_empty() {
+            config = config.resolve_optimizers(own)?;
+        }
+        if !own.names::<dyn Metric>().is_empty() {
+            config = config.resolve_metrics(own)?;
+        }
+        builder.config = config;
         builder.checkpoint = Some(Source::Read(Box::new(checkpoint)));
         Ok(builder)
     }
@@ -100,9 +110,7 @@ impl TrainerBuilder {
     /// # Errors
     /// A metric that is not registered.
     pub fn own(mut self, own: &Constructors) -> Result<Self, TrainerError> {
-        let metrics = std::mem::take(&mut self.config.metrics).into_iter();
-        self.config.metrics =
-            metrics.map(|metric| metric.resolve(own)).collect::<Result<_, TrainerError>>()?;
+        self.config = self.config.resolve_metrics(own)?;
         Ok(self)
     }
 
@@ -182,7 +190,7 @@ impl TrainerBuilder {
         let model = self.model.compile()?;
         let optimizer = self.optimizer.map_or_else(|| config.optimizer(), Ok)?;
         let executor = self.executor.map_or_else(|| executor_of(&config), Ok)?;
-        let program = program(model, &config, optimizer)?;
+        let program = program_of(model, &config, optimizer)?;
         let mut footprints = [Footprint::default(); N];
         for (footprint, mode) in footprints.iter_mut().zip(modes) {
             *footprint = executor.footprint(&program.program(mode, batch)?, program.layout())?;
@@ -240,7 +248,7 @@ fn fresh(
     (optimizer, pipeline): (Optimizer, Pipeline),
     executor: Box<dyn Executor>,
 ) -> Result<Trainer, TrainerError> {
-    let program = program(model, &config, optimizer)?;
+    let program = program_of(model, &config, optimizer)?;
     let figures = program.figures().clone();
     Ok(Trainer {
         learner: Learner::new(program, executor, config.seed)?,
@@ -292,37 +300,8 @@ fn adopt_optimizer(
     config: &mut TrainerConfig,
     own: &mut OwnCode,
 ) -> Optimizer {
-    match optimizer.spec() {
-        Some(spec) => (config.optimizer, config.weight_decay) = (spec, None),
-        None => own.optimizer = Some(optimizer.name().to_owned()),
+    if let Some(rule) = config.adopt(&optimizer) {
+        own.optimizer = Some(rule);
     }
-    config.grouping = optimizer.grouping().clone();
-    config.clip = optimizer.clip();
-    config.averaging = optimizer.averaging();
-    let schedules = optimizer.schedules();
-    config.option_schedules =
-        schedules.map(|(name, schedule)| (name.to_owned(), schedule.clone())).collect();
     optimizer
-}
-
-/// What a trainer trains.
-fn program(
-    model: Model,
-    config: &TrainerConfig,
-    optimizer: Optimizer,
-) -> Result<TrainingProgram, TrainerError> {
-    let program = TrainingProgram::new(model, config.loss.clone(), optimizer)?;
-    let program = match config.metrics.as_slice() {
-        [] => program,
-        metrics => program.with_metrics(metrics)?,
-    };
-    let program = match config.freeze.as_slice() {
-        [] => program,
-        patterns => program.freeze(patterns, config.freeze_statistics)?,
-    };
-    let program = program.keep(config.keep_gradients).readable(&config.read)?;
-    match config.accumulate {
-        1 => Ok(program),
-        batches => program.accumulate(batches),
-    }
 }

@@ -109,10 +109,11 @@ impl Trainer {
         TrainerBuilder::load(folder)?.build()
     }
 
-    /// The same for a model with custom layers, or a custom loss, whose code the registry has.
+    /// The same for a run with layers, losses, optimizers or metrics of one's own, whose code the registry
+    /// has by their names.
     ///
     /// # Errors
-    /// As for [`Trainer::load`], and a custom layer or loss that is not registered.
+    /// As for [`Trainer::load`], and a name that is not registered.
     pub fn load_with(folder: impl AsRef<Path>, registry: &Registry) -> Result<Self, TrainerError> {
         TrainerBuilder::load_with(folder, registry)?.build()
     }

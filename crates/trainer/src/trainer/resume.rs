@@ -1,7 +1,7 @@
 //! Which settings may change when a run goes on.
 
 use onestep_data::Mixing;
-use onestep_optimizer::{Optimizer, ScheduleState};
+use onestep_optimizer::{Optimizer, OptimizerSpec, ScheduleState};
 
 use super::schedule::refuse_own_lr;
 use crate::TrainerError;
@@ -36,6 +36,11 @@ pub(super) fn refuse_changes(
         };
         return Err(TrainerError::option("accumulate", wanted, now.accumulate));
     }
+    let kind = |config: &TrainerConfig| config.averaging.map_or("none", |average| average.kind());
+    if kind(now) != kind(before) {
+        let wanted = format!("{}, as the run's state was made for", kind(before));
+        return Err(TrainerError::option("averaging", wanted, kind(now)));
+    }
     if now.freeze != before.freeze {
         let list = |patterns: &[String]| match patterns {
             [] => "none".to_owned(),
@@ -49,38 +54,44 @@ pub(super) fn refuse_changes(
         return Err(TrainerError::option("freeze", wanted, list(&now.freeze)));
     }
     if progress.batch > 0 {
-        let whole = |setting: &dyn std::fmt::Display| {
-            format!("{setting} until the epoch that was interrupted is complete")
-        };
-        if now.batch_size != before.batch_size {
-            let wanted = whole(&before.batch_size);
-            return Err(TrainerError::option("batch_size", wanted, now.batch_size));
-        }
-        if now.accumulate != before.accumulate {
-            let wanted = whole(&before.accumulate);
-            return Err(TrainerError::option("accumulate", wanted, now.accumulate));
-        }
-        if now.shuffle != before.shuffle {
-            return Err(TrainerError::option("shuffle", whole(&before.shuffle), now.shuffle));
-        }
-        if now.buckets != before.buckets {
-            let text = |config: &TrainerConfig| match &config.buckets {
-                Some(buckets) => serde_json::to_string(buckets).unwrap_or_default(),
-                None => "none".to_owned(),
-            };
-            return Err(TrainerError::option("buckets", whole(&text(before)), text(now)));
-        }
-        if now.mix != before.mix {
-            let text = |mix: Option<Mixing>| mix.map_or("none".to_owned(), |mix| mix.to_string());
-            return Err(TrainerError::option("mix", whole(&text(before.mix)), text(now.mix)));
-        }
-        if now.drop_last != before.drop_last {
-            return Err(TrainerError::option("drop_last", whole(&before.drop_last), now.drop_last));
-        }
+        refuse_in_epoch(before, now)?;
     }
     let lr = now.optimizer.lr();
     if lr != before.optimizer.lr() {
         refuse_own_lr(&now.schedule, lr)?;
+    }
+    Ok(())
+}
+
+/// Refuses what the rest of an epoch's batches depends on.
+fn refuse_in_epoch(before: &TrainerConfig, now: &TrainerConfig) -> Result<(), TrainerError> {
+    let whole = |setting: &dyn std::fmt::Display| {
+        format!("{setting} until the epoch that was interrupted is complete")
+    };
+    if now.batch_size != before.batch_size {
+        let wanted = whole(&before.batch_size);
+        return Err(TrainerError::option("batch_size", wanted, now.batch_size));
+    }
+    if now.accumulate != before.accumulate {
+        let wanted = whole(&before.accumulate);
+        return Err(TrainerError::option("accumulate", wanted, now.accumulate));
+    }
+    if now.shuffle != before.shuffle {
+        return Err(TrainerError::option("shuffle", whole(&before.shuffle), now.shuffle));
+    }
+    if now.buckets != before.buckets {
+        let text = |config: &TrainerConfig| match &config.buckets {
+            Some(buckets) => serde_json::to_string(buckets).unwrap_or_default(),
+            None => "none".to_owned(),
+        };
+        return Err(TrainerError::option("buckets", whole(&text(before)), text(now)));
+    }
+    if now.mix != before.mix {
+        let text = |mix: Option<Mixing>| mix.map_or("none".to_owned(), |mix| mix.to_string());
+        return Err(TrainerError::option("mix", whole(&text(before.mix)), text(now.mix)));
+    }
+    if now.drop_last != before.drop_last {
+        return Err(TrainerError::option("drop_last", whole(&before.drop_last), now.drop_last));
     }
     Ok(())
 }
@@ -101,13 +112,17 @@ pub(super) fn refuse_optimizer(
             )),
         };
     }
-    let before = before.optimizer()?;
-    match before.rule().states() == now.rule().states() {
+    // The code of a custom one is known by its name, and only now: its state is compared when it is read.
+    let same = match &before.optimizer {
+        OptimizerSpec::Custom(custom) => custom.optimizer == now.name(),
+        _ => before.optimizer()?.rule().states() == now.rule().states(),
+    };
+    match same {
         true => Ok(()),
         false => refuse(format!(
             "{} with options that keep the same state, which the checkpoint holds (start a new run \
              from its weights for another)",
-            before.name()
+            before.optimizer.name()
         )),
     }
 }

@@ -96,7 +96,7 @@ impl Trainer {
         // What is in flight belongs to the state that is given up.
         let _ = self.collect(true);
         self.flight.clear();
-        self.learner.write(&state)?;
+        self.learner.write_state(&state)?;
         self.learner.recover();
         self.schedule = None;
         self.last_checkpoint = Some(checkpoint.folder().to_path_buf());

@@ -1,18 +1,21 @@
 //! A model with its state on a device: what steps, and what can be read of it.
 
-use std::collections::BTreeMap;
+mod exchange;
+mod readings;
+mod save;
 
 use onestep_engine::{
-    Engine, Executor, Feeds, Footprint, KernelTime, Mode, Scalars, Signature, StateKind,
-    StateTable, StepCounters, Ticket, Type,
+    Engine, Executor, Feeds, Footprint, KernelTime, Mode, Scalars, Signature, StateTable,
+    StepCounters, Ticket,
 };
 use onestep_memory::MemoryManager;
-use onestep_optimizer::{Fed, Horizon, LR, Leg, STEP};
+use onestep_optimizer::{Fed, Horizon, LR, STEP};
+
+pub(crate) use save::program_of;
 
 use crate::TrainerError;
-use crate::pattern::name_matches;
-use crate::program::{TrainingProgram, gradient_name};
-use crate::snapshot::Snapshot;
+use crate::program::TrainingProgram;
+use readings::{LastBatch, Readings, place};
 
 /// A [`TrainingProgram`] and its state on a device: it steps, evaluates and predicts on batches, and
 /// its state can be read and written by name. It knows neither data sets nor epochs nor schedules;
@@ -47,6 +50,8 @@ pub struct Learner {
     /// Batches of the next update whose gradients are there.
     accumulated: u64,
     learning_rate: f64,
+    /// How long the run is, as far as it is known.
+    horizon: Horizon,
     /// What is fed besides: shares of averages, options on a schedule.
     fed: Fed,
     /// The fields of the last batch of each mode.
@@ -54,40 +59,6 @@ pub struct Learner {
     /// What could be read after that step, where another program has run since.
     readings: Option<Readings>,
 }
-
-/// The fields of a batch. Its memory is taken once, so that a step allocates nothing.
-#[derive(Default)]
-struct LastBatch {
-    names: Vec<String>,
-    types: Vec<Type>,
-}
-
-impl LastBatch {
-    fn note(&mut self, feeds: Feeds<'_>) {
-        if self.names != feeds.names {
-            self.names = feeds.names.to_vec();
-        }
-        self.types.clear();
-        let types = feeds.tensors.iter();
-        self.types.extend(types.map(|t| Type { shape: t.shape().clone(), dtype: t.dtype() }));
-    }
-
-    fn signature(&self) -> Result<Signature, TrainerError> {
-        Ok(Signature::new(self.names.iter().cloned().zip(self.types.iter().cloned()))?)
-    }
-}
-
-/// The place of a mode's last batch.
-fn place(mode: Mode) -> usize {
-    match mode {
-        Mode::Train | Mode::Accumulate => 0,
-        Mode::Evaluate => 1,
-        Mode::Predict => 2,
-    }
-}
-
-/// Outputs and gradients by the names they are read by.
-type Readings = BTreeMap<String, Vec<f32>>;
 
 impl Learner {
     /// Takes the device's memory for the state and fills the parameters from the seed.
@@ -107,8 +78,8 @@ impl Learner {
         engine.state().start_copies()?;
         let learning_rate = program.optimizer().lr();
         // A run says how long it is; until then only what does not depend on that is right.
-        let once = Horizon::of_legs(1, &[Leg { epoch: 0, step: 0, steps_per_epoch: 1 }])?;
-        let fed = program.optimizer().fed(&once)?;
+        let horizon = Horizon::new(1, 1)?;
+        let fed = program.optimizer().fed(&horizon)?;
         let scalars = Scalars::new(seed);
         Ok(Learner {
             program,
@@ -117,6 +88,7 @@ impl Learner {
             steps: 0,
             accumulated: 0,
             learning_rate,
+            horizon,
             fed,
             last: Default::default(),
             readings: None,
@@ -147,91 +119,10 @@ impl Learner {
         self.engine.recover();
     }
 
-    /// Copies the parameters and model states to the host. No step may be in flight.
-    ///
-    /// # Errors
-    /// The device cannot be read.
-    pub fn snapshot(&self) -> Result<Snapshot, TrainerError> {
-        let state = self.state();
-        let entries = state.layout().entries().iter();
-        let kept = entries.filter(|entry| entry.kind != StateKind::Optimizer);
-        let tensors = kept.map(|entry| Ok((entry.name.clone(), state.read(&entry.name)?)));
-        Ok(Snapshot { tensors: tensors.collect::<Result<_, TrainerError>>()? })
-    }
-
-    /// Puts the tensors of a snapshot in their places. No step may be in flight.
-    ///
-    /// # Errors
-    /// The snapshot is of another model.
-    pub fn write(&self, snapshot: &Snapshot) -> Result<(), TrainerError> {
-        for (name, values) in &snapshot.tensors {
-            self.state().write(name, values)?;
-        }
-        Ok(())
-    }
-
     /// Parameters, optimizer state and running statistics. Read and write it only when no step is in
     /// flight.
     pub fn state(&self) -> &StateTable {
         self.engine.state()
-    }
-
-    /// Goes on with another program, such as that of a grown model: what both have by the same name
-    /// and shape is carried over (parameters, running statistics, the optimizer's state), all else
-    /// begins as it would anew. Steps are counted on, and the device stays. Tells what was carried.
-    /// No step may be in flight.
-    ///
-    /// ```
-    /// use onestep_layers::ModelBuilder;
-    /// use onestep_optimizer::{Optimizer, OptimizerSpec};
-    /// use onestep_trainer::{ExecutorOptions, Learner, TrainingProgram, executor};
-    ///
-    /// let program = |classes: usize, head: &str| {
-    ///     let model = ModelBuilder::new([4]).dense(8, true, "body").dense(classes, true, head);
-    ///     let adam = Optimizer::from_spec("adam".parse::<OptimizerSpec>()?)?;
-    ///     TrainingProgram::new(model.build()?, "cross_entropy".parse()?, adam)
-    /// };
-    /// let cpu = executor("cpu", &ExecutorOptions { threads: 1, memory_budget: None })?;
-    /// let mut learner = Learner::new(program(2, "head")?, cpu, 0)?;
-    /// let body = learner.state().read("body.weight")?;
-    /// let carried = learner.rebuild(program(3, "wide")?)?;
-    /// assert!(carried.contains(&"exp_avg.body.weight".to_owned()));
-    /// assert_eq!(learner.state().read("body.weight")?, body);
-    /// assert_eq!(learner.state().read("wide.weight")?.len(), 8 * 3);
-    /// # Ok::<(), onestep_trainer::TrainerError>(())
-    /// ```
-    ///
-    /// # Errors
-    /// A device without room for both.
-    pub fn rebuild(&mut self, program: TrainingProgram) -> Result<Vec<String>, TrainerError> {
-        let before = self.engine.rebuild(program.layout().clone(), program.source())?;
-        for (name, values) in program.model().initial_parameters(self.scalars.seed) {
-            self.engine.state().write(name, &values)?;
-        }
-        self.engine.state().start_copies()?;
-        let carried = self.engine.state().carry_over(&before)?;
-        self.program = program;
-        (self.accumulated, self.last, self.readings) = (0, Default::default(), None);
-        Ok(carried)
-    }
-
-    /// Takes the tensors of another learner whose names are those of a
-    /// [pattern](crate::name_matches), where it has them in the same shape; tells how many. So two
-    /// learners that share a part of their models take turns. No step may be in flight.
-    ///
-    /// # Errors
-    /// A device cannot be read or written.
-    pub fn take_from(&mut self, other: &Learner, pattern: &str) -> Result<usize, TrainerError> {
-        let (own, theirs) = (self.engine.state(), other.engine.state());
-        let mut taken = 0;
-        for entry in own.layout().entries() {
-            let known = theirs.layout().entry(&entry.name).ok();
-            if name_matches(pattern, &entry.name) && known.is_some_and(|e| e.shape == entry.shape) {
-                own.write(&entry.name, &theirs.read(&entry.name)?)?;
-                taken += 1;
-            }
-        }
-        Ok(taken)
     }
 
     /// The memory of the device.
@@ -274,28 +165,15 @@ impl Learner {
         self.learning_rate = lr;
     }
 
-    /// Says how long the run is that the schedules of the optimizer's options go by.
+    /// Says how long the run is that the schedules of the optimizer's options and a mean of the weights by
+    /// epochs go by; until then each step counts as an epoch.
     ///
     /// # Errors
     /// A schedule that cannot be made over it.
     pub fn set_horizon(&mut self, horizon: &Horizon) -> Result<(), TrainerError> {
         self.fed = self.program.optimizer().fed(horizon)?;
+        self.horizon = horizon.clone();
         Ok(())
-    }
-
-    /// The parameters that evaluation and prediction use, where those are not the ones that are
-    /// trained: their average, by the parameters' names. No step may be in flight.
-    ///
-    /// # Errors
-    /// The device cannot be read.
-    pub fn averaged(&self) -> Result<Option<Snapshot>, TrainerError> {
-        let Some(kind) = self.program.optimizer().weights() else { return Ok(None) };
-        let frozen: Vec<&str> = self.program.frozen().collect();
-        let names = self.program.model().parameters().iter().map(|p| p.info.name.as_str());
-        let tensors = names
-            .filter(|name| !frozen.contains(name))
-            .map(|name| Ok((name.to_owned(), self.state().read(&format!("{kind}.{name}"))?)));
-        Ok(Some(Snapshot { tensors: tensors.collect::<Result<_, TrainerError>>()? }))
     }
 
     /// As the optimizer's own from now on.
@@ -383,62 +261,6 @@ impl Learner {
         self.last[place(Mode::Predict)].note(feeds);
         let output = self.program.output().to_owned();
         self.read_last(Mode::Predict, &output)
-    }
-
-    /// The elements of an output of the last step of a mode and batch size; waits for that.
-    ///
-    /// # Errors
-    /// There was no such step, or it has no such output.
-    pub fn read(&mut self, mode: Mode, batch: usize, name: &str) -> Result<Vec<f32>, TrainerError> {
-        let signature = self.program.signature(mode, batch)?;
-        Ok(self.engine.read_output(mode, &signature, name)?)
-    }
-
-    /// The elements of an output of the last step of a mode, whatever its batch was; waits for it.
-    ///
-    /// # Errors
-    /// There was no such step, or it has no such output.
-    pub fn read_last(&mut self, mode: Mode, name: &str) -> Result<Vec<f32>, TrainerError> {
-        let last = &self.last[place(mode)];
-        // What was not run says so by the usual signature.
-        let signature = match last.types.is_empty() {
-            true => self.program.signature(mode, 1)?,
-            false => last.signature()?,
-        };
-        Ok(self.engine.read_output(mode, &signature, name)?)
-    }
-
-    /// An output or a gradient ([`gradient_name`](crate::program::gradient_name)) of the last step of
-    /// training, where the program [keeps](TrainingProgram::keep) them.
-    ///
-    /// # Errors
-    /// There was no step, or it has no such output.
-    pub fn reading(&mut self, name: &str) -> Result<Vec<f32>, TrainerError> {
-        match self.readings.as_ref().and_then(|readings| readings.get(name)) {
-            Some(values) => Ok(values.clone()),
-            None => self.read_last(Mode::Train, name),
-        }
-    }
-
-    /// Copies outputs and gradients to the host before a step of another mode takes their memory.
-    fn keep_readings(&mut self) -> Result<(), TrainerError> {
-        let stepped = !self.last[place(Mode::Train)].types.is_empty();
-        if !self.program.keeps() || !stepped || self.readings.is_some() {
-            return Ok(());
-        }
-        let parameters = self.program.model().parameters().iter();
-        let frozen: Vec<&str> = self.program.frozen().collect();
-        let learned = parameters.filter(|p| !frozen.contains(&p.info.name.as_str()));
-        let gradients = learned.map(|parameter| gradient_name(&parameter.info.name));
-        let outputs = self.program.model().outputs().iter().map(|output| output.name.clone());
-        let names: Vec<String> = gradients.chain(outputs).collect();
-        let mut readings = Readings::new();
-        for name in names {
-            let values = self.read_last(Mode::Train, &name)?;
-            readings.insert(name, values);
-        }
-        self.readings = Some(readings);
-        Ok(())
     }
 
     /// The names of the scalars in the tickets of training.

@@ -1,17 +1,21 @@
 //! The settings of a training run.
 
+mod checks;
+mod parts;
+
 use std::collections::BTreeMap;
 
-use onestep_data::{Collation, MOST_SLOTS, MOST_WORKERS, Mixing, Pipeline};
-use onestep_layers::LossSpec;
+use onestep_base::Constructors;
+use onestep_data::{Mixing, Pipeline};
+use onestep_layers::{LossSpec, Registry};
 use onestep_optimizer::{Averaging, Clip, Grouping, Optimizer, OptimizerSpec, ScheduleSpec};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::TrainerError;
-use crate::device::MOST_THREADS;
-use crate::metrics::{CustomMetric, MOST_METRICS, Metric, MetricSpec, Monitor};
-use crate::program::of_probabilities;
+use crate::metrics::{CustomMetric, Metric, MetricSpec, Monitor};
+
+pub use parts::{Buckets, EarlyStoppingConfig};
 
 /// The settings of a training run. Every field has a default, so that JSON or TOML needs to name
 /// only what differs:
@@ -110,7 +114,8 @@ pub struct TrainerConfig {
     /// for them; default none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub freeze: Vec<String>,
-    /// Whether running statistics of the names in `freeze` stay as they are too; default false.
+    /// Whether running statistics of the names in `freeze` stay as they are too, and training normalises
+    /// by them; default false.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub freeze_statistics: bool,
     /// Samples in a batch of evaluation and prediction; default that of training.
@@ -132,59 +137,6 @@ pub struct TrainerConfig {
     /// where a [`Checkpoints`](crate::Checkpoints) callback is given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub save_every_steps: Option<u64>,
-}
-
-/// How fields that vary in length become batches. In training samples of one bucket share a batch, which
-/// is padded to its bound; evaluation and prediction keep the order and pad all to the longest.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Buckets {
-    /// Buckets of up to so many positions each, in rising order; what is longer goes into a last one;
-    /// default none.
-    pub bounds: Vec<usize>,
-    /// The name of an input u8 `[length]`, 1 where a sample has a position and 0 where it is padded;
-    /// default none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub mask: Option<String>,
-    /// The name of an input i32 `[]`, how many positions a sample has; default none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub length: Option<String>,
-}
-
-impl Buckets {
-    pub(crate) fn collation(&self, training: bool) -> Collation {
-        let bounds: &[usize] = if training { &self.bounds } else { &[] };
-        let mut collation = Collation::buckets(bounds);
-        if let Some(mask) = &self.mask {
-            collation = collation.with_mask(mask);
-        }
-        if let Some(length) = &self.length {
-            collation = collation.with_length(length);
-        }
-        collation
-    }
-}
-
-/// When training stops before its last epoch.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct EarlyStoppingConfig {
-    /// Epochs in a row without improvement after which training stops; default 5.
-    pub patience: usize,
-    /// What counts as an improvement must be larger than this; default 0.
-    pub min_delta: f64,
-    /// What is watched; default [`TrainerConfig::monitor`].
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub monitor: Option<Monitor>,
-    /// Whether the best epoch's weights are used when training has ended; default true. Training
-    /// that is resumed goes on from the last step's all the same.
-    pub restore_best: bool,
-}
-
-impl Default for EarlyStoppingConfig {
-    fn default() -> Self {
-        EarlyStoppingConfig { patience: 5, min_delta: 0.0, monitor: None, restore_best: true }
-    }
 }
 
 impl Default for TrainerConfig {
@@ -232,58 +184,10 @@ fn is_one(count: &usize) -> bool {
     *count == 1
 }
 
-/// The most steps in flight: tickets of older ones would expire.
-const MOST_IN_FLIGHT: usize = 16;
-
 impl TrainerConfig {
     /// The JSON schema of the settings, with a description of each.
     pub fn schema() -> serde_json::Value {
         schemars::schema_for!(TrainerConfig).to_value()
-    }
-
-    /// Checks the settings by themselves; whether they suit a model and data shows later.
-    ///
-    /// # Errors
-    /// [`TrainerError::Option`] for the first setting out of its range, and the errors of the
-    /// optimizer, the schedule and the transforms.
-    pub fn validate(&self) -> Result<(), TrainerError> {
-        let counts = [
-            ("epochs", self.epochs),
-            ("steps_per_epoch", self.steps_per_epoch.unwrap_or(1)),
-            ("batch_size", self.batch_size),
-            ("steps_in_flight", self.steps_in_flight),
-            ("prefetch", self.prefetch.unwrap_or(1)),
-            ("evaluation_batch_size", self.evaluation_batch_size()),
-            ("top_k", self.top_k),
-            ("accumulate", self.accumulate),
-            ("save_every_steps", self.save_every_steps.map_or(1, |n| n.min(1) as usize)),
-            ("memory_budget", self.memory_budget.unwrap_or(1)),
-        ];
-        if let Some((option, got)) = counts.into_iter().find(|&(_, count)| count == 0) {
-            return Err(TrainerError::option(option, "at least 1", got));
-        }
-        let bounds = [
-            ("steps_in_flight", self.steps_in_flight, MOST_IN_FLIGHT),
-            ("threads", self.threads, MOST_THREADS),
-            ("workers", self.workers, MOST_WORKERS),
-            ("prefetch", self.prefetch.unwrap_or(1), MOST_SLOTS),
-        ];
-        if let Some((option, got, most)) = bounds.into_iter().find(|(_, got, most)| got > most) {
-            return Err(TrainerError::option(option, format!("at most {most}"), got));
-        }
-        if let Some(stopping) = &self.early_stopping {
-            stopping.validate()?;
-            if stopping.restore_best && self.averaging.is_some() {
-                let wanted = "false with an average of the weights, which it cannot put back";
-                return Err(TrainerError::option("early_stopping.restore_best", wanted, true));
-            }
-        }
-        self.check_mix()?;
-        self.check_metrics()?;
-        self.schedule.validate()?;
-        self.optimizer()?;
-        self.pipeline()?;
-        Ok(())
     }
 
     /// The same with one metric of one's own more.
@@ -291,36 +195,6 @@ impl TrainerConfig {
     pub fn with_metric(mut self, metric: impl Metric + 'static) -> Self {
         self.metrics.push(CustomMetric::new(metric).into());
         self
-    }
-
-    fn check_mix(&self) -> Result<(), TrainerError> {
-        let Some(mixing) = self.mix else { return Ok(()) };
-        mixing.check()?;
-        if of_probabilities(&self.loss).is_some() {
-            return Ok(());
-        }
-        // With a weight a class or a label that does not count a batch of labels would be divided by
-        // something else than one of probabilities.
-        let wanted = "none, or the loss cross_entropy of labels, without weight and ignore_index: mixed \
-                      labels are probabilities of classes";
-        let got = format!("{mixing} with the loss {}", self.loss.type_name());
-        Err(TrainerError::option("mix", wanted, got))
-    }
-
-    fn check_metrics(&self) -> Result<(), TrainerError> {
-        self.metrics.iter().try_for_each(MetricSpec::check)?;
-        let names: Vec<String> = self.metrics.iter().map(Metric::name).collect();
-        if names.len() > MOST_METRICS {
-            let wanted = format!("at most {MOST_METRICS}");
-            return Err(TrainerError::option("metrics", wanted, names.len()));
-        }
-        let twice = names.iter().enumerate().find(|(place, name)| names[..*place].contains(name));
-        match twice {
-            Some((_, name)) => {
-                Err(TrainerError::option("metrics", "each name once", format!("{name} twice")))
-            }
-            None => Ok(()),
-        }
     }
 
     /// The optimizer with its groups, clipping and the weight decay in force.
@@ -360,72 +234,44 @@ impl TrainerConfig {
     pub fn evaluation_batch_size(&self) -> usize {
         self.evaluation_batch_size.unwrap_or(self.batch_size)
     }
-}
 
-impl EarlyStoppingConfig {
-    fn validate(&self) -> Result<(), TrainerError> {
-        if self.min_delta.is_finite() && self.min_delta >= 0.0 {
-            return Ok(());
-        }
-        let wanted = "a finite number of at least 0";
-        Err(TrainerError::option("early_stopping.min_delta", wanted, self.min_delta))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn settings_survive_json() {
-        let config = TrainerConfig {
-            clip: Some(Clip::Norm(0.5)),
-            early_stopping: Some(EarlyStoppingConfig::default()),
-            augmentation: "crop=1".into(),
-            mix: Some("mixup=0.2".parse().unwrap()),
-            ..TrainerConfig::default()
-        };
-        let text = serde_json::to_string(&config).unwrap();
-        assert_eq!(serde_json::from_str::<TrainerConfig>(&text).unwrap(), config);
+    /// The same settings with the code of custom losses, optimizers and metrics looked up by their
+    /// names.
+    ///
+    /// # Errors
+    /// A name that is not registered, and what a constructor says of its options.
+    pub fn resolve(mut self, registry: &Registry) -> Result<Self, TrainerError> {
+        self.loss = self.loss.resolve(registry)?;
+        self.resolve_optimizers(registry.constructors())?.resolve_metrics(registry.constructors())
     }
 
-    #[test]
-    fn bad_settings_are_named() {
-        let default = TrainerConfig::default;
-        let mix = |text: &str| text.parse::<Mixing>().unwrap();
-        let stopping = EarlyStoppingConfig { min_delta: f64::NAN, ..Default::default() };
-        for (config, wanted) in [
-            (
-                TrainerConfig { batch_size: 0, ..default() },
-                "batch_size: expected at least 1, got 0",
-            ),
-            (TrainerConfig { epochs: 0, ..default() }, "epochs: expected at least 1, got 0"),
-            (TrainerConfig { steps_in_flight: 99, ..default() }, "steps_in_flight: expected at"),
-            (TrainerConfig { workers: 100_000, ..default() }, "workers: expected at most"),
-            (
-                TrainerConfig { threads: 100_000, ..default() },
-                "threads: expected at most 1024, got",
-            ),
-            (TrainerConfig { prefetch: Some(1 << 60), ..default() }, "prefetch: expected at most"),
-            (TrainerConfig { weight_decay: Some(-1.0), ..default() }, "weight_decay"),
-            (TrainerConfig { clip: Some(Clip::Norm(0.0)), ..default() }, "norm"),
-            (TrainerConfig { augmentation: "spin".into(), ..default() }, "spin"),
-            (
-                TrainerConfig {
-                    mix: Some(mix("cutmix")),
-                    loss: "mse".parse().unwrap(),
-                    ..default()
-                },
-                "mix: expected none, or the loss cross_entropy of labels",
-            ),
-            (TrainerConfig { mix: Some(mix("mixup=0")), ..default() }, "alpha of the mixing"),
-            (TrainerConfig { early_stopping: Some(stopping), ..default() }, "min_delta"),
-            (TrainerConfig { save_every_steps: Some(0), ..default() }, "save_every_steps"),
-        ] {
-            let error = config.validate().unwrap_err().to_string();
-            assert!(error.contains(wanted), "{error}");
+    pub(crate) fn resolve_optimizers(mut self, own: &Constructors) -> Result<Self, TrainerError> {
+        self.optimizer = self.optimizer.resolve(own)?;
+        self.grouping = self.grouping.resolve(own)?;
+        Ok(self)
+    }
+
+    pub(crate) fn resolve_metrics(mut self, own: &Constructors) -> Result<Self, TrainerError> {
+        let metrics = self.metrics.into_iter().map(|metric| metric.resolve(own));
+        self.metrics = metrics.collect::<Result<_, TrainerError>>()?;
+        Ok(self)
+    }
+
+    /// Makes an optimizer part of the settings. Tells the name of a rule that is code, which they cannot
+    /// hold.
+    pub(crate) fn adopt(&mut self, optimizer: &Optimizer) -> Option<String> {
+        let schedules = optimizer.schedules();
+        self.option_schedules =
+            schedules.map(|(name, schedule)| (name.to_owned(), schedule.clone())).collect();
+        self.grouping = optimizer.grouping().clone();
+        self.clip = optimizer.clip();
+        self.averaging = optimizer.averaging();
+        match optimizer.spec() {
+            Some(spec) => {
+                (self.optimizer, self.weight_decay) = (spec, None);
+                None
+            }
+            None => Some(optimizer.name().to_owned()),
         }
-        let error = serde_json::from_str::<TrainerConfig>(r#"{"epoch": 3}"#).unwrap_err();
-        assert!(error.to_string().contains("unknown field `epoch`"), "{error}");
     }
 }
