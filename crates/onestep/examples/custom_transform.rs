@@ -46,7 +46,7 @@ impl Transform for Cutout {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let data = open("digits")?;
-    let mut trainer = Trainer::builder(factory::cnn(&[1, 8, 8], 10))
+    let mut trainer = Trainer::builder(factory::cnn([1, 8, 8], 10))
         .config(TrainerConfig { epochs: 6, ..factory::cnn_config() })
         .pipeline(Pipeline::new().training(Cutout { side: 3 }))
         .build()?;

@@ -31,7 +31,7 @@ impl Dataset for Inked {
         sample.put("picture", pixels)?;
         sample.put("digit", digit.i32("target")?)?;
         sample.put("ink", &[pixels.iter().sum::<f32>() / 64.0])?;
-        sample.put("trust", &[if index % 2 == 0 { 1.0f32 } else { 0.5 }])
+        sample.put("trust", &[if index.is_multiple_of(2) { 1.0f32 } else { 0.5 }])
     }
 }
 

@@ -132,8 +132,9 @@ impl<'a> HostFields<'a> {
             HostFields::Named(fields) => fields,
         };
         for (place, (name, _)) in fields.iter().enumerate() {
-            let allowed = asked.iter().any(|field| field.name == *name);
-            if !allowed && !(weighted && *name == WEIGHT) {
+            let known_name = asked.iter().any(|field| field.name == *name);
+            let allowed = known_name || (weighted && *name == WEIGHT);
+            if !allowed {
                 let got = format!("`{name}` besides");
                 return Err(TrainerError::mismatch(kind, wanted(known()), got));
             }
