@@ -39,6 +39,7 @@ FAMILIES = {
 }
 
 PRESETS = "presets"
+BATCHES = "batches"
 
 
 def main():
@@ -54,10 +55,11 @@ def main():
     torch.use_deterministic_algorithms(True)
     torch.backends.mkldnn.enabled = False
 
-    chosen = arguments.only.split(",") if arguments.only else [*FAMILIES, PRESETS]
-    unknown = sorted(set(chosen) - {*FAMILIES, PRESETS})
+    families = [*FAMILIES, BATCHES, PRESETS]
+    chosen = arguments.only.split(",") if arguments.only else families
+    unknown = sorted(set(chosen) - set(families))
     if unknown:
-        parser.error(f"unknown families {unknown}; known: {sorted([*FAMILIES, PRESETS])}")
+        parser.error(f"unknown families {unknown}; known: {sorted(families)}")
     arguments.out.mkdir(parents=True, exist_ok=True)
     stale = []
     for family in chosen:
@@ -67,6 +69,12 @@ def main():
             from generator import presets
 
             files = {f"{PRESETS}.json": presets.text().encode()}
+        elif family == BATCHES:
+            # So does this.
+            from generator import batches
+
+            batches.write(writer)
+            files = writer.files()
         else:
             FAMILIES[family](writer)
             files = writer.files()

@@ -42,6 +42,8 @@ mod dataset;
 mod divide;
 mod error;
 mod field;
+#[cfg(test)]
+mod goldens;
 mod in_memory;
 mod loader;
 mod moments;
@@ -95,5 +97,8 @@ pub use sources::text::{TextFile, TextOptions, TextParts, text_file, text_splits
 pub use splits::DataSplits;
 pub use subset::Subset;
 pub use target::{TargetMut, TargetSpec};
-pub use transform::{Normalise, RandomCrop, RandomHorizontalFlip, Transform};
+pub use transform::{
+    CustomTransform, Normalise, RandomCrop, RandomHorizontalFlip, Transform, TransformSpec,
+    transform_forms,
+};
 pub use vocabulary::Vocabulary;

@@ -4,11 +4,12 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use onestep_base::Constructors;
 use onestep_memory::{DType, Shape};
 
 use crate::{
-    DataError, Field, Fields, Normalise, RandomCrop, RandomHorizontalFlip, Role, SampleMut,
-    SampleRng, Transform,
+    DataError, Field, Fields, RandomCrop, RandomHorizontalFlip, Role, SampleMut, SampleRng,
+    Transform, TransformSpec,
 };
 
 /// When a step of a [`Pipeline`] is applied.
@@ -24,6 +25,8 @@ struct Step {
     when: When,
     /// The one field that it changes; without it all f32 inputs.
     field: Option<String>,
+    /// Whether it was made by a name that settings use.
+    is_named: bool,
 }
 
 impl Step {
@@ -79,6 +82,37 @@ impl Pipeline {
         Self::default()
     }
 
+    /// Reads a list of transforms with commas between, each a name with its value (`crop=4`, `flip`) or with
+    /// an object of options (`flip={"probability":0.5}`), or an object with a `type`. A plus sign before one
+    /// is for what is applied in evaluation too; a normalisation always is. `@FIELD` behind a name is the one
+    /// field that the step changes. A name that is none of the library's
+    /// ([`TransformSpec`](crate::TransformSpec) has them) is looked up in `own`.
+    ///
+    /// # Errors
+    /// [`DataError::Setting`] for a transform that neither has, and for wrong options.
+    pub fn read(text: &str, own: &Constructors) -> Result<Self, DataError> {
+        let steps = steps(text).into_iter().map(|step| parse_step(step, own));
+        Ok(Self { steps: steps.collect::<Result<_, _>>()? })
+    }
+
+    /// Whether the text of each step is one that [`read`](Self::read) makes the same step of: not so of
+    /// transforms of one's own that were added as code.
+    pub fn is_named(&self) -> bool {
+        self.steps.iter().all(|step| {
+            let text = step.transform.to_string();
+            let read = || text.parse::<TransformSpec>().ok();
+            let is_built_in = |spec: &TransformSpec| !matches!(spec, TransformSpec::Custom(_));
+            step.is_named || read().filter(is_built_in).is_some_and(|spec| spec.to_string() == text)
+        })
+    }
+
+    /// The steps that are a part of the model ([`Transform::always`]): what its inputs are scaled by.
+    #[must_use]
+    pub fn of_the_model(&self) -> Self {
+        let steps = self.steps.iter().filter(|step| step.transform.always());
+        Self { steps: steps.cloned().collect() }
+    }
+
     /// Adds a transform for training and evaluation.
     #[must_use]
     pub fn always(self, transform: impl Transform + 'static) -> Self {
@@ -104,7 +138,7 @@ impl Pipeline {
     }
 
     fn with(mut self, transform: Arc<dyn Transform>, when: When) -> Self {
-        self.steps.push(Step { transform, when, field: None });
+        self.steps.push(Step { transform, when, field: None, is_named: false });
         self
     }
 
@@ -266,49 +300,44 @@ impl fmt::Display for Pipeline {
 impl FromStr for Pipeline {
     type Err = DataError;
 
-    /// Reads `crop=PIXELS`, `flip=PROBABILITY` (`flip` is `flip=0.5`) and `normalise=MEANS:DEVIATIONS`
-    /// (`normalize` too; numbers per channel with `/` between), with commas between and a plus sign
-    /// before what is applied in evaluation too. A normalisation always is, with or without the sign.
-    /// `@FIELD` behind a name is the one field that the step changes.
+    /// Reads transforms of the library, as [`read`](Self::read) does.
     fn from_str(text: &str) -> Result<Self, DataError> {
-        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
-        parts.map(parse_step).collect::<Result<_, _>>().map(|steps| Self { steps })
+        Self::read(text, &Constructors::default())
     }
 }
 
-fn parse_step(text: &str) -> Result<Step, DataError> {
+/// The texts of the steps: parts between commas that stand in no JSON.
+fn steps(text: &str) -> Vec<&str> {
+    let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
+    let parts = text.split(move |character| {
+        match character {
+            _ if escaped => escaped = false,
+            '\\' if in_string => escaped = true,
+            '"' if depth > 0 => in_string = !in_string,
+            '{' | '[' if !in_string => depth += 1,
+            '}' | ']' if !in_string => depth = depth.saturating_sub(1),
+            ',' => return depth == 0,
+            _ => {}
+        }
+        false
+    });
+    parts.map(str::trim).filter(|part| !part.is_empty()).collect()
+}
+
+fn parse_step(text: &str, own: &Constructors) -> Result<Step, DataError> {
     let (when, rest) = match text.strip_prefix('+') {
-        Some(rest) => (When::Always, rest),
+        Some(rest) => (When::Always, rest.trim_start()),
         None => (When::Training, text),
     };
-    let refuse = || {
-        let wanted = "crop=PIXELS, flip=PROBABILITY or normalise=MEANS:DEVIATIONS";
-        DataError::setting("transform", wanted, format!("`{text}`"))
-    };
-    let (name, value) = rest.split_once('=').unwrap_or((rest, ""));
+    let end = rest.find(['=', '{']).unwrap_or(rest.len());
+    let (name, value) = rest.split_at(end);
     let (name, field) = match name.split_once('@') {
         Some((name, field)) => (name, Some(field.to_owned())),
         None => (name, None),
     };
-    let transform: Arc<dyn Transform> = match (name, value) {
-        ("flip", "") => Arc::new(RandomHorizontalFlip { probability: 0.5 }),
-        ("flip", _) => {
-            let probability = value.parse().map_err(|_| refuse())?;
-            Arc::new(RandomHorizontalFlip { probability })
-        }
-        ("crop", _) => Arc::new(RandomCrop { padding: value.parse().map_err(|_| refuse())? }),
-        ("normalise" | "normalize", _) => {
-            let (mean, std) = value.split_once(':').ok_or_else(refuse)?;
-            let numbers = |list: &str| -> Result<Vec<f32>, DataError> {
-                list.split('/').map(|number| number.parse().map_err(|_| refuse())).collect()
-            };
-            // Its numbers are what the model expects of its inputs, in training and after it.
-            let normalise = Arc::new(Normalise::new(&numbers(mean)?, &numbers(std)?)?);
-            return Ok(Step { transform: normalise, when: When::Always, field });
-        }
-        _ => return Err(refuse()),
-    };
-    Ok(Step { transform, when, field })
+    let transform = format!("{name}{value}").parse::<TransformSpec>()?.resolve(own)?;
+    let when = if transform.always() { When::Always } else { when };
+    Ok(Step { transform: Arc::new(transform), when, field, is_named: true })
 }
 
 #[cfg(test)]
@@ -337,6 +366,17 @@ mod tests {
         }
         assert!("".parse::<Pipeline>().unwrap().is_empty());
         assert_eq!("flip".parse::<Pipeline>().unwrap().to_string(), "flip=0.5");
+    }
+
+    #[test]
+    fn options_may_be_json() {
+        let text = r#"{"type": "crop", "padding": 2}, +flip@image={"probability": 1},normalise={"mean":[1,2],"std":[3,4]}"#;
+        let pipeline: Pipeline = text.parse().unwrap();
+        let wanted = "crop=2,+flip@image=1,+normalise=1/2:3/4";
+        assert_eq!(pipeline.to_string(), wanted);
+        assert_eq!(pipeline.of_the_model().to_string(), "+normalise=1/2:3/4");
+        let quoted = steps(r#"a={"x":"},\"{,"},b"#);
+        assert_eq!(quoted, [r#"a={"x":"},\"{,"}"#, "b"]);
     }
 
     #[test]

@@ -4,7 +4,9 @@ mod support;
 
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 
+use onestep_base::Constructors;
 use onestep_data::{DataError, Normalise, Pipeline, SampleRng, Transform};
 use onestep_engine::{Graph, GraphError, Value};
 use onestep_layers::{
@@ -199,4 +201,46 @@ fn a_model_that_cannot_be_saved_is_refused_before_it_is_trained() {
     let error: TrainerError = trainer.fit(quadrants(32), None, &mut [&mut last]).unwrap_err();
     assert!(error.to_string().contains("Custom::registered"), "{error}");
     assert_eq!(trainer.progress().step, 0);
+}
+
+fn times() -> Constructors {
+    let mut own = Constructors::default();
+    own.add::<dyn Transform>("times", |options| match options.get("factor") {
+        Some(factor) if factor.as_f64() == Some(2.0) => Ok(Arc::new(Twice)),
+        _ => Err("`factor` must be 2".to_owned()),
+    });
+    own
+}
+
+#[test]
+fn transforms_by_a_registered_name_are_saved_and_need_their_code() {
+    let root = tempfile::tempdir().unwrap();
+    let text = r#"+times={"factor":2},+normalise=1:2"#;
+    let config = TrainerConfig { augmentation: text.to_owned(), ..small_config() };
+    let make = || Trainer::builder(model()).config(config.clone()).executor(executor());
+    let absent = "no custom transform `times` is registered (registered: none)";
+    let error = make().build().err().unwrap().to_string();
+    assert!(error.contains(absent), "{error}");
+    let mut trainer = make().own(&times()).unwrap().build().unwrap();
+    assert_eq!(trainer.config().augmentation, text);
+    trainer.fit(quadrants(32), None, &mut []).unwrap();
+    let before = trainer.evaluate(quadrants(32)).unwrap();
+    trainer.save(root.path()).unwrap();
+
+    let error = load(root.path()).build().err().unwrap().to_string();
+    assert!(error.contains(absent), "{error}");
+    let mut loaded = load(root.path()).own(&times()).unwrap().build().unwrap();
+    assert_eq!(loaded.config().augmentation, text);
+    assert_eq!(loaded.evaluate(quadrants(32)).unwrap(), before);
+    // Its code is used: the same weights without it say something else.
+    let other = Pipeline::new().always(Normalise::new(&[1.0], &[2.0]).unwrap());
+    let mut plain = load(root.path()).pipeline(other).build().unwrap();
+    assert_ne!(plain.evaluate(quadrants(32)).unwrap(), before);
+
+    let wrong = TrainerConfig { augmentation: r#"times={"factor":3}"#.into(), ..small_config() };
+    let error = Trainer::builder(model()).config(wrong).own(&times()).err().unwrap().to_string();
+    assert!(
+        error.contains("the options of the custom transform `times`: `factor` must be 2"),
+        "{error}"
+    );
 }

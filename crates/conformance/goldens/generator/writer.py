@@ -1,6 +1,6 @@
 """The golden files.
 
-For each family FAMILY (ops, layers, losses, optimizers, schedules, networks):
+For each family FAMILY (ops, layers, losses, optimizers, schedules, networks, batches):
 
 FAMILY.safetensors   tensors named `CASE/TENSOR`, float32 or int32. Losses of whole networks and
                      learning rates, where float32 would hide what is to be shown, are float64.

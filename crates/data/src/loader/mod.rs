@@ -17,6 +17,8 @@ pub use batch::Batch;
 pub use builder::{DataLoaderBuilder, MOST_SLOTS, MOST_WORKERS};
 pub use collate::Collation;
 pub use mixing::Mixing;
+#[cfg(test)]
+pub(crate) use mixing::{Draw, mix_labels};
 
 use crate::random::{Purpose, SampleRng};
 use crate::{DataError, Dataset, Fields};

@@ -7,6 +7,11 @@ use super::{cifar, digits, images, mnist, pairs, table, text};
 use crate::{DataError, DataRecord, DataSplits, relabel, shown};
 
 /// Every kind of data that [`open`] knows.
+///
+/// This one list makes the parser, the help, the messages and the documents' tables. It is none of
+/// `onestep_base::registry!`, whose kinds are values with options that settings keep and write again: a
+/// kind of data is a text with a place in it, read against what a model knows, and what is kept of it is
+/// the text and the [`DataRecord`].
 pub const DATA_KINDS: &[DataKind] =
     &[digits::KIND, mnist::KIND, cifar::KIND, images::KIND, table::KIND, text::KIND, pairs::KIND];
 

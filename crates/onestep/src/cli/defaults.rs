@@ -1,7 +1,7 @@
 //! What is trained, and how, where nobody says so: it follows from the data.
 
 use anyhow::{Result, bail};
-use onestep::data::{DataSplits, TargetSpec};
+use onestep::data::{DataSplits, Pipeline, TargetSpec};
 use onestep::layers::{ModelSpec, Reshape};
 use onestep::memory::DType;
 use onestep::trainer::{TrainerConfig, factory};
@@ -32,13 +32,16 @@ pub(crate) fn config(data: &DataSplits) -> Result<TrainerConfig> {
 /// run began with), where other transforms were asked for that say nothing of one: flips of pictures are
 /// a choice, what the model's inputs are scaled by is part of the model.
 pub(crate) fn normalised(config: TrainerConfig, known: &str) -> TrainerConfig {
-    let normalises = |text: &str| text.contains("normalise") || text.contains("normalize");
-    if normalises(&config.augmentation) {
+    let of_the_model =
+        |text: &str| text.parse::<Pipeline>().map(|pipeline| pipeline.of_the_model().to_string());
+    // What cannot be read is refused with the other settings.
+    let (Ok(asked), Ok(kept)) = (of_the_model(&config.augmentation), of_the_model(known)) else {
+        return config;
+    };
+    if !asked.is_empty() || kept.is_empty() {
         return config;
     }
-    let kept = known.split(',').filter(|step| normalises(step));
-    let parts: Vec<&str> = kept.chain(Some(config.augmentation.as_str())).collect();
-    let augmentation = parts.join(",").trim_end_matches(',').to_owned();
+    let augmentation = [kept, config.augmentation].join(",").trim_end_matches(',').to_owned();
     TrainerConfig { augmentation, ..config }
 }
 

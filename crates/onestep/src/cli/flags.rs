@@ -6,7 +6,7 @@ use clap::Args;
 use onestep::data::Mixing;
 use onestep::layers::{LossSpec, json};
 use onestep::optimizer::{OptimizerSpec, ScheduleSpec, Swa, schedule_forms};
-use onestep::trainer::{MetricSpec, Monitor, TrainerConfig};
+use onestep::trainer::{Buckets, MetricSpec, Monitor, TrainerConfig};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -50,10 +50,7 @@ pub(crate) struct TrainingFlags {
     /// The most that each number of the gradients may be [default: unbounded]
     #[arg(long, value_name = "X", conflicts_with = "clip_norm")]
     pub(crate) clip_value: Option<f64>,
-    /// Transforms of the inputs such as crop=4,flip=0.5, or none; a + before one keeps it in
-    /// evaluation and prediction too, as +normalise=MEANS:DEVIATIONS. A table stays standardised
-    /// unless that is named (or its text says standardise=no) [default: what suits the data]
-    #[arg(long, value_name = "TRANSFORMS")]
+    #[arg(long, value_name = "TRANSFORMS", help = augmentation_help())]
     pub(crate) augmentation: Option<String>,
     /// Mix the samples of each training batch with one another, and their labels with them:
     /// mixup=ALPHA adds a share of another sample, cutmix=ALPHA puts a rectangle of another picture
@@ -61,6 +58,12 @@ pub(crate) struct TrainingFlags {
     /// cross_entropy; never done in validation [default: none]
     #[arg(long, value_name = "MIXING")]
     pub(crate) mix: Option<Mixing>,
+    /// Put samples of about the same length into one batch, which is padded to the bound of their
+    /// bucket: lengths in rising order, such as 16,64; what is longer goes into a last bucket. With
+    /// the input mask=NAME (u8, 1 where a sample has a position) or length=NAME (i32) for the model,
+    /// as 16,64,mask=mask [default: all are padded to the longest]
+    #[arg(long, value_name = "LENGTHS", value_parser = parse_buckets)]
+    pub(crate) buckets: Option<Buckets>,
     /// Evaluate and predict with an exponential moving average of the weights that keeps so much of
     /// itself at each step, such as 0.999 [default: none]
     #[arg(long, value_name = "DECAY", conflicts_with = "swa")]
@@ -152,6 +155,16 @@ pub(crate) fn optimizer_help() -> String {
     )
 }
 
+fn augmentation_help() -> String {
+    let forms = onestep::data::transform_forms();
+    format!(
+        "Transforms of the inputs with commas between, such as crop=4,flip=0.5, or none: {forms}. \
+         crop@FIELD=4 changes one input alone; a + before one keeps it in evaluation and prediction too, \
+         where a normalisation always is. A table stays standardised unless that is named (or its text \
+         says standardise=no) [default: what suits the data]"
+    )
+}
+
 fn schedule_help() -> String {
     format!("How the learning rate changes: {}; or a JSON object", schedule_forms())
 }
@@ -181,6 +194,26 @@ pub(crate) fn parse_optimizer(text: &str) -> Result<OptimizerSpec, String> {
     let spec: OptimizerSpec = name_or_json(text)?;
     spec.validate().map_err(|error| error.to_string())?;
     Ok(spec)
+}
+
+/// Bounds of buckets with commas between, and the names of a mask and of a length.
+fn parse_buckets(text: &str) -> Result<Buckets, String> {
+    let mut buckets = Buckets::default();
+    for part in text.split(',').map(str::trim) {
+        let name = |name: &str| (!name.is_empty()).then(|| name.to_owned());
+        match part.split_once('=') {
+            None => buckets.bounds.push(
+                part.parse()
+                    .map_err(|_| format!("expected lengths such as 16,64, got `{part}`"))?,
+            ),
+            Some(("mask", mask)) if buckets.mask.is_none() => buckets.mask = name(mask),
+            Some(("length", length)) if buckets.length.is_none() => buckets.length = name(length),
+            Some(_) => {
+                return Err(format!("expected mask=NAME or length=NAME, once, got `{part}`"));
+            }
+        }
+    }
+    Ok(buckets)
 }
 
 fn parse_schedule(text: &str) -> Result<ScheduleSpec, String> {
@@ -257,6 +290,19 @@ fn indented(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn buckets_are_read() {
+        let read = parse_buckets("16, 64,mask=m,length=n").unwrap();
+        assert_eq!(
+            (read.bounds, read.mask, read.length),
+            (vec![16, 64], Some("m".into()), Some("n".into()))
+        );
+        assert_eq!(parse_buckets("mask=m").unwrap().bounds, []);
+        for wrong in ["", "16,", "-1", "a", "16,pad=3", "mask=a,mask=b"] {
+            assert!(parse_buckets(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn every_setting_is_in_the_help_with_its_default() {

@@ -83,6 +83,7 @@ impl Settings {
         config.drop_last |= flags.drop_last;
         config.freeze_statistics |= flags.freeze_statistics;
         config.mix = flags.mix.or(config.mix);
+        config.buckets = flags.buckets.or(config.buckets);
         config.weight_decay = flags.weight_decay.or(config.weight_decay);
         config.prefetch = flags.prefetch.or(config.prefetch);
         config.evaluation_batch_size = flags.evaluation_batch_size.or(config.evaluation_batch_size);

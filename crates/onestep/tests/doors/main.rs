@@ -3,6 +3,7 @@
 //! in PyTorch's layout and back. Each door must give the same numbers, and data that does not fit
 //! must be refused by name.
 
+mod fields;
 mod kinds;
 #[path = "../cli/support.rs"]
 #[allow(dead_code)]
@@ -59,4 +60,14 @@ fn cifar_files() {
 #[test]
 fn texts() {
     text::walk();
+}
+
+#[test]
+fn pairs() {
+    fields::pairs();
+}
+
+#[test]
+fn rows_with_weights() {
+    fields::weights();
 }

@@ -78,8 +78,8 @@ pub struct TrainerConfig {
     pub seed: u64,
     /// Whether each epoch has an order of its own; default true.
     pub shuffle: bool,
-    /// Transforms of the inputs, in the text form of [`Pipeline`], such as `crop=4,flip=0.5`;
-    /// default none.
+    /// Transforms of the inputs, in the text form of [`Pipeline`], such as `crop=4,flip=0.5`; those of a
+    /// program's own by their names; default none.
     pub augmentation: String,
     /// How fields that vary in length become batches of training: samples of about the same length
     /// together, by the `bounds` of buckets, with the names of a `mask` and of a `length` where the model

@@ -15,7 +15,9 @@ const LOSS_WEIGHT: &str = "loss_weight";
 /// What the loss of a batch counts for: [`Averaging`] with the place of the weight in the reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum LossShare {
-    Samples,
+    /// The samples; where they have weights, the sum of those, which is then reported at this place, behind
+    /// all that batches without weights report.
+    Samples(usize),
     Weight(usize),
     Sum,
 }
@@ -75,7 +77,7 @@ impl Figures {
             }
         }
         let loss = match averaging {
-            Averaging::Samples => LossShare::Samples,
+            Averaging::Samples => LossShare::Samples(reports.len() + 1),
             Averaging::Sum => LossShare::Sum,
             Averaging::Weight(weight) => LossShare::Weight(report(LOSS_WEIGHT.to_owned(), weight)),
         };
@@ -170,11 +172,11 @@ impl Meter {
         let loss = reported(0);
         self.samples += samples as u64;
         match figures.loss {
-            LossShare::Samples => {
+            LossShare::Samples(place) if place >= values.len() => {
                 (self.loss, self.weight) = (self.loss + loss * count, self.weight + count)
             }
             LossShare::Sum => (self.loss, self.weight) = (self.loss + loss, 1.0),
-            LossShare::Weight(place) => match reported(place) {
+            LossShare::Samples(place) | LossShare::Weight(place) => match reported(place) {
                 0.0 => {}
                 weight => {
                     (self.loss, self.weight) = (self.loss + loss * weight, self.weight + weight);
@@ -226,7 +228,7 @@ mod tests {
     #[test]
     fn a_short_batch_weighs_less() {
         let mut meter = Meter::default();
-        let figures = accuracy(LossShare::Samples);
+        let figures = accuracy(LossShare::Samples(2));
         meter.add(&figures, &[1.0, 1.0], 3);
         meter.add(&figures, &[3.0, 0.0], 1);
         let metrics = meter.metrics(&figures, 1.0, 1.0);
@@ -235,13 +237,16 @@ mod tests {
 
     #[test]
     fn a_weighted_mean_counts_its_weights_and_a_sum_adds() {
-        let weighted = accuracy(LossShare::Weight(2));
-        let mut meter = Meter::default();
-        meter.add(&weighted, &[1.0, 1.0, 9.0], 1);
-        meter.add(&weighted, &[f32::NAN, 0.0, 0.0], 1);
-        meter.add(&weighted, &[5.0, 0.0, 3.0], 2);
-        let metrics = meter.metrics(&weighted, 1.0, 1.0);
-        assert_eq!((metrics.loss, metrics.accuracy()), (2.0, Some(0.25)));
+        // Of classes, and of samples.
+        for share in [LossShare::Weight(2), LossShare::Samples(2)] {
+            let weighted = accuracy(share);
+            let mut meter = Meter::default();
+            meter.add(&weighted, &[1.0, 1.0, 9.0], 1);
+            meter.add(&weighted, &[f32::NAN, 0.0, 0.0], 1);
+            meter.add(&weighted, &[5.0, 0.0, 3.0], 2);
+            let metrics = meter.metrics(&weighted, 1.0, 1.0);
+            assert_eq!((metrics.loss, metrics.accuracy()), (2.0, Some(0.25)));
+        }
 
         let sum = figures(LossShare::Sum, Vec::new());
         let mut meter = Meter::default();
@@ -275,7 +280,7 @@ mod tests {
         for (aggregate, wanted) in
             [(Aggregate::Max, 3.0), (Aggregate::Min, -2.0), (Aggregate::Sum, 0.0)]
         {
-            let figures = figures(LossShare::Samples, vec![(Arc::new(Largest), aggregate, 1)]);
+            let figures = figures(LossShare::Samples(2), vec![(Arc::new(Largest), aggregate, 1)]);
             let mut meter = Meter::default();
             for value in [-1.0, -2.0, 3.0] {
                 meter.add(&figures, &[1.0, value], 4);

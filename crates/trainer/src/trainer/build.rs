@@ -105,12 +105,15 @@ impl TrainerBuilder {
         Ok(builder)
     }
 
-    /// Looks up the code of the settings' own metrics by their names.
+    /// Looks up the code of the settings' own metrics and transforms by their names.
     ///
     /// # Errors
-    /// A metric that is not registered.
+    /// A metric or a transform that is not registered.
     pub fn own(mut self, own: &Constructors) -> Result<Self, TrainerError> {
         self.config = self.config.resolve_metrics(own)?;
+        if self.pipeline.is_none() && !self.config.augmentation.is_empty() {
+            self.pipeline = Some(Pipeline::read(&self.config.augmentation, own)?);
+        }
         Ok(self)
     }
 
@@ -144,7 +147,7 @@ impl TrainerBuilder {
     }
 
     /// Transforms, such as some of one's own, in place of the settings'. A checkpoint keeps those
-    /// that have a text form.
+    /// that have a text form: the library's, and those that [`Pipeline::read`] made by their names.
     #[must_use]
     pub fn pipeline(mut self, pipeline: Pipeline) -> Self {
         self.pipeline = Some(pipeline);
@@ -185,8 +188,7 @@ impl TrainerBuilder {
         modes: [Mode; N],
         batch: usize,
     ) -> Result<[Footprint; N], TrainerError> {
-        let config = self.config;
-        config.validate()?;
+        let config = self.checked_config()?;
         let model = self.model.compile()?;
         let optimizer = self.optimizer.map_or_else(|| config.optimizer(), Ok)?;
         let executor = self.executor.map_or_else(|| executor_of(&config), Ok)?;
@@ -198,14 +200,23 @@ impl TrainerBuilder {
         Ok(footprints)
     }
 
+    /// The settings, whose transforms are only looked at where none are given in place of them.
+    fn checked_config(&self) -> Result<TrainerConfig, TrainerError> {
+        let mut config = self.config.clone();
+        if self.pipeline.is_some() {
+            config.augmentation = String::new();
+        }
+        config.validate()?;
+        Ok(config)
+    }
+
     /// Compiles the model, takes the device's memory for its state and fills it: from the seed, or
     /// from a checkpoint.
     ///
     /// # Errors
     /// As for [`Trainer::new`] and [`Trainer::load`].
     pub fn build(self) -> Result<Trainer, TrainerError> {
-        let mut config = self.config;
-        config.validate()?;
+        let mut config = self.checked_config()?;
         let model = self.model.compile()?;
         let mut saved = self.checkpoint.map(Source::read).transpose()?;
         if let Some((checkpoint, before)) = &mut saved {
@@ -286,8 +297,7 @@ impl Source {
 /// Makes transforms part of the settings where they have a text form.
 fn adopt_pipeline(pipeline: Pipeline, config: &mut TrainerConfig, own: &mut OwnCode) -> Pipeline {
     let text = pipeline.to_string();
-    let same = |parsed: Pipeline| parsed.to_string() == text;
-    match text.parse().is_ok_and(same) {
+    match pipeline.is_named() {
         true => config.augmentation = text,
         false => (config.augmentation, own.pipeline) = (String::new(), Some(text)),
     }
