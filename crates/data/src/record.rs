@@ -169,8 +169,11 @@ impl DataRecord {
 pub struct TextForm {
     /// The characters by number.
     pub vocabulary: Vocabulary,
-    /// The characters of a window.
+    /// The characters of a window; of a line at most.
     pub length: usize,
+    /// Whether samples are lines, of different lengths.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lines: bool,
 }
 
 /// The column that says how much a row counts.

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use onestep_data::{
-    DataError, DataRecord, Dataset, IGNORED, Sample, TextOptions, TextParts, Vocabulary, open,
-    open_as, text_file,
+    DataError, DataRecord, Dataset, IGNORED, Sample, TextForm, TextOptions, TextParts, Vocabulary,
+    open, open_as, text_file, text_splits,
 };
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -48,7 +48,7 @@ fn letters(count: usize) -> String {
 #[test]
 fn windows_have_the_characters_that_follow() {
     let file = File::new("abcabcabd");
-    let options = TextOptions { length: 3, parts: TextParts::Position };
+    let options = TextOptions { length: 3, ..TextOptions::default() };
     let set = text_file(file.path(), &options).unwrap();
     assert_eq!(set.name(), "poem");
     assert_eq!(set.fields().names(), "tokens, next");
@@ -120,7 +120,7 @@ fn what_is_no_text_is_refused() {
     let refused = |spec: &str| text(open(spec));
     assert!(refused(&file.spec("?length=0")).contains("option length: expected a number from 1"));
     assert!(refused(&file.spec("?split=half")).contains("expected position or hash, got `half`"));
-    assert!(refused(&file.spec("?stride=2")).contains("(there are length, split)"));
+    assert!(refused(&file.spec("?stride=2")).contains("(there are length, cut, split)"));
     assert!(refused("text:").contains("its file is missing"));
     assert!(refused("text:/nowhere/at/all").contains("expected a text file"));
     let error = refused(&file.spec("?length=95"));
@@ -193,4 +193,95 @@ fn tiny_shakespeare_is_read_whole() {
     let (first, _) = &windows(data.train.as_ref(), vocabulary)[0];
     assert!(first.starts_with("First Citizen:\nBefore we proceed any further"), "{first}");
     assert_eq!((data.train.len(), data.validation.len()), (15_685, 1_742));
+}
+
+/// Lines of a text and what follows each character of them.
+fn lines_of(data: &dyn Dataset, record: &DataRecord) -> Vec<(String, String)> {
+    let vocabulary = &record.text.as_ref().unwrap().vocabulary;
+    let text = |index, field: &str| {
+        vocabulary.decode(Sample::read(data, index).unwrap().i32(field).unwrap())
+    };
+    (0..data.len()).map(|index| (text(index, "tokens"), text(index, "next"))).collect()
+}
+
+#[test]
+fn lines_are_samples_of_their_own_length() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("lines.txt");
+    std::fs::write(&file, "ab\n\nc\nabcdefghi\nfed").unwrap();
+    let options = TextOptions { length: 4, lines: true, ..TextOptions::default() };
+    let all = text_file(&file, &options).unwrap();
+    let record = DataRecord {
+        text: Some(TextForm { vocabulary: all.vocabulary().clone(), length: 4, lines: true }),
+        ..DataRecord::default()
+    };
+    let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+    let wanted = [
+        pair("ab", "b\n"),
+        pair("c", "\n"),
+        // Cut behind four, whose last target the rest does not begin with.
+        pair("abcd", "bcde"),
+        pair("fghi", "ghi\n"),
+        pair("fe", "ed"),
+    ];
+    assert_eq!(lines_of(&all, &record), wanted);
+    assert_eq!((all.length(0), all.length(3), all.length(5)), (Some(2), Some(4), None));
+    assert!(all.fields().iter().all(|field| field.varies && field.shape == [4]));
+
+    std::fs::write(&file, "abc\nde\n".repeat(40)).unwrap();
+    let spec = |options: &str| format!("text:{}?{options}", file.display());
+    let data = open(&spec("length=4&cut=lines")).unwrap();
+    assert_eq!((data.train.len(), data.validation.len()), (72, 8));
+    // A model that was trained on lines is measured on lines.
+    let again = open_as(&spec("length=4"), &data.record).unwrap();
+    assert_eq!(again.validation.len(), 8);
+    let error = open_as(&spec("cut=windows"), &data.record).unwrap_err().to_string();
+    assert_eq!(error, "cut of the text: expected lines, as the model was trained on, got windows");
+    let error = open(&spec("cut=words")).unwrap_err().to_string();
+    assert!(error.contains("option cut: expected windows or lines, got `words`"), "{error}");
+    std::fs::write(&file, "abc").unwrap();
+    let error = open(&spec("cut=lines")).unwrap_err().to_string();
+    assert!(error.contains("expected a line with a character and another behind it"), "{error}");
+}
+
+proptest! {
+    #[test]
+    fn all_lines_are_there_once_and_no_line_is_in_both_parts(
+        lines in proptest::collection::vec("[a-d]{0,9}", 30..80),
+        length in 1usize..8,
+        hash: bool,
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("lines.txt");
+        std::fs::write(&file, lines.join("\n") + "\n").unwrap();
+        let parts = if hash { TextParts::Hash } else { TextParts::Position };
+        let options = TextOptions { length, parts, lines: true };
+        let Ok(data) = text_splits(&file, &options) else { return Ok(()) };
+        // Each piece of each line, cut where it is too long.
+        let mut wanted: Vec<String> = Vec::new();
+        for line in lines.iter().filter(|line| !line.is_empty()) {
+            let mut rest = line.as_str();
+            while !rest.is_empty() {
+                wanted.push(rest[..rest.len().min(length)].to_owned());
+                rest = rest.get(length + 1..).unwrap_or_default();
+            }
+        }
+        let part = |part: &dyn Dataset| -> Vec<String> {
+            lines_of(part, &data.record).into_iter().map(|(tokens, _)| tokens).collect()
+        };
+        let (train, validation) = (part(&*data.train), part(&*data.validation));
+        if hash {
+            let mut got = [train.clone(), validation.clone()].concat();
+            got.sort();
+            wanted.sort();
+            prop_assert_eq!(got, wanted);
+            let held = lines_of(&*data.validation, &data.record);
+            let learnt = lines_of(&*data.train, &data.record);
+            prop_assert!(learnt.iter().all(|line| !held.contains(line)));
+        } else {
+            // In their order; the line over the border is cut there, and what is left of it is in neither.
+            prop_assert!(wanted.starts_with(&train[..train.len() - 1]));
+            prop_assert!(wanted.ends_with(&validation));
+        }
+    }
 }

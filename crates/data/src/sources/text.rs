@@ -18,7 +18,8 @@ pub(super) const KIND: DataKind = DataKind {
     about: "a text by character: tokens i32 `[length]`, and those that follow each",
     parts: "the last tenth; with `?split=hash` about a tenth of the windows",
     options: &[
-        DataOption::new("length", "characters of a window", "64"),
+        DataOption::new("length", "characters of a window, or of a line at most", "64"),
+        DataOption::new("cut", "`windows`, `lines` (samples of different lengths)", "`windows`"),
         DataOption::new("split", "`position`, `hash`", "`position`"),
     ],
     open,
@@ -36,6 +37,12 @@ fn open(opening: &Opening<'_>) -> Result<DataSplits, DataError> {
         "hash" => Some(TextParts::Hash),
         _ => None,
     });
+    let lines = opening.options.read("cut", "windows or lines", |value| match value {
+        "windows" => Some(false),
+        "lines" => Some(true),
+        _ => None,
+    });
+    let lines = opening.refused(lines)?;
     let wanted = format!("a number from 1 to {LONGEST}");
     let number = |value: &str| value.parse().ok().filter(|length| (1..=LONGEST).contains(length));
     let length = opening.refused(opening.options.read("length", &wanted, number))?;
@@ -46,7 +53,15 @@ fn open(opening: &Opening<'_>) -> Result<DataSplits, DataError> {
         let wanted = format!("{}, as the model takes", known.length);
         return Err(DataError::setting("length of the windows", wanted, length));
     }
+    if let (Some(lines), Some(known)) = (lines, known)
+        && lines != known.lines
+    {
+        let name = |lines| if lines { "lines" } else { "windows" };
+        let wanted = format!("{}, as the model was trained on", name(known.lines));
+        return Err(DataError::setting("cut of the text", wanted, name(lines)));
+    }
     let default = TextOptions::default();
+    let lines = lines.or(known.map(|known| known.lines)).unwrap_or(default.lines);
     let length = length.or(known.map(|known| known.length)).unwrap_or(default.length);
     // Without a word the text is divided as when the model was trained.
     let known = match opening.record.division {
@@ -54,7 +69,7 @@ fn open(opening: &Opening<'_>) -> Result<DataSplits, DataError> {
         _ => default.parts,
     };
     let parts = opening.refused(parts)?.unwrap_or(known);
-    text_splits_as(opening.place, &TextOptions { length, parts }, opening.record)
+    text_splits_as(opening.place, &TextOptions { length, parts, lines }, opening.record)
 }
 
 /// How a text is divided.
@@ -72,31 +87,40 @@ pub enum TextParts {
 /// How a text is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TextOptions {
-    /// The characters of a window.
+    /// The characters of a window; of a line at most.
     pub length: usize,
     /// How the windows are divided.
     pub parts: TextParts,
+    /// Whether each line is a sample, of a length of its own, rather than all windows of one length. What is
+    /// longer than `length` is cut, and lines without a character are passed over.
+    pub lines: bool,
 }
 
 impl Default for TextOptions {
     fn default() -> Self {
-        Self { length: 64, parts: TextParts::default() }
+        Self { length: 64, parts: TextParts::default(), lines: false }
     }
 }
 
 /// Windows of a text: `tokens`, i32 `[length]`, and as `next`, i32 `[length]`, the characters that follow
-/// each of them.
+/// each of them. Lines [vary](Field::varying) in length.
 #[derive(Clone, Debug)]
 pub struct TextFile {
     name: String,
     tokens: Arc<[i32]>,
     vocabulary: Arc<Vocabulary>,
-    /// Where the first window begins, and how far apart they are.
-    first: usize,
-    step: usize,
-    len: usize,
+    windows: Windows,
     length: usize,
     fields: Fields,
+}
+
+/// Where the windows of a text are.
+#[derive(Clone, Debug)]
+enum Windows {
+    /// As long as all are, each so far behind the one before.
+    Even { first: usize, step: usize, len: usize },
+    /// Lines, each with its first character and its length.
+    Lines(Arc<[(usize, usize)]>),
 }
 
 /// The windows of a text, one behind the other.
@@ -107,9 +131,9 @@ pub struct TextFile {
 /// 0.
 pub fn text_file(path: impl AsRef<Path>, options: &TextOptions) -> Result<TextFile, DataError> {
     let path = path.as_ref();
-    let whole = TextFile::read(path, options.length, None)?;
+    let whole = TextFile::read(path, options, None)?;
     let end = whole.tokens.len();
-    whole.windows(path, 0..end, options.length)
+    whole.part(path, 0..end, options, options.length)
 }
 
 /// A text to learn from and to validate on; see [`TextParts`].
@@ -129,20 +153,20 @@ fn text_splits_as(
 ) -> Result<DataSplits, DataError> {
     let length = options.length;
     let known = known.text.as_ref().map(|form| form.vocabulary.clone());
-    let whole = TextFile::read(path, length, known)?;
+    let whole = TextFile::read(path, options, known)?;
     let (name, vocabulary) = (whole.name.clone(), whole.vocabulary.clone());
     let end = whole.tokens.len();
     let mut splits = match options.parts {
         TextParts::Position => {
             let held_out = ((end as f64 * HELD_OUT) as usize).max(length + 1);
             let border = end.saturating_sub(held_out);
-            let train = whole.windows(path, 0..border, length)?;
-            let validation = whole.windows(path, border..end, length)?;
+            let train = whole.part(path, 0..border, options, length)?;
+            let validation = whole.part(path, border..end, options, length)?;
             DataSplits::new(name, Arc::new(train), Arc::new(validation))?
                 .with_note(format!("the last {held_out} of {end} characters are validated on"))
         }
         TextParts::Hash => {
-            let all = whole.windows(path, 0..end, length + 1)?;
+            let all = whole.part(path, 0..end, options, length + 1)?;
             hold_out(path, name, Arc::new(all), HELD_OUT, Division::Key)?
         }
     };
@@ -150,7 +174,8 @@ fn text_splits_as(
         TextParts::Position => Division::Position,
         TextParts::Hash => Division::Key,
     });
-    splits.record.text = Some(TextForm { vocabulary: (*vocabulary).clone(), length });
+    let lines = options.lines;
+    splits.record.text = Some(TextForm { vocabulary: (*vocabulary).clone(), length, lines });
     Ok(splits)
 }
 
@@ -167,7 +192,12 @@ fn read_text(path: &Path) -> Result<String, DataError> {
 
 impl TextFile {
     /// All of a text, not yet divided.
-    fn read(path: &Path, length: usize, known: Option<Vocabulary>) -> Result<Self, DataError> {
+    fn read(
+        path: &Path,
+        options: &TextOptions,
+        known: Option<Vocabulary>,
+    ) -> Result<Self, DataError> {
+        let length = options.length;
         if !(1..=LONGEST).contains(&length) {
             let wanted = format!("from 1 to {LONGEST}");
             return Err(DataError::setting("length of the windows", wanted, length));
@@ -179,20 +209,66 @@ impl TextFile {
         let vocabulary = known.unwrap_or_else(|| Vocabulary::of(&text));
         let tokens = vocabulary.encode_called(&path.display().to_string(), &text)?.into();
         let names = vocabulary.characters().iter().map(char::to_string);
-        let fields = [
+        let mut fields = [
             Field::indices("tokens", [length], vocabulary.len()),
             Field::labels("next", [length], names),
         ];
+        if options.lines {
+            fields = fields.map(|field| field.ignoring().varying());
+        }
         Ok(Self {
             name: shown(&path.file_stem().unwrap_or_default().to_string_lossy()),
             tokens,
             vocabulary: Arc::new(vocabulary),
-            first: 0,
-            step: length,
-            len: 0,
+            windows: Windows::Lines(Arc::default()),
             length,
             fields: fields.into(),
         })
+    }
+
+    /// The samples within some characters: windows that are `step` apart, or lines.
+    fn part(
+        &self,
+        path: &Path,
+        range: std::ops::Range<usize>,
+        options: &TextOptions,
+        step: usize,
+    ) -> Result<Self, DataError> {
+        if !options.lines {
+            return self.windows(path, range, step);
+        }
+        let lines = self.lines(range.clone());
+        if lines.is_empty() {
+            let wanted = "a line with a character and another behind it in each part".to_owned();
+            let got = format!("{} characters without one", range.len());
+            return Err(DataError::Split { dataset: shown_path(path), wanted, got });
+        }
+        Ok(Self { windows: Windows::Lines(lines.into()), ..self.clone() })
+    }
+
+    /// The lines that begin within some characters, without what ends them, and no longer than a window.
+    /// What follows each of their characters is in the same part.
+    fn lines(&self, range: std::ops::Range<usize>) -> Vec<(usize, usize)> {
+        let newline = self.vocabulary.token('\n');
+        let mut lines = Vec::new();
+        let mut start = range.start;
+        // The end of a line that began in the part before is none of this part's.
+        if start > 0 && newline != self.tokens.get(start - 1).copied() {
+            let rest = &self.tokens[range.clone()];
+            let end = rest.iter().position(|&token| Some(token) == newline);
+            start += end.map_or(rest.len(), |end| end + 1);
+        }
+        for at in start..range.end {
+            let is_end = Some(self.tokens[at]) == newline;
+            if is_end || at + 1 == range.end || at - start == self.length {
+                // The last one of the samples' characters is the one before `at`, which follows it.
+                if at > start {
+                    lines.push((start, at - start));
+                }
+                start = at + 1;
+            }
+        }
+        lines
     }
 
     /// The windows within some characters, `step` apart.
@@ -213,7 +289,8 @@ impl TextFile {
             let (dataset, got) = (shown_path(path), format!("{} in one", range.len()));
             return Err(DataError::Split { dataset, wanted, got });
         };
-        Ok(Self { first: range.start, step, len: room / step + 1, ..self.clone() })
+        let windows = Windows::Even { first: range.start, step, len: room / step + 1 };
+        Ok(Self { windows, ..self.clone() })
     }
 
     /// The characters and their numbers.
@@ -223,8 +300,18 @@ impl TextFile {
 
     /// A window and the character behind it.
     fn window(&self, index: usize) -> Option<&[i32]> {
-        let start = self.first + index * self.step;
-        self.tokens.get(start..start + self.length + 1).filter(|_| index < self.len)
+        let (start, length) = self.place(index)?;
+        self.tokens.get(start..start + length + 1)
+    }
+
+    /// Where a sample begins, and its characters.
+    fn place(&self, index: usize) -> Option<(usize, usize)> {
+        match &self.windows {
+            Windows::Even { first, step, len } => {
+                (index < *len).then_some((first + index * step, self.length))
+            }
+            Windows::Lines(lines) => lines.get(index).copied(),
+        }
     }
 }
 
@@ -234,7 +321,10 @@ impl Dataset for TextFile {
     }
 
     fn len(&self) -> usize {
-        self.len
+        match &self.windows {
+            Windows::Even { len, .. } => *len,
+            Windows::Lines(lines) => lines.len(),
+        }
     }
 
     fn fields(&self) -> Fields {
@@ -245,9 +335,9 @@ impl Dataset for TextFile {
         let window = self.window(index).ok_or_else(|| DataError::Index {
             dataset: self.name.clone(),
             index,
-            len: self.len,
+            len: self.len(),
         })?;
-        sample.put_at((0, "tokens"), &window[..self.length])?;
+        sample.put_at((0, "tokens"), &window[..window.len() - 1])?;
         sample.put_at((1, "next"), &window[1..])
     }
 
@@ -262,8 +352,15 @@ impl Dataset for TextFile {
     }
 
     fn location(&self, index: usize) -> Option<String> {
-        let start = self.first + index * self.step;
-        Some(format!("characters {start} to {}", start + self.length))
+        let (start, length) = self.place(index)?;
+        Some(format!("characters {start} to {}", start + length))
+    }
+
+    fn length(&self, index: usize) -> Option<usize> {
+        match self.windows {
+            Windows::Even { .. } => None,
+            Windows::Lines(_) => self.place(index).map(|(_, length)| length),
+        }
     }
 }
 

@@ -21,6 +21,13 @@ const MODEL: &str = r#"{ "name": "small", "input": { "shape": [2] },
               { "type": "dropout", "name": "drop1", "p": 0.2 },
               { "type": "dense", "name": "fc2", "out_features": 2 } ] }"#;
 
+/// What follows each letter, with dropout.
+const LETTERS: &str = r#"{ "name": "letters", "input": { "shape": [8], "dtype": "i32" },
+  "layers": [ { "type": "embedding", "name": "embed", "num_embeddings": 9, "embedding_dim": 4 },
+              { "type": "dropout", "name": "drop1", "p": 0.2 },
+              { "type": "dense", "name": "head", "out_features": 9 },
+              { "type": "permute", "name": "classes_first", "dims": [0, 2, 1] } ] }"#;
+
 /// Three epochs of four steps with two checkpoints each.
 const SETTINGS: &str = "model = \"small.json\"\ndata = \"csv:t.csv\"\nepochs = 3\nthreads = 1\n\
     batch_size = 8\nworkers = 1\nsave_every_steps = 2\nearly_stopping = { patience = 9 }\n";
@@ -54,6 +61,11 @@ impl Trial {
             format!("{x},{y},{}\n", if x * y > 0.0 { "same" } else { "different" })
         });
         place.write("t.csv", format!("a,b,label\n{}", rows.collect::<String>()));
+        Self::at(place, faults)
+    }
+
+    /// A trial of the model, the data and the settings that are in a place.
+    fn at(place: Place, faults: &str) -> Self {
         let mut trial = Trial { place, calls: Vec::new(), wanted: BTreeMap::new(), seconds: 0.0 };
         let start = Instant::now();
         let whole = trial.train(&format!("{faults},trace"), "whole", false);
@@ -216,6 +228,25 @@ fn a_run_that_is_killed_while_gradients_add_up_goes_on_bit_for_bit() {
         let count = if std::env::var_os("ONESTEP_LONG_TESTS").is_some() { 100 } else { 6 };
         kill_at_times(&Trial::of(&settings, ""), count);
     }
+}
+
+#[test]
+fn a_run_of_mixed_samples_that_is_killed_goes_on_bit_for_bit() {
+    let count = if std::env::var_os("ONESTEP_LONG_TESTS").is_some() { 100 } else { 6 };
+    kill_at_times(&Trial::of(&format!("{SETTINGS}mix = \"mixup=0.4\"\n"), ""), count);
+}
+
+/// Lines of a text, of which each batch has those of one bucket.
+#[test]
+fn a_run_in_buckets_that_is_killed_goes_on_bit_for_bit() {
+    let place = Place::new();
+    let line = |i: usize| format!("{}\n", &"abcdefgh"[..1 + i * 5 % 8]);
+    place.write("lines.txt", (0..60).map(line).collect::<String>());
+    place.write("small.json", LETTERS);
+    let settings = SETTINGS.replace("csv:t.csv", "text:lines.txt?cut=lines&length=8");
+    place.write("run.toml", settings + "buckets = { bounds = [3, 6] }\n");
+    let count = if std::env::var_os("ONESTEP_LONG_TESTS").is_some() { 100 } else { 6 };
+    kill_at_times(&Trial::at(place, ""), count);
 }
 
 fn kill_at_times(trial: &Trial, count: u32) {
