@@ -113,7 +113,7 @@ pub trait Dataset: Send + Sync {
 ///
 /// ```
 /// use onestep_data::{DataError, SimpleDataset, TargetMut, TargetSpec, read_sample};
-/// use onestep_memory::{HostValues, Shape};
+/// use onestep_memory::Shape;
 ///
 /// /// y = x^2 on a grid.
 /// struct Parabola;
@@ -255,7 +255,7 @@ pub fn read_sample(dataset: &dyn Dataset, index: usize) -> Result<(Vec<f32>, Vec
 ///
 /// ```
 /// use onestep_data::{InMemory, sample_key};
-/// use onestep_memory::{HostValues, Shape};
+/// use onestep_memory::Shape;
 ///
 /// let set = |inputs: [f32; 3]| {
 ///     let targets = vec![1.0, 2.0, 3.0];
