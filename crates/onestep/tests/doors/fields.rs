@@ -75,8 +75,11 @@ pub(crate) fn pairs() {
         1,
         &["one input and one class label"],
     );
-    // One file has one input, and the model takes two.
-    place.fails("predict --checkpoint run t10k-0.png", 1, &["`b`", "without it"]);
+    // A picture beside itself is of one class; one file has one input, and the model takes two.
+    let twins = "predict --checkpoint run --input a=t10k-0.png --input b=t10k-0.png --json";
+    let said = place.json(&format!("{twins} --threads 1"));
+    assert_eq!(said["predictions"][0]["top"][0]["name"], "same", "{said}");
+    place.fails("predict --checkpoint run t10k-0.png", 1, &["the model takes a and b"]);
 }
 
 const MLP: &str = r#"{ "name": "mlp", "input": { "shape": [2] }, "layers": [
