@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use onestep_base::{hash::fnv1a, philox::uniform_block};
-use onestep_engine::{Feeds, Mode};
+use onestep_engine::{DType, Feeds, Mode};
 use onestep_layers::{Layout, Model, ParameterSpec, presets};
 use onestep_optimizer::{Optimizer, OptimizerSpec};
 use onestep_trainer::{ExecutorOptions, Learner, TrainingProgram, executor};
@@ -105,12 +105,23 @@ fn every_preset_is_planned_and_learns() {
         }
         let cpu = executor("cpu", &ExecutorOptions { threads: 1, memory_budget: None }).unwrap();
         let mut learner = Learner::new(program, cpu, SEED).unwrap();
-        let shape = onestep_engine::Shape::new(&[&[4], &input[..]].concat()).unwrap();
-        let pictures = numbers(preset.name, shape.elements(), 1.0);
-        let batch = [
-            learner.memory().from_slice(shape, &pictures).unwrap(),
-            learner.memory().from_slice([4], &LABELS[..4]).unwrap(),
-        ];
+        let signature = learner.program().signature(Mode::Train, 4).unwrap();
+        let batch: Vec<_> = signature
+            .fields()
+            .iter()
+            .map(|(name, ty)| {
+                let drawn = numbers(&format!("{} {name}", preset.name), ty.shape.elements(), 1.0);
+                // Classes and the numbers of tokens: fewer than there are of either.
+                let index = |x: &f32| ((x + 1.0) * 4.9) as i32;
+                match ty.dtype {
+                    DType::F32 => learner.memory().from_slice(ty.shape.clone(), &drawn).unwrap(),
+                    _ => {
+                        let indices: Vec<i32> = drawn.iter().map(index).collect();
+                        learner.memory().from_slice(ty.shape.clone(), &indices).unwrap()
+                    }
+                }
+            })
+            .collect();
         let mut loss = || learner.step(Feeds::new(&batch)).unwrap().wait().unwrap().loss().unwrap();
         let (first, second) = (loss(), loss());
         assert!(first.is_finite() && second.is_finite(), "{}: {first}, {second}", preset.name);

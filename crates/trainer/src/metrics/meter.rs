@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use onestep_engine::{Graph, Named};
-use onestep_layers::{Averaging, LayerError, Task};
+use onestep_layers::{Averaging, LayerError, Task, WEIGHT};
 use serde::{Deserialize, Serialize};
 
 use super::metric::{Aggregate, Better, Metric, Scored, task_of};
@@ -16,7 +16,7 @@ const LOSS_WEIGHT: &str = "loss_weight";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum LossShare {
     /// The samples; where they have weights, the sum of those, which is then reported at this place, behind
-    /// all that batches without weights report.
+    /// the metrics.
     Samples(usize),
     Weight(usize),
     Sum,
@@ -117,6 +117,21 @@ impl std::fmt::Debug for Figures {
     }
 }
 
+/// How much a batch has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Counted {
+    pub(crate) samples: usize,
+    /// Whether the samples have weights.
+    pub(crate) weighted: bool,
+}
+
+impl Counted {
+    /// A batch of so many samples whose fields have these names.
+    pub(crate) fn new(samples: usize, fields: &[String]) -> Self {
+        Counted { samples, weighted: fields.iter().any(|name| name == WEIGHT) }
+    }
+}
+
 /// Sums of loss and metrics over batches, so that a whole does not depend on how it is cut into
 /// them: a mean is weighted by what it was divided by. It is part of a checkpoint in the middle of
 /// an epoch.
@@ -152,8 +167,8 @@ impl Meter {
     }
 
     /// Takes in the scalars that a step has reported.
-    pub(crate) fn add(&mut self, figures: &Figures, values: &[f32], samples: usize) {
-        let count = samples as f64;
+    pub(crate) fn add(&mut self, figures: &Figures, values: &[f32], batch: Counted) {
+        let count = batch.samples as f64;
         let reported = |place: usize| values.get(place).map_or(f64::NAN, |&v| f64::from(v));
         for (place, figure) in figures.metrics.iter().enumerate().take(MOST_METRICS) {
             let first = self.weights[place] == 0.0;
@@ -170,9 +185,9 @@ impl Meter {
             self.weights[place] += weight;
         }
         let loss = reported(0);
-        self.samples += samples as u64;
+        self.samples += batch.samples as u64;
         match figures.loss {
-            LossShare::Samples(place) if place >= values.len() => {
+            LossShare::Samples(_) if !batch.weighted => {
                 (self.loss, self.weight) = (self.loss + loss * count, self.weight + count)
             }
             LossShare::Sum => (self.loss, self.weight) = (self.loss + loss, 1.0),
@@ -225,12 +240,16 @@ mod tests {
         figures(loss, vec![(Arc::new(Accuracy {}), Aggregate::Mean, 1)])
     }
 
+    fn plain(samples: usize) -> Counted {
+        Counted { samples, weighted: false }
+    }
+
     #[test]
-    fn a_short_batch_weighs_less() {
+    fn a_short_batch_weighs_less_whatever_is_reported_besides() {
         let mut meter = Meter::default();
         let figures = accuracy(LossShare::Samples(2));
-        meter.add(&figures, &[1.0, 1.0], 3);
-        meter.add(&figures, &[3.0, 0.0], 1);
+        meter.add(&figures, &[1.0, 1.0, 7.0], plain(3));
+        meter.add(&figures, &[3.0, 0.0, 8.0], plain(1));
         let metrics = meter.metrics(&figures, 1.0, 1.0);
         assert_eq!((metrics.loss, metrics.accuracy()), (1.5, Some(0.75)));
     }
@@ -241,17 +260,18 @@ mod tests {
         for share in [LossShare::Weight(2), LossShare::Samples(2)] {
             let weighted = accuracy(share);
             let mut meter = Meter::default();
-            meter.add(&weighted, &[1.0, 1.0, 9.0], 1);
-            meter.add(&weighted, &[f32::NAN, 0.0, 0.0], 1);
-            meter.add(&weighted, &[5.0, 0.0, 3.0], 2);
+            let batch = |samples| Counted { samples, weighted: true };
+            meter.add(&weighted, &[1.0, 1.0, 9.0], batch(1));
+            meter.add(&weighted, &[f32::NAN, 0.0, 0.0], batch(1));
+            meter.add(&weighted, &[5.0, 0.0, 3.0], batch(2));
             let metrics = meter.metrics(&weighted, 1.0, 1.0);
             assert_eq!((metrics.loss, metrics.accuracy()), (2.0, Some(0.25)));
         }
 
         let sum = figures(LossShare::Sum, Vec::new());
         let mut meter = Meter::default();
-        meter.add(&sum, &[1.5], 3);
-        meter.add(&sum, &[2.0], 1);
+        meter.add(&sum, &[1.5], plain(3));
+        meter.add(&sum, &[2.0], plain(1));
         assert_eq!(meter.metrics(&sum, 1.0, 1.0), Metrics::new(3.5));
     }
 
@@ -283,7 +303,7 @@ mod tests {
             let figures = figures(LossShare::Samples(2), vec![(Arc::new(Largest), aggregate, 1)]);
             let mut meter = Meter::default();
             for value in [-1.0, -2.0, 3.0] {
-                meter.add(&figures, &[1.0, value], 4);
+                meter.add(&figures, &[1.0, value], plain(4));
             }
             let metrics = meter.metrics(&figures, 2.0, 3.0);
             assert_eq!((metrics.loss, metrics.get("largest")), (2.0, Some(wanted * 90.0)));

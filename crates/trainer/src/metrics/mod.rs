@@ -20,5 +20,5 @@ pub use spec::{CustomMetric, MetricSpec};
 pub use top_k::TopK;
 pub use values::Metrics;
 
-pub(crate) use meter::{Figures, Meter};
+pub(crate) use meter::{Counted, Figures, Meter};
 pub(crate) use values::MOST_METRICS;

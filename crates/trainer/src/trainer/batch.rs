@@ -8,7 +8,7 @@ use super::flight::Pending;
 use super::{Trainer, flight::Offence};
 use crate::TrainerError;
 use crate::host::HostFields;
-use crate::metrics::{Meter, Metrics};
+use crate::metrics::{Counted, Meter, Metrics};
 use crate::program::Asked;
 use crate::snapshot::Weights;
 
@@ -87,7 +87,8 @@ impl Trainer {
         let loss = self.loss_in_units(loss);
         self.progress.record_step(loss);
         let mut meter = Meter::default();
-        meter.add(self.figures(), reports.values(), batch.samples);
+        let counted = Counted::new(batch.samples, &batch.names);
+        meter.add(self.figures(), reports.values(), counted);
         let names = self.learner.last_report_names()?;
         Ok(StepResult {
             step,
@@ -175,7 +176,7 @@ impl Trainer {
             true => (self.progress.step, self.progress.accumulated) = (step, 0),
             false => self.progress.accumulated += 1,
         }
-        self.flight.push(Pending { ticket, samples: batch.size(), place, step });
+        self.flight.push(Pending { ticket, batch: Counted::new(batch.size(), names), place, step });
         Ok(())
     }
 

@@ -11,7 +11,7 @@ use super::Trainer;
 use super::flight::{Flight, Pending};
 use super::predict::largest;
 use crate::TrainerError;
-use crate::metrics::{ConfusionMatrix, Meter, Metrics, TopK};
+use crate::metrics::{ConfusionMatrix, Counted, Meter, Metrics, TopK};
 use crate::program::TargetKind;
 
 /// How good a model is on a data set.
@@ -85,7 +85,8 @@ impl Trainer {
             let target = tensors.get(self.learner.program().model_inputs()).cloned();
             tensors.clear();
             let place = (self.progress.epoch, batch.index());
-            flight.push(Pending { ticket, samples: batch.size(), place, step: self.progress.step });
+            let (batch, step) = (Counted::new(batch.size(), &binding.names), self.progress.step);
+            flight.push(Pending { ticket, batch, place, step });
             if let Some(target) = target {
                 visit(self, &target)?;
             }

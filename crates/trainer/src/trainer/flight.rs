@@ -5,13 +5,13 @@ use std::collections::VecDeque;
 use onestep_engine::Ticket;
 
 use crate::TrainerError;
-use crate::metrics::{Figures, Meter};
+use crate::metrics::{Counted, Figures, Meter};
 
 /// A step in flight.
 #[derive(Debug)]
 pub(super) struct Pending {
     pub(super) ticket: Ticket,
-    pub(super) samples: usize,
+    pub(super) batch: Counted,
     /// The epoch from 0 and its batch from 0, to find the samples again.
     pub(super) place: (usize, usize),
     /// The step of the run, from 1.
@@ -84,6 +84,6 @@ impl Flight {
         if !loss.is_finite() && self.offence.is_none() {
             self.offence = Some(Offence { loss, place: step.place, step: step.step });
         }
-        meter.add(&self.figures, reports.values(), step.samples);
+        meter.add(&self.figures, reports.values(), step.batch);
     }
 }
