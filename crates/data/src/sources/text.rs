@@ -258,7 +258,8 @@ impl TextFile {
             let end = rest.iter().position(|&token| Some(token) == newline);
             start += end.map_or(rest.len(), |end| end + 1);
         }
-        for at in start..range.end {
+        let first = start;
+        for at in first..range.end {
             let is_end = Some(self.tokens[at]) == newline;
             if is_end || at + 1 == range.end || at - start == self.length {
                 // The last one of the samples' characters is the one before `at`, which follows it.

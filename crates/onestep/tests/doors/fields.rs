@@ -64,7 +64,8 @@ pub(crate) fn pairs() {
     // Singles have another input than `a`, and tables no such pictures.
     place.fails("evaluate --checkpoint run --data mnist:idx", 1, &["classes", "different, same"]);
     place.fails("train --resume run --epochs 50 --data mnist:idx", 1, &["different, same"]);
-    let row = |n: usize| format!("{n},{},{}\n", n * n % 7, if n % 2 == 0 { "a" } else { "b" });
+    let row =
+        |n: usize| format!("{n},{},{}\n", n * n % 7, if n.is_multiple_of(2) { "a" } else { "b" });
     place.write("t.csv", format!("x,y,kind\n{}", (0..60).map(row).collect::<String>()));
     place.fails("evaluate --checkpoint run --data pairs:csv:t.csv", 1, &["`a`", "f32 [1, 8, 8]"]);
     place.write("one.csv", "x,y,kind\n1,2.5,0.25\n3,4,1.5\n");

@@ -1,4 +1,7 @@
 //! Falling when a metric stands still.
+//!
+//! This file and `kind.rs` name one another: a plateau is a kind of schedule, and a kind of schedule says
+//! whether it holds a plateau, which alone is told of metrics.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

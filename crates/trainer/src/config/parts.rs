@@ -46,7 +46,7 @@ pub struct EarlyStoppingConfig {
     pub patience: usize,
     /// What counts as an improvement must be larger than this; default 0.
     pub min_delta: f64,
-    /// What is watched; default [`TrainerConfig::monitor`].
+    /// What is watched; default [`TrainerConfig::monitor`](crate::TrainerConfig::monitor).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub monitor: Option<Monitor>,
     /// Whether the best epoch's weights are used when training has ended; default true. Training

@@ -1,6 +1,7 @@
 //! A model with its state on a device: what steps, and what can be read of it.
 
 mod exchange;
+mod last;
 mod readings;
 mod save;
 
@@ -15,7 +16,7 @@ pub(crate) use save::program_of;
 
 use crate::TrainerError;
 use crate::program::TrainingProgram;
-use readings::{LastBatch, Readings, place};
+use last::{LastBatch, Readings, place};
 
 /// A [`TrainingProgram`] and its state on a device: it steps, evaluates and predicts on batches, and
 /// its state can be read and written by name. It knows neither data sets nor epochs nor schedules;
