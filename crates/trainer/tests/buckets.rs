@@ -5,7 +5,10 @@ mod support;
 use std::sync::Arc;
 
 use onestep_data::{DataError, Dataset, Field, Fields, SampleMut};
-use onestep_layers::{ModelBuilder, ModelSpec, Permute};
+use onestep_engine::{DType, Value};
+use onestep_layers::{
+    BuildContext, Custom, InputSpec, InputType, Many, ModelBuilder, ModelSpec, Permute,
+};
 use onestep_optimizer::{Averaging, Ema};
 use onestep_trainer::{Buckets, Trainer, TrainerBuilder, TrainerConfig};
 use support::{StopAt, cpu, small_config};
@@ -123,4 +126,86 @@ fn buckets_that_do_not_fit_are_refused_by_name() {
         .unwrap();
     let error = trainer.fit(support::quadrants(8), None, &mut []).unwrap_err().to_string();
     assert!(error.contains("a field that varies in length"), "{error}");
+}
+
+#[test]
+fn warnings_count_the_batches_of_the_buckets() {
+    // 8, 6 and 6 samples: six batches of four, where one list of twenty would be five.
+    let warnings = |schedule: &str| {
+        let config = TrainerConfig { schedule: schedule.parse().unwrap(), ..bucketed(1) };
+        make(config).check_fit(&words(20), None).unwrap()
+    };
+    assert_eq!(warnings("step:5@step"), [""; 0]);
+    let late = warnings("step:6@step");
+    assert!(late.iter().any(|text| text.contains("after 6 steps, but the run has 6")), "{late:?}");
+}
+
+/// The texts of `Words`, each with one label.
+struct Texts;
+
+impl Dataset for Texts {
+    fn name(&self) -> &str {
+        "texts"
+    }
+    fn len(&self) -> usize {
+        24
+    }
+    fn fields(&self) -> Fields {
+        let kind = Field::labels("kind", [], ["even", "odd"]);
+        [Field::indices("tokens", [8], 5).varying(), kind].into()
+    }
+    fn length(&self, index: usize) -> Option<usize> {
+        Words(24).length(index)
+    }
+    fn read(&self, index: usize, sample: &mut SampleMut<'_>) -> Result<(), DataError> {
+        let at = |place: usize| ((index * 3 + place * place) % 5) as i32;
+        sample.i32("tokens")?.iter_mut().enumerate().for_each(|(place, token)| *token = at(place));
+        sample.i32("kind")?.fill((index % 2) as i32);
+        Ok(())
+    }
+}
+
+/// The mean over a text's positions, of those that the mask has or of all.
+fn mean_model(masked: bool) -> ModelSpec {
+    let mean = Many(move |cx: &mut BuildContext, inputs: &[Value]| {
+        let [x, mask] = cx.two(inputs)?;
+        let g = &mut cx.graph;
+        let dims = g.shape(x).dims().to_vec();
+        let mask = g.cast(mask, DType::F32)?;
+        let mut mask = g.reshape(mask, &[dims[0], dims[1], 1])?;
+        if !masked {
+            let zero = g.constant(0.0)?;
+            let all = g.ge(mask, zero)?;
+            mask = all;
+        }
+        let kept = g.mul(x, mask)?;
+        let (sum, count) = (g.sum(kept, &[1], false)?, g.sum(mask, &[1], false)?);
+        Ok(vec![g.div(sum, count)?])
+    });
+    let bytes = InputSpec { dtype: InputType::U8, ..InputSpec::new([8]) };
+    ModelBuilder::with_inputs([("tokens", InputSpec::indices([8])), ("mask", bytes)])
+        .embedding(5, 6, "embed")
+        .taking(["tokens"])
+        .layer(Custom::new(mean).named("mean"))
+        .taking(["embed", "mask"])
+        .dense(2, true, "head")
+        .spec()
+}
+
+#[test]
+fn a_mask_makes_padding_count_for_nothing() {
+    // Training pads to the buckets, evaluation to the longest: with next to no rate the losses agree
+    // only where padding does nothing.
+    let difference = |masked: bool| {
+        let buckets = Buckets { bounds: vec![4, 6], mask: Some("mask".into()), length: None };
+        let sgd = "sgd".parse::<onestep_optimizer::OptimizerSpec>().unwrap().with_lr(1e-12);
+        let config = TrainerConfig { buckets: Some(buckets), optimizer: sgd, ..bucketed(1) };
+        let trainer = Trainer::builder(mean_model(masked)).config(config).executor(cpu());
+        let mut trainer = trainer.build().unwrap();
+        let history = trainer.fit(Arc::new(Texts), None, &mut []).unwrap();
+        let whole = trainer.evaluate(Arc::new(Texts)).unwrap().metrics.loss;
+        (history.last().unwrap().train.loss - whole).abs()
+    };
+    assert!(difference(true) < 1e-6, "{}", difference(true));
+    assert!(difference(false) > 1e-4, "{}", difference(false));
 }

@@ -79,7 +79,12 @@ pub(super) fn score(
         .collect();
     let missing = || LayerError::option("model", "losses", "at least one", "none");
     let (term, &first) = scoring.terms.iter().zip(&joint.terms).next().ok_or_else(missing)?;
-    let averaging = term.loss.averaging(g, &first)?;
+    // Of several losses none says for itself what the batch counts for.
+    let averaging = match joint.terms.len() {
+        1 => term.loss.averaging(g, &first)?,
+        _ if weighted => Averaging::Weight(joint.weight),
+        _ => Averaging::Samples,
+    };
     let weight = match averaging {
         Averaging::Samples => {
             let samples = g.shape(first.target).dims().first().copied().unwrap_or(1);

@@ -61,9 +61,10 @@ impl Trainer {
     }
 
     /// Checks everything of a [`fit`](Trainer::fit) on this data that can be known before a step:
-    /// whether the data fits the model and knows no class that the model does not, whether the figures that are watched will be there. Returns
-    /// warnings, with the numbers of the run, of what is allowed but hardly meant: a warm-up longer
-    /// than the run, a schedule that never leaves its start. `fit` does the same, and logs them.
+    /// whether the data fits the model and knows no class that the model does not, whether the figures
+    /// that are watched will be there. Returns warnings, with the numbers of the run, of what is allowed
+    /// but hardly meant: a warm-up longer than the run, a schedule that never leaves its start. `fit` does
+    /// the same, and logs them.
     ///
     /// # Errors
     /// What `fit` would return before its first step.
@@ -77,7 +78,7 @@ impl Trainer {
             self.by_name(Arc::clone(data), classes.as_deref())?;
         }
         self.check_monitors()?;
-        let steps = self.steps_per_epoch(train.len());
+        let steps = self.steps_per_epoch(train)?;
         let legs = self.legs_of_fit(steps);
         let schedule = self.schedule_over(&legs)?;
         let mut warnings = schedule.warnings();
@@ -94,11 +95,17 @@ impl Trainer {
         Ok(warnings)
     }
 
-    /// The steps of an epoch on so many samples. A set that is smaller than a batch is one batch.
-    pub(super) fn steps_per_epoch(&self, samples: usize) -> usize {
+    /// The steps of an epoch on this data. A set that is smaller than a batch is one batch.
+    fn steps_per_epoch(&self, train: &Arc<dyn Dataset>) -> Result<usize, TrainerError> {
         let TrainerConfig { batch_size, drop_last, .. } = self.config;
-        let steps = if drop_last { samples / batch_size } else { samples.div_ceil(batch_size) };
-        self.updates_in(steps).max(1)
+        let samples = train.len();
+        let batches = match self.config.buckets {
+            // Each bucket has a last batch of its own, so that the lengths decide.
+            Some(_) => self.loader(Arc::clone(train), batch_size, true)?.batches_per_epoch(),
+            None if drop_last => samples / batch_size,
+            None => samples.div_ceil(batch_size),
+        };
+        Ok(self.updates_in(batches).max(1))
     }
 
     /// The schedule of a `fit` over this many steps an epoch, at the state it has reached.
