@@ -260,9 +260,13 @@ impl Run {
             history.loader_stall_seconds
         ));
         let per_step = history.per_step;
+        // Where gradients of several batches make a step it has a call for each.
+        let rounded = |mean: f64| (mean * 100.0).round() / 100.0;
         say(format_args!(
             "a step: {} native calls, {} allocations, {} host synchronisations",
-            per_step.native_calls, per_step.allocations, per_step.host_syncs
+            rounded(per_step.native_calls),
+            rounded(per_step.allocations),
+            rounded(per_step.host_syncs)
         ));
         let resident = history.peak_resident_bytes.map(|bytes| format_bytes(bytes as usize));
         say(format_args!(
