@@ -35,6 +35,7 @@ mod containers;
 mod context;
 mod error;
 mod file;
+mod formula;
 mod geometry;
 mod host_checks;
 mod initializer;

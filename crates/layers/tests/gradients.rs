@@ -5,10 +5,10 @@ mod common;
 use onestep_engine::reference::Array;
 use onestep_engine::{DType, Graph, Mode};
 use onestep_layers::{
-    Bce, BceWithLogits, ClassTargets, CrossEntropy, Dice, Dropout, Focal, HingeEmbedding, Huber,
-    KlDiv, KlReduction, LayerSpec, LogCosh, LossContext, LossSpec, Mae, Mse, MultiMargin,
-    MultilabelMargin, MultilabelSoftMargin, Nll, PoissonNll, Reduction, SmoothL1, SoftMargin,
-    Tversky,
+    Bce, BceWithLogits, ClassTargets, CrossEntropy, Dice, Dropout, Focal, FormulaLoss,
+    HingeEmbedding, Huber, KlDiv, KlReduction, LayerSpec, LogCosh, LossContext, LossSpec, Mae, Mse,
+    MultiMargin, MultilabelMargin, MultilabelSoftMargin, Nll, PoissonNll, Reduction, SmoothL1,
+    SoftMargin, Tversky,
 };
 
 #[test]
@@ -160,6 +160,7 @@ fn losses_of_numbers() {
         SmoothL1::new(0.3).into(),
         SmoothL1::new(0.0).into(),
         LogCosh::default().into(),
+        FormulaLoss::new("where(y > t, 2, 1) * abs(y - t)^1.5").into(),
         PoissonNll { full: true, ..PoissonNll::default() }.into(),
         KlDiv::default().into(),
         KlDiv { log_target: true, reduction: KlReduction::Batchmean }.into(),

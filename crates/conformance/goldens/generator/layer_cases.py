@@ -300,6 +300,13 @@ def activations():
             # A slope's gradient is a sum over what is below 0.
             given = infinite.clamp(min=-1e15) if name == "prelu" else infinite
             yield f"{name}_infinite", layer, [6], {"given": given}
+    gate = "where(x > 0.5, x^2 / 3, x * tanh(softplus(-x))) - 1e-1"
+    yield "formula", {"type": "formula", "y": gate}, [3, 7], {"scale": 2.0}
+    several = [
+        {"type": "dense", "name": "a", "out_features": 4},
+        {"type": "formula", "inputs": ["input", "a"], "y": "max(x0, -x1) * sigmoid(x1 ^ 2)"},
+    ]
+    yield "formula_of_two", several, [4], {}
     for name in ("glu", "swiglu", "geglu"):
         yield name, {"type": name}, [3, 8], {"scale": 2.0}
         yield f"{name}_channels", {"type": name, "dim": 1}, [4, 3], {}

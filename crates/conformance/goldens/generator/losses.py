@@ -75,8 +75,14 @@ def dice(prediction, target, options):
     return 1 - over / (p.sum(axes) + target.sum(axes) + smooth)
 
 
+def formula(prediction, target, options):
+    """A formula of y and t, in Python's terms."""
+    names = {"y": prediction, "t": target, "log": torch.log, "exp": torch.exp}
+    return eval(options["loss"].replace("^", "**"), names)  # noqa: S307: the cases are our own
+
+
 # What PyTorch has no function for: the losses of elements or samples, by the equation.
-BEYOND = {"log_cosh": log_cosh, "tversky": tversky, "dice": dice}
+BEYOND = {"log_cosh": log_cosh, "tversky": tversky, "dice": dice, "formula": formula}
 
 
 def loss(spec, prediction, target):
@@ -202,6 +208,7 @@ def of_numbers():
         ("hinge_embedding_margin", "hinge_embedding", None, sign, {"margin": 0.4}),
         ("soft_margin", "soft_margin", None, sign, {}),
         ("log_cosh", "log_cosh", None, None, {}),
+        ("formula", "formula", None, None, {"loss": "(y - t)^2 / (1 + (y - t)^2) + log(1 + exp(y)) / 7"}),
         ("poisson_nll", "poisson_nll", None, count, {}),
         ("poisson_nll_full", "poisson_nll", None, count, {"full": True}),
         ("poisson_nll_rate", "poisson_nll", probability, count, {"log_input": False, "eps": 1e-3}),

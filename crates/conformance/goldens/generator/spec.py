@@ -247,6 +247,19 @@ def upsample(layer, _):
     return nn.Upsample(**options, align_corners=layer.get("align_corners"))
 
 
+def formula(layer, _):
+    """A formula, in Python's terms."""
+    functions = {"where": torch.where, "max": torch.maximum, "softplus": nn.functional.softplus}
+    functions |= {"tanh": torch.tanh, "sigmoid": torch.sigmoid}
+    code = layer["y"].replace("^", "**")
+
+    def call(*x):
+        names = {"x": x[0]} | {f"x{i}": value for i, value in enumerate(x)}
+        return eval(code, functions | names)  # noqa: S307: the cases are our own
+
+    return Call(call)
+
+
 def instance_norm(layer, shape):
     kinds = {2: nn.InstanceNorm1d, 3: nn.InstanceNorm2d, 4: nn.InstanceNorm3d}
     options = {k: layer[k] for k in ("eps", "momentum", "affine", "track_running_stats") if k in layer}
@@ -322,6 +335,7 @@ LAYERS = {
     "pixel_unshuffle": lambda l, s: nn.PixelUnshuffle(l["downscale_factor"]),
     "channel_shuffle": lambda l, s: nn.ChannelShuffle(l["groups"]),
     "upsample": upsample,
+    "formula": formula,
     "group_norm": group_norm,
     "instance_norm": instance_norm,
     "rms_norm": rms_norm,

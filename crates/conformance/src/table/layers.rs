@@ -381,5 +381,7 @@ pub(super) fn cases() -> Vec<Case> {
         layer("upsample_bilinear_one", SUMS),
         layer("upsample_bicubic", SUMS),
         layer("upsample_bicubic_size", SUMS),
+        layer("formula", CANCELLING),
+        layer("formula_of_two", SUMS),
     ]
 }

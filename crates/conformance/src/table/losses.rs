@@ -131,6 +131,8 @@ pub(super) fn cases() -> Vec<Case> {
         loss("soft_margin", SUMS),
         loss("soft_margin_sum", SUMS),
         loss("log_cosh", SUMS),
+        loss("formula", SUMS),
+        loss("formula_sum", SUMS),
         loss("log_cosh_sum", SUMS),
         loss("poisson_nll", SUMS),
         loss("poisson_nll_sum", SUMS),

@@ -67,7 +67,7 @@ pub(super) fn bounded(g: &mut Graph, x: Value, low: f32, high: f32) -> Result<Va
 }
 
 /// `log(1 + e^x)` as `max(x, 0) + log(1 + e^-|x|)`, which does not overflow.
-pub(super) fn softplus(g: &mut Graph, x: Value) -> Result<Value, GraphError> {
+pub(crate) fn softplus(g: &mut Graph, x: Value) -> Result<Value, GraphError> {
     let negative = g.neg(x)?;
     let log = log_sigmoid(g, negative)?;
     g.neg(log)

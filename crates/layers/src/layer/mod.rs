@@ -23,6 +23,7 @@ mod elu;
 mod embedding;
 mod feature_alpha_dropout;
 mod flatten;
+mod formula;
 mod geglu;
 mod gelu;
 mod global_avg_pool2d;
@@ -101,6 +102,7 @@ pub use elu::Elu;
 pub use embedding::Embedding;
 pub use feature_alpha_dropout::FeatureAlphaDropout;
 pub use flatten::Flatten;
+pub use formula::Formula;
 pub use geglu::Geglu;
 pub use gelu::{Gelu, GeluForm};
 pub use global_avg_pool2d::GlobalAvgPool2d;
@@ -155,7 +157,7 @@ pub use tanhshrink::Tanhshrink;
 pub use threshold::Threshold;
 pub use upsample::{Upsample, UpsampleMode};
 
-pub(crate) use activation::log_sigmoid;
+pub(crate) use activation::{log_sigmoid, softplus};
 
 use onestep_base::registry;
 use onestep_engine::Value;
@@ -353,6 +355,8 @@ layers! {
     Residual = "residual",
     /// Branches side by side.
     Concat = "concat",
+    /// A function of one's own, written in the specification.
+    Formula = "formula",
     /// A layer of one's own.
     Custom = "custom",
 }
@@ -379,6 +383,7 @@ impl LayerSpec {
                 | LayerSpec::Repeat(_)
                 | LayerSpec::Sum(_)
                 | LayerSpec::Multiply(_)
+                | LayerSpec::Formula(_)
                 | LayerSpec::Permute(_)
                 | LayerSpec::Slice(_)
                 | LayerSpec::Split(_)

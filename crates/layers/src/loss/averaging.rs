@@ -69,6 +69,7 @@ impl LossSpec {
             LossSpec::LogCosh(loss) => loss.reduction,
             LossSpec::KlDiv(loss) if loss.reduction == KlReduction::Sum => Reduction::Sum,
             LossSpec::KlDiv(_) => Reduction::Mean,
+            LossSpec::FormulaLoss(loss) => loss.reduction,
             LossSpec::CustomLoss(_) => Reduction::Mean,
         }
     }

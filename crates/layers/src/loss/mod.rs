@@ -13,6 +13,7 @@ mod custom;
 mod dice;
 mod elementwise;
 mod focal;
+mod formula;
 mod hinge_embedding;
 mod huber;
 mod kl_div;
@@ -38,6 +39,7 @@ pub use cross_entropy::{ClassTargets, CrossEntropy};
 pub use custom::{CustomLoss, LossFunction};
 pub use dice::Dice;
 pub use focal::Focal;
+pub use formula::FormulaLoss;
 pub use hinge_embedding::HingeEmbedding;
 pub use huber::Huber;
 pub use kl_div::{KlDiv, KlReduction};
@@ -246,6 +248,8 @@ registry! {
         PoissonNll(PoissonNll) = "poisson_nll",
         /// The logarithm of the hyperbolic cosine.
         LogCosh(LogCosh) = "log_cosh",
+        /// A loss of one's own, written in the specification.
+        FormulaLoss(FormulaLoss) = "formula",
         /// A loss of one's own.
         CustomLoss(CustomLoss) = "custom",
     }

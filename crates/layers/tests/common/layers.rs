@@ -3,7 +3,7 @@
 use onestep_layers::{
     AdaptiveAvgPool2d, AlphaDropout, AvgPool2d, BatchNorm, Block, Celu, ChannelShuffle, Concat,
     Conv2d, ConvTranspose2d, Dense, DropMode, Dropout, Dropout1d, Dropout2d, Dropout3d, Elu,
-    Embedding, FeatureAlphaDropout, Flatten, Geglu, Gelu, GeluForm, GlobalAvgPool2d, Glu,
+    Embedding, FeatureAlphaDropout, Flatten, Formula, Geglu, Gelu, GeluForm, GlobalAvgPool2d, Glu,
     GroupNorm, Hardshrink, Hardsigmoid, Hardswish, Hardtanh, InstanceNorm, LayerNorm, LayerSpec,
     LeakyRelu, LocalResponseNorm, LogSigmoid, LogSoftmax, Lora, MaxPool2d, Mean, Mish, Multiply,
     Pad, PadMode, Padding, Pair, Permute, PixelShuffle, PixelUnshuffle, Prelu, QuickGelu, Relu,
@@ -129,6 +129,8 @@ fn activations() -> Vec<Case> {
         Mish::default().into(),
         SquaredRelu::default().into(),
         QuickGelu::default().into(),
+        Formula::new("x * tanh(softplus(x)) + where(x > 0.3, x^2, exp(-x)/3)").into(),
+        Formula::new("1.5").into(),
         Softmin::new(1).into(),
     ];
     layers.into_iter().map(|layer| (layer, input, output)).collect()

@@ -137,12 +137,17 @@ pub(crate) fn data_help(default: &str) -> String {
 /// The help of a flag that names a loss.
 pub(crate) fn loss_help(default: &str) -> String {
     let names = known(LossSpec::TYPES);
-    format!("What is minimised: a name ({names}) or a JSON object [default: {default}]")
+    format!(
+        "What is minimised: a name ({names}) or a JSON object such as \
+         '{{\"type\": \"formula\", \"loss\": \"abs(y - t)^1.5\"}}' [default: {default}]"
+    )
 }
 
-/// The names of a kind but for what is custom, which has code that the command does not know.
+/// The names of a kind that say enough: not `custom`, which has code that the command does not know, nor
+/// `formula`, which needs one.
 fn known(types: &[&str]) -> String {
-    let names: Vec<&str> = types.iter().copied().filter(|name| *name != "custom").collect();
+    let names: Vec<&str> =
+        types.iter().copied().filter(|name| !["custom", "formula"].contains(name)).collect();
     names.join(", ")
 }
 
