@@ -3,8 +3,19 @@
 use onestep_engine::{Graph, GraphError, Value};
 
 /// The options that a schedule may change, by their names in a specification: those of the rule and,
-/// for all rules, `weight_decay`. Each is the name of its scalar leaf too.
-pub const HYPERPARAMETERS: [&str; 5] = ["weight_decay", "momentum", "beta1", "beta2", "alpha"];
+/// for all rules, `weight_decay`. Each is the name of its scalar leaf too. The learning rate has a schedule
+/// of its own; what decides which ops a step has (`nesterov`, `ns_steps`) and what is no single number
+/// (Adafactor's `eps`) has none.
+pub const HYPERPARAMETERS: [&str; 8] = [
+    "weight_decay",
+    "momentum",
+    "beta1",
+    "beta2",
+    "alpha",
+    "eps",
+    "dampening",
+    "trust_coefficient",
+];
 
 /// An option of a rule: a number that is part of the compiled step, or a scalar that is fed at each.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -29,6 +40,28 @@ impl Hyper {
         match self {
             Hyper::Fixed(number) => g.scale(x, number as f32),
             Hyper::Fed(scalar) => g.mul(x, scalar),
+        }
+    }
+
+    /// The number itself, a scalar.
+    ///
+    /// # Errors
+    /// None in practice; the signature is that of the graph's methods.
+    pub fn value(self, g: &mut Graph) -> Result<Value, GraphError> {
+        match self {
+            Hyper::Fixed(number) => g.constant(number as f32),
+            Hyper::Fed(scalar) => Ok(scalar),
+        }
+    }
+
+    /// `x + self`
+    ///
+    /// # Errors
+    /// `x` is not f32.
+    pub fn added(self, g: &mut Graph, x: Value) -> Result<Value, GraphError> {
+        match self {
+            Hyper::Fixed(number) => g.offset(x, number as f32),
+            Hyper::Fed(scalar) => g.add(x, scalar),
         }
     }
 

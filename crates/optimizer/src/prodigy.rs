@@ -253,7 +253,7 @@ impl UpdateRule for Rule<'_> {
         let rate = self.rate(g, &leaves)?;
         let parameter = GroupLeaves { lr: rate, ..leaves }.decayed_parameter(g)?;
         let root = g.sqrt(second)?;
-        let least = g.scale(d.new, self.0.eps as f32)?;
+        let least = leaves.hyper("eps", self.0.eps).times(g, d.new)?;
         let denominator = g.add(root, least)?;
         let direction = g.div(first, denominator)?;
         let change = g.mul(direction, rate)?;

@@ -145,7 +145,7 @@ impl Rule<'_> {
         let spread = g.rsqrt(correction)?;
         let root = g.sqrt(second)?;
         let root = g.mul(root, spread)?;
-        let denominator = g.offset(root, self.0.eps as f32)?;
+        let denominator = leaves.hyper("eps", self.0.eps).added(g, root)?;
         let direction = g.div(leaves.gradient, denominator)?;
         Ok((leaves.penalised(g, direction)?, second))
     }

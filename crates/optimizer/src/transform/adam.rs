@@ -60,7 +60,7 @@ impl Transform for ScaleByAdam {
         let spread = g.rsqrt(second_correction)?;
         let root = g.sqrt(divisor)?;
         let root = g.mul(root, spread)?;
-        let denominator = g.offset(root, self.eps as f32)?;
+        let denominator = leaves.hyper("eps", self.eps).added(g, root)?;
         let direction = g.div(first, denominator)?;
         flow.set_ratio(direction, first_correction);
         Ok(())

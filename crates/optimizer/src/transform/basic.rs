@@ -75,7 +75,7 @@ impl Momentum {
             return g.add(kept, d);
         }
         let one = g.constant(1.0)?;
-        let damped = g.constant((1.0 - self.dampening) as f32)?;
+        let damped = leaves.hyper("dampening", self.dampening).rest(g)?.value(g)?;
         let step = leaves.step(g)?;
         let first = g.le(step, one)?;
         let factor = g.select(first, one, damped)?;

@@ -4,6 +4,7 @@ use onestep_engine::{DType, Graph, GraphError, Value};
 
 use super::trust::norm;
 use crate::chain::{Flow, Transform};
+use crate::hyper::Hyper;
 use crate::leaves::GroupLeaves;
 use crate::rule::StateKind;
 
@@ -83,7 +84,7 @@ impl Transform for Orthogonalise {
             };
             let x = leaves.view(g, all, index)?;
             let x = if rows > columns { g.permute(x, &[1, 0])? } else { x };
-            let x = self.iterate(g, x)?;
+            let x = self.iterate(g, x, leaves.hyper("eps", self.eps))?;
             let x = if rows > columns { g.permute(x, &[1, 0])? } else { x };
             parts.push(g.scale(x, (self.scale)(rows, columns) as f32)?);
         }
@@ -93,12 +94,12 @@ impl Transform for Orthogonalise {
 }
 
 impl Orthogonalise {
-    fn iterate(&self, g: &mut Graph, x: Value) -> Result<Value, GraphError> {
+    fn iterate(&self, g: &mut Graph, x: Value, eps: Hyper) -> Result<Value, GraphError> {
         let [a, b, c] = self.coefficients.map(|number| number as f32);
         let x = self.round(g, x)?;
         let size = norm(g, x)?;
         let size = self.round(g, size)?;
-        let least = g.constant(self.eps as f32)?;
+        let least = eps.value(g)?;
         let size = g.max(size, least)?;
         let x = g.div(x, size)?;
         let mut x = self.round(g, x)?;

@@ -52,7 +52,7 @@ impl Transform for ScaleByRms {
         } else {
             g.sqrt(square)?
         };
-        let denominator = g.offset(root, self.eps as f32)?;
+        let denominator = leaves.hyper("eps", self.eps).added(g, root)?;
         flow.set(g.div(update, denominator)?);
         Ok(())
     }
@@ -92,7 +92,7 @@ impl Transform for ScaleBySum {
         let sum = g.add(leaves.state("sum")?, square)?;
         flow.keep("sum", sum);
         let root = g.sqrt(sum)?;
-        let denominator = g.offset(root, self.eps as f32)?;
+        let denominator = leaves.hyper("eps", self.eps).added(g, root)?;
         flow.set(g.div(update, denominator)?);
         Ok(())
     }

@@ -3,6 +3,7 @@
 use onestep_engine::{Graph, GraphError, Value};
 
 use crate::chain::{Flow, Transform};
+use crate::hyper::Hyper;
 use crate::leaves::GroupLeaves;
 
 /// Each tensor's update in proportion to its parameters:
@@ -31,7 +32,7 @@ impl Transform for TrustRatio {
         for tensor in 0..leaves.tensors.len() {
             let update = leaves.view(g, all, tensor)?;
             let parameter = leaves.view(g, leaves.parameter, tensor)?;
-            let ratio = self.ratio(g, parameter, update)?;
+            let ratio = self.ratio(g, leaves, [parameter, update])?;
             scaled.push(g.mul(update, ratio)?);
         }
         flow.set(leaves.join(g, &scaled)?);
@@ -40,10 +41,18 @@ impl Transform for TrustRatio {
 }
 
 impl TrustRatio {
-    fn ratio(&self, g: &mut Graph, parameter: Value, update: Value) -> Result<Value, GraphError> {
+    fn ratio(
+        &self,
+        g: &mut Graph,
+        leaves: &GroupLeaves<'_>,
+        [parameter, update]: [Value; 2],
+    ) -> Result<Value, GraphError> {
         let (own, size) = (norm(g, parameter)?, norm(g, update)?);
-        let wanted = g.scale(own, self.coefficient as f32)?;
-        let divisor = g.offset(size, self.eps as f32)?;
+        let coefficient = leaves.hyper("trust_coefficient", self.coefficient);
+        let wanted = coefficient.times(g, own)?;
+        // Without one of its own the `eps` of a schedule is another transformation's.
+        let eps = if self.eps == 0.0 { Hyper::Fixed(0.0) } else { leaves.hyper("eps", self.eps) };
+        let divisor = eps.added(g, size)?;
         let ratio = g.div(wanted, divisor)?;
         let (zero, one) = (g.constant(0.0)?, g.constant(1.0)?);
         let smaller = g.min(own, size)?;
