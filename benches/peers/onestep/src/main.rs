@@ -5,7 +5,7 @@ mod families;
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use onestep::engine::{StateKind, Ticket};
 use onestep::prelude::{Element, ExecutorOptions, Tensor, executor};
 use onestep::runner::StepRunner;
@@ -49,6 +49,14 @@ fn runner(workload: &str, seed: u64) -> Result<StepRunner> {
     }
 }
 
+/// What the workloads are given: pictures and labels.
+fn batch(runner: &StepRunner) -> Result<[&Tensor; 2]> {
+    match runner.batch() {
+        [input, target] => Ok([input, target]),
+        other => bail!("{} tensors in a batch, where 2 are wanted", other.len()),
+    }
+}
+
 /// A runner whose parameters and batch are those of the file.
 fn load(job: &Job) -> Result<StepRunner> {
     let runner = runner(&job.workload, 0)?;
@@ -56,7 +64,7 @@ fn load(job: &Job) -> Result<StepRunner> {
     for name in parameters(&runner) {
         runner.state().write(&name, &file.read::<f32>(&name)?.1)?;
     }
-    let [input, target] = runner.batch();
+    let [input, target] = batch(&runner)?;
     input.write(&file.read::<f32>(INPUT)?.1)?;
     target.write(&file.read::<i32>(TARGET)?.1)?;
     Ok(runner)
@@ -65,7 +73,7 @@ fn load(job: &Job) -> Result<StepRunner> {
 /// Writes what the seed gives: PyTorch's default initialisation and a random batch.
 fn write(workload: &str, path: &str, seed: u64) -> Result<()> {
     let runner = runner(workload, seed)?;
-    let [input, target] = runner.batch();
+    let [input, target] = batch(&runner)?;
     let mut tensors = vec![
         (INPUT.to_owned(), Dtype::F32, dims(input), bytes(&input.read::<f32>()?)),
         (TARGET.to_owned(), Dtype::I32, dims(target), bytes(&target.read::<i32>()?)),
