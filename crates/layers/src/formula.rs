@@ -254,14 +254,13 @@ impl Reader<'_> {
     }
 
     fn number(&mut self) -> Read {
-        let rest = self.text.as_bytes()[self.at..].iter().copied().enumerate();
-        let rest_of = self.text.as_bytes()[self.at..].to_vec();
-        let belongs = |(i, byte): &(usize, u8)| match byte {
+        let rest = &self.text.as_bytes()[self.at..];
+        let belongs = |(i, byte): &(usize, &u8)| match byte {
             b'0'..=b'9' | b'.' | b'e' | b'E' => true,
-            b'+' | b'-' => *i > 0 && matches!(rest_of[i - 1], b'e' | b'E'),
+            b'+' | b'-' => *i > 0 && matches!(rest[i - 1], b'e' | b'E'),
             _ => false,
         };
-        let length = rest.take_while(belongs).count();
+        let length = rest.iter().enumerate().take_while(belongs).count();
         match self.text[self.at..self.at + length].parse::<f32>() {
             Ok(number) if number.is_finite() => {
                 self.at += length;

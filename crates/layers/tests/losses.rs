@@ -181,3 +181,17 @@ fn losses_of_scores_refuse_what_they_cannot_take() {
     let focal = Focal { alpha: Some(1.5), ..Focal::default() };
     assert_eq!(refusal(focal, &[2, 3]), "focal: alpha must be in [0, 1], or null, got 1.5");
 }
+
+#[test]
+fn every_loss_says_whether_it_is_a_mean_or_a_sum() {
+    for &name in LossSpec::TYPES.iter().filter(|name| **name != "custom") {
+        let mut json = serde_json::json!({"type": name});
+        if name == "formula" {
+            json["loss"] = "(y - t)^2".into();
+        }
+        let read = |json: &serde_json::Value| json.to_string().parse::<LossSpec>();
+        assert_eq!(read(&json).unwrap().reduction(), Reduction::Mean, "{name}");
+        json["reduction"] = "sum".into();
+        assert_eq!(read(&json).unwrap().reduction(), Reduction::Sum, "{name}");
+    }
+}

@@ -98,15 +98,8 @@ impl fmt::Display for RandomCrop {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::apply;
     use super::*;
-
-    fn apply(transform: &dyn Transform, shape: &Shape, input: &[f32], sample: u64) -> Vec<f32> {
-        transform.check(shape).unwrap();
-        let mut output = input.to_vec();
-        let mut rng = SampleRng::new(1, 0, sample);
-        transform.apply(&mut output, shape, &mut rng, &mut Vec::new()).unwrap();
-        output
-    }
 
     #[test]
     fn crop_shifts_and_fills_with_zeros() {

@@ -66,15 +66,8 @@ impl fmt::Display for RandomHorizontalFlip {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::apply;
     use super::*;
-
-    fn apply(transform: &dyn Transform, shape: &Shape, input: &[f32], sample: u64) -> Vec<f32> {
-        transform.check(shape).unwrap();
-        let mut output = input.to_vec();
-        let mut rng = SampleRng::new(1, 0, sample);
-        transform.apply(&mut output, shape, &mut rng, &mut Vec::new()).unwrap();
-        output
-    }
 
     #[test]
     fn flip_reverses_rows_about_as_often_as_asked() {

@@ -7,6 +7,8 @@ mod crop;
 mod custom;
 mod flip;
 mod normalise;
+#[cfg(test)]
+mod testing;
 mod traits;
 
 use std::fmt;

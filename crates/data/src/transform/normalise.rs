@@ -148,16 +148,9 @@ impl fmt::Display for Normalise {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::apply;
     use super::*;
     use crate::digits;
-
-    fn apply(transform: &dyn Transform, shape: &Shape, input: &[f32], sample: u64) -> Vec<f32> {
-        transform.check(shape).unwrap();
-        let mut output = input.to_vec();
-        let mut rng = SampleRng::new(1, 0, sample);
-        transform.apply(&mut output, shape, &mut rng, &mut Vec::new()).unwrap();
-        output
-    }
 
     #[test]
     fn normalise_works_per_channel() {

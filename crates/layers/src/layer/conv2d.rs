@@ -5,6 +5,7 @@ use onestep_engine::ops::ConvWindow;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::conv_parts::{Channels, add_bias};
 use super::dense::{is_default, yes};
 use super::{Layer, Shapes};
 use crate::context::BuildContext;
@@ -82,11 +83,8 @@ impl Conv2d {
     }
 
     fn check(&self, cx: &BuildContext, x: Value) -> Result<usize, LayerError> {
-        cx.expect_rank(x, 3, "[channels, height, width]")?;
-        let channels = cx.dims(x)[1];
-        if let Some(wanted) = self.in_channels.filter(|&wanted| wanted != channels) {
-            return Err(cx.input_error(format!("{wanted} input channels"), channels));
-        }
+        let (input, output) = (self.in_channels, self.out_channels);
+        let channels = Channels { input, output, groups: self.groups }.check(cx, x)?;
         let sizes = [
             ("kernel_size", self.kernel_size),
             ("stride", self.stride),
@@ -94,18 +92,6 @@ impl Conv2d {
         ];
         for (option, pair) in sizes {
             cx.check_pair(option, pair, 1)?;
-        }
-        let groups = self.groups;
-        if groups == 0 {
-            return Err(cx.option_error("groups", "at least 1", groups));
-        }
-        if self.out_channels == 0 || !self.out_channels.is_multiple_of(groups) {
-            let wanted = format!("a multiple of {groups} groups and at least 1");
-            return Err(cx.option_error("out_channels", wanted, self.out_channels));
-        }
-        if !channels.is_multiple_of(groups) {
-            let wanted = format!("input channels divisible by {groups} groups");
-            return Err(cx.input_error(wanted, channels));
         }
         Ok(channels)
     }
@@ -149,13 +135,7 @@ impl Layer for Conv2d {
         let init = self.weight_init.or(Initializer::weight_default());
         let weight = cx.parameter("weight", &shape, init, fan)?;
         let y = cx.graph.conv(x, weight, window)?;
-        if !self.bias {
-            return Ok(y);
-        }
-        let init = self.bias_init.or(Initializer::bias_default(fan));
-        let bias = cx.parameter("bias", &[self.out_channels], init, Fan::NONE)?;
-        let bias = cx.graph.reshape(bias, &[1, self.out_channels, 1, 1])?;
-        Ok(cx.graph.add(y, bias)?)
+        if self.bias { add_bias(cx, y, self.bias_init, fan) } else { Ok(y) }
     }
 
     fn flops(&self, shapes: &Shapes) -> u64 {

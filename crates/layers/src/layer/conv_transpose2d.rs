@@ -5,6 +5,7 @@ use onestep_engine::{Shape, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::conv_parts::{Channels, add_bias};
 use super::conv2d::{one, one_group};
 use super::dense::{is_default, yes};
 use super::max_pool2d::zero;
@@ -78,12 +79,9 @@ impl ConvTranspose2d {
         }
     }
 
-    fn check(&self, cx: &BuildContext, x: Value) -> Result<(), LayerError> {
-        cx.expect_rank(x, 3, "[channels, height, width]")?;
-        let channels = cx.dims(x)[1];
-        if let Some(wanted) = self.in_channels.filter(|&wanted| wanted != channels) {
-            return Err(cx.input_error(format!("{wanted} input channels"), channels));
-        }
+    fn check(&self, cx: &BuildContext, x: Value) -> Result<usize, LayerError> {
+        let (input, output) = (self.in_channels, self.out_channels);
+        let channels = Channels { input, output, groups: self.groups }.check(cx, x)?;
         for (option, pair, least) in [
             ("kernel_size", self.kernel_size, 1),
             ("stride", self.stride, 1),
@@ -98,16 +96,7 @@ impl ConvTranspose2d {
             let wanted = format!("smaller than the stride {stride}");
             return Err(cx.option_error("output_padding", wanted, extra));
         }
-        let groups = self.groups;
-        if groups == 0 || !channels.is_multiple_of(groups) {
-            let wanted = format!("a divisor of the {channels} input channels");
-            return Err(cx.option_error("groups", wanted, groups));
-        }
-        if self.out_channels == 0 || !self.out_channels.is_multiple_of(groups) {
-            let wanted = format!("a multiple of {groups} groups and at least 1");
-            return Err(cx.option_error("out_channels", wanted, self.out_channels));
-        }
-        Ok(())
+        Ok(channels)
     }
 
     /// The size of the output's axis, if something is left of it.
@@ -121,7 +110,7 @@ impl ConvTranspose2d {
 
 impl Layer for ConvTranspose2d {
     fn build(&self, cx: &mut BuildContext, x: Value) -> Result<Value, LayerError> {
-        self.check(cx, x)?;
+        let channels = self.check(cx, x)?;
         let dims = cx.dims(x);
         let sizes = [self.output_size(0, dims[2]), self.output_size(1, dims[3])];
         let [Some(height), Some(width)] = sizes else {
@@ -129,7 +118,7 @@ impl Layer for ConvTranspose2d {
             return Err(cx.option_error("padding", wanted, self.padding));
         };
         let [kh, kw] = self.kernel_size.to_array();
-        let shape = [dims[1], self.out_channels / self.groups, kh, kw];
+        let shape = [channels, self.out_channels / self.groups, kh, kw];
         let fan = Fan::conv(shape);
         let init = self.weight_init.or(Initializer::weight_default());
         let weight = cx.parameter("weight", &shape, init, fan)?;
@@ -142,13 +131,7 @@ impl Layer for ConvTranspose2d {
         };
         let output = Shape::from([dims[0], self.out_channels, height, width]);
         let y = cx.graph.conv_input_grad(x, weight, window, &output)?;
-        if !self.bias {
-            return Ok(y);
-        }
-        let init = self.bias_init.or(Initializer::bias_default(fan));
-        let bias = cx.parameter("bias", &[self.out_channels], init, Fan::NONE)?;
-        let bias = cx.graph.reshape(bias, &[1, self.out_channels, 1, 1])?;
-        Ok(cx.graph.add(y, bias)?)
+        if self.bias { add_bias(cx, y, self.bias_init, fan) } else { Ok(y) }
     }
 
     fn flops(&self, shapes: &Shapes) -> u64 {

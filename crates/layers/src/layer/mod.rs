@@ -11,6 +11,7 @@ mod celu;
 mod channel_shuffle;
 mod concat;
 mod conv2d;
+mod conv_parts;
 mod conv_transpose2d;
 mod custom;
 mod dense;

@@ -3,7 +3,7 @@
 use onestep_engine::ops::Op;
 use onestep_engine::{Graph, Value};
 
-use super::{KlReduction, LossSpec, LossValues, Reduction};
+use super::{LossSpec, LossValues, Reduction};
 use crate::error::LayerError;
 
 /// What the loss of a batch counts for in that of a data set, so that the whole does not depend on
@@ -44,33 +44,5 @@ impl LossSpec {
             Op::Constant(_) => Averaging::Samples,
             _ => Averaging::Weight(values.weight),
         })
-    }
-
-    /// Whether it is a mean or a sum. A loss of one's own is taken to be a mean.
-    pub fn reduction(&self) -> Reduction {
-        match self {
-            LossSpec::CrossEntropy(loss) => loss.reduction,
-            LossSpec::BceWithLogits(loss) => loss.reduction,
-            LossSpec::Mse(loss) => loss.reduction,
-            LossSpec::Mae(loss) => loss.reduction,
-            LossSpec::Huber(loss) => loss.reduction,
-            LossSpec::SmoothL1(loss) => loss.reduction,
-            LossSpec::Nll(loss) => loss.reduction,
-            LossSpec::MultiMargin(loss) => loss.reduction,
-            LossSpec::MultilabelMargin(loss) => loss.reduction,
-            LossSpec::MultilabelSoftMargin(loss) => loss.reduction,
-            LossSpec::Bce(loss) => loss.reduction,
-            LossSpec::Focal(loss) => loss.reduction,
-            LossSpec::SoftMargin(loss) => loss.reduction,
-            LossSpec::HingeEmbedding(loss) => loss.reduction,
-            LossSpec::Dice(loss) => loss.reduction,
-            LossSpec::Tversky(loss) => loss.reduction,
-            LossSpec::PoissonNll(loss) => loss.reduction,
-            LossSpec::LogCosh(loss) => loss.reduction,
-            LossSpec::KlDiv(loss) if loss.reduction == KlReduction::Sum => Reduction::Sum,
-            LossSpec::KlDiv(_) => Reduction::Mean,
-            LossSpec::FormulaLoss(loss) => loss.reduction,
-            LossSpec::CustomLoss(_) => Reduction::Mean,
-        }
     }
 }

@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use super::{Loss, LossContext, LossValues, Reduction, Task, elementwise};
 use crate::error::LayerError;
-use crate::layer::log_sigmoid;
 
 /// The mean of `-(w t log s(x) + (1 - t) log(1 - s(x)))` over all elements, for logits `x`, targets
 /// `t` in `[0, 1]`, the logistic function `s` and a weight `w` of the positive target. It is
@@ -46,20 +45,7 @@ impl Loss for BceWithLogits {
         let output = cx.output();
         let weight = self.weight(cx.graph, output)?;
         let mut values = elementwise::build(cx, self.reduction, |g, x, target| {
-            let log_probability = log_sigmoid(g, x)?;
-            let positive = match weight {
-                None => log_probability,
-                Some(weight) => {
-                    let extra = g.offset(weight, -1.0)?;
-                    let extra = g.mul(target, extra)?;
-                    let factor = g.offset(extra, 1.0)?;
-                    g.mul(log_probability, factor)?
-                }
-            };
-            let one = g.constant(1.0)?;
-            let negative = g.sub(one, target)?;
-            let penalty = g.mul(negative, x)?;
-            g.sub(penalty, positive)
+            elementwise::binary_cross_entropy(g, x, target, weight)
         })?;
         values.prediction = cx.graph.sigmoid(output)?;
         Ok(values)
@@ -67,5 +53,9 @@ impl Loss for BceWithLogits {
 
     fn task(&self) -> Task {
         Task::Binary
+    }
+
+    fn reduction(&self) -> Reduction {
+        self.reduction
     }
 }

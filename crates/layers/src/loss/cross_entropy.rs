@@ -229,4 +229,8 @@ impl Loss for CrossEntropy {
     fn task(&self) -> Task {
         Task::Classify { axis: 1 }
     }
+
+    fn reduction(&self) -> Reduction {
+        self.reduction
+    }
 }

@@ -39,4 +39,8 @@ impl Loss for Dice {
     fn task(&self) -> Task {
         Task::Binary
     }
+
+    fn reduction(&self) -> Reduction {
+        self.reduction
+    }
 }

@@ -4,6 +4,7 @@ use onestep_engine::{DType, Graph, GraphError, Value};
 
 use super::{LossContext, LossValues, Reduction};
 use crate::error::LayerError;
+use crate::layer::log_sigmoid;
 
 /// A target of the output's shape, and the reduction of what `each` makes of output
 /// and target.
@@ -36,4 +37,28 @@ pub(super) fn huber(g: &mut Graph, a: Value, delta: f32, scale: f32) -> Result<V
     let scale = g.constant(scale)?;
     let slope = g.div(q, scale)?;
     g.mul(slope, rest)
+}
+
+/// `-(w t log s(x) + (1 - t) log(1 - s(x)))` of logits `x`, targets `t` and the logistic function `s`, computed as
+/// `(1 - t) x - (1 + (w - 1) t) log s(x)`, which does not overflow.
+pub(super) fn binary_cross_entropy(
+    g: &mut Graph,
+    x: Value,
+    target: Value,
+    weight: Option<Value>,
+) -> Result<Value, GraphError> {
+    let log_probability = log_sigmoid(g, x)?;
+    let positive = match weight {
+        None => log_probability,
+        Some(weight) => {
+            let extra = g.offset(weight, -1.0)?;
+            let extra = g.mul(target, extra)?;
+            let factor = g.offset(extra, 1.0)?;
+            g.mul(log_probability, factor)?
+        }
+    };
+    let one = g.constant(1.0)?;
+    let negative = g.sub(one, target)?;
+    let penalty = g.mul(negative, x)?;
+    g.sub(penalty, positive)
 }

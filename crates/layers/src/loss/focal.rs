@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use super::{Loss, LossContext, LossValues, Reduction, Task, elementwise};
 use crate::error::LayerError;
-use crate::layer::log_sigmoid;
 
 /// The mean of `a (1 - p)^gamma` times the binary cross-entropy over all elements, for logits `x`, targets
 /// `t` in `[0, 1]` and the probability `p` of what the target says; `a` is `alpha` for the positive and
@@ -54,15 +53,6 @@ impl Focal {
     }
 }
 
-/// The binary cross-entropy of logits.
-fn cross_entropy(g: &mut Graph, x: Value, target: Value) -> Result<Value, GraphError> {
-    let log = log_sigmoid(g, x)?;
-    let one = g.constant(1.0)?;
-    let opposite = g.sub(one, target)?;
-    let penalty = g.mul(opposite, x)?;
-    g.sub(penalty, log)
-}
-
 impl Loss for Focal {
     fn build(&self, cx: &mut LossContext<'_>) -> Result<LossValues, LayerError> {
         if let Some(alpha) = self.alpha.filter(|alpha| !(0.0..=1.0).contains(alpha)) {
@@ -83,7 +73,7 @@ impl Loss for Focal {
             let alarm = g.mul(opposite, probability)?;
             let wrong = g.add(missed, alarm)?;
             let factor = self.power(g, wrong)?;
-            let entropy = cross_entropy(g, x, target)?;
+            let entropy = elementwise::binary_cross_entropy(g, x, target, None)?;
             let mut loss = g.mul(entropy, factor)?;
             if let Some(alpha) = self.alpha {
                 let slope = g.scale(target, 2.0 * alpha - 1.0)?;
@@ -98,5 +88,9 @@ impl Loss for Focal {
 
     fn task(&self) -> Task {
         Task::Binary
+    }
+
+    fn reduction(&self) -> Reduction {
+        self.reduction
     }
 }

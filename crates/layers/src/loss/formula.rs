@@ -47,4 +47,8 @@ impl Loss for FormulaLoss {
     fn task(&self) -> Task {
         Task::Regress
     }
+
+    fn reduction(&self) -> Reduction {
+        self.reduction
+    }
 }

@@ -49,4 +49,8 @@ impl Loss for HingeEmbedding {
     fn task(&self) -> Task {
         Task::Regress
     }
+
+    fn reduction(&self) -> Reduction {
+        self.reduction
+    }
 }

@@ -52,4 +52,8 @@ impl Loss for Huber {
     fn task(&self) -> Task {
         Task::Regress
     }
+
+    fn reduction(&self) -> Reduction {
+        self.reduction
+    }
 }

@@ -51,20 +51,22 @@ impl Loss for KlDiv {
         };
         let difference = g.sub(log, output)?;
         let mut losses = g.mul(probability, difference)?;
-        let reduction = match self.reduction {
-            KlReduction::Mean => Reduction::Mean,
-            KlReduction::Sum => Reduction::Sum,
-            KlReduction::Batchmean => {
-                let axes: Vec<usize> = (1..dims.len()).collect();
-                losses = g.sum(losses, &axes, false)?;
-                Reduction::Mean
-            }
-        };
-        let reduced = cx.reduce(losses, reduction)?;
+        if self.reduction == KlReduction::Batchmean {
+            let axes: Vec<usize> = (1..dims.len()).collect();
+            losses = g.sum(losses, &axes, false)?;
+        }
+        let reduced = cx.reduce(losses, Loss::reduction(self))?;
         Ok(cx.finish(target, reduced, output))
     }
 
     fn task(&self) -> Task {
         Task::Regress
+    }
+
+    fn reduction(&self) -> Reduction {
+        match self.reduction {
+            KlReduction::Sum => Reduction::Sum,
+            KlReduction::Mean | KlReduction::Batchmean => Reduction::Mean,
+        }
     }
 }

@@ -40,4 +40,8 @@ impl Loss for LogCosh {
     fn task(&self) -> Task {
         Task::Regress
     }
+
+    fn reduction(&self) -> Reduction {
+        self.reduction
+    }
 }

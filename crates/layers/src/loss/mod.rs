@@ -177,6 +177,11 @@ pub trait Loss: Send + Sync {
     fn task(&self) -> Task {
         Task::Other
     }
+
+    /// Whether it is a mean or a sum over what is in a batch.
+    fn reduction(&self) -> Reduction {
+        Reduction::Mean
+    }
 }
 
 impl<F> Loss for F
@@ -339,6 +344,11 @@ impl LossSpec {
     pub fn task(&self) -> Task {
         self.inner().task()
     }
+
+    /// Whether it is a mean or a sum. A loss of one's own is a mean unless its type says otherwise.
+    pub fn reduction(&self) -> Reduction {
+        self.inner().reduction()
+    }
 }
 
 impl Loss for LossSpec {
@@ -348,6 +358,10 @@ impl Loss for LossSpec {
 
     fn task(&self) -> Task {
         LossSpec::task(self)
+    }
+
+    fn reduction(&self) -> Reduction {
+        LossSpec::reduction(self)
     }
 }
 

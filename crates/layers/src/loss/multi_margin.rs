@@ -86,4 +86,8 @@ impl Loss for MultiMargin {
     fn task(&self) -> Task {
         Task::Classify { axis: 1 }
     }
+
+    fn reduction(&self) -> Reduction {
+        self.reduction
+    }
 }

@@ -70,4 +70,8 @@ impl Loss for MultilabelMargin {
         let reduced = cx.reduce(losses, self.reduction)?;
         Ok(cx.finish(target, reduced, output))
     }
+
+    fn reduction(&self) -> Reduction {
+        self.reduction
+    }
 }

@@ -4,9 +4,8 @@ use onestep_engine::DType;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Loss, LossContext, LossValues, Reduction, Task, class_weights};
+use super::{Loss, LossContext, LossValues, Reduction, Task, class_weights, elementwise};
 use crate::error::LayerError;
-use crate::layer::log_sigmoid;
 
 /// The mean over the samples of `-1/C sum_c w_c (t_c log s(x_c) + (1 - t_c) log s(-x_c))` for logits `x`,
 /// targets `t` of 0 and 1 and the logistic function `s`; classes lie along the last axis. The target is
@@ -39,12 +38,7 @@ impl Loss for MultilabelSoftMargin {
         let weight = class_weights("multilabel_soft_margin", self.weight.as_deref(), classes)?;
         let target = cx.target(&dims, DType::F32)?;
         let g = &mut *cx.graph;
-        let log = log_sigmoid(g, output)?;
-        // t log s(x) + (1 - t) log s(-x) = log s(x) - (1 - t) x
-        let one = g.constant(1.0)?;
-        let opposite = g.sub(one, target)?;
-        let penalty = g.mul(opposite, output)?;
-        let mut losses = g.sub(penalty, log)?;
+        let mut losses = elementwise::binary_cross_entropy(g, output, target, None)?;
         if let Some(weight) = weight {
             let weight = g.constant_tensor(&[classes], weight)?;
             losses = g.mul(losses, weight)?;
@@ -57,5 +51,9 @@ impl Loss for MultilabelSoftMargin {
 
     fn task(&self) -> Task {
         Task::Binary
+    }
+
+    fn reduction(&self) -> Reduction {
+        self.reduction
     }
 }

@@ -77,4 +77,8 @@ impl Loss for Nll {
     fn task(&self) -> Task {
         Task::Classify { axis: 1 }
     }
+
+    fn reduction(&self) -> Reduction {
+        self.reduction
+    }
 }

@@ -84,4 +84,8 @@ impl Loss for PoissonNll {
     fn task(&self) -> Task {
         Task::Regress
     }
+
+    fn reduction(&self) -> Reduction {
+        self.reduction
+    }
 }

@@ -53,4 +53,8 @@ impl Loss for SmoothL1 {
     fn task(&self) -> Task {
         Task::Regress
     }
+
+    fn reduction(&self) -> Reduction {
+        self.reduction
+    }
 }

@@ -35,4 +35,8 @@ impl Loss for SoftMargin {
     fn task(&self) -> Task {
         Task::Regress
     }
+
+    fn reduction(&self) -> Reduction {
+        self.reduction
+    }
 }

@@ -54,4 +54,8 @@ impl Loss for Tversky {
     fn task(&self) -> Task {
         Task::Binary
     }
+
+    fn reduction(&self) -> Reduction {
+        self.reduction
+    }
 }
