@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use onestep_data::{DataRecord, open_as};
 use onestep_trainer::{
     Checkpoints, Trainer, TrainerBuilder, TrainerConfig, TrainerError, checkpoint,
 };
@@ -164,6 +165,33 @@ fn checkpoints_of_the_first_version_are_read_and_checked() {
     let record = fs::read_to_string(folder.join(checkpoint::PROGRESS)).unwrap();
     assert!(record.contains("\"format_version\": 3"), "{record}");
     load(&folder).unwrap();
+}
+
+/// A run of an earlier build, cut after two of three epochs, and the weights that the whole run ended with.
+#[test]
+fn a_run_of_the_second_version_goes_on_as_it_would_have() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/checkpoint-v2");
+    let record = fs::read_to_string(folder.join(checkpoint::PROGRESS)).unwrap();
+    assert!(record.contains("\"format_version\": 2"), "{record}");
+    let builder = TrainerBuilder::load(&folder).unwrap().executor(executor());
+    let mut trainer = builder.configure(|config| config.epochs = 3).build().unwrap();
+    assert_eq!((trainer.progress().epoch, trainer.progress().step), (2, 12));
+    // Divided as the data was then.
+    let known: DataRecord =
+        serde_json::from_str(&fs::read_to_string(folder.join(checkpoint::DATA)).unwrap()).unwrap();
+    let data = open_as("digits", &known).unwrap();
+    trainer.fit(data.train, None, &mut []).unwrap();
+    let wanted = fs::read(folder.join("continued.safetensors")).unwrap();
+    let wanted = safetensors::SafeTensors::deserialize(&wanted).unwrap();
+    for name in ["fc.weight", "fc.bias"] {
+        let numbers = wanted.tensor(name).unwrap().data().chunks_exact(4);
+        let numbers = numbers.map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap()));
+        let got = trainer.parameter(name).unwrap();
+        for (got, wanted) in got.iter().zip(numbers) {
+            // Another number of threads adds in another order.
+            assert!((got - wanted).abs() < 1e-5, "{name}: {got}, wanted {wanted}");
+        }
+    }
 }
 
 #[cfg(unix)]
