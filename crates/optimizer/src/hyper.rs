@@ -4,9 +4,10 @@ use onestep_engine::{Graph, GraphError, Value};
 
 /// The options that a schedule may change, by their names in a specification: those of the rule and,
 /// for all rules, `weight_decay`. Each is the name of its scalar leaf too. The learning rate has a schedule
-/// of its own; what decides which ops a step has (`nesterov`, `ns_steps`) and what is no single number
-/// (Adafactor's `eps`) has none.
-pub const HYPERPARAMETERS: [&str; 8] = [
+/// of its own. None have choices and counts (`nesterov`, `ns_steps`), what says how state begins (`d0`,
+/// `initial_accumulator_value`), the powers and bounds by which a rule makes a rate of its own by the step
+/// (`beta2_decay`, `r`, `weight_lr_power`, `growth_rate`), and pairs (Adafactor's `eps`).
+pub const HYPERPARAMETERS: [&str; 11] = [
     "weight_decay",
     "momentum",
     "beta1",
@@ -15,6 +16,9 @@ pub const HYPERPARAMETERS: [&str; 8] = [
     "eps",
     "dampening",
     "trust_coefficient",
+    "lr_decay",
+    "d",
+    "d_coef",
 ];
 
 /// An option of a rule: a number that is part of the compiled step, or a scalar that is fed at each.
@@ -62,6 +66,17 @@ impl Hyper {
         match self {
             Hyper::Fixed(number) => g.offset(x, number as f32),
             Hyper::Fed(scalar) => g.add(x, scalar),
+        }
+    }
+
+    /// `x / self`
+    ///
+    /// # Errors
+    /// `x` is not f32.
+    pub fn divided(self, g: &mut Graph, x: Value) -> Result<Value, GraphError> {
+        match self {
+            Hyper::Fixed(number) => g.scale(x, (1.0 / number) as f32),
+            Hyper::Fed(scalar) => g.div(x, scalar),
         }
     }
 

@@ -235,7 +235,7 @@ impl UpdateRule for Rule<'_> {
         let one = g.constant(1.0)?;
         let divisor = g.select(some, denominator, one)?;
         let ratio = g.div(numerator, divisor)?;
-        let estimate = g.scale(ratio, self.0.d_coef as f32)?;
+        let estimate = first.hyper("d_coef", self.0.d_coef).times(g, ratio)?;
         let [d, d_max] = self.estimate(g, first, estimate)?;
         let d = g.select(some, d, first.shared("d")?.old)?;
         let d_max = g.select(some, d_max, first.shared("d_max")?.old)?;

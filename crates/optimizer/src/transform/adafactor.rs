@@ -4,6 +4,7 @@ use onestep_engine::{Graph, GraphError, StateShape, Value};
 
 use super::trust::norm;
 use crate::chain::{Flow, Transform};
+use crate::hyper::Hyper;
 use crate::leaves::GroupLeaves;
 use crate::rule::StateKind;
 
@@ -59,7 +60,7 @@ impl Transform for ScaleByAdafactor {
             let estimate = g.max(estimate, least)?;
             let root = g.rsqrt(estimate)?;
             let update = g.mul(update, root)?;
-            let rate = self.clipped(g, rate, update)?;
+            let rate = self.clipped(g, leaves.hyper("d", self.d), rate, update)?;
             parts.push(g.mul(update, rate)?);
         }
         for (kind, parts) in [ROWS, COLUMNS, VARIANCE].into_iter().zip(&new) {
@@ -123,9 +124,15 @@ impl ScaleByAdafactor {
     }
 
     /// `rate / max(1, rms(update) / d)`
-    fn clipped(&self, g: &mut Graph, rate: Value, update: Value) -> Result<Value, GraphError> {
+    fn clipped(
+        &self,
+        g: &mut Graph,
+        d: Hyper,
+        rate: Value,
+        update: Value,
+    ) -> Result<Value, GraphError> {
         let size = rms(g, update)?;
-        let size = g.scale(size, (1.0 / self.d) as f32)?;
+        let size = d.divided(g, size)?;
         let one = g.constant(1.0)?;
         let size = g.max(size, one)?;
         g.div(rate, size)

@@ -143,7 +143,7 @@ impl Transform for DecayLr {
         }
         let step = leaves.step(g)?;
         let before = g.offset(step, -1.0)?;
-        let growth = g.scale(before, self.decay as f32)?;
+        let growth = leaves.hyper("lr_decay", self.decay).times(g, before)?;
         let divisor = g.offset(growth, 1.0)?;
         let rate = g.div(leaves.lr, divisor)?;
         flow.scale(g, rate)
