@@ -146,7 +146,7 @@ impl StepRunner {
         StepRunner::of(program, executor, batch, options)
     }
 
-    /// The same for a program.
+    /// The same for a program, of which the loss alone is measured: a metric would be a kernel more.
     ///
     /// # Errors
     /// As for [`StepRunner::new`].
@@ -157,7 +157,8 @@ impl StepRunner {
         options: &RunnerOptions,
     ) -> Result<Self, RunnerError> {
         let batch = batch.into();
-        let learner = Learner::new(program.keep(options.keep_outputs), executor, options.seed)?;
+        let program = program.with_metrics(&[])?.keep(options.keep_outputs);
+        let learner = Learner::new(program, executor, options.seed)?;
         let mut runner = StepRunner { learner, batch_size: batch.samples(), batch };
         if runner.batch_size > 0 {
             runner.footprint()?;
