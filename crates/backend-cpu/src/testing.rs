@@ -194,6 +194,19 @@ pub(crate) fn check_op(
     });
 }
 
+/// Where the elements of a place lie, of those that its view is of.
+fn in_order(place: &Place) -> impl Iterator<Item = usize> {
+    let dims = place.shape.dims();
+    (0..place.shape.elements()).map(move |mut index| {
+        let axes = dims.iter().zip(place.strides()).rev();
+        axes.fold(0, |at, (&dim, &stride)| {
+            let step = index % dim * stride;
+            index /= dim;
+            at + step
+        })
+    })
+}
+
 /// What an op means, by the engine's reference.
 pub(crate) fn evaluate(memory: &Memory, op: &Op, inputs: &[Place]) -> Vec<f64> {
     use std::collections::HashMap;
@@ -203,13 +216,14 @@ pub(crate) fn evaluate(memory: &Memory, op: &Op, inputs: &[Place]) -> Vec<f64> {
     let (mut leaves, mut values) = (HashMap::new(), Vec::new());
     for (i, place) in inputs.iter().enumerate() {
         let name = format!("input{i}");
-        let data = match place.dtype {
+        let data: Vec<f64> = match place.dtype {
             DType::I32 => memory.i32s(place).into_iter().map(f64::from).collect(),
             _ => memory.f32s(place).into_iter().map(f64::from).collect(),
         };
+        let data = in_order(place).map(|at| data[at]).collect();
         values.push(graph.input(&name, place.shape.dims(), place.dtype).unwrap());
         leaves.insert(name, Array::new(place.shape.clone(), data).unwrap());
     }
     let y = graph.push(op.clone(), &values).unwrap();
-    evaluate(&graph, &leaves, &Context::default(), &[y]).unwrap().remove(0).data
+    evaluate(&graph, &leaves, &Context { seed: KEY.seed, step: KEY.step }, &[y]).unwrap().remove(0).data
 }

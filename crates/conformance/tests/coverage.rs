@@ -54,6 +54,8 @@ every_op![
     MaxPoolGrad,
     SumPool,
     SumPoolGrad,
+    Attention,
+    AttentionGrad,
     Softmax,
     LogSoftmax,
     CrossEntropy,

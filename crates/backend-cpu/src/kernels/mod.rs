@@ -3,6 +3,7 @@
 mod along;
 mod argmax;
 mod argsort;
+mod attention;
 mod conv;
 mod cross_entropy;
 mod cumsum;
@@ -107,6 +108,8 @@ pub(crate) fn lower(
         Op::ScatterAlong(op) => along::lower_scatter(op.axis, inputs, output, regions, threads),
         Op::CumSum(op) => cumsum::lower(*op, inputs, output, regions, threads),
         Op::ArgSort(op) => argsort::lower(*op, inputs, output, regions, threads),
+        Op::Attention(op) => attention::lower(op, inputs, output, regions),
+        Op::AttentionGrad(op) => attention::lower_gradient(op, inputs, output, regions),
         Op::Softmax(_) => softmax::lower(false, inputs, output, regions, threads),
         Op::LogSoftmax(_) => softmax::lower(true, inputs, output, regions, threads),
         Op::CrossEntropy(op) => {

@@ -24,11 +24,12 @@ impl Nodes {
         roots: &[Value],
         leaf: impl FnMut(Value, &Leaf) -> Result<Source, EngineError>,
     ) -> Result<Self, EngineError> {
-        if !graph.values().any(|value| matches!(graph.op(value), Op::Variance(_))) {
+        let composite =
+            |op: &Op| matches!(op, Op::Variance(_) | Op::Attention(_) | Op::AttentionGrad(_));
+        if !graph.values().any(|value| composite(graph.op(value))) {
             return Nodes::of_primitives(graph, roots, leaf);
         }
-        let mut primitives = Graph::new();
-        let map = primitives.splice(graph, |_, _| None)?;
+        let (primitives, map) = graph.primitives()?;
         let roots: Vec<Value> = roots.iter().map(|root| map[root.index()]).collect();
         let nodes = Nodes::of_primitives(&primitives, &roots, leaf)?;
         let numbers = map.iter().map(|value| nodes.numbers[value.index()]).collect();

@@ -6,12 +6,13 @@ mod dump;
 mod error;
 mod types;
 
+pub use build::AttentionOptions;
 pub use error::GraphError;
 pub use types::{Named, Node, Phase, Type, Value};
 
 use std::collections::HashMap;
 
-use crate::ops::{Leaf, LeafKind, Op};
+use crate::ops::{Leaf, LeafKind, Op, OpRule};
 
 /// A directed acyclic graph of [`Op`]s. Nodes are stored in topological order: an input always
 /// comes before its consumer.
@@ -196,14 +197,34 @@ impl Graph {
     /// Copies the nodes of `other` behind this graph's own. A leaf of `other` for which
     /// `substitute` has a value is replaced by that value. Composites become the primitives of which
     /// they are made, and [`Graph::composites`] says which. Returns the new value of each node of
-    /// `other`.
+    /// `other`. Composites with a gradient of their own stay as they are.
     ///
     /// # Errors
     /// A leaf name that exists on both sides, or a substitute of another type.
     pub fn splice(
         &mut self,
         other: &Graph,
+        substitute: impl FnMut(Value, &Leaf) -> Option<Value>,
+    ) -> Result<Vec<Value>, GraphError> {
+        self.splice_as(other, substitute, |rule| !rule.is_whole())
+    }
+
+    /// The same graph in primitives alone, for who knows no composite at all, and the new value of each of its
+    /// nodes.
+    ///
+    /// # Errors
+    /// None in practice.
+    pub fn primitives(&self) -> Result<(Graph, Vec<Value>), GraphError> {
+        let mut graph = Graph::new();
+        let map = graph.splice_as(self, |_, _| None, |_| true)?;
+        Ok((graph, map))
+    }
+
+    fn splice_as(
+        &mut self,
+        other: &Graph,
         mut substitute: impl FnMut(Value, &Leaf) -> Option<Value>,
+        written_out: fn(&dyn OpRule) -> bool,
     ) -> Result<Vec<Value>, GraphError> {
         let mut map: Vec<Value> = Vec::with_capacity(other.nodes.len());
         // What a composite is made of may stand in `other` too, and is the same value then, so that it
@@ -224,7 +245,7 @@ impl Graph {
                 (None, Op::Leaf(leaf)) => self.push_leaf(leaf.clone())?,
                 (None, op) => {
                     let inputs: Vec<Value> = node.inputs.iter().map(|i| map[i.index()]).collect();
-                    self.copy(op, inputs, node.label.as_deref(), &mut parts)?
+                    self.copy(op, inputs, node.label.as_deref(), written_out, &mut parts)?
                 }
             };
             map.push(value);
@@ -244,10 +265,15 @@ impl Graph {
         op: &Op,
         inputs: Vec<Value>,
         label: Option<&str>,
+        written_out: fn(&dyn OpRule) -> bool,
         parts: &mut HashMap<(Op, Vec<Value>), Value>,
     ) -> Result<Value, GraphError> {
         let first = self.nodes.len();
-        let value = match op.rule().decompose(self, &inputs)? {
+        let whole = match written_out(op.rule()) {
+            true => op.rule().decompose(self, &inputs)?,
+            false => None,
+        };
+        let value = match whole {
             Some(value) => {
                 let new = self.nodes[first..].iter().zip(first..);
                 parts.extend(new.map(|(n, i)| ((n.op.clone(), n.inputs.clone()), Value::new(i))));

@@ -6,6 +6,7 @@
 
 mod along;
 mod argsort;
+mod attention;
 mod binary;
 mod cast;
 mod compare;
@@ -28,6 +29,7 @@ use std::fmt;
 
 pub use along::{GatherAlong, ScatterAlong};
 pub use argsort::ArgSort;
+pub use attention::{Attention, AttentionDropout, AttentionGrad, AttentionSizes};
 pub use binary::Binary;
 pub use cast::Cast;
 pub use compare::{Compare, Select};
@@ -142,6 +144,10 @@ pub enum Op {
     SumPool(SumPool),
     /// The gradient of [`SumPool`] in its input.
     SumPoolGrad(SumPoolGrad),
+    /// Scaled dot-product attention: a composite with a gradient of its own.
+    Attention(Attention),
+    /// The gradient of [`Attention`] in queries, keys and values.
+    AttentionGrad(AttentionGrad),
     /// Softmax over the last axis.
     Softmax(Softmax),
     /// Log-softmax over the last axis.
@@ -185,6 +191,12 @@ pub(crate) trait OpRule {
     fn decompose(&self, _: &mut Graph, _: &[Value]) -> Result<Option<Value>, GraphError> {
         Ok(None)
     }
+
+    /// Whether a composite stays one when a step is lowered: it has a gradient of its own, and executors of
+    /// plans have a kernel for it.
+    fn is_whole(&self) -> bool {
+        false
+    }
 }
 
 impl Op {
@@ -221,6 +233,8 @@ impl Op {
             Op::MaxPoolGrad(op) => op,
             Op::SumPool(op) => op,
             Op::SumPoolGrad(op) => op,
+            Op::Attention(op) => op,
+            Op::AttentionGrad(op) => op,
             Op::Softmax(op) => op,
             Op::LogSoftmax(op) => op,
             Op::CrossEntropy(op) => op,
@@ -273,7 +287,9 @@ impl fmt::Display for Op {
             Op::MaxPoolGrad(p) => write!(f, "max_pool_grad {}", p.window),
             Op::SumPool(p) => write!(f, "sum_pool {}", p.window),
             Op::SumPoolGrad(p) => write!(f, "sum_pool_grad {}", p.window),
-            Op::Softmax(_) | Op::LogSoftmax(_) => f.write_str(self.name()),
+            Op::Attention(_) | Op::AttentionGrad(_) | Op::Softmax(_) | Op::LogSoftmax(_) => {
+                f.write_str(self.name())
+            }
             Op::CrossEntropy(_) | Op::CrossEntropyGrad(_) => f.write_str(self.name()),
         }
     }

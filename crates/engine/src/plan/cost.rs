@@ -3,7 +3,7 @@
 use super::code::{Fused, Instruction};
 use super::kernel::{Kernel, Work};
 use super::place::Place;
-use crate::ops::Op;
+use crate::ops::{Attention, Op};
 
 /// Arithmetic and traffic of a kernel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -80,6 +80,9 @@ fn op_flops(op: &Op, inputs: &[Place], output: &Place) -> u64 {
             elements(output) * u64::from(width.ilog2())
         }
         Op::Variance(_) => 3 * input(0),
+        Op::Attention(op) => attention(op, inputs, 1),
+        // The products of queries and keys again, and four of the gradient's own.
+        Op::AttentionGrad(op) => attention(&op.of, inputs, 2) + attention(&op.of, inputs, 1) / 2,
         // One operation an element or so; what counts there is the traffic. Exhaustive on purpose: a new op
         // must say what it costs.
         Op::Leaf(_)
@@ -112,6 +115,15 @@ fn op_flops(op: &Op, inputs: &[Place], output: &Place) -> u64 {
         | Op::CrossEntropy(_)
         | Op::CrossEntropyGrad(_) => input(0).max(elements(output)),
     }
+}
+
+/// So many times the two products of an attention; half of the pairs where it is causal.
+fn attention(op: &Attention, inputs: &[Place], times: u64) -> u64 {
+    let [q, _, v, ..] = inputs else { return 0 };
+    let (q, v) = (q.shape.dims(), v.shape.dims());
+    let (&[b, h, t, d], &[_, _, s, e]) = (q, v) else { return 0 };
+    let all = times * 2 * (b * h * t) as u64 * (s * (d + e)) as u64;
+    if op.causal { all / 2 } else { all }
 }
 
 #[cfg(test)]

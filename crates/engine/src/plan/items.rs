@@ -11,7 +11,7 @@ use super::view::View;
 use crate::error::EngineError;
 use crate::graph::{Graph, GraphError, Node, Phase, Type, Value};
 use crate::lower::StepGraph;
-use crate::ops::{ConstantData, Leaf, LeafKind, Op, ReduceKind};
+use crate::ops::{AttentionGrad, ConstantData, Leaf, LeafKind, Op, ReduceKind};
 use crate::state::StateLayout;
 
 /// How an item comes to be.
@@ -139,6 +139,16 @@ impl Items {
                     ItemKind::Opaque(Op::MatMul(_)) => {
                         operands.iter().map(|x| self.stored(x, &label)).collect()
                     }
+                    // Attention takes heads from where they lie, as long as their rows have no gaps.
+                    ItemKind::Opaque(
+                        Op::Attention(op) | Op::AttentionGrad(AttentionGrad { of: op }),
+                    ) => {
+                        let (heads, more) = operands.split_at(operands.len().min(op.operands()));
+                        let heads = heads.iter().map(|x| self.rows(x, &label));
+                        let mut taken: Vec<View> = heads.collect();
+                        taken.extend(more.iter().map(|x| self.contiguous(x, &label)));
+                        taken
+                    }
                     ItemKind::Opaque(_) => {
                         operands.iter().map(|x| self.contiguous(x, &label)).collect()
                     }
@@ -195,6 +205,8 @@ impl Items {
             | Op::MaxPoolGrad(_)
             | Op::SumPool(_)
             | Op::SumPoolGrad(_)
+            | Op::Attention(_)
+            | Op::AttentionGrad(_)
             | Op::Softmax(_)
             | Op::LogSoftmax(_)
             | Op::CrossEntropy(_)
@@ -270,6 +282,13 @@ impl Items {
             ItemKind::Number(_) => self.copied(view, label),
             _ => view.clone(),
         }
+    }
+
+    /// A view whose last axis has no gaps.
+    fn rows(&mut self, view: &View, label: &str) -> View {
+        let rank = view.shape.rank();
+        let dense = rank == 0 || view.strides[rank - 1] == 1 || view.shape.dims()[rank - 1] == 1;
+        if dense { self.stored(view, label) } else { self.copied(view, label) }
     }
 
     fn contiguous(&mut self, view: &View, label: &str) -> View {

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use crate::graph::{Composite, Graph, GraphError, Named, Value};
+use crate::graph::{Composite, Graph, GraphError, Named, Node, Value};
 use crate::lower::StepGraph;
 use crate::ops::{Binary, Constant, Op, Reduce, ReduceKind, Unary, keeps_channels};
 
@@ -146,6 +146,15 @@ impl Rewriter {
                 _ => None,
             },
             (Op::Reshape(reshape), &[x]) if &reshape.shape == self.graph.shape(x) => Some(x),
+            // The gradient of a part of which only that part is used.
+            (Op::Slice(slice), &[x]) => match self.graph.node(x) {
+                Node { op: Op::Pad(pad), inputs, .. } if pad.low == slice.start => {
+                    let inner = inputs.first().copied()?;
+                    let ends = slice.start.iter().zip(&slice.end).map(|(start, end)| end - start);
+                    ends.eq(self.graph.shape(inner).dims().iter().copied()).then_some(inner)
+                }
+                _ => None,
+            },
             (Op::Reduce(reduce), &[x]) => {
                 let dims = self.graph.shape(x).dims();
                 reduce.axes.iter().all(|&axis| dims[axis] == 1).then_some(x)

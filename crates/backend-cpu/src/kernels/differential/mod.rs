@@ -5,6 +5,7 @@
 //!
 //! `ONESTEP_DRAWS=COUNT` or `COUNT:SEED` in the environment draws other numbers of them: the long form.
 
+mod attention;
 mod convolutions;
 mod others;
 mod programs;
@@ -56,6 +57,11 @@ impl Draw {
             _ => (self.pick(&near) + self.below(3)).saturating_sub(1),
         }
         .clamp(1, most)
+    }
+
+    /// A number in `[-2, 2)`.
+    pub(super) fn around_zero(&mut self) -> f32 {
+        self.below(1 << 20) as f32 / (1 << 18) as f32 - 2.0
     }
 
     /// Whole numbers of at most this size, none of which is zero.

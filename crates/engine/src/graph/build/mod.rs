@@ -1,8 +1,11 @@
 //! The builder methods: one for each op, and the small compositions that everyone needs.
 
 mod along;
+mod attention;
 mod elementwise;
 mod leaves;
 mod movement;
 mod products;
 mod reductions;
+
+pub use attention::AttentionOptions;
