@@ -225,5 +225,8 @@ pub(crate) fn evaluate(memory: &Memory, op: &Op, inputs: &[Place]) -> Vec<f64> {
         leaves.insert(name, Array::new(place.shape.clone(), data).unwrap());
     }
     let y = graph.push(op.clone(), &values).unwrap();
-    evaluate(&graph, &leaves, &Context { seed: KEY.seed, step: KEY.step }, &[y]).unwrap().remove(0).data
+    evaluate(&graph, &leaves, &Context { seed: KEY.seed, step: KEY.step }, &[y])
+        .unwrap()
+        .remove(0)
+        .data
 }

@@ -2,6 +2,7 @@
 //! (`goldens/generator`), run `goldens/make_goldens.py`, and add its line here; the coverage tests
 //! fail while either side lacks the other.
 
+mod attention;
 mod elementwise;
 mod layers;
 mod linear;
@@ -19,7 +20,7 @@ pub use schedules::{SCHEDULES, check_schedules};
 
 /// Every op case.
 pub fn ops() -> Vec<Case> {
-    [elementwise::cases(), shape::cases(), linear::cases(), windows::cases()]
+    [elementwise::cases(), shape::cases(), linear::cases(), windows::cases(), attention::cases()]
         .into_iter()
         .flatten()
         .collect()

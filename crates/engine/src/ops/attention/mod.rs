@@ -59,6 +59,12 @@ pub struct AttentionDropout {
 super::equal_by_bits!(AttentionDropout, |drop| (drop.p.to_bits(), drop.stream));
 
 impl Attention {
+    /// With this factor, each query seeing all keys.
+    pub fn unhidden(scale: f32) -> Attention {
+        let (causal, bias, mask, lengths) = (false, false, false, false);
+        Attention { causal, scale, bias, mask, lengths, dropout: None }
+    }
+
     /// How many operands it takes.
     pub(crate) fn operands(&self) -> usize {
         3 + [self.bias, self.mask, self.lengths].into_iter().filter(|&has| has).count()
