@@ -4,6 +4,8 @@
 mod gradient;
 mod parts;
 mod sizes;
+#[cfg(test)]
+mod tests;
 
 use onestep_memory::Shape;
 

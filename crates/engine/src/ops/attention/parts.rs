@@ -59,7 +59,7 @@ impl Row {
             Some(drop) => {
                 let number =
                     philox::uniform(context.seed, context.step, drop.stream, (first + j) as u64);
-                if number >= drop.p { 1.0 / (1.0 - f64::from(drop.p)) } else { 0.0 }
+                if number >= drop.p { f64::from(1.0 / (1.0 - drop.p)) } else { 0.0 }
             }
         };
         Row { weights, factors: (0..sizes.keys).map(factor).collect(), log_sum }
