@@ -5,7 +5,7 @@ use std::fmt::Display;
 use onestep_engine::{DType, Graph, Mode, Named, ParameterInfo, Shape, Value};
 
 use crate::error::LayerError;
-use crate::geometry::Pair;
+use crate::geometry::{Pair, Sizes, range_error};
 use crate::initializer::{Fan, Initializer};
 use crate::parts::{LayerRow, Layout, ParameterSpec, StateSpec, Use};
 use crate::wiring::Wiring;
@@ -130,35 +130,36 @@ impl BuildContext {
         }
     }
 
-    /// Checks that both sizes of an option are at least `least` and not absurdly large.
-    pub(crate) fn check_pair(
+    /// Checks that all sizes of an option are at least `least` and not absurdly large.
+    pub(crate) fn check_sizes<S: Sizes>(
         &self,
         option: &str,
-        pair: Pair,
+        sizes: S,
         least: usize,
     ) -> Result<(), LayerError> {
-        match pair.range_error(least) {
+        match range_error(&sizes.to_vec(), least) {
             None => Ok(()),
-            Some(wanted) => Err(self.option_error(option, wanted, pair)),
+            Some(wanted) => Err(self.option_error(option, wanted, sizes)),
         }
     }
 
-    /// Checks that a window of `extent` fits into the padded picture `x` in both axes.
-    pub(crate) fn check_fit(
+    /// Checks that a window of `extent` fits into the padded sample `x` in all axes behind the channels.
+    pub(crate) fn check_fit<S: Sizes>(
         &self,
         x: Value,
-        extent: [usize; 2],
+        extent: &[usize],
         output: impl Fn(usize, usize) -> Option<usize>,
     ) -> Result<(), LayerError> {
         let size = &self.graph.shape(x).dims()[2..];
+        let noun = S::NOUN;
         if size.iter().any(|&size| size > Pair::MAX) {
-            let wanted = format!("a picture of at most {} elements a side", Pair::MAX);
+            let wanted = format!("a {noun} of at most {} elements a side", Pair::MAX);
             return Err(self.input_error(wanted, format!("{size:?}")));
         }
-        if (0..2).all(|axis| output(axis, size[axis]).is_some()) {
+        if (0..S::AXES).all(|axis| output(axis, size[axis]).is_some()) {
             return Ok(());
         }
-        let wanted = format!("a picture, with its padding, of at least {extent:?}");
+        let wanted = format!("a {noun}, with its padding, of at least {extent:?}");
         Err(self.input_error(wanted, format!("{size:?}")))
     }
 

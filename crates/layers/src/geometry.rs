@@ -1,10 +1,167 @@
-//! Sizes of windows over pictures.
+//! Sizes of windows over sequences, pictures and volumes.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A size for each axis behind the channels: [`Single`] for sequences, [`Pair`] for pictures, [`Triple`] for
+/// volumes.
+pub trait Sizes:
+    Copy
+    + fmt::Debug
+    + fmt::Display
+    + PartialEq
+    + From<usize>
+    + Serialize
+    + DeserializeOwned
+    + JsonSchema
+    + Send
+    + Sync
+    + 'static
+{
+    /// How it is written, in messages.
+    const FORM: &'static str;
+    /// How the sample is written that has these axes.
+    const SAMPLE: &'static str;
+    /// What such a sample is called.
+    const NOUN: &'static str;
+    /// How many axes there are.
+    const AXES: usize;
+
+    /// The sizes, in the order of the axes.
+    fn to_vec(self) -> Vec<usize>;
+}
+
+impl Sizes for Single {
+    const FORM: &'static str = "an integer";
+    const SAMPLE: &'static str = "[channels, length]";
+    const NOUN: &'static str = "sequence";
+    const AXES: usize = 1;
+
+    fn to_vec(self) -> Vec<usize> {
+        vec![self.0]
+    }
+}
+
+impl Sizes for Pair {
+    const FORM: &'static str = "an integer, [height, width]";
+    const SAMPLE: &'static str = "[channels, height, width]";
+    const NOUN: &'static str = "picture";
+    const AXES: usize = 2;
+
+    fn to_vec(self) -> Vec<usize> {
+        self.to_array().to_vec()
+    }
+}
+
+impl Sizes for Triple {
+    const FORM: &'static str = "an integer, [depth, height, width]";
+    const SAMPLE: &'static str = "[channels, depth, height, width]";
+    const NOUN: &'static str = "volume";
+    const AXES: usize = 3;
+
+    fn to_vec(self) -> Vec<usize> {
+        self.0.to_vec()
+    }
+}
+
+/// The size of the only axis of a sequence. In JSON an integer.
+///
+/// ```
+/// use onestep_layers::{Conv1d, Single};
+/// assert_eq!(Conv1d::new(8, 3).kernel_size, Single(3));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Single(pub usize);
+
+impl From<usize> for Single {
+    fn from(size: usize) -> Self {
+        Single(size)
+    }
+}
+
+impl fmt::Display for Single {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What is wrong with sizes of at least `least`, if anything.
+pub(crate) fn range_error(sizes: &[usize], least: usize) -> Option<String> {
+    let fit = sizes.iter().all(|size| (least..=Pair::MAX).contains(size));
+    (!fit).then(|| format!("between {least} and {}", Pair::MAX))
+}
+
+/// The sizes of depth, height and width. In JSON one integer for all, or `[depth, height, width]`.
+///
+/// ```
+/// use onestep_layers::Triple;
+/// assert_eq!(Triple::from(3), Triple([3, 3, 3]));
+/// assert_eq!(Triple::from([1, 3, 5]).to_string(), "[1, 3, 5]");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Triple(pub [usize; 3]);
+
+impl From<usize> for Triple {
+    fn from(size: usize) -> Self {
+        Triple([size; 3])
+    }
+}
+
+impl From<[usize; 3]> for Triple {
+    fn from(sizes: [usize; 3]) -> Self {
+        Triple(sizes)
+    }
+}
+
+impl fmt::Display for Triple {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [depth, height, width] = self.0;
+        if depth == height && height == width {
+            return write!(f, "{depth}");
+        }
+        write!(f, "[{depth}, {height}, {width}]")
+    }
+}
+
+impl Serialize for Triple {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            [depth, height, width] if depth == height && height == width => {
+                depth.serialize(serializer)
+            }
+            sizes => sizes.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Triple {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        const WANTED: &str = "expected a size: an integer or [depth, height, width]";
+        let value = serde_json::Value::deserialize(deserializer)?;
+        let one = usize::deserialize(&value).map(Triple::from);
+        let sizes = one.or_else(|_| <[usize; 3]>::deserialize(&value).map(Triple));
+        sizes.map_err(|_| D::Error::custom(format!("{WANTED}; got {value}")))
+    }
+}
+
+impl JsonSchema for Triple {
+    fn schema_name() -> Cow<'static, str> {
+        "Triple".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let size = json_schema!({ "type": "integer", "minimum": 0, "maximum": Pair::MAX });
+        json_schema!({
+            "description": "One integer for all axes, or [depth, height, width].",
+            "anyOf": [size, { "type": "array", "items": size, "minItems": 3, "maxItems": 3 }]
+        })
+    }
+}
 
 /// A vertical and a horizontal size. In JSON one integer for both, or `[height, width]`.
 ///
@@ -29,13 +186,6 @@ impl Pair {
     /// `[height, width]`.
     pub fn to_array(self) -> [usize; 2] {
         [self.height, self.width]
-    }
-
-    /// What is wrong with the pair as a size of at least `least`, if anything.
-    pub(crate) fn range_error(self, least: usize) -> Option<String> {
-        let fits = |size| (least..=Self::MAX).contains(&size);
-        let wanted = || format!("between {least} and {}", Self::MAX);
-        (!fits(self.height) || !fits(self.width)).then(wanted)
     }
 }
 
@@ -67,7 +217,6 @@ impl fmt::Display for Pair {
 enum PairForm {
     One(usize),
     Two([usize; 2]),
-    Word(String),
 }
 
 impl Serialize for Pair {
@@ -106,25 +255,25 @@ impl JsonSchema for Pair {
     }
 }
 
-/// Zeros around a picture. In JSON a size, `[height, width]`, `"same"` or `"valid"`.
+/// How much stands around a sample. In JSON a size, a list of one for each axis, `"same"` or `"valid"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Padding {
-    /// So many rows above and below, and columns left and right.
-    Explicit(Pair),
-    /// As many as keep the size of the picture; of an odd number the larger half goes below and to
-    /// the right. Needs a stride of 1.
+pub enum Padding<S = Pair> {
+    /// So many elements on both sides of each axis.
+    Explicit(S),
+    /// As many as keep the size of the sample; of an odd number the larger half goes behind the last
+    /// element. Needs a stride of 1.
     Same,
     /// None.
     Valid,
 }
 
-impl Default for Padding {
+impl<S: Sizes> Default for Padding<S> {
     fn default() -> Self {
-        Padding::Explicit(Pair::from(0))
+        Padding::Explicit(S::from(0))
     }
 }
 
-impl From<usize> for Padding {
+impl<S: Sizes> From<usize> for Padding<S> {
     fn from(size: usize) -> Self {
         Padding::Explicit(size.into())
     }
@@ -136,46 +285,55 @@ impl From<[usize; 2]> for Padding {
     }
 }
 
+impl From<[usize; 3]> for Padding<Triple> {
+    fn from(sizes: [usize; 3]) -> Self {
+        Padding::Explicit(sizes.into())
+    }
+}
+
 impl From<Pair> for Padding {
     fn from(pair: Pair) -> Self {
         Padding::Explicit(pair)
     }
 }
 
-impl Serialize for Padding {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+impl<S: Sizes> Serialize for Padding<S> {
+    fn serialize<T: Serializer>(&self, serializer: T) -> Result<T::Ok, T::Error> {
         match self {
-            Padding::Explicit(pair) => pair.serialize(serializer),
+            Padding::Explicit(sizes) => sizes.serialize(serializer),
             Padding::Same => serializer.serialize_str("same"),
             Padding::Valid => serializer.serialize_str("valid"),
         }
     }
 }
 
-impl<'de> Deserialize<'de> for Padding {
+impl<'de, S: Sizes> Deserialize<'de> for Padding<S> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        const WANTED: &str = "expected padding: an integer, [height, width], \"same\" or \"valid\"";
         let value = serde_json::Value::deserialize(deserializer)?;
-        match PairForm::deserialize(&value) {
-            Ok(PairForm::One(size)) => Ok(size.into()),
-            Ok(PairForm::Two(sizes)) => Ok(sizes.into()),
-            Ok(PairForm::Word(word)) if word == "same" => Ok(Padding::Same),
-            Ok(PairForm::Word(word)) if word == "valid" => Ok(Padding::Valid),
-            _ => Err(D::Error::custom(format!("{WANTED}; got {value}"))),
+        match value.as_str() {
+            Some("same") => return Ok(Padding::Same),
+            Some("valid") => return Ok(Padding::Valid),
+            _ => {}
         }
+        let wanted =
+            || format!("expected padding: {}, \"same\" or \"valid\"; got {value}", S::FORM);
+        S::deserialize(&value).map(Padding::Explicit).map_err(|_| D::Error::custom(wanted()))
     }
 }
 
-impl JsonSchema for Padding {
+impl<S: Sizes> JsonSchema for Padding<S> {
     fn schema_name() -> Cow<'static, str> {
-        "Padding".into()
+        match S::AXES {
+            2 => "Padding".into(),
+            axes => format!("Padding{axes}d").into(),
+        }
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let pair = generator.subschema_for::<Pair>();
+        let sizes = generator.subschema_for::<S>();
         json_schema!({
-            "description": "A size, [height, width], \"same\" or \"valid\".",
-            "anyOf": [pair, { "enum": ["same", "valid"] }]
+            "description": "A size, a list of one for each axis, \"same\" or \"valid\".",
+            "anyOf": [sizes, { "enum": ["same", "valid"] }]
         })
     }
 }

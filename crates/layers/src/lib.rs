@@ -63,7 +63,7 @@ pub use onestep_base::json;
 pub use builder::{Branch, ModelBuilder};
 pub use context::BuildContext;
 pub use error::LayerError;
-pub use geometry::{Padding, Pair};
+pub use geometry::{Padding, Pair, Single, Sizes, Triple};
 pub use host_checks::{IndexLimit, check_labels};
 pub use initializer::{
     ConstantValue, Fan, FanMode, Initializer, Kaiming, Nonlinearity, Normal, TruncatedNormal,

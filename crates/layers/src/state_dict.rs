@@ -3,8 +3,8 @@
 //! Names are those of a PyTorch module whose children are called as the layers are
 //! (`block1.body.conv1.weight`). Layouts are the same but for the weights of dense layers, which
 //! are `[in, out]` here and `[out, in]` in `torch.nn.Linear`. PyTorch's batch normalisation also
-//! counts batches (`num_batches_tracked`); that count is ignored on the way in and absent on the
-//! way out (load with `strict=False`).
+//! counts batches (`num_batches_tracked`); a model that does not need that count ignores it on the way in
+//! and lacks it on the way out (load with `strict=False`).
 //!
 //! A square dense weight looks the same in both layouts, so whoever reads weights has to know which
 //! one they are in: [`recognise`] tells where it can be told, and nobody guesses where it cannot.
@@ -126,7 +126,7 @@ pub fn to_pytorch(
 }
 
 /// The parameters and states of `model` from PyTorch's state dict, in the layout used here and in
-/// the model's order. `num_batches_tracked` is ignored.
+/// the model's order. A `num_batches_tracked` that the model has no use for is ignored.
 ///
 /// ```
 /// use onestep_layers::{ModelBuilder, StateTensor, state_dict};
@@ -211,13 +211,18 @@ pub fn recognise(
         }
         (Some(_), None) => Some(WeightLayout::Onestep),
         (None, Some(_)) => Some(WeightLayout::Pytorch),
-        (None, None) if tensors.iter().any(|t| t.name.ends_with(BATCH_COUNT)) => {
+        (None, None) if tensors.iter().any(|t| is_foreign_count(model, &t.name)) => {
             Some(WeightLayout::Pytorch)
         }
         (None, None) if either => None,
         // Nothing that would differ.
         (None, None) => Some(WeightLayout::Onestep),
     })
+}
+
+/// Whether a tensor counts batches, as PyTorch always does and `model` does not.
+pub fn is_foreign_count(model: &Model, name: &str) -> bool {
+    name.ends_with(BATCH_COUNT) && !model.states().iter().any(|state| state.name == name)
 }
 
 fn swapped(layout: Layout, tensor: StateTensor) -> StateTensor {
@@ -246,11 +251,8 @@ fn convert(
     tensors: impl IntoIterator<Item = StateTensor>,
     from: WeightLayout,
 ) -> Result<Vec<(Layout, StateTensor)>, LayerError> {
-    let known = tensors
-        .into_iter()
-        .filter(|tensor| from == WeightLayout::Onestep || !tensor.name.ends_with(BATCH_COUNT));
     let mut given: HashMap<String, StateTensor> =
-        known.map(|tensor| (tensor.name.clone(), tensor)).collect();
+        tensors.into_iter().map(|tensor| (tensor.name.clone(), tensor)).collect();
     let mut result = Vec::new();
     for (name, mut wanted) in wanted(model) {
         let Some(tensor) = given.remove(name) else {
@@ -265,7 +267,8 @@ fn convert(
         check_shape(&tensor, &wanted.shape)?;
         result.push((wanted.layout, tensor));
     }
-    match given.into_keys().min() {
+    let counts = |name: &String| from == WeightLayout::Pytorch && name.ends_with(BATCH_COUNT);
+    match given.into_keys().filter(|name| !counts(name)).min() {
         Some(name) => Err(LayerError::UnexpectedTensor { name }),
         None => Ok(result),
     }

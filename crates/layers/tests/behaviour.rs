@@ -20,7 +20,7 @@ fn close(got: &[f64], want: &[f64]) {
 
 #[test]
 fn batch_norm_keeps_running_statistics() {
-    let layer = BatchNorm { momentum: 0.25, ..BatchNorm::new() }.named("bn");
+    let layer = BatchNorm { momentum: Some(0.25), ..BatchNorm::new() }.named("bn");
     let model = common::model_for(&layer.into(), &[2]).unwrap();
     assert_eq!(model.states().len(), 2);
     let forward = model.forward(Mode::Train, 4).unwrap();

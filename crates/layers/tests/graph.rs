@@ -139,8 +139,8 @@ fn a_head_is_tied_to_its_embedding() {
 #[test]
 fn shared_statistics_go_on_from_one_use_to_the_next() {
     let twice = ModelBuilder::new([2])
-        .layer(BatchNorm { momentum: 0.5, affine: false, ..BatchNorm::new() }.named("bn"))
-        .layer(BatchNorm { momentum: 0.5, affine: false, ..BatchNorm::new() }.named("again"))
+        .layer(BatchNorm { momentum: Some(0.5), affine: false, ..BatchNorm::new() }.named("bn"))
+        .layer(BatchNorm { momentum: Some(0.5), affine: false, ..BatchNorm::new() }.named("again"))
         .taking(["input"])
         .sharing("bn")
         .build()

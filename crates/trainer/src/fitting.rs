@@ -65,13 +65,13 @@ pub(crate) fn read(
     let wanted = wanted(model);
     let layout = match layout.or(says) {
         Some(layout) => layout,
-        None => recognise(&tensors, &wanted)
+        None => recognise(model, &tensors, &wanted)
             .ok_or_else(|| TrainerError::weights(path, weights::UNCERTAIN))?,
     };
     let mut found = Taken { layout, taken: Vec::new(), left: Vec::new(), new: Vec::new() };
     let mut fitting = Vec::new();
     for (name, tensor) in tensors {
-        if name.ends_with(state_dict::BATCH_COUNT) {
+        if state_dict::is_foreign_count(model, &name) {
             continue;
         }
         let Some(own) = wanted.iter().find(|own| own.name == name) else {
@@ -121,8 +121,12 @@ fn wanted(model: &Model) -> Vec<Own<'_>> {
 }
 
 /// The layout that shapes and names show; `None` where dense weights could be in either.
-fn recognise(tensors: &weights::Tensors, wanted: &[Own<'_>]) -> Option<WeightLayout> {
-    if tensors.iter().any(|(name, _)| name.ends_with(state_dict::BATCH_COUNT)) {
+fn recognise(
+    model: &Model,
+    tensors: &weights::Tensors,
+    wanted: &[Own<'_>],
+) -> Option<WeightLayout> {
+    if tensors.iter().any(|(name, _)| state_dict::is_foreign_count(model, name)) {
         return Some(WeightLayout::Pytorch);
     }
     let mut uncertain = false;

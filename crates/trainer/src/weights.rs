@@ -130,19 +130,24 @@ fn own_name(name: &str) -> Option<String> {
 
 /// A tensor as f32, or why it cannot be.
 fn numbers(name: &str, view: &TensorView<'_>) -> Result<StateTensor, String> {
-    let data = match name.ends_with(state_dict::BATCH_COUNT) {
-        true => vec![0.0; view.shape().iter().product()],
-        false => floats(view).ok_or_else(|| {
-            let got = format!("{:?}{:?}", view.dtype(), view.shape());
-            format!("tensor `{name}`: expected f32, f64, f16 or bf16, got {got}")
-        })?,
-    };
+    let count = name.ends_with(state_dict::BATCH_COUNT) && view.dtype() == Dtype::I64;
+    let data = if count { Some(counts(view)) } else { floats(view) };
+    let data = data.ok_or_else(|| {
+        let got = format!("{:?}{:?}", view.dtype(), view.shape());
+        format!("tensor `{name}`: expected f32, f64, f16 or bf16, got {got}")
+    })?;
     if view.dtype() == Dtype::F64
         && let Some(at) = beyond_f32(view.data(), &data)
     {
         return Err(format!("tensor `{name}`: element {at}: expected a number that f32 can hold"));
     }
     Ok(StateTensor::new(name, view.shape(), data))
+}
+
+/// Numbers of batches, which PyTorch has as integers.
+fn counts(view: &TensorView<'_>) -> Vec<f32> {
+    let (whole, _) = view.data().as_chunks::<8>();
+    whole.iter().map(|&bytes| i64::from_le_bytes(bytes) as f32).collect()
 }
 
 pub(crate) const UNCERTAIN: &str = "its dense weights are square, so that their shapes do not tell whether \

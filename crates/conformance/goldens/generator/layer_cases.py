@@ -2,6 +2,7 @@
 
 import torch
 
+from .layer_cases_windows import window_cases
 from .writer import normal, random
 
 # Where activations are hard: kinks, both zeros, tails, saturation.
@@ -23,6 +24,7 @@ def all_cases():
     yield from softmaxes()
     yield from branches()
     yield from graphs()
+    yield from window_cases()
 
 
 def dense():

@@ -40,7 +40,7 @@ def case(writer, name, layer, shape, mode="train", batch=3, given=None, scale=1.
     for key, value in parameters.items():
         entry.put(f"param.{key}", value)
     for key, value in statistics.items():
-        entry.put(f"state.{key}", value)
+        entry.put(f"state.{key}", value.float())
 
     single, double = both(lambda dtype: run(model, x, cotangent, dtype))
     for key in single:
@@ -59,7 +59,8 @@ def run(model, x, cotangent, dtype):
     if x.is_floating_point():
         results["grad.input"] = x.grad
     results |= {f"grad.{key}": value for key, value in gradients.items()}
-    results |= {f"new_state.{key}": value for key, value in statistics.items()}
+    # Counts of batches are integers in either dtype.
+    results |= {f"new_state.{key}": value.to(dtype) for key, value in statistics.items()}
     return results
 
 
@@ -79,3 +80,5 @@ def fill(model, rng):
                 buffer.copy_(normal(rng, *buffer.shape, scale=0.3))
             elif name.endswith("running_var"):
                 buffer.copy_(uniform(rng, *buffer.shape, low=0.5, high=1.5))
+            elif name.endswith("num_batches_tracked"):
+                buffer.fill_(3)

@@ -9,6 +9,8 @@ import torch
 from torch import nn
 from torchvision.ops import StochasticDepth
 
+from . import windows
+
 
 class Sequence(nn.Module):
     """Layers in order, by name. Empty is the identity. A layer takes what the one before it gives, or
@@ -166,70 +168,6 @@ def shape_after(module, shapes):
     return list(result.shape[1:])
 
 
-def size(value):
-    """An integer or [height, width]."""
-    return value if isinstance(value, (int, str)) else tuple(value)
-
-
-def conv2d(layer, shape):
-    return nn.Conv2d(
-        shape[0],
-        layer["out_channels"],
-        size(layer["kernel_size"]),
-        stride=size(layer.get("stride", 1)),
-        padding=size(layer.get("padding", 0)),
-        dilation=size(layer.get("dilation", 1)),
-        groups=layer.get("groups", 1),
-        bias=layer.get("bias", True),
-    )
-
-
-def max_pool2d(layer, _):
-    kernel = size(layer["kernel_size"])
-    return nn.MaxPool2d(
-        kernel,
-        stride=size(layer.get("stride", kernel)),
-        padding=size(layer.get("padding", 0)),
-        dilation=size(layer.get("dilation", 1)),
-        ceil_mode=layer.get("ceil_mode", False),
-    )
-
-
-def avg_pool2d(layer, _):
-    kernel = size(layer["kernel_size"])
-    return nn.AvgPool2d(
-        kernel,
-        stride=size(layer.get("stride", kernel)),
-        padding=size(layer.get("padding", 0)),
-        ceil_mode=layer.get("ceil_mode", False),
-        count_include_pad=layer.get("count_include_pad", True),
-    )
-
-
-def batch_norm(layer, shape):
-    kind = nn.BatchNorm2d if len(shape) == 3 else nn.BatchNorm1d
-    return kind(
-        shape[0],
-        eps=layer.get("eps", 1e-5),
-        momentum=layer.get("momentum", 0.1),
-        affine=layer.get("affine", True),
-    )
-
-
-def conv_transpose2d(layer, shape):
-    return nn.ConvTranspose2d(
-        shape[0],
-        layer["out_channels"],
-        size(layer["kernel_size"]),
-        stride=size(layer.get("stride", 1)),
-        padding=size(layer.get("padding", 0)),
-        output_padding=size(layer.get("output_padding", 0)),
-        groups=layer.get("groups", 1),
-        bias=layer.get("bias", True),
-        dilation=size(layer.get("dilation", 1)),
-    )
-
-
 def pad(layer, shape):
     """The modules of PyTorch, which list the last axis first."""
     sizes = [n for pair in reversed(layer["padding"]) for n in pair]
@@ -307,14 +245,27 @@ def layer_norm(layer, shape):
 
 LAYERS = {
     "dense": dense,
-    "conv2d": conv2d,
-    "max_pool2d": max_pool2d,
-    "avg_pool2d": avg_pool2d,
-    "adaptive_avg_pool2d": lambda l, s: nn.AdaptiveAvgPool2d(size(l["output_size"])),
+    "conv1d": windows.conv(nn.Conv1d),
+    "conv2d": windows.conv(nn.Conv2d),
+    "conv3d": windows.conv(nn.Conv3d),
+    "max_pool1d": windows.max_pool(nn.MaxPool1d),
+    "max_pool2d": windows.max_pool(nn.MaxPool2d),
+    "max_pool3d": windows.max_pool(nn.MaxPool3d),
+    "avg_pool1d": windows.avg_pool(nn.AvgPool1d),
+    "avg_pool2d": windows.avg_pool(nn.AvgPool2d),
+    "avg_pool3d": windows.avg_pool(nn.AvgPool3d),
+    "adaptive_avg_pool1d": windows.adaptive(nn.AdaptiveAvgPool1d),
+    "adaptive_avg_pool2d": windows.adaptive(nn.AdaptiveAvgPool2d),
+    "adaptive_avg_pool3d": windows.adaptive(nn.AdaptiveAvgPool3d),
+    "adaptive_max_pool1d": windows.adaptive(nn.AdaptiveMaxPool1d),
+    "adaptive_max_pool2d": windows.adaptive(nn.AdaptiveMaxPool2d),
+    "adaptive_max_pool3d": windows.adaptive(nn.AdaptiveMaxPool3d),
+    "unfold": lambda l, s: nn.Unfold(**windows.moves(l)),
+    "fold": lambda l, s: nn.Fold(windows.size(l["output_size"]), **windows.moves(l)),
     "global_avg_pool2d": lambda l, s: nn.AdaptiveAvgPool2d(1),
     "flatten": lambda l, s: nn.Flatten(l.get("start_dim", 1)),
     "reshape": lambda l, s: Reshape(l["shape"]),
-    "batch_norm": batch_norm,
+    "batch_norm": windows.batch_norm,
     "layer_norm": layer_norm,
     "dropout": lambda l, s: nn.Dropout(l.get("p", 0.5)),
     "embedding": lambda l, s: nn.Embedding(l["num_embeddings"], l["embedding_dim"]),
@@ -329,7 +280,9 @@ LAYERS = {
     "softmax": lambda l, s: nn.Softmax(dim=l.get("dim", -1)),
     "log_softmax": lambda l, s: nn.LogSoftmax(dim=l.get("dim", -1)),
     "relu6": lambda l, s: nn.ReLU6(),
-    "conv_transpose2d": conv_transpose2d,
+    "conv_transpose1d": windows.conv_transpose(nn.ConvTranspose1d),
+    "conv_transpose2d": windows.conv_transpose(nn.ConvTranspose2d),
+    "conv_transpose3d": windows.conv_transpose(nn.ConvTranspose3d),
     "pad": pad,
     "pixel_shuffle": lambda l, s: nn.PixelShuffle(l["upscale_factor"]),
     "pixel_unshuffle": lambda l, s: nn.PixelUnshuffle(l["downscale_factor"]),
@@ -398,7 +351,10 @@ def to_ours(model):
 
     parameters = {n: layout(n, p) for n, p in model.named_parameters()}
     gradients = {n: layout(n, p.grad) for n, p in model.named_parameters() if p.grad is not None}
+    counted = [n for n, m in model.named_modules() if getattr(m, "momentum", 0.1) is None]
     statistics = {
-        n: b.detach().clone() for n, b in model.named_buffers() if not n.endswith("num_batches_tracked")
+        n: b.detach().clone()
+        for n, b in model.named_buffers()
+        if not n.endswith("num_batches_tracked") or n.rpartition(".")[0] in counted
     }
     return parameters, gradients, statistics

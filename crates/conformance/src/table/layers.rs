@@ -12,7 +12,7 @@ use crate::tolerance::Tolerance;
 const EXACT: Tolerance = Tolerance::EXACT;
 const ROUNDED: Tolerance = Tolerance::ROUNDED;
 const CANCELLING: Tolerance = Tolerance::CANCELLING;
-const SUMS: Tolerance = Tolerance::SUMS;
+pub(super) const SUMS: Tolerance = Tolerance::SUMS;
 const FUNCTION: Tolerance = Tolerance::FUNCTION;
 
 /// The sums and means of these inputs are exact in f32, so PyTorch's own cancellation is no excuse.
@@ -22,7 +22,7 @@ const EXACT_SUMS: Tolerance = Tolerance {
     ..EXACT
 };
 
-fn layer(name: &str, tolerance: Tolerance) -> Case {
+pub(super) fn layer(name: &str, tolerance: Tolerance) -> Case {
     let build = Box::new(setup);
     Case {
         family: Family::Layers,

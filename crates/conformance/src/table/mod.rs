@@ -5,6 +5,7 @@
 mod attention;
 mod elementwise;
 mod layers;
+mod layers_windows;
 mod linear;
 mod losses;
 mod networks;
@@ -33,7 +34,7 @@ pub fn optimizers() -> Vec<Case> {
 
 /// Every layer case.
 pub fn layers() -> Vec<Case> {
-    layers::cases()
+    [layers::cases(), layers_windows::cases()].into_iter().flatten().collect()
 }
 
 /// Every loss case.

@@ -2,17 +2,34 @@
 //! the spec format by one line in the list below.
 
 mod activation;
+mod adaptive;
+mod adaptive_avg_pool;
+mod adaptive_avg_pool1d;
 mod adaptive_avg_pool2d;
+mod adaptive_avg_pool3d;
+mod adaptive_max_pool;
+mod adaptive_max_pool1d;
+mod adaptive_max_pool2d;
+mod adaptive_max_pool3d;
 mod alpha_dropout;
+mod avg_pool;
+mod avg_pool1d;
 mod avg_pool2d;
+mod avg_pool3d;
 mod batch_norm;
 mod block;
 mod celu;
 mod channel_shuffle;
 mod concat;
+mod conv;
+mod conv1d;
 mod conv2d;
+mod conv3d;
 mod conv_parts;
+mod conv_transpose;
+mod conv_transpose1d;
 mod conv_transpose2d;
+mod conv_transpose3d;
 mod custom;
 mod dense;
 mod dropout;
@@ -24,6 +41,7 @@ mod elu;
 mod embedding;
 mod feature_alpha_dropout;
 mod flatten;
+mod fold;
 mod formula;
 mod geglu;
 mod gelu;
@@ -42,7 +60,10 @@ mod local_response_norm;
 mod log_sigmoid;
 mod log_softmax;
 mod lora;
+mod max_pool;
+mod max_pool1d;
 mod max_pool2d;
+mod max_pool3d;
 mod mean;
 mod mish;
 mod multiply;
@@ -81,18 +102,36 @@ mod take;
 mod tanh;
 mod tanhshrink;
 mod threshold;
+mod unfold;
 mod upsample;
+mod window;
 
+pub use adaptive_avg_pool::AdaptiveAvgPool;
+pub use adaptive_avg_pool1d::AdaptiveAvgPool1d;
 pub use adaptive_avg_pool2d::AdaptiveAvgPool2d;
+pub use adaptive_avg_pool3d::AdaptiveAvgPool3d;
+pub use adaptive_max_pool::AdaptiveMaxPool;
+pub use adaptive_max_pool1d::AdaptiveMaxPool1d;
+pub use adaptive_max_pool2d::AdaptiveMaxPool2d;
+pub use adaptive_max_pool3d::AdaptiveMaxPool3d;
 pub use alpha_dropout::AlphaDropout;
+pub use avg_pool::AvgPool;
+pub use avg_pool1d::AvgPool1d;
 pub use avg_pool2d::AvgPool2d;
+pub use avg_pool3d::AvgPool3d;
 pub use batch_norm::BatchNorm;
 pub use block::Block;
 pub use celu::Celu;
 pub use channel_shuffle::ChannelShuffle;
 pub use concat::Concat;
+pub use conv::{Conv, PaddingMode};
+pub use conv_transpose::ConvTranspose;
+pub use conv_transpose1d::ConvTranspose1d;
 pub use conv_transpose2d::ConvTranspose2d;
+pub use conv_transpose3d::ConvTranspose3d;
+pub use conv1d::Conv1d;
 pub use conv2d::Conv2d;
+pub use conv3d::Conv3d;
 pub use custom::{Custom, CustomLayer};
 pub use dense::Dense;
 pub use dropout::Dropout;
@@ -103,6 +142,7 @@ pub use elu::Elu;
 pub use embedding::Embedding;
 pub use feature_alpha_dropout::FeatureAlphaDropout;
 pub use flatten::Flatten;
+pub use fold::Fold;
 pub use formula::Formula;
 pub use geglu::Geglu;
 pub use gelu::{Gelu, GeluForm};
@@ -121,7 +161,10 @@ pub use local_response_norm::LocalResponseNorm;
 pub use log_sigmoid::LogSigmoid;
 pub use log_softmax::LogSoftmax;
 pub use lora::Lora;
+pub use max_pool::MaxPool;
+pub use max_pool1d::MaxPool1d;
 pub use max_pool2d::MaxPool2d;
+pub use max_pool3d::MaxPool3d;
 pub use mean::Mean;
 pub use mish::Mish;
 pub use multiply::Multiply;
@@ -156,6 +199,7 @@ pub use swiglu::Swiglu;
 pub use tanh::Tanh;
 pub use tanhshrink::Tanhshrink;
 pub use threshold::Threshold;
+pub use unfold::Unfold;
 pub use upsample::{Upsample, UpsampleMode};
 
 pub(crate) use activation::{log_sigmoid, softplus};
@@ -222,12 +266,42 @@ layers! {
     Conv2d = "conv2d",
     /// A transposed convolution over pictures.
     ConvTranspose2d = "conv_transpose2d",
-    /// The largest element of each window.
+    /// The largest element of each window of pictures.
     MaxPool2d = "max_pool2d",
-    /// The mean of each window.
+    /// The mean of each window of pictures.
     AvgPool2d = "avg_pool2d",
-    /// Means over as many windows as the output has elements.
+    /// Means over as many windows as the output has elements, of pictures.
     AdaptiveAvgPool2d = "adaptive_avg_pool2d",
+    /// The largest elements of as many windows as the output has, of pictures.
+    AdaptiveMaxPool2d = "adaptive_max_pool2d",
+    /// A convolution over sequences.
+    Conv1d = "conv1d",
+    /// A transposed convolution over sequences.
+    ConvTranspose1d = "conv_transpose1d",
+    /// The largest element of each window of sequences.
+    MaxPool1d = "max_pool1d",
+    /// The mean of each window of sequences.
+    AvgPool1d = "avg_pool1d",
+    /// Means over as many windows as the output has elements, of sequences.
+    AdaptiveAvgPool1d = "adaptive_avg_pool1d",
+    /// The largest elements of as many windows as the output has, of sequences.
+    AdaptiveMaxPool1d = "adaptive_max_pool1d",
+    /// A convolution over volumes.
+    Conv3d = "conv3d",
+    /// A transposed convolution over volumes.
+    ConvTranspose3d = "conv_transpose3d",
+    /// The largest element of each window of volumes.
+    MaxPool3d = "max_pool3d",
+    /// The mean of each window of volumes.
+    AvgPool3d = "avg_pool3d",
+    /// Means over as many windows as the output has elements, of volumes.
+    AdaptiveAvgPool3d = "adaptive_avg_pool3d",
+    /// The largest elements of as many windows as the output has, of volumes.
+    AdaptiveMaxPool3d = "adaptive_max_pool3d",
+    /// Windows of a picture as columns.
+    Unfold = "unfold",
+    /// A picture from its windows.
+    Fold = "fold",
     /// The mean of each channel.
     GlobalAvgPool2d = "global_avg_pool2d",
     /// Several axes as one.

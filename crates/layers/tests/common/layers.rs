@@ -1,15 +1,18 @@
 //! One or more cases of every layer, for tests that go over all of them.
 
 use onestep_layers::{
-    AdaptiveAvgPool2d, AlphaDropout, AvgPool2d, BatchNorm, Block, Celu, ChannelShuffle, Concat,
-    Conv2d, ConvTranspose2d, Dense, DropMode, Dropout, Dropout1d, Dropout2d, Dropout3d, Elu,
-    Embedding, FeatureAlphaDropout, Flatten, Formula, Geglu, Gelu, GeluForm, GlobalAvgPool2d, Glu,
+    AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d, AdaptiveMaxPool1d, AdaptiveMaxPool2d,
+    AdaptiveMaxPool3d, AlphaDropout, AvgPool1d, AvgPool2d, AvgPool3d, BatchNorm, Block, Celu,
+    ChannelShuffle, Concat, Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d,
+    ConvTranspose3d, Dense, DropMode, Dropout, Dropout1d, Dropout2d, Dropout3d, Elu, Embedding,
+    FeatureAlphaDropout, Flatten, Fold, Formula, Geglu, Gelu, GeluForm, GlobalAvgPool2d, Glu,
     GroupNorm, Hardshrink, Hardsigmoid, Hardswish, Hardtanh, InstanceNorm, LayerNorm, LayerSpec,
-    LeakyRelu, LocalResponseNorm, LogSigmoid, LogSoftmax, Lora, MaxPool2d, Mean, Mish, Multiply,
-    Pad, PadMode, Padding, Pair, Permute, PixelShuffle, PixelUnshuffle, Prelu, QuickGelu, Relu,
-    Relu6, Repeat, Reshape, Residual, RmsNorm, Rrelu, Select, Selu, Sigmoid, Silu, Slice, Softmax,
-    Softmin, Softplus, Softshrink, Softsign, Split, SquaredRelu, StochasticDepth, Sum, Swiglu,
-    Tanh, Tanhshrink, Threshold, Upsample, UpsampleMode,
+    LeakyRelu, LocalResponseNorm, LogSigmoid, LogSoftmax, Lora, MaxPool1d, MaxPool2d, MaxPool3d,
+    Mean, Mish, Multiply, Pad, PadMode, Padding, PaddingMode, Pair, Permute, PixelShuffle,
+    PixelUnshuffle, Prelu, QuickGelu, Relu, Relu6, Repeat, Reshape, Residual, RmsNorm, Rrelu,
+    Select, Selu, Sigmoid, Silu, Slice, Softmax, Softmin, Softplus, Softshrink, Softsign, Split,
+    SquaredRelu, StochasticDepth, Sum, Swiglu, Tanh, Tanhshrink, Threshold, Unfold, Upsample,
+    UpsampleMode,
 };
 
 /// A layer, the shape of a sample that it gets, and of the sample that it gives.
@@ -23,6 +26,8 @@ fn case(layer: impl Into<LayerSpec>, input: &'static [usize], output: &'static [
 pub(crate) fn all() -> Vec<Case> {
     [
         windows(),
+        lines_and_volumes(),
+        more_norms(),
         products_and_norms(),
         other_norms(),
         activations(),
@@ -75,6 +80,78 @@ fn windows() -> Vec<Case> {
     ]
 }
 
+fn lines_and_volumes() -> Vec<Case> {
+    let (line, volume) = (Conv1d::new(4, 3), Conv3d::new(2, 2));
+    let up = ConvTranspose3d { stride: 2.into(), ..ConvTranspose3d::new(2, [2, 3, 1]) };
+    let reflect = PaddingMode::Reflect;
+    let up_line = ConvTranspose1d {
+        stride: 2.into(),
+        output_padding: 1.into(),
+        ..ConvTranspose1d::new(2, 3)
+    };
+    let max = MaxPool3d { padding: [1, 0, 1].into(), ..MaxPool3d::new(2) };
+    let avg = AvgPool3d { stride: Some(1.into()), ..AvgPool3d::new([2, 1, 2]) };
+    let windows = Unfold { stride: [2, 1].into(), padding: 1.into(), ..Unfold::new([2, 3]) };
+    let fold = Fold { stride: [2, 1].into(), padding: 1.into(), ..Fold::new([3, 3], [2, 3]) };
+    vec![
+        case(line.clone(), &[2, 5], &[4, 3]),
+        case(
+            Conv1d { stride: 2.into(), dilation: 2.into(), groups: 2, ..line.clone() },
+            &[2, 8],
+            &[4, 2],
+        ),
+        case(Conv1d { padding: 2.into(), padding_mode: reflect, ..line.clone() }, &[1, 4], &[4, 6]),
+        case(Conv1d { padding: Padding::Same, ..line }, &[1, 4], &[4, 4]),
+        case(
+            Conv2d { padding: Padding::Same, padding_mode: reflect, ..Conv2d::new(2, 3) },
+            &[1, 3, 3],
+            &[2, 3, 3],
+        ),
+        case(volume.clone(), &[1, 3, 2, 3], &[2, 2, 1, 2]),
+        case(
+            Conv3d { stride: [2, 1, 1].into(), padding: 1.into(), ..volume.clone() },
+            &[1, 3, 2, 1],
+            &[2, 2, 3, 2],
+        ),
+        case(
+            Conv3d { dilation: [2, 1, 1].into(), groups: 2, ..volume },
+            &[2, 3, 2, 2],
+            &[2, 1, 1, 1],
+        ),
+        case(up_line, &[2, 3], &[2, 8]),
+        case(up.clone(), &[1, 2, 2, 2], &[2, 4, 5, 3]),
+        case(
+            ConvTranspose3d { padding: [1, 1, 0].into(), groups: 2, ..up },
+            &[2, 2, 2, 2],
+            &[2, 2, 3, 3],
+        ),
+        case(MaxPool1d::new(2), &[2, 5], &[2, 2]),
+        case(max, &[1, 2, 4, 2], &[1, 2, 2, 2]),
+        case(AvgPool1d { padding: 1.into(), ..AvgPool1d::new(2) }, &[2, 4], &[2, 3]),
+        case(
+            AvgPool3d { padding: [1, 0, 1].into(), count_include_pad: false, ..avg },
+            &[1, 2, 2, 2],
+            &[1, 3, 2, 3],
+        ),
+        case(AdaptiveAvgPool1d::new(3), &[2, 5], &[2, 3]),
+        case(AdaptiveAvgPool3d::new([2, 1, 2]), &[1, 3, 2, 3], &[1, 2, 1, 2]),
+        case(AdaptiveMaxPool1d::new(2), &[2, 5], &[2, 2]),
+        case(AdaptiveMaxPool2d::new([2, 3]), &[1, 3, 4], &[1, 2, 3]),
+        case(AdaptiveMaxPool3d::new([2, 1, 2]), &[1, 3, 2, 3], &[1, 2, 1, 2]),
+        case(windows, &[2, 3, 3], &[12, 6]),
+        case(fold, &[12, 6], &[2, 3, 3]),
+    ]
+}
+
+fn more_norms() -> Vec<Case> {
+    let volume: &[usize] = &[2, 1, 2, 2];
+    vec![
+        case(BatchNorm { momentum: None, ..BatchNorm::new() }, &[3], &[3]),
+        case(BatchNorm { track_running_stats: false, ..BatchNorm::new() }, &[3, 2], &[3, 2]),
+        case(BatchNorm::new(), volume, volume),
+    ]
+}
+
 fn products_and_norms() -> Vec<Case> {
     vec![
         case(Dense::new(3), &[4], &[3]),
@@ -84,7 +161,11 @@ fn products_and_norms() -> Vec<Case> {
         case(BatchNorm::new(), &[3], &[3]),
         case(BatchNorm::new(), &[3, 4], &[3, 4]),
         case(BatchNorm { affine: false, ..BatchNorm::new() }, &[2, 2, 3], &[2, 2, 3]),
-        case(BatchNorm { momentum: 0.7, eps: 0.1, ..BatchNorm::new() }, &[2, 2, 2], &[2, 2, 2]),
+        case(
+            BatchNorm { momentum: Some(0.7), eps: 0.1, ..BatchNorm::new() },
+            &[2, 2, 2],
+            &[2, 2, 2],
+        ),
         case(LayerNorm::new(), &[5], &[5]),
         case(LayerNorm::over([3, 4]), &[2, 3, 4], &[2, 3, 4]),
         case(LayerNorm { affine: false, ..LayerNorm::new() }, &[2, 4], &[2, 4]),
