@@ -26,7 +26,7 @@ import warnings
 
 import torch
 
-from generator import layers, losses, networks, ops, optimizers, schedules
+from generator import layers, losses, networks, ops, optimizers, sampling, schedules
 from generator.writer import Writer
 
 FAMILIES = {
@@ -36,6 +36,7 @@ FAMILIES = {
     "optimizers": optimizers.write,
     "schedules": schedules.write,
     "networks": networks.write,
+    "sampling": sampling.write,
 }
 
 PRESETS = "presets"

@@ -59,6 +59,7 @@ mod sources;
 mod splits;
 mod subset;
 mod target;
+mod tokenizer;
 mod transform;
 mod vocabulary;
 
@@ -93,10 +94,11 @@ pub use sources::parts::Split;
 pub use sources::table::{
     Column, CsvOptions, CsvTarget, DecimalMark, TableRows, csv_file, csv_splits,
 };
-pub use sources::text::{TextFile, TextOptions, TextParts, text_file, text_splits};
+pub use sources::text::{TextFile, TextOptions, TextParts, text_file, text_splits, text_splits_by};
 pub use splits::DataSplits;
 pub use subset::Subset;
 pub use target::{TargetMut, TargetSpec};
+pub use tokenizer::{TokenizerOptions, TrainingPhase, train_tokenizer};
 pub use transform::{
     CustomTransform, Normalise, RandomCrop, RandomHorizontalFlip, Transform, TransformSpec,
     transform_forms,

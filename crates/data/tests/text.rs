@@ -120,7 +120,7 @@ fn what_is_no_text_is_refused() {
     let refused = |spec: &str| text(open(spec));
     assert!(refused(&file.spec("?length=0")).contains("option length: expected a number from 1"));
     assert!(refused(&file.spec("?split=half")).contains("expected position or hash, got `half`"));
-    assert!(refused(&file.spec("?stride=2")).contains("(there are length, cut, split)"));
+    assert!(refused(&file.spec("?stride=2")).contains("(there are length, cut, split, tokenizer)"));
     assert!(refused("text:").contains("its file is missing"));
     assert!(refused("text:/nowhere/at/all").contains("expected a text file"));
     let error = refused(&file.spec("?length=95"));

@@ -33,6 +33,7 @@ Examples:
   onestep train --model net.json --optimizer sgd --lr 0.05 --schedule cosine
   onestep evaluate --checkpoint runs/digits-cnn-1  how good is it, and what is taken for what
   onestep predict --checkpoint runs/digits-cnn-1 picture.png
+  onestep generate --checkpoint runs/verse-1 --prompt Hello --tokens 200
   onestep export --checkpoint runs/digits-cnn-1 --to pytorch --out w.safetensors
   onestep summary net.json                         layers, shapes, parameters, memory
   onestep plan net.json                            the kernels of a step, and why not fewer

@@ -1,6 +1,6 @@
-//! Texts, character by character.
+//! Texts, character by character or in the pieces of a tokenizer.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::kind::{DataKind, DataOption, Opening};
@@ -15,12 +15,17 @@ use crate::{
 pub(super) const KIND: DataKind = DataKind {
     name: "text",
     place: Some("FILE"),
-    about: "a text by character: tokens i32 `[length]`, and those that follow each",
+    about: "a text by character, or by a tokenizer: tokens i32 `[length]`, and those that follow each",
     parts: "the last tenth; with `?split=hash` about a tenth of the windows",
     options: &[
-        DataOption::new("length", "characters of a window, or of a line at most", "64"),
+        DataOption::new("length", "tokens of a window, or of a line at most", "64"),
         DataOption::new("cut", "`windows`, `lines` (samples of different lengths)", "`windows`"),
         DataOption::new("split", "`position`, `hash`", "`position`"),
+        DataOption::new(
+            "tokenizer",
+            "a `tokenizer.json`, whose pieces are the tokens",
+            "characters",
+        ),
     ],
     open,
 };
@@ -69,7 +74,29 @@ fn open(opening: &Opening<'_>) -> Result<DataSplits, DataError> {
         _ => default.parts,
     };
     let parts = opening.refused(parts)?.unwrap_or(known);
-    text_splits_as(opening.place, &TextOptions { length, parts, lines }, opening.record)
+    let options = TextOptions { length, parts, lines };
+    text_splits_as(opening.place, &options, vocabulary(opening)?)
+}
+
+/// The vocabulary that was asked for: that of the model where there is one, whose own tokenizer need not be
+/// there any more.
+fn vocabulary(opening: &Opening<'_>) -> Result<Option<Vocabulary>, DataError> {
+    let path = opening.options.read("tokenizer", "a file", |value| Some(PathBuf::from(value)));
+    let path = opening.refused(path)?;
+    let known = opening.record.text.as_ref().map(|form| form.vocabulary.clone());
+    match (path, known) {
+        (Some(path), Some(known)) if path.exists() => {
+            match Vocabulary::from_file(&path)? == known {
+                true => Ok(Some(known)),
+                false => {
+                    let wanted = "that of the model, which it has by itself: leave the option out";
+                    Err(DataError::setting("tokenizer", wanted, shown_path(&path)))
+                }
+            }
+        }
+        (Some(path), None) => Vocabulary::from_file(path).map(Some),
+        (_, known) => Ok(known),
+    }
 }
 
 /// How a text is divided.
@@ -143,19 +170,33 @@ pub fn text_file(path: impl AsRef<Path>, options: &TextOptions) -> Result<TextFi
 /// # Errors
 /// Those of [`text_file`].
 pub fn text_splits(path: impl AsRef<Path>, options: &TextOptions) -> Result<DataSplits, DataError> {
-    text_splits_as(path.as_ref(), options, &DataRecord::default())
+    text_splits_as(path.as_ref(), options, None)
+}
+
+/// The same by a vocabulary of which the tokens are: that of a [tokenizer's file](Vocabulary::from_file), or of
+/// another text.
+///
+/// # Errors
+/// Those of [`text_file`], what is not in the vocabulary, and lines by a tokenizer, whose pieces need not end
+/// where they do.
+pub fn text_splits_by(
+    path: impl AsRef<Path>,
+    options: &TextOptions,
+    vocabulary: Vocabulary,
+) -> Result<DataSplits, DataError> {
+    text_splits_as(path.as_ref(), options, Some(vocabulary))
 }
 
 fn text_splits_as(
     path: &Path,
     options: &TextOptions,
-    known: &DataRecord,
+    known: Option<Vocabulary>,
 ) -> Result<DataSplits, DataError> {
     let length = options.length;
-    let known = known.text.as_ref().map(|form| form.vocabulary.clone());
     let whole = TextFile::read(path, options, known)?;
     let (name, vocabulary) = (whole.name.clone(), whole.vocabulary.clone());
     let end = whole.tokens.len();
+    let units = if vocabulary.tokenizer_json().is_some() { "tokens" } else { "characters" };
     let mut splits = match options.parts {
         TextParts::Position => {
             let held_out = ((end as f64 * HELD_OUT) as usize).max(length + 1);
@@ -163,7 +204,7 @@ fn text_splits_as(
             let train = whole.part(path, 0..border, options, length)?;
             let validation = whole.part(path, border..end, options, length)?;
             DataSplits::new(name, Arc::new(train), Arc::new(validation))?
-                .with_note(format!("the last {held_out} of {end} characters are validated on"))
+                .with_note(format!("the last {held_out} of {end} {units} are validated on"))
         }
         TextParts::Hash => {
             let all = whole.part(path, 0..end, options, length + 1)?;
@@ -180,7 +221,7 @@ fn text_splits_as(
 }
 
 /// The text of a file.
-fn read_text(path: &Path) -> Result<String, DataError> {
+pub(crate) fn read_text(path: &Path) -> Result<String, DataError> {
     let bytes =
         std::fs::read(path).map_err(|source| DataError::io(path, "read", "a text file", source))?;
     let text = String::from_utf8(bytes).map_err(|error| {
@@ -207,8 +248,13 @@ impl TextFile {
             return Err(DataError::Empty { dataset: shown_path(path) });
         }
         let vocabulary = known.unwrap_or_else(|| Vocabulary::of(&text));
+        if options.lines && vocabulary.tokenizer_json().is_some() {
+            let wanted = "windows with a tokenizer, whose pieces need not end where lines do";
+            return Err(DataError::setting("cut of the text", wanted, "lines"));
+        }
         let tokens = vocabulary.encode_called(&path.display().to_string(), &text)?.into();
-        let names = vocabulary.characters().iter().map(char::to_string);
+        let all = 0..i32::try_from(vocabulary.len()).unwrap_or(i32::MAX);
+        let names = all.map(|token| vocabulary.name(token).unwrap_or_else(|| token.to_string()));
         let mut fields = [
             Field::indices("tokens", [length], vocabulary.len()),
             Field::labels("next", [length], names),
@@ -345,8 +391,8 @@ impl Dataset for TextFile {
     fn key(&self, index: usize) -> Option<u64> {
         let mut hasher = KeyHasher::new();
         for &token in self.window(index)? {
-            // The character, not its number: other text may give it another.
-            let character = self.vocabulary.character(token).map_or(0, u32::from);
+            // The character, not its number: other text may give it another. That of a piece is its own.
+            let character = self.vocabulary.character(token).map_or(token as u32, u32::from);
             hasher.add(&character.to_le_bytes());
         }
         Some(hasher.finish())

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, anyhow};
 use clap::{Args, ValueEnum};
 use onestep::trainer::checkpoint::locate;
-use onestep::trainer::{Trainer, TrainerBuilder, Weights};
+use onestep::trainer::{PredictorOptions, Trainer, TrainerBuilder, Weights};
 
 use super::device::DeviceFlags;
 use super::weights::WeightsFlags;
@@ -74,6 +74,14 @@ impl ModelFlags {
         let mut trainer = builder.executor(self.device.executor()?).build()?;
         self.weights.apply(&mut trainer)?;
         Ok(trainer)
+    }
+
+    /// How a predictor runs where these flags say.
+    pub(crate) fn predictor_options(&self) -> PredictorOptions {
+        let all = || std::thread::available_parallelism().map_or(1, |count| count.get());
+        let threads = self.device.threads.filter(|threads| *threads > 0).unwrap_or_else(all);
+        let device = self.device.name().to_owned();
+        PredictorOptions { threads, device, ..PredictorOptions::default() }
     }
 }
 

@@ -3,11 +3,13 @@
 mod bench;
 mod evaluate;
 mod export;
+mod generate;
 mod models;
 mod plan;
 mod predict;
 mod step;
 mod summary;
+mod tokenizer;
 mod train;
 
 use anyhow::Result;
@@ -28,12 +30,14 @@ pub(crate) enum Command {
     Train(Box<train::Train>),
     Evaluate(evaluate::Evaluate),
     Predict(predict::Predict),
+    Generate(generate::Generate),
     Export(export::Export),
     Summary(summary::SummaryCommand),
     Models(models::Models),
     Plan(plan::PlanCommand),
     Step(Box<step::StepCommand>),
     Bench(bench::Bench),
+    Tokenizer(tokenizer::TokenizerCommand),
 }
 
 impl Default for Command {
@@ -49,12 +53,14 @@ impl Command {
             Command::Train(command) => return command.run(),
             Command::Evaluate(command) => command.run(),
             Command::Predict(command) => command.run(),
+            Command::Generate(command) => command.run(),
             Command::Export(command) => command.run(),
             Command::Summary(command) => command.run(),
             Command::Models(command) => command.run(),
             Command::Plan(command) => command.run(),
             Command::Step(command) => command.run(),
             Command::Bench(command) => command.run(),
+            Command::Tokenizer(command) => command.run(),
         }?;
         Ok(Outcome::Done)
     }

@@ -37,6 +37,7 @@ pub(crate) fn walk() {
     assert_eq!((next(0), next(1)), ("f", "a"), "{said}");
     assert_eq!(said["predictions"][0]["output"].as_array().unwrap().len(), 11);
 
+    generate(&place);
     let resumed = place.json("train --resume run --epochs 22 --threads 1 --json");
     assert_eq!(resumed["epochs"].as_f64(), Some(22.0), "{resumed}");
 
@@ -53,4 +54,29 @@ pub(crate) fn walk() {
     place.fails(&mixed, 1, &["to mix"]);
     let bare = format!("train --data {data} --out bare");
     place.fails(&bare, 1, &["--model"]);
+}
+
+/// A letter is always followed by the same one, so what is most probable is the text itself.
+fn generate(place: &Place) {
+    let command = "generate --checkpoint run --threads 1 --prompt c --tokens 12";
+    let shown = place.run(&format!("{command} --temperature 0"));
+    assert_eq!((shown.code, shown.stdout.as_str()), (Some(0), "cdefghij\nabcd\n"), "{shown:?}");
+    let drawn = format!("{command} --temperature 5 --top-p 0.99 --num-samples 2 --json --seed");
+    let said = place.json(&format!("{drawn} 1"));
+    let text = |sample: usize| said["samples"][sample]["text"].as_str().unwrap();
+    assert_eq!((text(0).len(), said["context"].as_u64()), (12, Some(8)), "{said}");
+    assert_ne!(text(0), text(1));
+    assert_eq!(place.json(&format!("{drawn} 1"))["samples"], said["samples"]);
+    assert_ne!(place.json(&format!("{drawn} 2"))["samples"], said["samples"]);
+    let bad = |flags: &str, names: &[&str]| {
+        place.fails(&format!("generate --checkpoint run --threads 1 {flags}"), 1, names);
+    };
+    bad("--prompt ab!", &["prompt: line 1, column 3", "11 characters", "'!'"]);
+    bad("--prompt=", &["prompt", "at least one token"]);
+    bad("--temperature -1", &["temperature", "at least 0"]);
+    bad("--top-k 0", &["top_k", "at least 1"]);
+    bad("--top-p 2", &["top_p", "at most 1"]);
+    bad("--num-samples 0", &["--num-samples", "at least 1"]);
+    place.json("train --data digits --epochs 1 --threads 1 --out digits --json");
+    place.fails("generate --checkpoint digits", 1, &["what follows each token", "f32 [1, 8, 8]"]);
 }
