@@ -77,7 +77,7 @@ impl TrainTokenizer {
             }
         })?;
         let json = trained.tokenizer_json().unwrap_or_default();
-        write_atomically(&self.out, json.as_bytes())?;
+        write_atomically(&self.out, |out| out.write_all(json.as_bytes()))?;
         let (out, pieces) = (self.out.display(), trained.len());
         if pieces < vocabulary {
             console.notes(&[format!(
