@@ -115,9 +115,11 @@ fn adding_a_layer_names_the_places() {
         fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
     };
     let list = content("crates/layers/src/layer/mod.rs");
-    let modules = content("crates/conformance/goldens/generator/spec.py");
+    let modules = content("crates/conformance/goldens/generator/spec.py")
+        + &content("crates/conformance/goldens/generator/spec_transformers.py");
     let table = content("crates/conformance/src/table/layers.rs");
-    let cases = content("crates/layers/tests/common/layers.rs");
+    let cases = content("crates/layers/tests/common/layers.rs")
+        + &content("crates/layers/tests/common/transformers.rs");
     let goldens = repository("crates/conformance/goldens/data/layers.json");
     let goldens = fs::read_to_string(goldens).unwrap();
     for path in [
@@ -138,7 +140,8 @@ fn adding_a_layer_names_the_places() {
         if name == "custom" {
             continue;
         }
-        assert!(modules.contains(&format!("\n    \"{name}\": ")), "spec.py lacks {name}");
+        let entry = format!("\"{name}\": ");
+        assert!(modules.contains(&entry), "spec.py lacks {name}");
         assert!(goldens.contains(&format!("\"type\": \"{name}\"")), "no golden has {name}");
         let variant = list.lines().find_map(|l| l.trim().strip_suffix(line.trim_end()));
         let variant = variant.unwrap();

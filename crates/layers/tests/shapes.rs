@@ -2,8 +2,6 @@
 
 mod common;
 
-use std::collections::HashSet;
-
 use onestep_engine::Mode;
 use onestep_layers::{
     AdaptiveAvgPool2d, AvgPool2d, BatchNorm, Branch, Concat, ConstantValue, Conv2d, Dense, Dropout,
@@ -30,9 +28,12 @@ fn each_layer_infers_its_shape_in_each_mode() {
 #[test]
 fn every_layer_has_a_case() {
     let cases = common::layers::all();
-    let covered: HashSet<&str> = cases.iter().map(|(layer, ..)| layer.type_name()).collect();
+    // Layers in containers count: some take more than the one input that cases have.
+    let written: Vec<String> =
+        cases.iter().map(|(layer, ..)| serde_json::to_string(layer).unwrap()).collect();
     for &name in LayerSpec::TYPES {
-        assert!(covered.contains(name) || name == "custom", "no case of {name}");
+        let covered = written.iter().any(|case| case.contains(&format!("\"type\":\"{name}\"")));
+        assert!(covered || name == "custom", "no case of {name}");
     }
 }
 

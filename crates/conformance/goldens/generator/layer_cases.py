@@ -2,6 +2,7 @@
 
 import torch
 
+from . import layer_cases_transformers
 from .layer_cases_windows import window_cases
 from .writer import normal, random
 
@@ -25,6 +26,7 @@ def all_cases():
     yield from branches()
     yield from graphs()
     yield from window_cases()
+    yield from layer_cases_transformers.cases()
 
 
 def dense():

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torchvision.ops import StochasticDepth
 
-from . import windows
+from . import spec_transformers, windows
 
 
 class Sequence(nn.Module):
@@ -31,7 +31,7 @@ class Sequence(nn.Module):
             if "weights" in layer:
                 module, owner = getattr(self, layer["weights"]), layer["weights"]
             else:
-                module, owner = LAYERS[kind](layer, given[0]), name
+                module, owner = make(kind, layer, given), name
                 self.add_module(name, module)
             self.order.append((name, owner, inputs))
             shape = shapes[name] = shape_after(module, given)
@@ -43,6 +43,13 @@ class Sequence(nn.Module):
             given = [find(values, n) for n in inputs] or [x]
             x = values[name] = getattr(self, owner)(*given)
         return x
+
+
+def make(kind, layer, shapes):
+    """The module of a layer that takes values of these shapes."""
+    if kind in spec_transformers.OF_SHAPES:
+        return spec_transformers.OF_SHAPES[kind](layer, shapes)
+    return LAYERS[kind](layer, shapes[0])
 
 
 def find(values, reference):
@@ -332,7 +339,7 @@ LAYERS = {
     "concat": lambda l, s: Concat(l, s)
     if "branches" in l
     else Call(lambda *x: torch.cat(x, l.get("dim", 1))),
-}
+} | spec_transformers.LAYERS
 
 
 def build(spec):

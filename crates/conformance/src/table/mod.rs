@@ -13,6 +13,7 @@ mod op;
 mod optimizers;
 mod schedules;
 mod shape;
+mod transformers;
 mod windows;
 
 use crate::case::Case;
@@ -34,7 +35,10 @@ pub fn optimizers() -> Vec<Case> {
 
 /// Every layer case.
 pub fn layers() -> Vec<Case> {
-    [layers::cases(), layers_windows::cases()].into_iter().flatten().collect()
+    [layers::cases(), layers_windows::cases(), transformers::cases()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// Every loss case.

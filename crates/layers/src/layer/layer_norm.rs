@@ -14,7 +14,7 @@ use crate::initializer::{Fan, Initializer};
 /// `y = (x - mean) / sqrt(var + eps) * weight + bias` with mean and (biased) variance over the last
 /// axes of each sample (Ba et al., "Layer Normalization", 2016).
 ///
-/// Parameters with `affine`: `weight [...normalized_shape]` (ones), `bias` likewise (zeros).
+/// Parameters with `affine`: `weight [...normalized_shape]` (ones), and with `bias` `bias` likewise (zeros).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LayerNorm {
@@ -30,12 +30,19 @@ pub struct LayerNorm {
     /// Whether a learned scale and shift follow; default true.
     #[serde(default = "yes")]
     pub affine: bool,
+    /// Whether the shift is one of them; default true.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub bias: bool,
     /// How the scale begins.
     #[serde(default, skip_serializing_if = "is_default")]
     pub weight_init: Initializer,
     /// How the shift begins.
     #[serde(default, skip_serializing_if = "is_default")]
     pub bias_init: Initializer,
+}
+
+fn is_yes(yes: &bool) -> bool {
+    *yes
 }
 
 impl Default for LayerNorm {
@@ -45,6 +52,7 @@ impl Default for LayerNorm {
             normalized_shape: None,
             eps: eps(),
             affine: true,
+            bias: true,
             weight_init: Initializer::Default,
             bias_init: Initializer::Default,
         }
@@ -76,6 +84,9 @@ impl Layer for LayerNorm {
         }
         let weight =
             cx.parameter("weight", &shape, self.weight_init.or(Initializer::Ones), Fan::NONE)?;
+        if !self.bias {
+            return Ok(cx.graph.mul(y, weight)?);
+        }
         let bias =
             cx.parameter("bias", &shape, self.bias_init.or(Initializer::Zeros), Fan::NONE)?;
         let scaled = cx.graph.mul(y, weight)?;
@@ -83,6 +94,6 @@ impl Layer for LayerNorm {
     }
 
     fn flops(&self, shapes: &Shapes) -> u64 {
-        shapes.per_output(5 + 2 * u64::from(self.affine))
+        shapes.per_output(5 + u64::from(self.affine) * (1 + u64::from(self.bias)))
     }
 }

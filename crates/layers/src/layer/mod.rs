@@ -11,6 +11,7 @@ mod adaptive_max_pool;
 mod adaptive_max_pool1d;
 mod adaptive_max_pool2d;
 mod adaptive_max_pool3d;
+mod alibi;
 mod alpha_dropout;
 mod avg_pool;
 mod avg_pool1d;
@@ -20,6 +21,7 @@ mod batch_norm;
 mod block;
 mod celu;
 mod channel_shuffle;
+mod class_token;
 mod concat;
 mod conv;
 mod conv1d;
@@ -40,6 +42,7 @@ mod elementwise;
 mod elu;
 mod embedding;
 mod feature_alpha_dropout;
+mod feed_forward;
 mod flatten;
 mod fold;
 mod formula;
@@ -56,6 +59,7 @@ mod instance_norm;
 mod interface;
 mod layer_norm;
 mod leaky_relu;
+mod learned_positions;
 mod local_response_norm;
 mod log_sigmoid;
 mod log_softmax;
@@ -66,10 +70,12 @@ mod max_pool2d;
 mod max_pool3d;
 mod mean;
 mod mish;
+mod multi_head_attention;
 mod multiply;
 mod noise;
 mod norm;
 mod pad;
+mod patch_embedding;
 mod permute;
 mod pixel_shuffle;
 mod pixel_unshuffle;
@@ -82,11 +88,13 @@ mod repeat;
 mod reshape;
 mod residual;
 mod rms_norm;
+mod rotary;
 mod rrelu;
 mod select;
 mod selu;
 mod sigmoid;
 mod silu;
+mod sinusoidal_positions;
 mod slice;
 mod softmax;
 mod softmin;
@@ -102,6 +110,10 @@ mod take;
 mod tanh;
 mod tanhshrink;
 mod threshold;
+mod transformer_decoder;
+mod transformer_decoder_layer;
+mod transformer_encoder;
+mod transformer_encoder_layer;
 mod unfold;
 mod upsample;
 mod window;
@@ -123,6 +135,7 @@ pub use batch_norm::BatchNorm;
 pub use block::Block;
 pub use celu::Celu;
 pub use channel_shuffle::ChannelShuffle;
+pub use class_token::ClassToken;
 pub use concat::Concat;
 pub use conv::{Conv, PaddingMode};
 pub use conv_transpose::ConvTranspose;
@@ -141,6 +154,7 @@ pub use dropout3d::Dropout3d;
 pub use elu::Elu;
 pub use embedding::Embedding;
 pub use feature_alpha_dropout::FeatureAlphaDropout;
+pub use feed_forward::FeedForwardActivation;
 pub use flatten::Flatten;
 pub use fold::Fold;
 pub use formula::Formula;
@@ -157,6 +171,7 @@ pub use instance_norm::InstanceNorm;
 pub use interface::{Layer, Many, Shapes};
 pub use layer_norm::LayerNorm;
 pub use leaky_relu::LeakyRelu;
+pub use learned_positions::LearnedPositions;
 pub use local_response_norm::LocalResponseNorm;
 pub use log_sigmoid::LogSigmoid;
 pub use log_softmax::LogSoftmax;
@@ -167,8 +182,10 @@ pub use max_pool2d::MaxPool2d;
 pub use max_pool3d::MaxPool3d;
 pub use mean::Mean;
 pub use mish::Mish;
+pub use multi_head_attention::{KeyPadding, MultiHeadAttention};
 pub use multiply::Multiply;
 pub use pad::{Pad, PadMode};
+pub use patch_embedding::PatchEmbedding;
 pub use permute::Permute;
 pub use pixel_shuffle::PixelShuffle;
 pub use pixel_unshuffle::PixelUnshuffle;
@@ -180,11 +197,13 @@ pub use repeat::Repeat;
 pub use reshape::Reshape;
 pub use residual::Residual;
 pub use rms_norm::RmsNorm;
+pub use rotary::Rotary;
 pub use rrelu::Rrelu;
 pub use select::Select;
 pub use selu::Selu;
 pub use sigmoid::Sigmoid;
 pub use silu::Silu;
+pub use sinusoidal_positions::SinusoidalPositions;
 pub use slice::Slice;
 pub use softmax::Softmax;
 pub use softmin::Softmin;
@@ -199,6 +218,10 @@ pub use swiglu::Swiglu;
 pub use tanh::Tanh;
 pub use tanhshrink::Tanhshrink;
 pub use threshold::Threshold;
+pub use transformer_decoder::TransformerDecoder;
+pub use transformer_decoder_layer::TransformerDecoderLayer;
+pub use transformer_encoder::TransformerEncoder;
+pub use transformer_encoder_layer::TransformerEncoderLayer;
 pub use unfold::Unfold;
 pub use upsample::{Upsample, UpsampleMode};
 
@@ -346,6 +369,26 @@ layers! {
     StochasticDepth = "stochastic_depth",
     /// A table of vectors by index.
     Embedding = "embedding",
+    /// A learned vector for each position, added.
+    LearnedPositions = "learned_positions",
+    /// Waves of fixed lengths for each position, added.
+    SinusoidalPositions = "sinusoidal_positions",
+    /// Positions as rotations.
+    Rotary = "rotary",
+    /// A learned position in front.
+    ClassToken = "class_token",
+    /// Pictures as sequences of patches.
+    PatchEmbedding = "patch_embedding",
+    /// Attention of several heads.
+    MultiHeadAttention = "multi_head_attention",
+    /// Attention and a feed-forward network.
+    TransformerEncoderLayer = "transformer_encoder_layer",
+    /// Encoder layers, one behind the other.
+    TransformerEncoder = "transformer_encoder",
+    /// Attention to itself and to a memory, and a feed-forward network.
+    TransformerDecoderLayer = "transformer_decoder_layer",
+    /// Decoder layers, one behind the other.
+    TransformerDecoder = "transformer_decoder",
     /// The rectified linear unit.
     Relu = "relu",
     /// The rectified linear unit with a ceiling of 6.
@@ -463,6 +506,11 @@ impl LayerSpec {
                 | LayerSpec::Slice(_)
                 | LayerSpec::Split(_)
                 | LayerSpec::Select(_)
+                | LayerSpec::MultiHeadAttention(_)
+                | LayerSpec::TransformerEncoderLayer(_)
+                | LayerSpec::TransformerEncoder(_)
+                | LayerSpec::TransformerDecoderLayer(_)
+                | LayerSpec::TransformerDecoder(_)
                 | LayerSpec::Custom(_)
         )
     }

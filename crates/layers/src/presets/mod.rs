@@ -18,6 +18,7 @@ mod mobilenet;
 pub mod reference;
 mod resnet;
 mod small;
+mod transformers;
 mod vgg;
 
 use crate::error::LayerError;
@@ -152,6 +153,48 @@ pub const PRESETS: &[Preset] = &[
         &[32],
         64,
         small::next_char,
+    ),
+    preset(
+        "nano_gpt",
+        "A GPT of 4 layers, 128 wide, as nanoGPT (Karpathy, 2022) trains it on a CPU. The classes are the vocabulary.",
+        &[64],
+        65,
+        transformers::nano_gpt,
+    ),
+    preset(
+        "nano_gpt_384",
+        "nanoGPT's network for characters: 6 layers, 384 wide, dropout 0.2.",
+        &[256],
+        65,
+        transformers::nano_gpt_384,
+    ),
+    preset(
+        "char_gpt",
+        "The GPT of 4 layers, 128 wide, of the reference workload.",
+        &[64],
+        65,
+        transformers::char_gpt,
+    ),
+    preset(
+        "vit_tiny",
+        "ViT-Ti (Touvron et al., 2021) with patches of 4 x 4.",
+        &[3, 32, 32],
+        10,
+        transformers::vit_tiny,
+    ),
+    preset(
+        "text_encoder",
+        "Two encoder layers, 128 wide, over bytes; 0 fills up.",
+        &[128],
+        2,
+        transformers::text_encoder,
+    ),
+    preset(
+        "seq2seq",
+        "Two encoder and two decoder layers, 64 wide; the classes are the tokens of both sides.",
+        &[10],
+        12,
+        transformers::seq2seq,
     ),
 ];
 

@@ -18,7 +18,11 @@ use onestep_layers::{
 /// A layer, the shape of a sample that it gets, and of the sample that it gives.
 pub(crate) type Case = (LayerSpec, &'static [usize], &'static [usize]);
 
-fn case(layer: impl Into<LayerSpec>, input: &'static [usize], output: &'static [usize]) -> Case {
+pub(super) fn case(
+    layer: impl Into<LayerSpec>,
+    input: &'static [usize],
+    output: &'static [usize],
+) -> Case {
     (layer.into(), input, output)
 }
 
@@ -35,6 +39,7 @@ pub(crate) fn all() -> Vec<Case> {
         resampling(),
         movement(),
         containers(),
+        super::transformers::all(),
     ]
     .concat()
 }
