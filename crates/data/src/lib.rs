@@ -50,6 +50,7 @@ mod moments;
 mod pairs;
 mod picture;
 mod pipeline;
+mod plain_text;
 mod random;
 mod record;
 mod relabel;
@@ -98,9 +99,9 @@ pub use sources::text::{TextFile, TextOptions, TextParts, text_file, text_splits
 pub use splits::DataSplits;
 pub use subset::Subset;
 pub use target::{TargetMut, TargetSpec};
-pub use tokenizer::{TokenizerOptions, TrainingPhase, train_tokenizer};
+pub use tokenizer::{TokenizerOptions, TrainingPhase};
 pub use transform::{
     CustomTransform, Normalise, RandomCrop, RandomHorizontalFlip, Transform, TransformSpec,
     transform_forms,
 };
-pub use vocabulary::Vocabulary;
+pub use vocabulary::{Vocabulary, train_tokenizer};

@@ -43,20 +43,14 @@ impl TokenizerOptions {
     }
 }
 
-/// Trains a tokenizer on texts: byte-level byte-pair encoding, as GPT-2 has it (Sennrich et al., "Neural
-/// Machine Translation of Rare Words with Subword Units", 2016; Radford et al., 2019). It needs the feature
-/// `bpe`; [`Vocabulary::tokenizer_json`](crate::Vocabulary::tokenizer_json) is what to write to a file.
-///
-/// # Errors
-/// A vocabulary that is too small, files that cannot be read or hold no UTF-8 text, no text at all, and a
-/// build without the feature.
-pub fn train_tokenizer(
+/// Trains a tokenizer, where the options make sense.
+pub(crate) fn train(
     files: &[PathBuf],
     options: &TokenizerOptions,
     watch: impl FnMut(TrainingPhase<'_>),
-) -> Result<crate::Vocabulary, DataError> {
+) -> Result<Tokenizer, DataError> {
     options.check()?;
-    own::train(files, options, watch).map(crate::Vocabulary::of_pieces)
+    own::train(files, options, watch)
 }
 
 pub(crate) use own::Tokenizer;
@@ -135,7 +129,7 @@ mod own {
     };
 
     use super::{DataError, PathBuf, TokenizerOptions, TrainingPhase};
-    use crate::sources::text::read_text;
+    use crate::plain_text::read_text;
 
     /// A tokenizer, and the file that it is.
     #[derive(Clone, Debug)]

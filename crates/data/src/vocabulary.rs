@@ -1,11 +1,11 @@
 //! The characters or pieces that a text is made of, and their numbers.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::tokenizer::Tokenizer;
+use crate::tokenizer::{self, Tokenizer, TokenizerOptions, TrainingPhase};
 use crate::{DataError, shown};
 
 /// The distinct characters of a text in the order of their code points, where a character's number is its
@@ -153,6 +153,21 @@ impl Vocabulary {
         let replaced = char::REPLACEMENT_CHARACTER;
         tokens.iter().map(|&token| self.character(token).unwrap_or(replaced)).collect()
     }
+}
+
+/// Trains a tokenizer on texts: byte-level byte-pair encoding, as GPT-2 has it (Sennrich et al., "Neural
+/// Machine Translation of Rare Words with Subword Units", 2016; Radford et al., 2019). It needs the feature
+/// `bpe`; [`Vocabulary::tokenizer_json`] is what to write to a file.
+///
+/// # Errors
+/// A vocabulary that is too small, files that cannot be read or hold no UTF-8 text, no text at all, and a
+/// build without the feature.
+pub fn train_tokenizer(
+    files: &[PathBuf],
+    options: &TokenizerOptions,
+    watch: impl FnMut(TrainingPhase<'_>),
+) -> Result<Vocabulary, DataError> {
+    tokenizer::train(files, options, watch).map(Vocabulary::of_pieces)
 }
 
 impl From<Vocabulary> for Stored {

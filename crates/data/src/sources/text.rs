@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::kind::{DataKind, DataOption, Opening};
 use super::parts::hold_out;
+use crate::plain_text::read_text;
 use crate::random::KeyHasher;
 use crate::shown::shown_path;
 use crate::{
@@ -218,17 +219,6 @@ fn text_splits_as(
     let lines = options.lines;
     splits.record.text = Some(TextForm { vocabulary: (*vocabulary).clone(), length, lines });
     Ok(splits)
-}
-
-/// The text of a file.
-pub(crate) fn read_text(path: &Path) -> Result<String, DataError> {
-    let bytes =
-        std::fs::read(path).map_err(|source| DataError::io(path, "read", "a text file", source))?;
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let at = format!("byte {}", error.utf8_error().valid_up_to());
-        DataError::format(path, at, "UTF-8 text", "other bytes")
-    })?;
-    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
 impl TextFile {
