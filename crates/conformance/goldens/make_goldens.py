@@ -26,13 +26,13 @@ import warnings
 
 import torch
 
-from generator import layers, losses, networks, ops, optimizers, sampling, schedules
+from generator import layers, losses, networks, ops, optimizers, sampling, schedules, several_losses
 from generator.writer import Writer
 
 FAMILIES = {
     "ops": ops.write,
     "layers": layers.write,
-    "losses": losses.write,
+    "losses": lambda writer: (losses.write(writer), several_losses.write(writer)),
     "optimizers": optimizers.write,
     "schedules": schedules.write,
     "networks": networks.write,

@@ -89,6 +89,13 @@ impl LossSpec {
         sample: &[usize],
         classes: usize,
     ) -> Result<(), LayerError> {
+        if let LossSpec::Ctc(_) = self {
+            let last = classes.saturating_sub(1);
+            let wanted = || format!("a label from 0 to {last}, or -1 behind a string");
+            return check("target", labels, sample, wanted, |&label| {
+                label == -1 || usize::try_from(label).is_ok_and(|label| label < classes)
+            });
+        }
         let ignored = match self {
             LossSpec::CrossEntropy(loss) => loss.ignored_label(sample.len() + 1),
             _ => None,

@@ -25,7 +25,8 @@
 //!     let output = forward.output();
 //!     loss.build(&mut forward.graph, output)?
 //! };
-//! assert_eq!(forward.graph.shape(values.target).dims(), &[32]);
+//! let target = values.target.ok_or("cross-entropy has a target")?;
+//! assert_eq!(forward.graph.shape(target).dims(), &[32]);
 //! # Ok::<(), onestep_layers::LayerError>(())
 //! ```
 

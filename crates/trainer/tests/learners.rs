@@ -192,7 +192,8 @@ impl Metric for Largest {
         Better::Lower
     }
     fn report(&self, g: &mut Graph, scored: &Scored) -> Result<Option<Measured>, LayerError> {
-        let difference = g.sub(scored.output, scored.loss.target)?;
+        let Some(target) = scored.loss.target else { return Ok(None) };
+        let difference = g.sub(scored.output, target)?;
         let error = g.abs(difference)?;
         let axes: Vec<usize> = (0..g.shape(error).rank()).collect();
         let largest = g.max_over(error, &axes, false)?;

@@ -102,7 +102,8 @@ impl Metric for Close {
         Better::Higher
     }
     fn report(&self, g: &mut Graph, scored: &Scored) -> Result<Option<Measured>, LayerError> {
-        let error = g.sub(scored.output, scored.loss.target)?;
+        let Some(target) = scored.loss.target else { return Ok(None) };
+        let error = g.sub(scored.output, target)?;
         let error = g.abs(error)?;
         let most = g.constant(self.0)?;
         let close = g.lt(error, most)?;

@@ -9,6 +9,9 @@ use crate::error::ConformanceError;
 use crate::golden::{Family, Golden};
 use crate::tolerance::Tolerance;
 
+/// What losses of several outputs take behind the first.
+const OTHERS: [&str; 2] = ["second", "third"];
+
 const SUMS: Tolerance = Tolerance::SUMS;
 
 fn loss(name: &str, tolerance: Tolerance) -> Case {
@@ -27,19 +30,53 @@ fn setup(golden: &Golden) -> Result<Setup, ConformanceError> {
     let spec: LossSpec = golden.field("spec")?;
     let mut g = Graph::new();
     let prediction = operand(&mut g, golden, "prediction")?;
+    let mut others = Vec::new();
+    for name in OTHERS.iter().filter(|name| golden.tensors.contains_key(**name)) {
+        others.push(operand(&mut g, golden, name)?);
+    }
     let weights = match golden.tensors.contains_key("weight") {
         true => Some(g.input("weight", &golden.array("weight")?.shape, DType::F32)?),
         false => None,
     };
     let values = spec
-        .build_in(&mut LossContext::new(&mut g, prediction).weighted(weights))
+        .build_in(&mut LossContext::new(&mut g, prediction).with_outputs(&others).weighted(weights))
         .map_err(|e| ConformanceError::subject("building the loss", e))?;
     let program = gradient_program(g, Some(values.loss), Vec::new())?;
     let run = one_step(program, |name| Ok(golden.array(name)?.clone()))?;
-    let expect =
-        vec![Expect::first("loss", "loss"), Expect::first("grad.prediction", "grad.prediction")];
+    let mut expect = vec![Expect::first("loss", "loss")];
+    for name in ["grad.prediction", "grad.second", "grad.third"] {
+        if golden.tensors.contains_key(name) {
+            expect.push(Expect::first(name, name));
+        }
+    }
     Ok(Setup { run, expect })
 }
+
+/// Losses of several outputs, and of strings.
+const SEVERAL: &[&str] = &[
+    "margin_ranking",
+    "margin_ranking_margin_sum",
+    "margin_ranking_of_samples",
+    "triplet_margin",
+    "triplet_margin_swap",
+    "triplet_margin_one",
+    "triplet_margin_three_sum",
+    "cosine_embedding",
+    "cosine_embedding_margin_sum",
+    "gaussian_nll",
+    "gaussian_nll_full",
+    "gaussian_nll_one_variance_sum",
+    "vae_kl",
+    "vae_kl_sum",
+    "nt_xent",
+    "nt_xent_stacked",
+    "nt_xent_of_samples",
+    "ctc",
+    "ctc_lengths",
+    "ctc_sum",
+    "ctc_blank",
+    "ctc_zero_infinity",
+];
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
@@ -179,4 +216,7 @@ pub(super) fn cases() -> Vec<Case> {
         loss("dice_of_samples", SUMS),
         loss("kl_div_of_samples", SUMS),
     ]
+    .into_iter()
+    .chain(SEVERAL.iter().map(|name| loss(name, SUMS)))
+    .collect()
 }

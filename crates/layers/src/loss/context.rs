@@ -8,13 +8,14 @@ use crate::error::LayerError;
 /// The name of the leaf with a weight for each sample.
 pub const WEIGHT: &str = "weight";
 
-/// The graph that a loss is added to, the output it is of, and what is fed for it: the target, and
+/// The graph that a loss is added to, the outputs it is of, and what is fed for it: the target, and
 /// where samples have them their weights.
 #[derive(Debug)]
 pub struct LossContext<'a> {
     /// The graph.
     pub graph: &'a mut Graph,
     output: Value,
+    others: Vec<Value>,
     target: String,
     weights: Option<Value>,
 }
@@ -22,7 +23,14 @@ pub struct LossContext<'a> {
 impl<'a> LossContext<'a> {
     /// For an output `[batch, ...]`, against a leaf called `target`.
     pub fn new(graph: &'a mut Graph, output: Value) -> Self {
-        LossContext { graph, output, target: TARGET.to_owned(), weights: None }
+        LossContext { graph, output, others: Vec::new(), target: TARGET.to_owned(), weights: None }
+    }
+
+    /// With more outputs behind the first, for a loss of several.
+    #[must_use]
+    pub fn with_outputs(mut self, others: &[Value]) -> Self {
+        self.others = others.to_vec();
+        self
     }
 
     /// Against a leaf of another name.
@@ -39,9 +47,30 @@ impl<'a> LossContext<'a> {
         self
     }
 
-    /// The output that the loss is of.
+    /// The output that the loss is of, or the first of several.
     pub fn output(&self) -> Value {
         self.output
+    }
+
+    /// All outputs that the loss is of, in its order.
+    pub fn outputs(&self) -> Vec<Value> {
+        [&[self.output], &self.others[..]].concat()
+    }
+
+    /// As many outputs as `names`, which say in an error what the loss takes.
+    ///
+    /// # Errors
+    /// More or fewer outputs.
+    pub fn outputs_of<const N: usize>(
+        &self,
+        loss: &'static str,
+        names: [&str; N],
+    ) -> Result<[Value; N], LayerError> {
+        let all = self.outputs();
+        <[Value; N]>::try_from(all).map_err(|all| {
+            let wanted = format!("{N} `outputs` ({})", names.join(", "));
+            LayerError::input(loss, wanted, format!("{} of them", all.len()))
+        })
     }
 
     /// The dimensions of the output, the batch first.
@@ -140,8 +169,14 @@ impl<'a> LossContext<'a> {
         Ok(Reduced { loss: ratio(g, sum, weight)?, weight })
     }
 
-    /// A loss of which the leaf was made and the losses were reduced.
-    pub fn finish(&self, target: Value, reduced: Reduced, prediction: Value) -> LossValues {
+    /// A loss of which the losses were reduced, and the leaf was made where there is a target.
+    pub fn finish(
+        &self,
+        target: impl Into<Option<Value>>,
+        reduced: Reduced,
+        prediction: Value,
+    ) -> LossValues {
+        let target = target.into();
         LossValues { target, loss: reduced.loss, prediction, weight: reduced.weight }
     }
 }

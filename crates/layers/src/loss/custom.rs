@@ -93,6 +93,10 @@ impl Loss for CustomLoss {
     fn task(&self) -> Task {
         self.code.as_ref().map_or(Task::Other, |code| code.0.task())
     }
+
+    fn most_outputs(&self) -> usize {
+        self.code.as_ref().map_or(1, |code| code.0.most_outputs())
+    }
 }
 
 impl Serialize for CustomLoss {

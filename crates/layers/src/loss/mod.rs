@@ -8,53 +8,68 @@ mod averaging;
 mod bce;
 mod bce_with_logits;
 mod context;
+mod cosine_embedding;
 mod cross_entropy;
+mod ctc;
 mod custom;
 mod dice;
 mod elementwise;
 mod focal;
 mod formula;
+mod gaussian_nll;
 mod hinge_embedding;
 mod huber;
 mod kl_div;
 mod log_cosh;
 mod mae;
+mod margin_ranking;
 mod mse;
 mod multi_margin;
 mod multilabel_margin;
 mod multilabel_soft_margin;
 mod nll;
+mod nt_xent;
 mod overlap;
+mod pairs;
 mod poisson_nll;
 mod smooth_l1;
 mod soft_margin;
 mod term;
+mod triplet_margin;
 mod tversky;
+mod vae_kl;
 
 pub use averaging::Averaging;
 pub use bce::Bce;
 pub use bce_with_logits::BceWithLogits;
 pub use context::{LossContext, Reduced, WEIGHT};
+pub use cosine_embedding::CosineEmbedding;
 pub use cross_entropy::{ClassTargets, CrossEntropy};
+pub use ctc::Ctc;
 pub use custom::{CustomLoss, LossFunction};
 pub use dice::Dice;
 pub use focal::Focal;
 pub use formula::FormulaLoss;
+pub use gaussian_nll::GaussianNll;
 pub use hinge_embedding::HingeEmbedding;
 pub use huber::Huber;
 pub use kl_div::{KlDiv, KlReduction};
 pub use log_cosh::LogCosh;
 pub use mae::Mae;
+pub use margin_ranking::MarginRanking;
 pub use mse::Mse;
 pub use multi_margin::MultiMargin;
 pub use multilabel_margin::MultilabelMargin;
 pub use multilabel_soft_margin::MultilabelSoftMargin;
 pub use nll::Nll;
+pub use nt_xent::NtXent;
 pub use poisson_nll::PoissonNll;
 pub use smooth_l1::SmoothL1;
 pub use soft_margin::SoftMargin;
 pub use term::{JointLoss, LossTerm, TARGET};
+pub use triplet_margin::TripletMargin;
 pub use tversky::Tversky;
+pub use vae_kl::VaeKl;
 
 use std::fmt;
 
@@ -69,8 +84,8 @@ use crate::registry::Registry;
 /// What a loss adds to a graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LossValues {
-    /// The leaf called `target`, fed at each step.
-    pub target: Value,
+    /// The leaf called `target`, fed at each step; `None` for a loss that compares with nothing.
+    pub target: Option<Value>,
     /// The f32 scalar to minimise.
     pub loss: Value,
     /// What the output says in the target's terms: the class (i32) for cross-entropy, the
@@ -94,7 +109,7 @@ impl LossValues {
     ) -> Result<Self, LayerError> {
         let samples = g.shape(target).first().copied().unwrap_or(1);
         let weight = g.constant(samples as f32)?;
-        Ok(LossValues { target, loss, prediction, weight })
+        Ok(LossValues { target: Some(target), loss, prediction, weight })
     }
 }
 
@@ -111,6 +126,8 @@ pub enum Task {
     Binary,
     /// Numbers of the output's shape.
     Regress,
+    /// What no metric of the library measures: outputs that are compared with one another, strings.
+    Unmeasured,
     /// Something else.
     #[default]
     Other,
@@ -176,6 +193,11 @@ pub trait Loss: Send + Sync {
     /// What the loss is for.
     fn task(&self) -> Task {
         Task::Other
+    }
+
+    /// How many outputs it takes at most.
+    fn most_outputs(&self) -> usize {
+        1
     }
 
     /// Whether it is a mean or a sum over what is in a batch.
@@ -253,6 +275,20 @@ registry! {
         PoissonNll(PoissonNll) = "poisson_nll",
         /// The logarithm of the hyperbolic cosine.
         LogCosh(LogCosh) = "log_cosh",
+        /// A hinge between two scores.
+        MarginRanking(MarginRanking) = "margin_ranking",
+        /// A hinge between two distances.
+        TripletMargin(TripletMargin) = "triplet_margin",
+        /// A hinge on the cosine of two vectors.
+        CosineEmbedding(CosineEmbedding) = "cosine_embedding",
+        /// The negative log-likelihood of numbers with a variance each.
+        GaussianNll(GaussianNll) = "gaussian_nll",
+        /// The divergence of a code from the standard normal distribution.
+        VaeKl(VaeKl) = "vae_kl",
+        /// The contrastive loss of two views.
+        NtXent(NtXent) = "nt_xent",
+        /// Strings whose places are not known.
+        Ctc(Ctc) = "ctc",
         /// A loss of one's own, written in the specification.
         FormulaLoss(FormulaLoss) = "formula",
         /// A loss of one's own.
@@ -335,6 +371,11 @@ impl LossSpec {
         if ty.dtype != DType::F32 && !matches!(self, LossSpec::CustomLoss(_)) {
             return Err(LayerError::input(name, "f32 outputs of the model", ty));
         }
+        let (most, given) = (self.most_outputs(), cx.outputs().len());
+        if given > most {
+            let wanted = format!("at most {most} in `outputs`");
+            return Err(LayerError::input(name, wanted, format!("{given} outputs")));
+        }
         let values = self.inner().build(cx).map_err(|error| error.within(name))?;
         cx.graph.label_fresh(first, "loss");
         Ok(values)
@@ -343,6 +384,19 @@ impl LossSpec {
     /// What the loss is for.
     pub fn task(&self) -> Task {
         self.inner().task()
+    }
+
+    /// How many outputs it takes at most.
+    pub fn most_outputs(&self) -> usize {
+        self.inner().most_outputs()
+    }
+
+    /// The axis of its output along which classes lie, the batch being 0.
+    pub fn class_axis(&self) -> usize {
+        match self {
+            LossSpec::Ctc(_) => 2,
+            _ => 1,
+        }
     }
 
     /// Whether it is a mean or a sum. A loss of one's own is a mean unless its type says otherwise.
@@ -358,6 +412,10 @@ impl Loss for LossSpec {
 
     fn task(&self) -> Task {
         LossSpec::task(self)
+    }
+
+    fn most_outputs(&self) -> usize {
+        LossSpec::most_outputs(self)
     }
 
     fn reduction(&self) -> Reduction {

@@ -11,7 +11,7 @@ use crate::input::OUTPUT;
 /// The name of the leaf that a loss compares the output with.
 pub const TARGET: &str = "target";
 
-/// A loss on one of the model's outputs, and its share of the sum that is minimised.
+/// A loss on one of the model's outputs, or on several, and its share of the sum that is minimised.
 ///
 /// ```
 /// use onestep_layers::{LossSpec, LossTerm};
@@ -28,7 +28,11 @@ pub struct LossTerm {
     /// The name of the output; default "output".
     #[serde(default = "output")]
     pub output: String,
-    /// The name of what it is compared with; default "target".
+    /// The names of the outputs of a loss of several, in its order, in place of `output`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outputs: Vec<String>,
+    /// The name of what it is compared with; default "target". A loss without a target has no use
+    /// for it.
     #[serde(default = "target")]
     pub target: String,
     /// The loss.
@@ -53,7 +57,7 @@ fn one() -> f32 {
 impl From<LossSpec> for LossTerm {
     /// The loss of the output called `output` against the target called `target`.
     fn from(loss: LossSpec) -> Self {
-        LossTerm { output: output(), target: target(), loss, weight: one() }
+        LossTerm { output: output(), outputs: Vec::new(), target: target(), loss, weight: one() }
     }
 }
 
@@ -70,6 +74,19 @@ pub struct JointLoss {
 }
 
 impl LossTerm {
+    /// The names of the outputs that the loss is of, in its order.
+    pub fn output_names(&self) -> &[String] {
+        match self.outputs.is_empty() {
+            true => std::slice::from_ref(&self.output),
+            false => &self.outputs,
+        }
+    }
+
+    /// The output that the loss is of, or the first of several: what predictions are.
+    pub fn first_output(&self) -> &str {
+        self.outputs.first().unwrap_or(&self.output)
+    }
+
     /// Appends all losses to the graph that `outputs` are of. With `weighted` there is a leaf called
     /// `weight`, `[batch]`, with which each mean becomes `sum(w l) / sum(w)`.
     ///
@@ -140,13 +157,20 @@ impl LossTerm {
         if !self.weight.is_finite() {
             return Err(LayerError::option(name, "weight", "a finite number", self.weight));
         }
-        let output = outputs.iter().find(|output| output.name == self.output);
-        let output = output.ok_or_else(|| {
-            let names: Vec<&str> = outputs.iter().map(|output| output.name.as_str()).collect();
-            let wanted = format!("an output of the model ({})", names.join(", "));
-            LayerError::option(name, "output", wanted, format!("`{}`", self.output))
-        })?;
-        let cx = LossContext::new(g, output.value);
+        if !self.outputs.is_empty() && self.output != OUTPUT {
+            let wanted = "one of `output` and `outputs`";
+            return Err(LayerError::option(name, "outputs", wanted, "both"));
+        }
+        let found = |own: &String| {
+            let output = outputs.iter().find(|output| output.name == *own);
+            output.map(|output| output.value).ok_or_else(|| {
+                let names: Vec<&str> = outputs.iter().map(|output| output.name.as_str()).collect();
+                let wanted = format!("an output of the model ({})", names.join(", "));
+                LayerError::option(name, "output", wanted, format!("`{own}`"))
+            })
+        };
+        let all = self.output_names().iter().map(found).collect::<Result<Vec<Value>, _>>()?;
+        let cx = LossContext::new(g, all[0]).with_outputs(&all[1..]);
         self.loss.build_in(&mut cx.against(&self.target).weighted(weights))
     }
 }

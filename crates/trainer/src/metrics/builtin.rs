@@ -25,11 +25,12 @@ impl Metric for Accuracy {
     fn report(&self, g: &mut Graph, scored: &Scored) -> Result<Option<Measured>, LayerError> {
         match scored.task {
             Task::Binary => {
-                let share = accuracy(g, scored.output, scored.loss.target)?;
+                let Some(target) = scored.loss.target else { return Ok(None) };
+                let share = accuracy(g, scored.output, target)?;
                 Ok(Some(Measured::over_samples(share)))
             }
             Task::Classify { .. } => {
-                let target = label(g, scored)?;
+                let Some(target) = label(g, scored)? else { return Ok(None) };
                 let class = g.argmax(scored.output, 1)?;
                 let class = g.cast(class, DType::F32)?;
                 let truth = g.cast(target, DType::F32)?;
@@ -66,7 +67,7 @@ impl Metric for TopKAccuracy {
 
     fn report(&self, g: &mut Graph, scored: &Scored) -> Result<Option<Measured>, LayerError> {
         let Task::Classify { .. } = scored.task else { return Ok(None) };
-        let target = label(g, scored)?;
+        let Some(target) = label(g, scored)? else { return Ok(None) };
         let ahead = ahead(g, scored.output, target)?;
         let most = g.constant(self.k as f32)?;
         let hit = g.lt(ahead, most)?;
@@ -75,11 +76,11 @@ impl Metric for TopKAccuracy {
 }
 
 /// The labels i32 `[n, ...]`: those fed, or the most probable class of probabilities that are.
-fn label(g: &mut Graph, scored: &Scored) -> Result<Value, LayerError> {
-    let target = scored.loss.target;
+fn label(g: &mut Graph, scored: &Scored) -> Result<Option<Value>, LayerError> {
+    let Some(target) = scored.loss.target else { return Ok(None) };
     match g.type_of(target).dtype {
-        DType::I32 => Ok(target),
-        _ => Ok(g.argmax(target, 1)?),
+        DType::I32 => Ok(Some(target)),
+        _ => Ok(Some(g.argmax(target, 1)?)),
     }
 }
 
@@ -223,7 +224,8 @@ impl Metric for Perplexity {
     }
 
     fn report(&self, g: &mut Graph, scored: &Scored) -> Result<Option<Measured>, LayerError> {
-        let integers = g.type_of(scored.loss.target).dtype == DType::I32;
+        let Some(target) = scored.loss.target else { return Ok(None) };
+        let integers = g.type_of(target).dtype == DType::I32;
         if !matches!(scored.task, Task::Classify { .. }) || !integers {
             return Ok(None);
         }
@@ -231,10 +233,10 @@ impl Metric for Perplexity {
         let dims = g.shape(scored.output).dims().to_vec();
         let axes: Vec<usize> = [0].into_iter().chain(2..dims.len()).chain([1]).collect();
         let rows = g.permute(scored.output, &axes)?;
-        let count = g.shape(scored.loss.target).elements();
+        let count = g.shape(target).elements();
         let rows = g.reshape(rows, &[count, dims[1]])?;
-        let labels = g.reshape(scored.loss.target, &[count])?;
-        if g.shape(scored.loss.target).rank() < 2 {
+        let labels = g.reshape(target, &[count])?;
+        if g.shape(target).rank() < 2 {
             let each = g.cross_entropy(rows, labels, 0.0)?;
             return Ok(Some(Measured::over_samples(g.mean_all(each)?)));
         }
@@ -265,7 +267,7 @@ fn squared(g: &mut Graph, scored: &Scored) -> Result<Option<Measured>, LayerErro
 
 /// `output - target`, where the target is of the output's kind and they are not logits.
 fn error(g: &mut Graph, scored: &Scored) -> Result<Option<Value>, LayerError> {
-    let LossValues { target, .. } = scored.loss;
+    let LossValues { target: Some(target), .. } = scored.loss else { return Ok(None) };
     if scored.task != Task::Regress || g.type_of(target) != g.type_of(scored.output) {
         return Ok(None);
     }

@@ -17,7 +17,8 @@ pub enum Better {
 
 /// What an output is asked to do: what its loss says, or for a loss of one's own what its target shows.
 pub(crate) fn task_of(g: &Graph, output: Value, loss: &LossValues, said: Task) -> Task {
-    let (target, output) = (g.type_of(loss.target), g.type_of(output));
+    let Some(target) = loss.target else { return said };
+    let (target, output) = (g.type_of(target), g.type_of(output));
     match said {
         Task::Other if target.dtype == DType::I32 => {
             let classes = target.shape.rank() + 1 == output.shape.rank();
@@ -91,7 +92,8 @@ pub enum Aggregate {
 ///         Better::Higher
 ///     }
 ///     fn report(&self, g: &mut Graph, scored: &Scored) -> Result<Option<Measured>, LayerError> {
-///         let error = g.sub(scored.output, scored.loss.target)?;
+///         let Some(target) = scored.loss.target else { return Ok(None) };
+///         let error = g.sub(scored.output, target)?;
 ///         let error = g.abs(error)?;
 ///         let most = g.constant(0.1)?;
 ///         let close = g.lt(error, most)?;

@@ -47,6 +47,8 @@ pub(crate) enum TargetKind {
     Labels { shape: Shape, classes: usize },
     /// Numbers of this shape.
     Values { shape: Shape },
+    /// Nothing: it compares outputs with one another.
+    None,
 }
 
 /// The samples that a model is built for to learn what it wants: what needs statistics over a batch
@@ -73,19 +75,24 @@ pub(super) fn describe(model: &Model, scoring: &Scoring) -> Result<Described, Tr
         let limit = model.index_limit_of(&input.name).map(|limit| limit.rows);
         asked.push(Asked::of(&input.name, Role::Input, graph.type_of(input.value), limit)?);
     }
-    for term in scoring.terms.iter() {
-        if asked.iter().any(|known| known.name == term.target) {
+    for (term, values) in scoring.terms.iter().zip(&scored.terms) {
+        if values.target.is_none() || asked.iter().any(|known| known.name == term.target) {
             continue;
         }
         let ty = leaf(graph, &term.target)?;
         let limit = (ty.dtype == DType::I32).then(|| classes(&forward, term));
         asked.push(Asked::of(&term.target, Role::Target, ty, limit)?);
     }
-    let first = graph.type_of(scored.first.target);
-    let shape = Shape::new(first.shape.dims().get(1..).unwrap_or_default())?;
-    let target = match (first.dtype, scoring.terms.first()) {
-        (DType::I32, Some(term)) => TargetKind::Labels { shape, classes: classes(&forward, term) },
-        _ => TargetKind::Values { shape },
+    let target = match (scored.first.target, scoring.terms.first()) {
+        (Some(target), Some(term)) => {
+            let first = graph.type_of(target);
+            let shape = Shape::new(first.shape.dims().get(1..).unwrap_or_default())?;
+            match first.dtype {
+                DType::I32 => TargetKind::Labels { shape, classes: classes(&forward, term) },
+                _ => TargetKind::Values { shape },
+            }
+        }
+        _ => TargetKind::None,
     };
     let fields = asked.iter().map(|asked| {
         let shape = asked.shape.with_batch(SAMPLES)?;
@@ -103,8 +110,8 @@ fn leaf<'a>(graph: &'a Graph, name: &str) -> Result<&'a Type, TrainerError> {
     })
 }
 
-/// The classes that an output tells apart: its first axis behind the batch.
+/// The classes that an output tells apart.
 fn classes(forward: &Forward, term: &LossTerm) -> usize {
-    let output = forward.output_named(&term.output).unwrap_or_else(|| forward.output());
-    forward.graph.shape(output).dims().get(1).copied().unwrap_or(0)
+    let output = forward.output_named(term.first_output()).unwrap_or_else(|| forward.output());
+    forward.graph.shape(output).dims().get(term.loss.class_axis()).copied().unwrap_or(0)
 }

@@ -231,7 +231,7 @@ impl TrainingProgram {
 
     /// The output that the first loss is of, which predictions are.
     pub fn output(&self) -> &str {
-        &self.scoring.terms[0].output
+        self.scoring.terms[0].first_output()
     }
 
     /// The shape of that output of a sample.

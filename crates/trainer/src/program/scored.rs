@@ -51,6 +51,8 @@ pub(crate) fn of_probabilities(loss: &LossSpec) -> Option<LossSpec> {
 pub(super) struct Scores {
     /// The first loss.
     pub(super) first: LossValues,
+    /// What each loss added.
+    pub(super) terms: Vec<LossValues>,
     /// The sum of all with their weights: what is minimised.
     pub(super) loss: Value,
     /// What the batch counts for.
@@ -72,9 +74,9 @@ pub(super) fn score(
         .iter()
         .zip(&joint.terms)
         .filter_map(|(term, &loss)| {
-            let output = outputs.iter().find(|output| output.name == term.output)?;
+            let output = outputs.iter().find(|output| output.name == term.first_output())?;
             let scored = Scored { output: output.value, loss, task: term.loss.task() };
-            Some((term.output.as_str(), scored))
+            Some((term.first_output(), scored))
         })
         .collect();
     let missing = || LayerError::option("model", "losses", "at least one", "none");
@@ -87,12 +89,13 @@ pub(super) fn score(
     };
     let weight = match averaging {
         Averaging::Samples => {
-            let samples = g.shape(first.target).dims().first().copied().unwrap_or(1);
+            let samples = outputs.first().and_then(|output| g.shape(output.value).first().copied());
+            let samples = samples.unwrap_or(1);
             g.constant(samples as f32)?
         }
         Averaging::Weight(weight) => weight,
         Averaging::Sum => g.constant(1.0)?,
     };
     let (figures, reports) = Figures::build(&scoring.metrics, g, &scored, averaging)?;
-    Ok(Scores { first, loss: joint.loss, weight, figures, reports })
+    Ok(Scores { first, terms: joint.terms, loss: joint.loss, weight, figures, reports })
 }

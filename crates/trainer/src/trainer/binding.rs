@@ -88,7 +88,11 @@ impl Trainer {
         let places = asked.iter().map(|asked| found.place(asked));
         let places = places.collect::<Result<Vec<usize>, TrainerError>>()?;
         let names: Vec<String> = asked.iter().map(|asked| asked.name.clone()).collect();
-        let unused = (0..fields.len()).find(|place| !places.contains(place));
+        // A model that learns from its inputs alone takes data with labels as it is.
+        let passed_over = program.asked_targets().is_empty();
+        let unused = (0..fields.len()).find(|&place| {
+            !places.contains(&place) && !(passed_over && fields[place].role == Role::Target)
+        });
         match unused.filter(|_| mode != Mode::Predict) {
             None => {
                 let of = |&place: &usize| {
