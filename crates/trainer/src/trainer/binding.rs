@@ -91,7 +91,8 @@ impl Trainer {
         // A model that learns from its inputs alone takes data with labels as it is.
         let passed_over = program.asked_targets().is_empty();
         let unused = (0..fields.len()).find(|&place| {
-            !places.contains(&place) && !(passed_over && fields[place].role == Role::Target)
+            let is_passed_over = passed_over && fields[place].role == Role::Target;
+            !places.contains(&place) && !is_passed_over
         });
         match unused.filter(|_| mode != Mode::Predict) {
             None => {
