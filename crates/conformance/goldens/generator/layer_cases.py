@@ -2,7 +2,7 @@
 
 import torch
 
-from . import layer_cases_transformers
+from . import layer_cases_attention, layer_cases_transformers
 from .layer_cases_windows import window_cases
 from .writer import normal, random
 
@@ -27,6 +27,7 @@ def all_cases():
     yield from graphs()
     yield from window_cases()
     yield from layer_cases_transformers.cases()
+    yield from layer_cases_attention.all_cases()
 
 
 def dense():

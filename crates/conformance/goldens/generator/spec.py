@@ -92,6 +92,14 @@ def product(*x):
     return result
 
 
+def attention(layer, _):
+    """PyTorch's function of query, key, value and perhaps a mask."""
+    names = ("is_causal", "scale", "enable_gqa")
+    options = {name: layer[name] for name in names if name in layer}
+    attend = nn.functional.scaled_dot_product_attention
+    return Call(lambda q, k, v, mask=None: attend(q, k, v, attn_mask=mask, **options))
+
+
 def slice_(layer, _):
     """x[..., start:end, ...] along an axis."""
     dim = layer.get("dim", 1)
@@ -327,6 +335,7 @@ LAYERS = {
     "geglu": gated(nn.functional.gelu),
     "softmin": lambda l, s: nn.Softmin(dim=l.get("dim", -1)),
     "sum": total,
+    "scaled_dot_product_attention": attention,
     "multiply": lambda l, s: Call(product),
     "mean": lambda l, s: Call(lambda x: x.mean(l["dims"], keepdim=l.get("keepdim", False))),
     "permute": lambda l, s: Call(lambda x: x.permute(l["dims"])),

@@ -90,6 +90,7 @@ mod residual;
 mod rms_norm;
 mod rotary;
 mod rrelu;
+mod scaled_dot_product_attention;
 mod select;
 mod selu;
 mod sigmoid;
@@ -199,6 +200,7 @@ pub use residual::Residual;
 pub use rms_norm::RmsNorm;
 pub use rotary::Rotary;
 pub use rrelu::Rrelu;
+pub use scaled_dot_product_attention::ScaledDotProductAttention;
 pub use select::Select;
 pub use selu::Selu;
 pub use sigmoid::Sigmoid;
@@ -473,6 +475,8 @@ layers! {
     Residual = "residual",
     /// Branches side by side.
     Concat = "concat",
+    /// Attention over what other layers give.
+    ScaledDotProductAttention = "scaled_dot_product_attention",
     /// A function of one's own, written in the specification.
     Formula = "formula",
     /// A layer of one's own.
@@ -501,6 +505,7 @@ impl LayerSpec {
                 | LayerSpec::Repeat(_)
                 | LayerSpec::Sum(_)
                 | LayerSpec::Multiply(_)
+                | LayerSpec::ScaledDotProductAttention(_)
                 | LayerSpec::Formula(_)
                 | LayerSpec::Permute(_)
                 | LayerSpec::Slice(_)

@@ -10,9 +10,9 @@ use onestep_layers::{
     LeakyRelu, LocalResponseNorm, LogSigmoid, LogSoftmax, Lora, MaxPool1d, MaxPool2d, MaxPool3d,
     Mean, Mish, Multiply, Pad, PadMode, Padding, PaddingMode, Pair, Permute, PixelShuffle,
     PixelUnshuffle, Prelu, QuickGelu, Relu, Relu6, Repeat, Reshape, Residual, RmsNorm, Rrelu,
-    Select, Selu, Sigmoid, Silu, Slice, Softmax, Softmin, Softplus, Softshrink, Softsign, Split,
-    SquaredRelu, StochasticDepth, Sum, Swiglu, Tanh, Tanhshrink, Threshold, Unfold, Upsample,
-    UpsampleMode,
+    ScaledDotProductAttention, Select, Selu, Sigmoid, Silu, Slice, Softmax, Softmin, Softplus,
+    Softshrink, Softsign, Split, SquaredRelu, StochasticDepth, Sum, Swiglu, Tanh, Tanhshrink,
+    Threshold, Unfold, Upsample, UpsampleMode,
 };
 
 /// A layer, the shape of a sample that it gets, and of the sample that it gives.
@@ -175,6 +175,8 @@ fn products_and_norms() -> Vec<Case> {
         case(LayerNorm::over([3, 4]), &[2, 3, 4], &[2, 3, 4]),
         case(LayerNorm { affine: false, ..LayerNorm::new() }, &[2, 4], &[2, 4]),
         case(Embedding::new(7, 3), &[4], &[4, 3]),
+        case(ScaledDotProductAttention::new(), &[2, 3, 4], &[2, 3, 4]),
+        case(ScaledDotProductAttention { is_causal: true, ..Default::default() }, &[3, 2], &[3, 2]),
     ]
 }
 
