@@ -106,7 +106,7 @@ fn ctc_is_the_sum_over_all_paths() {
     let output = common::numbers(&[3, 5, 3], 31, -1.0, 1.0);
     let strings: [&[usize]; 3] = [&[1, 1], &[2], &[]];
     let ctc = Ctc { length: Some(2), reduction: Reduction::Sum, ..Ctc::default() };
-    let (got, ..) = built(&ctc.clone().into(), &[output.clone()], Some(target.clone()));
+    let (got, ..) = built(&ctc.clone().into(), std::slice::from_ref(&output), Some(target.clone()));
     let all = |steps: [usize; 3]| -> f64 {
         let of = |(place, string): (usize, &&[usize])| {
             let own = &output.data[place * 15..][..steps[place] * 3];

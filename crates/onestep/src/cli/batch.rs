@@ -104,7 +104,9 @@ impl Check<'_> {
         let sample = stored.tensor.shape().get(1..).unwrap_or_default();
         let outputs = self.program.model().outputs();
         let output = outputs.iter().find(|output| output.name == term.first_output());
-        let classes = output.or(outputs.first()).and_then(|o| o.shape.get(term.loss.class_axis() - 1).copied());
+        let classes = output
+            .or(outputs.first())
+            .and_then(|o| o.shape.get(term.loss.class_axis() - 1).copied());
         let checked = match stored.tensor.values() {
             HostValues::I32(labels) => term.loss.check_labels(labels, sample, classes.unwrap_or(0)),
             HostValues::F32(values) => term.loss.check_values(values, sample),

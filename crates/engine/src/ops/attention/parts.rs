@@ -145,7 +145,7 @@ fn seen(
     sizes: AttentionSizes,
 ) -> Result<Option<Value>, GraphError> {
     let AttentionSizes { batch, queries, keys, .. } = sizes;
-    let [_, mask, lengths] = op.extras();
+    let [bias, mask, lengths] = op.extras();
     let mut seen: Option<Value> = None;
     let mut and = |g: &mut Graph, more: Value| -> Result<(), GraphError> {
         seen = Some(match seen {
@@ -173,6 +173,12 @@ fn seen(
         let zero = g.constant(0.0)?;
         let seen = g.ne(inputs[at], zero)?;
         and(g, seen)?;
+    }
+    if let Some(at) = bias {
+        // -inf hides a key: a row of nothing else would be NaN.
+        let least = g.constant(f32::MIN)?;
+        let finite = g.ge(inputs[at], least)?;
+        and(g, finite)?;
     }
     Ok(seen)
 }
