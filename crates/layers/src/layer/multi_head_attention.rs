@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::dense::{is_default, yes};
+use super::scaled_dot_product_attention::counts;
 use super::{Dense, Layer, LayerSpec, Rotary, Shapes, alibi};
 use crate::context::BuildContext;
 use crate::error::LayerError;
@@ -271,16 +272,6 @@ fn seen(cx: &mut BuildContext, padding: Value, keys: usize) -> Result<Value, Lay
     let zero = g.constant(0.0)?;
     let seen = g.eq(padding, zero)?;
     Ok(g.reshape(seen, &[dims[0], 1, 1, keys])?)
-}
-
-/// `[batch]` counts of keys.
-fn counts(cx: &mut BuildContext, padding: Value) -> Result<Value, LayerError> {
-    let (dims, dtype) = (cx.dims(padding), cx.graph.type_of(padding).dtype);
-    if dims[1..] != [1] || dtype != DType::I32 {
-        let got = format!("{dtype} {:?}", &dims[1..]);
-        return Err(cx.input_error("key_padding lengths of i32 [1] a sample", got));
-    }
-    Ok(cx.graph.reshape(padding, &dims[..1])?)
 }
 
 impl Layer for MultiHeadAttention {

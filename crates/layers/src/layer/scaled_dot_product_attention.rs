@@ -95,16 +95,6 @@ impl ScaledDotProductAttention {
         Ok(cx.graph.reshape(mask, &dims)?)
     }
 
-    /// Lengths `[b, 1]` as `[b]`.
-    fn lengths(&self, cx: &mut BuildContext, lengths: Value) -> Result<Value, LayerError> {
-        let ty = cx.graph.type_of(lengths);
-        let batch = cx.batch();
-        if ty.dtype != DType::I32 || ty.shape.elements() != batch {
-            return Err(cx.input_error("lengths as i32 [1] a sample", ty));
-        }
-        Ok(cx.graph.reshape(lengths, &[batch])?)
-    }
-
     fn attend(&self, cx: &mut BuildContext, inputs: &[Value]) -> Result<Value, LayerError> {
         self.check(cx)?;
         let (lengths, inputs) = match (self.lengths, inputs) {
@@ -128,7 +118,7 @@ impl ScaledDotProductAttention {
         let mut options = AttentionOptions {
             causal: self.is_causal,
             scale: self.scale,
-            lengths: lengths.map(|x| self.lengths(cx, x)).transpose()?,
+            lengths: lengths.map(|x| counts(cx, x)).transpose()?,
             dropout: if cx.training() { self.dropout_p } else { 0.0 },
             ..Default::default()
         };
@@ -167,4 +157,14 @@ impl Layer for ScaledDotProductAttention {
         let [.., tokens, _] = shapes.input[..] else { return 0 };
         (shapes.inputs() + shapes.outputs()) * 2 * tokens as u64
     }
+}
+
+/// How many keys each sample has: i32 `[b, 1]` as `[b]`.
+pub(super) fn counts(cx: &mut BuildContext, lengths: Value) -> Result<Value, LayerError> {
+    let (dims, dtype) = (cx.dims(lengths), cx.graph.type_of(lengths).dtype);
+    if dims[1..] != [1] || dtype != DType::I32 {
+        let got = format!("{dtype} {:?}", &dims[1..]);
+        return Err(cx.input_error("lengths as i32 [1] a sample", got));
+    }
+    Ok(cx.graph.reshape(lengths, &dims[..1])?)
 }

@@ -213,8 +213,8 @@ impl Backward {
             let from = context.floats(q.at).add(q.row(at.sample, at.head, at.query));
             pack::<S>((from, q.strides[2]), (rows, sizes.depth), problem.op.scale, block.q);
             zeros(block.dq, rows * depth);
-            let first = (at.sample * sizes.queries + at.query) * sizes.heads + at.head;
-            let (first, step) = (first * sizes.value, sizes.heads * sizes.value);
+            let first = sizes.value_at(at.sample, at.head, at.query, 0);
+            let step = sizes.heads * sizes.value;
             let dy = context.floats(self.dy).add(first);
             pack::<S>((dy, step), (rows, sizes.value), 1.0, block.dy);
             for r in 0..rows {
@@ -243,7 +243,7 @@ impl Backward {
         unsafe {
             let (weights, slopes) = (block.weights.add(r * KEYS), block.slopes.add(r * KEYS));
             problem.adjust(context, at, weights, seen);
-            let row = (at.sample * sizes.heads + at.head) * sizes.queries + at.query;
+            let row = sizes.row_at(at.sample, at.head, at.query);
             let log = *context.floats(self.y).add(sizes.values() + row);
             exponentials::<S>(weights, log, seen, columns);
             let shared = S::splat(*block.shared.add(r));

@@ -150,7 +150,7 @@ impl Problem {
         (to, count): (*mut f32, usize),
     ) {
         let sizes = self.sizes;
-        let row = (at.sample * sizes.heads + at.head) * sizes.queries + at.query;
+        let row = sizes.row_at(at.sample, at.head, at.query);
         let kept = 1.0 / (1.0 - drop.p);
         // SAFETY: the caller vouches for the room.
         unsafe {

@@ -153,10 +153,9 @@ impl Forward {
                 // A query that saw no key.
                 let (factor, log) =
                     if max == f32::NEG_INFINITY { (0.0, 0.0) } else { (1.0 / sum, max + sum.ln()) };
-                let query = at.sample * sizes.queries + at.query + r;
-                let to = out.add((query * sizes.heads + at.head) * sizes.value);
+                let to = out.add(sizes.value_at(at.sample, at.head, at.query + r, 0));
                 affine::<S>(block.sums.add(r * value), sizes.value, (factor, 0.0), to);
-                let row = (at.sample * sizes.heads + at.head) * sizes.queries + at.query + r;
+                let row = sizes.row_at(at.sample, at.head, at.query + r);
                 put(out.add(sizes.values() + row), log);
             }
         }

@@ -99,12 +99,12 @@ impl AttentionSizes {
     }
 
     /// Where a number of a result lies.
-    pub(super) fn value_at(self, b: usize, h: usize, i: usize, e: usize) -> usize {
+    pub fn value_at(self, b: usize, h: usize, i: usize, e: usize) -> usize {
         ((b * self.queries + i) * self.heads + h) * self.value + e
     }
 
     /// The number of a row.
-    pub(super) fn row_at(self, b: usize, h: usize, i: usize) -> usize {
+    pub fn row_at(self, b: usize, h: usize, i: usize) -> usize {
         (b * self.heads + h) * self.queries + i
     }
 
