@@ -98,19 +98,32 @@ impl Sublayers {
     }
 }
 
-/// Refuses a stack of no layers, and a name that all its layers would have.
-pub(super) fn check_stack(
-    cx: &BuildContext,
-    num_layers: usize,
-    name: Option<&str>,
-) -> Result<(), LayerError> {
+/// A layer so many times as `layers.0`, `layers.1`, ..., each taking what the one before gives and the same
+/// further inputs, and perhaps a norm behind.
+pub(super) fn stack(
+    cx: &mut BuildContext,
+    (num_layers, layer): (usize, LayerSpec),
+    last_norm: Option<LayerSpec>,
+    inputs: &[Value],
+) -> Result<Vec<Value>, LayerError> {
     if num_layers == 0 || num_layers > MOST_LAYERS {
         let wanted = format!("between 1 and {MOST_LAYERS}");
         return Err(cx.option_error("num_layers", wanted, num_layers));
     }
-    match name {
-        Some(name) => Err(cx.option_error("layer", "without a name (it has a number)", name)),
-        None => Ok(()),
+    if let Some(name) = layer.name() {
+        return Err(cx.option_error("layer", "without a name (it has a number)", name));
+    }
+    let mut inputs = inputs.to_vec();
+    for number in 0..num_layers {
+        let values =
+            cx.scope("layers", |cx| cx.apply_many(&number.to_string(), &layer, &inputs))?;
+        let y = cx.one(&values)?;
+        inputs.splice(..inputs.len().min(1), [y]);
+    }
+    inputs.truncate(1);
+    match last_norm {
+        Some(norm) => cx.apply_many("norm", &norm, &inputs),
+        None => Ok(inputs),
     }
 }
 

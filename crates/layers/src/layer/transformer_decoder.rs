@@ -4,7 +4,7 @@ use onestep_engine::Value;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::feed_forward::{check_stack, norm};
+use super::feed_forward::{norm, stack};
 use super::{Layer, LayerSpec, Shapes, TransformerDecoderLayer};
 use crate::context::BuildContext;
 use crate::error::LayerError;
@@ -45,21 +45,9 @@ impl Layer for TransformerDecoder {
         cx: &mut BuildContext,
         inputs: &[Value],
     ) -> Result<Vec<Value>, LayerError> {
-        check_stack(cx, self.num_layers, self.layer.name.as_deref())?;
         let layer = LayerSpec::TransformerDecoderLayer(self.layer.clone());
-        let mut inputs = inputs.to_vec();
-        for number in 0..self.num_layers {
-            let values =
-                cx.scope("layers", |cx| cx.apply_many(&number.to_string(), &layer, &inputs))?;
-            let y = cx.one(&values)?;
-            inputs.splice(..inputs.len().min(1), [y]);
-        }
-        inputs.truncate(1);
-        if self.norm {
-            let norm = norm(self.layer.layer_norm_eps, self.layer.bias);
-            return cx.apply_many("norm", &norm, &inputs);
-        }
-        Ok(inputs)
+        let last = self.norm.then(|| norm(self.layer.layer_norm_eps, self.layer.bias));
+        stack(cx, (self.num_layers, layer), last, inputs)
     }
 
     fn flops(&self, _: &Shapes) -> u64 {
