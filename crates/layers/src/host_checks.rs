@@ -91,9 +91,9 @@ impl LossSpec {
     ) -> Result<(), LayerError> {
         if let LossSpec::Ctc(_) = self {
             let last = classes.saturating_sub(1);
-            let wanted = || format!("a label from 0 to {last}, or -1 behind a string");
+            let wanted = || format!("a label from 0 to {last}, or a negative one behind a string");
             return check("target", labels, sample, wanted, |&label| {
-                label == -1 || usize::try_from(label).is_ok_and(|label| label < classes)
+                label < 0 || usize::try_from(label).is_ok_and(|label| label < classes)
             });
         }
         let ignored = match self {
@@ -182,6 +182,10 @@ mod tests {
             assert!(error.contains(wanted), "{error}");
         }
         assert!(LossSpec::from(CrossEntropy::default()).check_values(&[7.0], &[1]).is_ok());
+        // What pads a string may be any negative number, the loader's too.
+        let ctc: LossSpec = "ctc".parse().unwrap();
+        assert!(ctc.check_labels(&[2, 1, -100, -1], &[4], 3).is_ok());
+        assert!(ctc.check_labels(&[2, 3, -1, -1], &[4], 3).is_err());
     }
 
     #[test]
