@@ -114,7 +114,8 @@ fn adding_a_layer_names_the_places() {
         let path = repository(path);
         fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
     };
-    let list = content("crates/layers/src/layer/mod.rs");
+    let list = content("crates/layers/src/layer/list.rs");
+    let mods = content("crates/layers/src/layer/mod.rs");
     let modules = content("crates/conformance/goldens/generator/spec.py")
         + &content("crates/conformance/goldens/generator/spec_transformers.py");
     let table = content("crates/conformance/src/table/layers.rs");
@@ -134,7 +135,7 @@ fn adding_a_layer_names_the_places() {
     for &name in LayerSpec::TYPES {
         let file = repository("crates/layers/src/layer").join(format!("{name}.rs"));
         assert!(file.exists(), "{name} has no file of its own");
-        assert!(list.contains(&format!("\nmod {name};\n")), "mod.rs lacks mod {name}");
+        assert!(mods.contains(&format!("\nmod {name};\n")), "mod.rs lacks mod {name}");
         let line = format!(" = \"{name}\",\n");
         assert_eq!(list.matches(&line).count(), 1, "the list has {name} once");
         if name == "custom" {
@@ -158,7 +159,8 @@ fn adding_a_loss_names_the_places() {
         assert!(guide.contains(path), "docs/adding-a-loss.md does not name {path}");
         fs::read_to_string(repository(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
     };
-    let list = content("crates/layers/src/loss/mod.rs");
+    let list = content("crates/layers/src/loss/list.rs");
+    let mods = content("crates/layers/src/loss/mod.rs");
     assert!(guide.contains("`reduction`") && guide.contains("`task`"));
     let generator = content("crates/conformance/goldens/generator/losses.py");
     // Losses of several outputs stand beside it.
@@ -171,7 +173,7 @@ fn adding_a_loss_names_the_places() {
     for &name in LossSpec::TYPES {
         let file = repository("crates/layers/src/loss").join(format!("{name}.rs"));
         assert!(file.exists(), "{name} has no file of its own");
-        assert!(list.contains(&format!("\nmod {name};\n")), "mod.rs lacks mod {name}");
+        assert!(mods.contains(&format!("\nmod {name};\n")), "mod.rs lacks mod {name}");
         let line = format!(" = \"{name}\",\n");
         assert_eq!(list.matches(&line).count(), 1, "the list has {name} once");
         if name == "custom" {

@@ -1,12 +1,13 @@
 //! The losses. Each has one file with its options, its equation and its ops; it becomes part of the
-//! spec format by one line in the list below.
+//! spec format by one line in the list of `list.rs`.
 //!
 //! A loss takes the context, which makes the values that a loss gives, and a term is a loss of the list: so this
-//! file, `context.rs` and `term.rs` name one another.
+//! file, `list.rs`, `context.rs` and `term.rs` name one another.
 
 mod averaging;
 mod bce;
 mod bce_with_logits;
+mod classes;
 mod context;
 mod cosine_embedding;
 mod cross_entropy;
@@ -20,6 +21,7 @@ mod gaussian_nll;
 mod hinge_embedding;
 mod huber;
 mod kl_div;
+mod list;
 mod log_cosh;
 mod mae;
 mod margin_ranking;
@@ -54,6 +56,7 @@ pub use gaussian_nll::GaussianNll;
 pub use hinge_embedding::HingeEmbedding;
 pub use huber::Huber;
 pub use kl_div::{KlDiv, KlReduction};
+pub use list::LossSpec;
 pub use log_cosh::LogCosh;
 pub use mae::Mae;
 pub use margin_ranking::MarginRanking;
@@ -71,15 +74,13 @@ pub use triplet_margin::TripletMargin;
 pub use tversky::Tversky;
 pub use vae_kl::VaeKl;
 
-use std::fmt;
+use classes::{class_weights, is_class, pick};
 
-use onestep_base::registry;
-use onestep_engine::{DType, Graph, GraphError, Value};
+use onestep_engine::{Graph, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::LayerError;
-use crate::registry::Registry;
 
 /// What a loss adds to a graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,7 +159,7 @@ impl Reduction {
 /// A loss of one's own, the mean of `log cosh(output - target)`:
 ///
 /// ```
-/// use onestep_engine::{DType, Graph, GraphError, Value};
+/// use onestep_engine::{Graph, Value};
 /// use onestep_layers::{CustomLoss, LayerError, LossSpec, LossValues};
 ///
 /// fn log_cosh(g: &mut Graph, output: Value) -> Result<LossValues, LayerError> {
@@ -220,219 +221,5 @@ where
             return Err(LayerError::input("loss", wanted, got));
         }
         self(cx.graph, cx.output())
-    }
-}
-
-registry! {
-    kind = "loss", plural = "losses", form = name_or_object(LayerError);
-    /// A loss by name with its options. In JSON, and on a command line, the name (`"mse"`) or an
-    /// object (`{"type": "huber", "delta": 0.5}`).
-    ///
-    /// ```
-    /// use onestep_layers::{Huber, LossSpec};
-    /// let loss: LossSpec = r#"{"type": "huber", "delta": 0.5}"#.parse()?;
-    /// assert_eq!(loss, Huber::new(0.5).into());
-    /// assert_eq!("huber".parse::<LossSpec>()?, Huber::new(1.0).into());
-    /// # Ok::<(), onestep_layers::LayerError>(())
-    /// ```
-    #[schemars(rename = "Loss", description = "A loss: its name, or an object with its options.")]
-    pub enum LossSpec: Loss {
-        /// Cross-entropy of logits against integer labels.
-        CrossEntropy(CrossEntropy) = "cross_entropy",
-        /// Binary cross-entropy of logits.
-        BceWithLogits(BceWithLogits) = "bce_with_logits",
-        /// The mean squared error.
-        Mse(Mse) = "mse",
-        /// The mean absolute error.
-        Mae(Mae) = "mae",
-        /// Squared near 0, absolute beyond.
-        Huber(Huber) = "huber",
-        /// As Huber's, with another scale.
-        SmoothL1(SmoothL1) = "smooth_l1",
-        /// The negative log-likelihood of labels.
-        Nll(Nll) = "nll",
-        /// A hinge between classes.
-        MultiMargin(MultiMargin) = "multi_margin",
-        /// A hinge between several labels and the rest.
-        MultilabelMargin(MultilabelMargin) = "multilabel_margin",
-        /// The mean logistic loss of several labels.
-        MultilabelSoftMargin(MultilabelSoftMargin) = "multilabel_soft_margin",
-        /// Binary cross-entropy of probabilities.
-        Bce(Bce) = "bce",
-        /// Cross-entropy that minds what is hard.
-        Focal(Focal) = "focal",
-        /// The logistic loss of labels 1 and -1.
-        SoftMargin(SoftMargin) = "soft_margin",
-        /// A hinge for distances.
-        HingeEmbedding(HingeEmbedding) = "hinge_embedding",
-        /// The overlap of two regions.
-        Dice(Dice) = "dice",
-        /// The same, with a price for each kind of error.
-        Tversky(Tversky) = "tversky",
-        /// The Kullback-Leibler divergence.
-        KlDiv(KlDiv) = "kl_div",
-        /// The negative log-likelihood of counts.
-        PoissonNll(PoissonNll) = "poisson_nll",
-        /// The logarithm of the hyperbolic cosine.
-        LogCosh(LogCosh) = "log_cosh",
-        /// A hinge between two scores.
-        MarginRanking(MarginRanking) = "margin_ranking",
-        /// A hinge between two distances.
-        TripletMargin(TripletMargin) = "triplet_margin",
-        /// A hinge on the cosine of two vectors.
-        CosineEmbedding(CosineEmbedding) = "cosine_embedding",
-        /// The negative log-likelihood of numbers with a variance each.
-        GaussianNll(GaussianNll) = "gaussian_nll",
-        /// The divergence of a code from the standard normal distribution.
-        VaeKl(VaeKl) = "vae_kl",
-        /// The contrastive loss of two views.
-        NtXent(NtXent) = "nt_xent",
-        /// Strings whose places are not known.
-        Ctc(Ctc) = "ctc",
-        /// A loss of one's own, written in the specification.
-        FormulaLoss(FormulaLoss) = "formula",
-        /// A loss of one's own.
-        CustomLoss(CustomLoss) = "custom",
-    }
-}
-
-/// The weights of classes, once it is clear that there is one for each.
-fn class_weights<'a>(
-    loss: &'static str,
-    weight: Option<&'a [f32]>,
-    classes: usize,
-) -> Result<Option<&'a [f32]>, LayerError> {
-    let Some(weight) = weight else { return Ok(None) };
-    if weight.len() != classes {
-        let wanted = format!("one number for each of {classes} classes");
-        return Err(LayerError::option(loss, "weight", wanted, weight.len()));
-    }
-    match weight.iter().find(|w| !(w.is_finite() && **w >= 0.0)) {
-        Some(bad) => Err(LayerError::option(loss, "weight", "finite and at least 0", bad)),
-        None => Ok(Some(weight)),
-    }
-}
-
-/// 1 where a label, of which the classes' axis has one, is the class along that axis, else 0.
-fn is_class(
-    g: &mut Graph,
-    labels: Value,
-    axis: usize,
-    classes: usize,
-) -> Result<Value, GraphError> {
-    let mut dims = vec![1; g.shape(labels).rank()];
-    dims[axis] = classes;
-    let numbers = g.cast(labels, DType::F32)?;
-    let names: Vec<f32> = (0..classes).map(|class| class as f32).collect();
-    let names = g.constant_tensor(&dims, &names)?;
-    g.eq(numbers, names)
-}
-
-/// What `x` has where `own` is 1, of which there is one along the axis; NaN where there is none. In
-/// elementwise ops, which every device has, and which become one pass.
-fn pick(g: &mut Graph, x: Value, own: Value, axis: usize) -> Result<Value, GraphError> {
-    // Chosen rather than multiplied: the rest may be infinite.
-    let zero = g.constant(0.0)?;
-    let chosen = g.select(own, x, zero)?;
-    let sum = g.sum(chosen, &[axis], true)?;
-    let count = g.sum(own, &[axis], true)?;
-    g.div(sum, count)
-}
-
-impl LossSpec {
-    /// The same loss with the code of a custom one looked up by name.
-    ///
-    /// # Errors
-    /// [`LayerError::NotRegistered`], or what the constructor says of its options.
-    pub fn resolve(mut self, registry: &Registry) -> Result<Self, LayerError> {
-        if let LossSpec::CustomLoss(custom) = &mut self {
-            custom.resolve(registry)?;
-        }
-        Ok(self)
-    }
-
-    /// Appends the loss of `output [batch, ...]` to the graph, with a leaf called `target`.
-    ///
-    /// # Errors
-    /// Options out of range, or an output that the loss is not defined for; the message begins with
-    /// the loss's name.
-    pub fn build(&self, g: &mut Graph, output: Value) -> Result<LossValues, LayerError> {
-        self.build_in(&mut LossContext::new(g, output))
-    }
-
-    /// As [`Self::build`] with the target and the weights that the context says.
-    ///
-    /// # Errors
-    /// As for [`Self::build`].
-    pub fn build_in(&self, cx: &mut LossContext<'_>) -> Result<LossValues, LayerError> {
-        let first = cx.graph.nodes().len();
-        let name = self.type_name();
-        let ty = cx.graph.type_of(cx.output());
-        if ty.dtype != DType::F32 && !matches!(self, LossSpec::CustomLoss(_)) {
-            return Err(LayerError::input(name, "f32 outputs of the model", ty));
-        }
-        let (most, given) = (self.most_outputs(), cx.outputs().len());
-        if given > most {
-            let wanted = format!("at most {most} in `outputs`");
-            return Err(LayerError::input(name, wanted, format!("{given} outputs")));
-        }
-        let values = self.inner().build(cx).map_err(|error| error.within(name))?;
-        cx.graph.label_fresh(first, "loss");
-        Ok(values)
-    }
-
-    /// What the loss is for.
-    pub fn task(&self) -> Task {
-        self.inner().task()
-    }
-
-    /// How many outputs it takes at most.
-    pub fn most_outputs(&self) -> usize {
-        self.inner().most_outputs()
-    }
-
-    /// The axis of its output along which classes lie, the batch being 0.
-    pub fn class_axis(&self) -> usize {
-        match self {
-            LossSpec::Ctc(_) => 2,
-            _ => 1,
-        }
-    }
-
-    /// Whether it is a mean or a sum. A loss of one's own is a mean unless its type says otherwise.
-    pub fn reduction(&self) -> Reduction {
-        self.inner().reduction()
-    }
-}
-
-impl Loss for LossSpec {
-    fn build(&self, cx: &mut LossContext<'_>) -> Result<LossValues, LayerError> {
-        self.build_in(cx)
-    }
-
-    fn task(&self) -> Task {
-        LossSpec::task(self)
-    }
-
-    fn most_outputs(&self) -> usize {
-        LossSpec::most_outputs(self)
-    }
-
-    fn reduction(&self) -> Reduction {
-        LossSpec::reduction(self)
-    }
-}
-
-impl Default for LossSpec {
-    /// Plain cross-entropy.
-    fn default() -> Self {
-        CrossEntropy::default().into()
-    }
-}
-
-impl fmt::Display for LossSpec {
-    /// The name.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.type_name())
     }
 }
