@@ -70,11 +70,12 @@ fn every_preset_is_built_and_written() {
         let text = spec.to_json().unwrap();
         assert_eq!(onestep_layers::ModelSpec::from_json(&text).unwrap(), spec, "{}", preset.name);
         let model = spec.compile().unwrap();
-        // One that reads texts says so for each position.
+        // Some say so for each position of a text, or for each pixel.
         let wanted = match preset.name {
             "next-char" | "nano_gpt" | "nano_gpt_384" | "char_gpt" | "seq2seq" => {
                 vec![7, preset.input[0]]
             }
+            "unet" => vec![7, 64, 64],
             _ => vec![7],
         };
         assert_eq!(model.output_shape().dims(), wanted, "{}", preset.name);
@@ -82,7 +83,19 @@ fn every_preset_is_built_and_written() {
     }
     let error = presets::parse("resnet19").unwrap_err().to_string();
     assert!(error.contains("must be one of mlp, lenet5, resnet18"), "{error}");
-    for text in ["mlp:depth=3", "mlp:classes=0", "mlp:classes", "vgg11_bn:input=3x32"] {
+    let base = |text: &str| {
+        let model = presets::parse(text).unwrap().compile().unwrap();
+        model.parameters()[0].info.shape.dims()[0]
+    };
+    assert_eq!((base("unet"), base("unet:base=6")), (16, 6));
+    for text in [
+        "mlp:depth=3",
+        "mlp:classes=0",
+        "mlp:base=8",
+        "unet:base=0",
+        "mlp:classes",
+        "vgg11_bn:input=3x32",
+    ] {
         assert!(presets::parse(text).is_err(), "{text}");
     }
     let spec = presets::parse("mobilenet_v2:classes=3,input=1x32x32").unwrap();

@@ -14,11 +14,13 @@
 //! ```
 
 mod densenet;
+mod list;
 mod mobilenet;
 pub mod reference;
 mod resnet;
 mod small;
 mod transformers;
+mod unet;
 mod vgg;
 
 use crate::error::LayerError;
@@ -26,6 +28,7 @@ use crate::geometry::{Padding, Pair};
 use crate::initializer::{FanMode, Initializer, Kaiming, Nonlinearity};
 use crate::layer::{Conv2d, Dense};
 use crate::spec::ModelSpec;
+pub use list::PRESETS;
 pub use small::perceptron;
 
 /// A model that has a name.
@@ -39,13 +42,28 @@ pub struct Preset {
     pub input: &'static [usize],
     /// The classes, unless other ones are asked for.
     pub classes: usize,
-    build: fn(&[usize], usize) -> ModelSpec,
+    build: Build,
+}
+
+/// How the model is made of the shape of a sample and the classes.
+#[derive(Clone, Copy, Debug)]
+enum Build {
+    Plain(fn(&[usize], usize) -> ModelSpec),
+    /// Of its base width too, which is this one unless another is asked for.
+    Scaled(usize, fn(&[usize], usize, usize) -> ModelSpec),
 }
 
 impl Preset {
     /// The model for samples of a shape and so many classes.
     pub fn build(&self, input: &[usize], classes: usize) -> ModelSpec {
-        let mut spec = (self.build)(input, classes);
+        self.build_with(input, classes, None)
+    }
+
+    fn build_with(&self, input: &[usize], classes: usize, base: Option<usize>) -> ModelSpec {
+        let mut spec = match self.build {
+            Build::Plain(build) => build(input, classes),
+            Build::Scaled(usual, build) => build(input, classes, base.unwrap_or(usual)),
+        };
         self.name.clone_into(&mut spec.name);
         spec
     }
@@ -54,158 +72,6 @@ impl Preset {
     pub fn spec(&self) -> ModelSpec {
         self.build(self.input, self.classes)
     }
-}
-
-const PICTURE: &[usize] = &[3, 224, 224];
-
-/// A reference network, which has one shape.
-macro_rules! reference {
-    ($name:ident) => {
-        |input, classes| reference::resized(reference::$name(), input, classes)
-    };
-}
-
-/// All presets.
-pub const PRESETS: &[Preset] = &[
-    preset("mlp", "A perceptron with hidden layers of 256 and 128.", &[1, 28, 28], 10, small::mlp),
-    preset("lenet5", "LeNet-5 (LeCun et al., 1998).", &[1, 28, 28], 10, small::lenet5),
-    preset(
-        "resnet18",
-        "ResNet-18 (He et al., 2015), as torchvision's.",
-        PICTURE,
-        1000,
-        resnet::resnet18,
-    ),
-    preset(
-        "resnet34",
-        "ResNet-34 (He et al., 2015), as torchvision's.",
-        PICTURE,
-        1000,
-        resnet::resnet34,
-    ),
-    preset(
-        "resnet50",
-        "ResNet-50 (He et al., 2015), as torchvision's.",
-        PICTURE,
-        1000,
-        resnet::resnet50,
-    ),
-    preset(
-        "vgg11_bn",
-        "VGG-11 with batch normalisation (Simonyan and Zisserman, 2014), as torchvision's.",
-        PICTURE,
-        1000,
-        vgg::vgg11_bn,
-    ),
-    preset(
-        "densenet121",
-        "DenseNet-121 (Huang et al., 2017), as torchvision's.",
-        PICTURE,
-        1000,
-        densenet::densenet121,
-    ),
-    preset(
-        "mobilenet_v2",
-        "MobileNetV2 (Sandler et al., 2018), as torchvision's.",
-        PICTURE,
-        1000,
-        mobilenet::mobilenet_v2,
-    ),
-    preset(
-        "seed-cnn",
-        "One small convolution: a reference workload.",
-        &[3, 32, 32],
-        2,
-        reference!(seed_cnn),
-    ),
-    preset(
-        "mlp-mnist",
-        "Two hidden layers on 784 pixels: a reference workload.",
-        &[784],
-        10,
-        reference!(mlp_mnist),
-    ),
-    preset(
-        "seed-custom",
-        "A 5x5 convolution and a wide dense layer: a reference workload.",
-        &[3, 64, 64],
-        10,
-        reference!(seed_custom),
-    ),
-    preset(
-        "cifar-cnn",
-        "Two convolutions with pooling: a reference workload.",
-        &[3, 32, 32],
-        10,
-        reference!(cifar_cnn),
-    ),
-    preset(
-        "resnet18-cifar",
-        "ResNet-18 with a stem for 32x32 pictures: a reference workload.",
-        &[3, 32, 32],
-        10,
-        reference!(resnet18_cifar),
-    ),
-    preset(
-        "next-char",
-        "What follows each of a text's characters: an embedding and a dense layer. The classes are the \
-         vocabulary.",
-        &[32],
-        64,
-        small::next_char,
-    ),
-    preset(
-        "nano_gpt",
-        "A GPT of 4 layers, 128 wide, as nanoGPT (Karpathy, 2022) trains it on a CPU. The classes are the vocabulary.",
-        &[64],
-        65,
-        transformers::nano_gpt,
-    ),
-    preset(
-        "nano_gpt_384",
-        "nanoGPT's network for characters: 6 layers, 384 wide, dropout 0.2.",
-        &[256],
-        65,
-        transformers::nano_gpt_384,
-    ),
-    preset(
-        "char_gpt",
-        "The GPT of 4 layers, 128 wide, of the reference workload.",
-        &[64],
-        65,
-        transformers::char_gpt,
-    ),
-    preset(
-        "vit_tiny",
-        "ViT-Ti (Touvron et al., 2021) with patches of 4 x 4.",
-        &[3, 32, 32],
-        10,
-        transformers::vit_tiny,
-    ),
-    preset(
-        "text_encoder",
-        "Two encoder layers, 128 wide, over bytes; 0 fills up.",
-        &[128],
-        2,
-        transformers::text_encoder,
-    ),
-    preset(
-        "seq2seq",
-        "Two encoder and two decoder layers, 64 wide; the classes are the tokens of both sides.",
-        &[10],
-        12,
-        transformers::seq2seq,
-    ),
-];
-
-const fn preset(
-    name: &'static str,
-    about: &'static str,
-    input: &'static [usize],
-    classes: usize,
-    build: fn(&[usize], usize) -> ModelSpec,
-) -> Preset {
-    Preset { name, about, input, classes, build }
 }
 
 /// The preset of a name.
@@ -228,6 +94,7 @@ pub struct Request {
     preset: &'static Preset,
     input: Option<Vec<usize>>,
     classes: Option<usize>,
+    base: Option<usize>,
 }
 
 impl Request {
@@ -241,14 +108,19 @@ impl Request {
             let known: Vec<&str> = PRESETS.iter().map(|preset| preset.name).collect();
             LayerError::option("model", "preset", format!("one of {}", known.join(", ")), name)
         })?;
-        let mut request = Request { preset, input: None, classes: None };
+        let mut request = Request { preset, input: None, classes: None, base: None };
         for option in options.split(',').filter(|option| !option.is_empty()) {
-            let wanted = "classes=N or input=SIZExSIZE…";
+            let scaled = matches!(preset.build, Build::Scaled(..));
+            let wanted = match scaled {
+                true => "classes=N, input=SIZExSIZE… or base=N",
+                false => "classes=N or input=SIZExSIZE…",
+            };
             let wrong = || LayerError::option(name, "option", wanted, format!("`{option}`"));
             let size =
                 |text: &str| text.parse().ok().filter(|&size: &usize| size > 0).ok_or_else(wrong);
             match option.split_once('=') {
                 Some(("classes", count)) => request.classes = Some(size(count)?),
+                Some(("base", width)) if scaled => request.base = Some(size(width)?),
                 Some(("input", sizes)) => {
                     let sizes = sizes.split('x').map(size).collect::<Result<Vec<_>, _>>()?;
                     request.check_rank(&sizes, "")?;
@@ -272,7 +144,7 @@ impl Request {
     /// The model, with the preset's own sizes where none were said.
     pub fn spec(&self) -> ModelSpec {
         let input = self.input.as_deref().unwrap_or(self.preset.input);
-        self.preset.build(input, self.classes.unwrap_or(self.preset.classes))
+        self.preset.build_with(input, self.classes.unwrap_or(self.preset.classes), self.base)
     }
 
     /// The model for data: the shape of its samples and its classes (or values to predict) count where
@@ -318,7 +190,8 @@ impl Request {
             Some(_) => {}
             None => taken.push(format!("classes={classes}")),
         }
-        Ok((self.preset.build(input, self.classes.unwrap_or(classes)), taken))
+        let classes = self.classes.unwrap_or(classes);
+        Ok((self.preset.build_with(input, classes, self.base), taken))
     }
 }
 
