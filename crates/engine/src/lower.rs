@@ -3,6 +3,8 @@
 
 use std::collections::HashMap;
 
+use onestep_memory::DType;
+
 use crate::autodiff::gradients;
 use crate::error::EngineError;
 use crate::graph::{Graph, GraphError, Named, Phase, Value};
@@ -47,6 +49,38 @@ impl StepGraph {
             return Err(EngineError::TooManyReports { most: MAX_REPORTS, got });
         }
         Ok(step)
+    }
+
+    /// The update of a program alone, for executors that compute gradients in another way: the gradient of
+    /// each group is fed as `gradient.GROUP`, a vector in the order of the group's parameters.
+    ///
+    /// # Errors
+    /// The program lacks an update rule, or the layout lacks a tensor.
+    pub fn of_update(program: &Program, layout: &StateLayout) -> Result<Self, EngineError> {
+        let mode = program.mode.doing();
+        let missing = EngineError::Incomplete { mode, missing: "an update rule" };
+        let update = program.update.clone().ok_or(missing)?;
+        let mut graph = Graph::new();
+        let mut learned = Vec::with_capacity(update.groups.len());
+        for own in &update.groups {
+            let Some(group) = program.groups.iter().find(|group| group.name == own.group) else {
+                return Err(EngineError::UnknownState { name: own.group.clone() });
+            };
+            for parameter in &group.parameters {
+                layout.entry(&parameter.name)?;
+            }
+            let dims = [group.elements()];
+            let parameters = graph.state(&parameter_buffer(&group.name), &dims)?;
+            let gradient = graph.input(&format!("gradient.{}", group.name), &dims, DType::F32)?;
+            let gradients = Vec::new();
+            learned.push(Learned { group, update: own, parameters, gradients, gradient });
+        }
+        graph.begin(Phase::Update);
+        let (writes, reports, outputs) = Default::default();
+        let step = StepGraph { graph, writes, reports, outputs };
+        let mut lowering = Lowering { program, step, map: Vec::new(), buffers: Vec::new() };
+        lowering.apply_update(&update, &learned)?;
+        Ok(lowering.step)
     }
 }
 

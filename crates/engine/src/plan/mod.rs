@@ -59,9 +59,18 @@ pub fn compile(
     layout: &StateLayout,
     budget: Option<usize>,
 ) -> Result<Plan, EngineError> {
-    let Passes { plan, .. } = Passes::run(program, layout)?;
+    let Passes { plan, .. } = Passes::run(&StepGraph::new(program, layout)?, layout)?;
     check_budget(&plan.footprint, budget)?;
     Ok(plan)
+}
+
+/// Compiles a graph that stands for a step, such as that of an update alone
+/// ([`StepGraph::of_update`]), whatever memory it needs.
+///
+/// # Errors
+/// The graph has a state that the layout lacks.
+pub fn compile_step(step: &StepGraph, layout: &StateLayout) -> Result<Plan, EngineError> {
+    Ok(Passes::run(step, layout)?.plan)
 }
 
 /// A plan with what it was made from, and what became of it.
@@ -81,7 +90,8 @@ pub struct Explained {
 /// # Errors
 /// As [`compile`].
 pub fn explain(program: &Program, layout: &StateLayout) -> Result<Explained, EngineError> {
-    let Passes { graph, items, groups, kernels_of, plan } = Passes::run(program, layout)?;
+    let Passes { graph, items, groups, kernels_of, plan } =
+        Passes::run(&StepGraph::new(program, layout)?, layout)?;
     let mut kernel_of = vec![None; groups.members.len()];
     for (group, kernels) in &kernels_of {
         kernel_of[*group] = kernels.clone().last();
@@ -114,8 +124,8 @@ struct Passes {
 }
 
 impl Passes {
-    fn run(program: &Program, layout: &StateLayout) -> Result<Passes, EngineError> {
-        let step = simplify::simplify(&StepGraph::new(program, layout)?)?;
+    fn run(step: &StepGraph, layout: &StateLayout) -> Result<Passes, EngineError> {
+        let step = simplify::simplify(step)?;
         let items = write_back::write_back(Items::new(&step, layout)?);
         let groups = Groups::new(&items);
         let (items, groups) = recompute::recompute(items, groups);

@@ -1,0 +1,193 @@
+//! Sums, means and extremes at the end of fused programs.
+
+use onestep_engine::ops::{Binary, Op, Reduce, ReduceKind, Unary};
+use onestep_engine::plan::{Fused, FusedOutput, Instruction, Place, Region, Work};
+use onestep_engine::reference::{Array, Context, evaluate_op};
+use onestep_engine::{DType, Shape, Type, philox};
+use onestep_kernel_source::{Dialect, print};
+
+use super::common::{Machine, Result, close, compiler, numbers, whole};
+
+const KINDS: [ReduceKind; 4] =
+    [ReduceKind::Sum, ReduceKind::Mean, ReduceKind::Max, ReduceKind::Min];
+
+/// Domains with the axes that are reduced: rows, leading axes, those of a batch norm, everything, nothing much,
+/// and sizes that no group divides.
+const CASES: [(&[usize], &[usize]); 15] = [
+    (&[7, 10], &[1]),
+    (&[70, 784], &[1]),
+    (&[128, 10], &[0]),
+    (&[1000, 33], &[0]),
+    (&[5, 3000], &[0]),
+    (&[8, 6, 7, 5], &[0, 2, 3]),
+    (&[8, 6, 7, 5], &[1, 3]),
+    (&[4, 100, 3], &[1]),
+    (&[20000], &[0]),
+    (&[120, 130], &[0, 1]),
+    (&[1], &[0]),
+    (&[6, 1, 5], &[1]),
+    (&[2, 3, 4, 5, 2, 3], &[0, 2, 4]),
+    (&[3, 0, 4], &[1]),
+    (&[9000, 2], &[0]),
+];
+
+fn reduced(dims: &[usize], axes: &[usize]) -> Vec<usize> {
+    let dims = dims.iter().enumerate();
+    dims.map(|(axis, &dim)| if axes.contains(&axis) { 1 } else { dim }).collect()
+}
+
+fn by_definition(kind: ReduceKind, axes: &[usize], x: &Array) -> Vec<f64> {
+    let shape = Shape::new(&reduced(x.shape.dims(), axes)).unwrap();
+    let op = Op::Reduce(Reduce { kind, axes: axes.to_vec() });
+    evaluate_op(&op, &Context::default(), &[x], &Type::f32(shape)).data
+}
+
+#[test]
+fn reductions_of_every_kind_over_any_axes_are_right_and_repeat() -> Result<()> {
+    if compiler().is_none() {
+        return Ok(());
+    }
+    let mut works = Vec::new();
+    for (case, (dims, axes)) in CASES.iter().enumerate() {
+        let x = whole(Region::Feed(case), dims, DType::F32);
+        let square = whole(Region::Constant(case), dims, DType::F32);
+        let output = |kind: usize| FusedOutput {
+            register: 1,
+            place: Place {
+                offset: kind << 16,
+                ..whole(Region::State(case), &reduced(dims, axes), DType::F32)
+            },
+            reduce: Some(KINDS[kind]),
+        };
+        let mut outputs: Vec<_> = (0..4).map(output).collect();
+        // A store beside them.
+        outputs.push(FusedOutput { register: 1, place: square, reduce: None });
+        let code = vec![Instruction::Load(x.clone()), Instruction::Binary(Binary::Mul, 0, 0)];
+        works.push(Work::Fused(Fused { domain: x.shape.clone(), code, outputs }));
+    }
+    for dialect in Dialect::ALL {
+        let mut bits = Vec::new();
+        for seed in [1, 99] {
+            let mut machine = Machine::new(dialect, Context::default());
+            machine.seed = seed;
+            for (case, (dims, _)) in CASES.iter().enumerate() {
+                let x = whole(Region::Feed(case), dims, DType::F32);
+                machine.write(&x, &numbers(case as u64, x.shape.elements()));
+                machine.reserve(Region::Constant(case), x.shape.elements() * 4);
+                machine.reserve(Region::State(case), 4 << 16);
+            }
+            machine.run(works.iter())?;
+            for (case, (dims, axes)) in CASES.iter().enumerate() {
+                let x = whole(Region::Feed(case), dims, DType::F32);
+                let square = machine.read(&x).into_iter().map(|x| f64::from(x * x)).collect();
+                let square = Array::new(x.shape.clone(), square)?;
+                let stored = machine.read(&whole(Region::Constant(case), dims, DType::F32));
+                close("the squares", &stored, &square.data, 1e-7);
+                for (i, kind) in KINDS.into_iter().enumerate() {
+                    let place = whole(Region::State(case), &reduced(dims, axes), DType::F32);
+                    let got = machine.read(&Place { offset: i << 16, ..place });
+                    let what = format!("{kind:?} of {dims:?} over {axes:?} in {dialect:?}");
+                    close(&what, &got, &by_definition(kind, axes, &square), 1e-6);
+                    bits.push(got.into_iter().map(f32::to_bits).collect::<Vec<_>>());
+                }
+            }
+        }
+        let (first, second) = bits.split_at(bits.len() / 2);
+        assert_eq!(first, second, "another order of threads gives other bits in {dialect:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn one_program_reduces_over_several_axes_and_overwrites_what_it_reads() -> Result<()> {
+    if compiler().is_none() {
+        return Ok(());
+    }
+    let dims = [60, 40];
+    let x = whole(Region::Arena, &dims, DType::F32);
+    let sum = |region: usize, axes: &[usize], register| FusedOutput {
+        register,
+        place: whole(Region::State(region), &reduced(&dims, axes), DType::F32),
+        reduce: Some(ReduceKind::Sum),
+    };
+    let code = vec![
+        Instruction::Load(x.clone()),
+        Instruction::Random { stream: 4 },
+        Instruction::Binary(Binary::Mul, 0, 1),
+        Instruction::Unary(Unary::Exp, 2),
+    ];
+    let outputs = vec![
+        FusedOutput { register: 3, place: x.clone(), reduce: None },
+        sum(0, &[0], 3),
+        sum(1, &[1], 2),
+        sum(2, &[0, 1], 1),
+    ];
+    let work = Work::Fused(Fused { domain: x.shape.clone(), code, outputs });
+    let context = Context { seed: 3, step: 8 };
+    let data = numbers(4, 2400);
+    let noise = (0..2400).map(|i| f64::from(philox::uniform(3, 8, 4, i)));
+    let noise = Array::new(x.shape.clone(), noise.collect())?;
+    let product = noise.data.iter().zip(&data).map(|(n, &x)| n * f64::from(x));
+    let product = Array::new(x.shape.clone(), product.collect())?;
+    let exp = product.data.iter().map(|x| x.exp()).collect();
+    let exp = Array::new(x.shape.clone(), exp)?;
+    for dialect in Dialect::ALL {
+        let mut machine = Machine::new(dialect, context);
+        machine.write(&x, &data);
+        for region in 0..3 {
+            machine.reserve(Region::State(region), 256);
+        }
+        machine.run([&work].into_iter())?;
+        close("exp", &machine.read(&x), &exp.data, 1e-6);
+        for (region, axes, of) in [(0, &[0][..], &exp), (1, &[1], &product), (2, &[0, 1], &noise)] {
+            let place = whole(Region::State(region), &reduced(&dims, axes), DType::F32);
+            let wanted = by_definition(ReduceKind::Sum, axes, of);
+            close(&format!("sum over {axes:?}"), &machine.read(&place), &wanted, 1e-6);
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn extremes_keep_what_is_no_number() -> Result<()> {
+    if compiler().is_none() {
+        return Ok(());
+    }
+    let x = whole(Region::Feed(0), &[3, 50], DType::F32);
+    let mut data = numbers(1, 150);
+    data[70] = f32::NAN;
+    data[120] = f32::INFINITY;
+    let output = |i: usize| FusedOutput {
+        register: 0,
+        place: whole(Region::State(i), &[3, 1], DType::F32),
+        reduce: Some(KINDS[i]),
+    };
+    let outputs: Vec<_> = (0..4).map(output).collect();
+    let code = vec![Instruction::Load(x.clone())];
+    let work = Work::Fused(Fused { domain: x.shape.clone(), code, outputs });
+    let mut machine = Machine::new(Dialect::Metal, Context::default());
+    machine.write(&x, &data);
+    (0..4).for_each(|i| machine.reserve(Region::State(i), 16));
+    machine.run([&work].into_iter())?;
+    for (i, kind) in KINDS.into_iter().enumerate() {
+        let got = machine.read(&output(i).place);
+        let wanted = by_definition(kind, &[1], &machine.read_array(&x));
+        close(&format!("{kind:?}"), &got, &wanted, 1e-6);
+        assert!(got[1].is_nan(), "{kind:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_sum_over_many_rows_is_cut_into_chunks() -> Result<()> {
+    let x = whole(Region::Feed(0), &[1 << 20, 16], DType::F32);
+    let place = whole(Region::State(0), &[1, 16], DType::F32);
+    let code = vec![Instruction::Load(x.clone())];
+    let outputs = vec![FusedOutput { register: 0, place, reduce: Some(ReduceKind::Sum) }];
+    let work = Work::Fused(Fused { domain: x.shape.clone(), code, outputs });
+    let launches = print(&work, Dialect::Metal)?;
+    let [first, second] = &launches.kernels[..] else { panic!("two launches") };
+    assert!(first.groups >= 512 && second.groups < 32, "{} {}", first.groups, second.groups);
+    assert_eq!(launches.scratch, first.groups * 16 * 4);
+    Ok(())
+}
