@@ -46,6 +46,136 @@ class BasicBlock(nn.Module):
         return nn.functional.relu(self.body(x) + self.shortcut(x))
 
 
+class SelfAttention(nn.Module):
+    """Attention of several heads, its three products in one, as fast as PyTorch's own ops do it."""
+
+    def __init__(self, width: int, heads: int, causal: bool) -> None:
+        super().__init__()
+        self.heads, self.causal = heads, causal
+        self.in_proj_weight = nn.Parameter(torch.empty(3 * width, width))
+        self.in_proj_bias = nn.Parameter(torch.empty(3 * width))
+        self.out_proj = nn.Linear(width, width)
+
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        b, t, d = x.shape
+        parts = nn.functional.linear(x, self.in_proj_weight, self.in_proj_bias).split(d, 2)
+        q, k, v = (p.view(b, t, self.heads, d // self.heads).transpose(1, 2) for p in parts)
+        y = nn.functional.scaled_dot_product_attention(q, k, v, mask, is_causal=self.causal)
+        return self.out_proj(y.transpose(1, 2).reshape(b, t, d))
+
+
+class Block(nn.Module):
+    """A transformer's layer with its norms in front."""
+
+    def __init__(self, width: int, heads: int, causal: bool, eps: float) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(width, eps)
+        self.self_attn = SelfAttention(width, heads, causal)
+        self.norm2 = nn.LayerNorm(width, eps)
+        self.linear1 = nn.Linear(width, 4 * width)
+        self.linear2 = nn.Linear(4 * width, width)
+
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        x = x + self.self_attn(self.norm1(x), mask)
+        return x + self.linear2(nn.functional.gelu(self.linear1(self.norm2(x))))
+
+
+class Encoder(nn.Module):
+    """Layers and a norm behind."""
+
+    def __init__(self, layers: int, width: int, heads: int, causal=False, eps=1e-5) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(Block(width, heads, causal, eps) for _ in range(layers))
+        self.norm = nn.LayerNorm(width, eps)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        for layer in self.layers:
+            x = layer(x, mask)
+        return self.norm(x)
+
+
+class Positions(nn.Module):
+    """A learned vector a position, added."""
+
+    def __init__(self, positions: int, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(positions, width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.weight
+
+
+class ClassToken(nn.Module):
+    """A learned vector in front of the positions."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(1, 1, width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([self.weight.expand(x.shape[0], -1, -1), x], 1)
+
+
+class Gpt(nn.Module):
+    """A language model; its classes are an axis behind the positions."""
+
+    def __init__(self, vocabulary: int, positions: int, layers: int, width: int, heads: int):
+        super().__init__()
+        self.te = nn.Embedding(vocabulary, width)
+        self.pe = Positions(positions, width)
+        self.b = Encoder(layers, width, heads, causal=True)
+        self.head = nn.Linear(width, vocabulary, bias=False)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return self.head(self.b(self.pe(self.te(tokens))))
+
+
+class TextEncoder(nn.Module):
+    """Two layers over bytes, of which 0 fills up, and the mean over what is no filling."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(256, 128)
+        self.encoder = Encoder(2, 128, 4)
+        self.head = nn.Linear(128, 2)
+        self.register_buffer("positions", sinusoids(128, 128))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        seen = tokens != 0
+        x = self.encoder(self.embed(tokens) + self.positions, seen[:, None, None, :])
+        weight = seen.to(x.dtype)[:, :, None]
+        return self.head((x * weight).sum(1) / weight.sum(1).clamp(min=1e-6))
+
+
+def sinusoids(positions: int, width: int) -> Tensor:
+    angle = torch.arange(positions)[:, None] / 10000 ** (torch.arange(0, width, 2) / width)
+    return torch.stack([angle.sin(), angle.cos()], 2).flatten(1)
+
+
+class VitTiny(nn.Module):
+    """ViT-Ti with patches of 4 x 4."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv_proj = nn.Conv2d(3, 192, 4, 4)
+        self.class_token = ClassToken(192)
+        self.pos_embedding = Positions(65, 192)
+        self.encoder = Encoder(12, 192, 3, eps=1e-6)
+        self.head = nn.Linear(192, 10)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        x = self.conv_proj(pictures).flatten(2).transpose(1, 2)
+        return self.head(self.encoder(self.pos_embedding(self.class_token(x)))[:, 0])
+
+
+def char_gpt() -> nn.Module:
+    return Gpt(65, 64, 4, 128, 4)
+
+
+def nano_gpt() -> nn.Module:
+    return Gpt(65, 256, 6, 384, 6)
+
+
 def seed_cnn() -> nn.Module:
     return named(
         conv1=nn.Conv2d(3, 8, 3, 1, 1),
@@ -130,7 +260,13 @@ NETWORKS = {
     "seed_custom": seed_custom,
     "cifar_cnn": cifar_cnn,
     "resnet18_b32": resnet18,
+    "char_gpt": char_gpt,
+    "nano_gpt": nano_gpt,
+    "vit_tiny": VitTiny,
+    "text_encoder": TextEncoder,
 }
+# These are trained by AdamW.
+TRANSFORMERS = ("char_gpt", "nano_gpt", "vit_tiny", "text_encoder", "gpt")
 
 
 # Networks of any size, such as cnn-b32-w32-d4; see onestep/src/families.rs.
@@ -153,17 +289,27 @@ def optimizer(workload: str, model: nn.Module, fused: bool) -> torch.optim.Optim
         return torch.optim.SGD(model.parameters(), lr=0.01, fused=choice)
     if workload == "resnet18_b32":
         return torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9, fused=choice)
+    if workload.split("-")[0] in TRANSFORMERS:
+        return torch.optim.AdamW(model.parameters(), lr=1e-3, fused=choice)
     return torch.optim.Adam(model.parameters(), lr=1e-3, fused=choice)
 
 
 def load(model: nn.Module, path: str) -> tuple[Tensor, Tensor]:
     """Fills the parameters and gives the batch."""
+    # Dense weights are [in, out] in the file.
+    turned = {
+        f"{name}.weight" for name, module in model.named_modules() if isinstance(module, nn.Linear)
+    }
     with safetensors.safe_open(path, "pt") as file:
-        for name, parameter in model.named_parameters():
+        parameters = dict(model.named_parameters())
+        unknown = {name for name in file.keys() if not name.startswith("batch.")} - set(parameters)
+        if unknown:
+            sys.exit(f"worker_torch.py has no parameters {', '.join(sorted(unknown))}")
+        for name, parameter in parameters.items():
             value = file.get_tensor(name)
-            # Dense weights are [in, out] in the file.
-            parameter.data.copy_(value.T if value.dim() == 2 else value)
-        return file.get_tensor("batch.input"), file.get_tensor("batch.target").long()
+            parameter.data.copy_(value.T if name in turned else value.reshape(parameter.shape))
+        batch = file.get_tensor("batch.input"), file.get_tensor("batch.target")
+        return tuple(x if x.is_floating_point() else x.long() for x in batch)
 
 
 class Trainer:
@@ -179,7 +325,11 @@ class Trainer:
         self.loss_of = torch.compile(self.forward) if "compile" in flags else self.forward
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        return nn.functional.cross_entropy(self.model(x), y)
+        # Of many positions, one row each: the classes are the last axis.
+        output = self.model(x)
+        if y.dim() == 2:
+            output, y = output.flatten(0, 1), y.flatten()
+        return nn.functional.cross_entropy(output, y)
 
     def step(self) -> Tensor:
         loss = self.loss_of(self.input, self.target)

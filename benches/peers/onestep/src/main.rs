@@ -7,6 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use onestep::engine::{StateKind, Ticket};
+use onestep::memory::DType;
 use onestep::prelude::{Element, ExecutorOptions, Tensor, executor};
 use onestep::runner::StepRunner;
 use onestep::workloads;
@@ -49,7 +50,7 @@ fn runner(workload: &str, seed: u64) -> Result<StepRunner> {
     }
 }
 
-/// What the workloads are given: pictures and labels.
+/// What the workloads are given: pictures or tokens, and labels.
 fn batch(runner: &StepRunner) -> Result<[&Tensor; 2]> {
     match runner.batch() {
         [input, target] => Ok([input, target]),
@@ -65,7 +66,10 @@ fn load(job: &Job) -> Result<StepRunner> {
         runner.state().write(&name, &file.read::<f32>(&name)?.1)?;
     }
     let [input, target] = batch(&runner)?;
-    input.write(&file.read::<f32>(INPUT)?.1)?;
+    match input.dtype() {
+        DType::I32 => input.write(&file.read::<i32>(INPUT)?.1)?,
+        _ => input.write(&file.read::<f32>(INPUT)?.1)?,
+    }
     target.write(&file.read::<i32>(TARGET)?.1)?;
     Ok(runner)
 }
@@ -74,8 +78,12 @@ fn load(job: &Job) -> Result<StepRunner> {
 fn write(workload: &str, path: &str, seed: u64) -> Result<()> {
     let runner = runner(workload, seed)?;
     let [input, target] = batch(&runner)?;
+    let (dtype, elements) = match input.dtype() {
+        DType::I32 => (Dtype::I32, bytes(&input.read::<i32>()?)),
+        _ => (Dtype::F32, bytes(&input.read::<f32>()?)),
+    };
     let mut tensors = vec![
-        (INPUT.to_owned(), Dtype::F32, dims(input), bytes(&input.read::<f32>()?)),
+        (INPUT.to_owned(), dtype, dims(input), elements),
         (TARGET.to_owned(), Dtype::I32, dims(target), bytes(&target.read::<i32>()?)),
     ];
     for name in parameters(&runner) {

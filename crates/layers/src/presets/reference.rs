@@ -3,6 +3,7 @@
 
 use crate::builder::{Branch, ModelBuilder};
 use crate::layer::LayerSpec;
+use crate::presets::transformers;
 use crate::spec::ModelSpec;
 
 /// One small convolution on 32x32 pictures, two classes.
@@ -79,6 +80,32 @@ pub fn resnet18_cifar() -> ModelSpec {
         }
     }
     model.adaptive_avg_pool2d(1, "pool").flatten("flat").dense(10, true, "fc").spec()
+}
+
+/// A GPT of 4 layers, 128 wide, over 64 characters.
+pub fn char_gpt() -> ModelSpec {
+    named("char-gpt", transformers::char_gpt(&[64], 65))
+}
+
+/// A GPT of 6 layers, 384 wide, over 256 characters: nanoGPT's sizes, with char_gpt's options.
+pub fn nano_gpt() -> ModelSpec {
+    let sizes = transformers::Sizes { layers: 6, width: 384, heads: 6, dropout: 0.0 };
+    named("nano-gpt", transformers::plain_gpt(256, 65, &sizes))
+}
+
+/// ViT-Ti on 32x32 pictures in patches of 4 x 4.
+pub fn vit_tiny() -> ModelSpec {
+    named("vit-tiny", transformers::vit_tiny(&[3, 32, 32], 10))
+}
+
+/// Two encoder layers over 128 bytes, without dropout, which no two frameworks draw alike.
+pub fn text_encoder() -> ModelSpec {
+    named("text-encoder", transformers::encoder_of_text(128, 2, 0.0))
+}
+
+fn named(name: &str, mut spec: ModelSpec) -> ModelSpec {
+    name.clone_into(&mut spec.name);
+    spec
 }
 
 /// Two 3x3 convolutions beside a shortcut, which is a 1x1 convolution where the shape changes.

@@ -11,11 +11,11 @@ use crate::layer::{
 use crate::spec::ModelSpec;
 
 /// The sizes of a GPT.
-struct Sizes {
-    layers: usize,
-    width: usize,
-    heads: usize,
-    dropout: f32,
+pub(super) struct Sizes {
+    pub(super) layers: usize,
+    pub(super) width: usize,
+    pub(super) heads: usize,
+    pub(super) dropout: f32,
 }
 
 /// nanoGPT's network for a CPU: `[positions]` indices to `[classes, positions]`.
@@ -67,12 +67,19 @@ fn causal(width: usize, heads: usize) -> TransformerEncoderLayer {
     }
 }
 
-/// The reference workload: biases, a head of its own, PyTorch's initial values.
+/// The reference workload.
 pub(super) fn char_gpt(input: &[usize], classes: usize) -> ModelSpec {
-    let stack = TransformerEncoder { norm: true, ..TransformerEncoder::new(4, causal(128, 4)) };
-    ModelBuilder::indices(input)
-        .embedding(classes, 128, "te")
-        .layer(LearnedPositions::new(input[0]).named("pe"))
+    plain_gpt(input[0], classes, &Sizes { layers: 4, width: 128, heads: 4, dropout: 0.0 })
+}
+
+/// A GPT with biases, a head of its own, and PyTorch's initial values.
+pub(super) fn plain_gpt(positions: usize, classes: usize, sizes: &Sizes) -> ModelSpec {
+    let layer =
+        TransformerEncoderLayer { dropout: sizes.dropout, ..causal(sizes.width, sizes.heads) };
+    let stack = TransformerEncoder { norm: true, ..TransformerEncoder::new(sizes.layers, layer) };
+    ModelBuilder::indices([positions])
+        .embedding(classes, sizes.width, "te")
+        .layer(LearnedPositions::new(positions).named("pe"))
         .layer(stack.named("b"))
         .dense(classes, false, "head")
         .layer(Permute::new([0, 2, 1]).named("classes_first"))
@@ -100,8 +107,14 @@ pub(super) fn vit_tiny(input: &[usize], classes: usize) -> ModelSpec {
 
 /// Bytes, of which 0 fills up: `[positions]` to `[classes]`, the mean over what is no filling.
 pub(super) fn text_encoder(input: &[usize], classes: usize) -> ModelSpec {
+    encoder_of_text(input[0], classes, TransformerEncoderLayer::new(4).dropout)
+}
+
+/// The same with a dropout.
+pub(super) fn encoder_of_text(positions: usize, classes: usize, dropout: f32) -> ModelSpec {
     const WIDTH: usize = 128;
     let layer = TransformerEncoderLayer {
+        dropout,
         dim_feedforward: 4 * WIDTH,
         activation: FeedForwardActivation::Gelu,
         norm_first: true,
@@ -109,7 +122,7 @@ pub(super) fn text_encoder(input: &[usize], classes: usize) -> ModelSpec {
         ..TransformerEncoderLayer::new(4)
     };
     let stack = TransformerEncoder { norm: true, ..TransformerEncoder::new(2, layer) };
-    ModelBuilder::indices(input)
+    ModelBuilder::indices([positions])
         .layer(Formula::new("where(x > 0.5, 0, 1)").named("padding"))
         .layer(Formula::new("1 - x").named("seen"))
         .layer(Reshape::new([-1, 1]).named("weight"))

@@ -20,10 +20,18 @@ pub(super) fn normals(seed: u64, count: usize) -> Vec<f32> {
     numbers
 }
 
+/// Indices below a limit, of equal probability.
+pub(super) fn indices(seed: u64, count: usize, limit: usize) -> Vec<i32> {
+    below(limit, count, SampleRng::new(seed, 0, INPUT))
+}
+
 /// Labels of equal probability.
 pub(super) fn labels(seed: u64, count: usize, classes: usize) -> Vec<i32> {
-    let mut rng = SampleRng::new(seed, 0, TARGET);
-    (0..count).map(|_| rng.below(classes) as i32).collect()
+    below(classes, count, SampleRng::new(seed, 0, TARGET))
+}
+
+fn below(limit: usize, count: usize, mut rng: SampleRng) -> Vec<i32> {
+    (0..count).map(|_| rng.below(limit) as i32).collect()
 }
 
 #[cfg(test)]

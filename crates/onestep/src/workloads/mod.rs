@@ -27,9 +27,9 @@ pub use profile::{Ceilings, Profile, ProfileRow};
 
 use onestep_engine::Executor;
 use onestep_layers::presets::reference;
-use onestep_layers::{LossSpec, ModelSpec};
-use onestep_memory::{MemoryError, MemoryManager, Tensor};
-use onestep_optimizer::{Adam, Optimizer, OptimizerSpec, Sgd};
+use onestep_layers::{LossSpec, Model, ModelSpec};
+use onestep_memory::{MemoryManager, Shape, Tensor};
+use onestep_optimizer::{Adam, AdamW, Optimizer, OptimizerSpec, Sgd};
 
 use crate::runner::{RunnerError, RunnerOptions, StepRunner};
 
@@ -42,8 +42,6 @@ pub struct Workload {
     pub description: &'static str,
     /// Samples in its batch.
     pub batch_size: usize,
-    /// Classes to tell apart.
-    pub classes: usize,
     model: fn() -> ModelSpec,
     optimizer: fn() -> OptimizerSpec,
 }
@@ -52,17 +50,20 @@ fn adam() -> OptimizerSpec {
     OptimizerSpec::Adam(Adam::default())
 }
 
+fn adamw() -> OptimizerSpec {
+    OptimizerSpec::AdamW(AdamW::default())
+}
+
 fn sgd(lr: f64, momentum: f64) -> OptimizerSpec {
     OptimizerSpec::Sgd(Sgd { lr, momentum, ..Sgd::default() })
 }
 
-/// All workloads, the smallest first.
-pub const ALL: [Workload; 6] = [
+/// All workloads: pictures, then sequences, the smallest of each first.
+pub const ALL: [Workload; 10] = [
     Workload {
         name: "seed_cnn_sgd",
         description: "one 3x3 convolution to 8 channels, 32 pictures of 32x32, SGD",
         batch_size: 32,
-        classes: 2,
         model: reference::seed_cnn,
         optimizer: || sgd(0.01, 0.0),
     },
@@ -70,7 +71,6 @@ pub const ALL: [Workload; 6] = [
         name: "seed_cnn_adam",
         description: "the same with Adam",
         batch_size: 32,
-        classes: 2,
         model: reference::seed_cnn,
         optimizer: adam,
     },
@@ -78,7 +78,6 @@ pub const ALL: [Workload; 6] = [
         name: "mlp_mnist",
         description: "784-256-128-10 perceptron, batches of 64, Adam",
         batch_size: 64,
-        classes: 10,
         model: reference::mlp_mnist,
         optimizer: adam,
     },
@@ -86,7 +85,6 @@ pub const ALL: [Workload; 6] = [
         name: "seed_custom",
         description: "two convolutions and a wide dense layer, 16 pictures of 64x64, Adam",
         batch_size: 16,
-        classes: 10,
         model: reference::seed_custom,
         optimizer: adam,
     },
@@ -94,7 +92,6 @@ pub const ALL: [Workload; 6] = [
         name: "cifar_cnn",
         description: "two convolutions with pooling, 32 pictures of 32x32, Adam",
         batch_size: 32,
-        classes: 10,
         model: reference::cifar_cnn,
         optimizer: adam,
     },
@@ -102,9 +99,36 @@ pub const ALL: [Workload; 6] = [
         name: "resnet18_b32",
         description: "ResNet-18 for 32x32 pictures, batches of 32, SGD with momentum",
         batch_size: 32,
-        classes: 10,
         model: reference::resnet18_cifar,
         optimizer: || sgd(0.05, 0.9),
+    },
+    Workload {
+        name: "char_gpt",
+        description: "a GPT of 4 layers, 128 wide, 12 texts of 64 characters, AdamW",
+        batch_size: 12,
+        model: reference::char_gpt,
+        optimizer: adamw,
+    },
+    Workload {
+        name: "text_encoder",
+        description: "two encoder layers, 128 wide, with a mask, 32 texts of 128 bytes, AdamW",
+        batch_size: 32,
+        model: reference::text_encoder,
+        optimizer: adamw,
+    },
+    Workload {
+        name: "vit_tiny",
+        description: "ViT-Ti on 32 pictures of 32x32 in patches of 4x4, AdamW",
+        batch_size: 32,
+        model: reference::vit_tiny,
+        optimizer: adamw,
+    },
+    Workload {
+        name: "nano_gpt",
+        description: "a GPT of 6 layers, 384 wide, 8 texts of 256 characters, AdamW",
+        batch_size: 8,
+        model: reference::nano_gpt,
+        optimizer: adamw,
     },
 ];
 
@@ -130,18 +154,33 @@ impl Workload {
         (self.optimizer)()
     }
 
-    /// The batch: standard normal inputs and labels of equal probability.
+    /// The batch: standard normal inputs, or indices of equal probability, and labels of equal
+    /// probability, one a sample or one a position.
     ///
     /// # Errors
     /// Out of memory.
-    pub fn batch(&self, memory: &MemoryManager, seed: u64) -> Result<[Tensor; 2], MemoryError> {
-        let model = self.model();
-        let sample = model.input().map_or(&[][..], |input| &input.shape);
-        let shape = [&[self.batch_size], sample].concat();
-        let shape = onestep_memory::Shape::new(&shape)?;
-        let inputs = batch::normals(seed, shape.elements());
-        let labels = batch::labels(seed, self.batch_size, self.classes);
-        Ok([memory.from_slice(shape, &inputs)?, memory.from_slice([self.batch_size], &labels)?])
+    pub fn batch(&self, memory: &MemoryManager, seed: u64) -> Result<[Tensor; 2], RunnerError> {
+        self.batch_for(&self.model().compile()?, memory, seed)
+    }
+
+    fn batch_for(
+        &self,
+        model: &Model,
+        memory: &MemoryManager,
+        seed: u64,
+    ) -> Result<[Tensor; 2], RunnerError> {
+        let input = model.input_shape().with_batch(self.batch_size)?;
+        let count = input.elements();
+        let input = match model.index_limit() {
+            Some(limit) => memory.from_slice(input, &batch::indices(seed, count, limit.rows))?,
+            None => memory.from_slice(input, &batch::normals(seed, count))?,
+        };
+        // The output is [classes] or [classes, positions].
+        let output = model.output_shape().dims();
+        let (classes, positions) = output.split_first().unwrap_or((&1, &[]));
+        let target = Shape::new(positions)?.with_batch(self.batch_size)?;
+        let labels = batch::labels(seed, target.elements(), *classes);
+        Ok([input, memory.from_slice(target, &labels)?])
     }
 
     /// The workload on an executor, ready to step.
@@ -153,8 +192,8 @@ impl Workload {
         executor: Box<dyn Executor>,
         seed: u64,
     ) -> Result<StepRunner, RunnerError> {
-        let batch = self.batch(executor.memory(), seed)?;
         let model = self.model().compile()?;
+        let batch = self.batch_for(&model, executor.memory(), seed)?;
         let optimizer = Optimizer::from_spec(self.optimizer())?;
         let options = RunnerOptions { seed, ..RunnerOptions::default() };
         StepRunner::new(&model, &LossSpec::default(), &optimizer, executor, batch, &options)
