@@ -99,25 +99,28 @@ impl Dialect {
         match self {
             Dialect::C => {
                 let mut text = format!(
-                    "extern \"C\" void {name}(void* const* buffers, uint group, uint thread) {{\n"
+                    "extern \"C\" void {name}(void* const* buffers, uint group, uint worker) {{\n"
                 );
                 for (at, argument) in arguments.iter().enumerate() {
                     let ty = c_type(argument.dtype);
                     text += &format!("  {} = ({ty}*)buffers[{at}];\n", all[at]);
                 }
-                text + "  (void)buffers; (void)group; (void)thread;\n"
+                text + "  (void)buffers; (void)group; (void)worker;\n"
             }
             Dialect::Metal => {
                 let bound = all.iter().enumerate();
                 let mut all: Vec<String> =
                     bound.map(|(at, text)| format!("{text} [[buffer({at})]]")).collect();
                 all.push("uint group [[threadgroup_position_in_grid]]".into());
-                all.push("uint thread [[thread_position_in_threadgroup]]".into());
-                format!("kernel void {name}(\n    {}) {{\n", all.join(",\n    "))
+                all.push("uint worker [[thread_position_in_threadgroup]]".into());
+                format!(
+                    "[[kernel, max_total_threads_per_threadgroup({threads})]] void {name}(\n    {}) {{\n",
+                    all.join(",\n    ")
+                )
             }
             Dialect::Cuda => format!(
                 "extern \"C\" __global__ void __launch_bounds__({threads}) {name}(\n    {}) {{\n  \
-                 const uint group = blockIdx.x, thread = threadIdx.x;\n  (void)group; (void)thread;\n",
+                 const uint group = blockIdx.x, worker = threadIdx.x;\n  (void)group; (void)worker;\n",
                 all.join(",\n    ")
             ),
         }

@@ -38,7 +38,7 @@ pub(crate) fn print(
         ))
     );
     let body = format!(
-        "  const uint i = group * {THREADS}u + thread;\n  if (i >= {count}u) return;\n  \
+        "  const uint i = group * {THREADS}u + worker;\n  if (i >= {count}u) return;\n  \
          const int index = (int){};\n  const float value = {value};\n  {}\n",
         indices.at(&format!("i / {width}u")),
         out.store("i", "value")

@@ -56,7 +56,7 @@ impl Helper {
             Helper::IsNan => "is_nan(",
             Helper::Nan => "nan_value(",
             Helper::Infinity => "infinity(",
-            Helper::Uniform => "uniform(",
+            Helper::Uniform => "random_uniform(",
             Helper::FromHalf => "from_half(",
             Helper::ToHalf => "to_half(",
             Helper::FromBfloat => "from_bfloat(",
@@ -117,7 +117,7 @@ const IS_NAN: &str =
 
 /// Philox 4x32-10 (Salmon et al., SC 2011), one of the four numbers of a block.
 const UNIFORM: &str = "\
-FUNCTION float uniform(DEVICE const uint* key, uint stream, uint block, uint word) {
+FUNCTION float random_uniform(DEVICE const uint* key, uint stream, uint block, uint word) {
   uint k0 = key[0], k1 = key[1], c0 = block, c1 = stream, c2 = key[2], c3 = key[3];
   for (uint round = 0u; round < 10u; ++round) {
     const uint low0 = 0xd2511f53u * c0, high0 = MULTIPLY_HIGH(0xd2511f53u, c0);

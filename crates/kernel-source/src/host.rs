@@ -19,12 +19,11 @@ pub fn program<'a>(
     dialect: Dialect,
     kernels: impl IntoIterator<Item = &'a KernelSource> + Clone,
 ) -> String {
-    let mut text = String::new();
+    let mut text = "#include \"threads.h\"\n".to_owned();
     if dialect == Dialect::Cuda {
         text += "#include \"cuda_host.h\"\n";
     }
     text += &module(dialect, kernels.clone());
-    text += "#include \"threads.h\"\n";
     let mut names = std::collections::BTreeSet::new();
     for kernel in kernels {
         if names.insert(&kernel.name) {

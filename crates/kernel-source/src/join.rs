@@ -58,7 +58,7 @@ fn one(
     }
     let out = arguments.place(flat, Access::Write);
     let body = format!(
-        "  const uint i = group * {THREADS}u + thread;\n  if (i >= {begin}u) return;\n  \
+        "  const uint i = group * {THREADS}u + worker;\n  if (i >= {begin}u) return;\n  \
          float value = 0.0f;\n{choice}  {}\n",
         out.store(&format!("{first}u + i"), "value")
     );

@@ -91,12 +91,12 @@ impl Sort<'_> {
         let indices = arguments.place(self.indices, Access::Read).at("i");
         let [keys, positions] = pair(&mut arguments, to, Access::Write);
         let body = format!(
-            "  SHARED int block[{THREADS}];\n  const uint i = group * {THREADS}u + thread;\n  \
+            "  SHARED int block[{THREADS}];\n  const uint i = group * {THREADS}u + worker;\n  \
              const int index = i < {count}u ? (int){indices} : 0;\n  \
              const int key = i >= {count}u ? 2147483647 : index >= 0 && index < {rows} ? index : {rows};\n  \
-             block[thread] = key;\n  BARRIER();\n  uint rank = group * {THREADS}u;\n  \
+             block[worker] = key;\n  BARRIER();\n  uint rank = group * {THREADS}u;\n  \
              for (uint o = 0u; o < {THREADS}u; ++o) {{\n    \
-             rank += block[o] < key || (block[o] == key && o < thread) ? 1u : 0u;\n  }}\n  \
+             rank += block[o] < key || (block[o] == key && o < worker) ? 1u : 0u;\n  }}\n  \
              if (i < {count}u) {{ {} = key; {} = (int)i; }}\n",
             keys.at("rank"),
             positions.at("rank")
@@ -116,7 +116,7 @@ impl Sort<'_> {
         let [keys, positions] = pair(&mut arguments, from, Access::Read);
         let [new_keys, new_positions] = pair(&mut arguments, to, Access::Write);
         let body = format!(
-            "  const uint i = group * {THREADS}u + thread;\n  if (i >= {count}u) return;\n  \
+            "  const uint i = group * {THREADS}u + worker;\n  if (i >= {count}u) return;\n  \
              const int key = {own};\n  const uint which = i / {run}u, other = (which ^ 1u) * {run}u;\n  \
              const uint first = other < {count}u ? other : {count}u;\n  uint low = first, high = \
              {count}u - first < {run}u ? {count}u : first + {run}u;\n  while (low < high) {{\n    \
@@ -154,12 +154,12 @@ impl Sort<'_> {
             "  SHARED float part[{THREADS}];\n  const uint first = group / {blocks}u;\n  \
              const int row = {row};\n  if (row == {rows}) return;\n  \
              if (first > 0u && {before} == row) return;\n  \
-             const uint lane = thread / {COLUMNS}u, c = group % {blocks}u * {COLUMNS}u + thread % {COLUMNS}u;\n  \
+             const uint lane = worker / {COLUMNS}u, c = group % {blocks}u * {COLUMNS}u + worker % {COLUMNS}u;\n  \
              float sum = 0.0f;\n  if (c < {width}u) {{\n    \
              for (uint n = first + lane; n < {count}u && {key} == row; n += {LANES}u) {{\n      \
-             sum += {update};\n    }}\n  }}\n  part[thread] = sum;\n  BARRIER();\n  \
+             sum += {update};\n    }}\n  }}\n  part[worker] = sum;\n  BARRIER();\n  \
              if (lane == 0u && c < {width}u) {{\n    \
-             for (uint l = 1u; l < {LANES}u; ++l) sum += part[thread + l * {COLUMNS}u];\n    {store}\n  }}\n",
+             for (uint l = 1u; l < {LANES}u; ++l) sum += part[worker + l * {COLUMNS}u];\n    {store}\n  }}\n",
             row = keys.at("first"),
             before = keys.at("first - 1u"),
             key = keys.at("n"),

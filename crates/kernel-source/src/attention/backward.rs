@@ -186,12 +186,11 @@ impl Gradient<'_> {
         let tiles = self.tiles(own, other);
         let ds = Tile { name: "ds", rows: own, width: other };
         let sums = Sums { name: "sums", width: depth, lanes: LANES };
-        let mut body: String = tiles.iter().chain([&ds]).map(Tile::declare).collect();
         let blocks = queries.div_ceil(own);
-        body += &place_of_group(heads, blocks, own, LANES);
+        let mut body: String = tiles.iter().chain([&ds]).map(Tile::declare).collect();
+        body += &place_of_group("head", heads, blocks, own, LANES);
         body += "  const uint query = block + row;\n";
-        body += &self.fill_queries(&read, &tiles, "  ", "block");
-        body += &sums.declare();
+        body += &(self.fill_queries(&read, &tiles, "  ", "block") + &sums.declare());
         let last = match self.site.op.causal {
             true => format!("(block + {own}u < {keys}u ? block + {own}u : {keys}u)"),
             false => format!("{keys}u"),
@@ -202,23 +201,17 @@ impl Gradient<'_> {
         body += &self.fill_keys(&read, &tiles, "    ", "begin", &self.site.group_of());
         body += &format!(
             "    BARRIER();\n    for (uint j = lane; j < {other}u; j += {LANES}u) {{\n      \
-             const uint key = begin + j;\n"
+             const uint key = begin + j;\n{}      {own_slope} = slope;\n    }}\n    BARRIER();\n    \
+             for (uint j = 0u; j < {other}u; ++j) {{\n      const float slope = {own_slope};\n",
+            self.slope(&read, &tiles, ["row", "j"]),
+            own_slope = ds.at("row", "j"),
         );
-        body += &self.slope(&read, &tiles, ["row", "j"]);
-        body += &format!("      {} = slope;\n    }}\n    BARRIER();\n", ds.at("row", "j"));
-        body += &format!(
-            "    for (uint j = 0u; j < {other}u; ++j) {{\n      const float slope = {};\n",
-            ds.at("row", "j")
-        );
-        let term = format!("sums[n] += slope * {};", tiles[2].at("j", "d"));
-        body += &sums.each_one("      ", &term);
-        body += "    }\n  }\n";
+        body += &sums.each_one("      ", &format!("sums[n] += slope * {};", tiles[2].at("j", "d")));
+        body += &format!("    }}\n  }}\n  if (query < {queries}u) {{\n");
         let out = arguments.place(self.output, Access::Write);
         let to = format!("((sample * {queries}u + query) * {heads}u + head) * {depth}u + d");
-        body += &format!("  if (query < {queries}u) {{\n");
         let value = format!("sums[n] * {}", literal(self.site.op.scale));
-        body += &sums.each_one("    ", &out.store(&to, &value));
-        body += "  }\n";
+        body += &(sums.each_one("    ", &out.store(&to, &value)) + "  }\n");
         let shared = tiles.iter().chain([&ds]).map(Tile::size).sum();
         let shape = (own * LANES, batch * heads * blocks);
         self.site.finish("attention_dq", arguments, shape, shared, body)
@@ -226,7 +219,7 @@ impl Gradient<'_> {
 
     /// A group keeps a block of keys and goes along the queries of all heads that read them.
     fn of_keys(&self) -> Result<KernelSource, SourceError> {
-        let AttentionSizes { batch, heads, groups, queries, keys, depth, value } = self.site.sizes;
+        let AttentionSizes { batch, groups, keys, depth, value, .. } = self.site.sizes;
         let (mut arguments, read) = self.arguments()?;
         let (own, other) = self.blocks;
         let tiles = self.tiles(other, own);
@@ -234,41 +227,13 @@ impl Gradient<'_> {
         let p = Tile { name: "p", ..ds };
         let of_k = Sums { name: "of_k", width: depth, lanes: LANES };
         let of_v = Sums { name: "of_v", width: value, lanes: LANES };
-        let mut body: String = tiles.iter().chain([&ds, &p]).map(Tile::declare).collect();
         let blocks = keys.div_ceil(own);
-        body += &place_of_group(groups, blocks, own, LANES).replace("head", "of");
+        let mut body: String = tiles.iter().chain([&ds, &p]).map(Tile::declare).collect();
+        body += &place_of_group("of", groups, blocks, own, LANES);
         body += "  const uint key = block + row;\n";
         body += &self.fill_keys(&read, &tiles, "  ", "block", "of");
         body += &(of_k.declare() + &of_v.declare());
-        let shared_by = heads / groups;
-        let first = match self.site.op.causal {
-            // Queries before the block see none of its keys.
-            true => format!("block / {other}u * {other}u"),
-            false => "0u".into(),
-        };
-        body += &format!(
-            "  for (uint head = of * {shared_by}u; head < (of + 1u) * {shared_by}u; ++head) {{\n  \
-             for (uint begin = {first}; begin < {queries}u; begin += {other}u) {{\n    BARRIER();\n"
-        );
-        body += &self.fill_queries(&read, &tiles, "    ", "begin");
-        body += &format!(
-            "    BARRIER();\n    for (uint i = lane; i < {other}u; i += {LANES}u) {{\n      \
-             const uint query = begin + i;\n"
-        );
-        body += &self.slope(&read, &tiles, ["i", "row"]);
-        let (slope, weight) = (ds.at("row", "i"), p.at("row", "i"));
-        body +=
-            &format!("      {slope} = slope;\n      {weight} = weight;\n    }}\n    BARRIER();\n");
-        body += &format!(
-            "    for (uint i = 0u; i < {other}u; ++i) {{\n      \
-             const float slope = {slope}, weight = {weight};\n"
-        );
-        let term = |sums: &str, by: &str, tile: &Tile| {
-            format!("{sums}[n] += {by} * {};", tile.at("i", "d"))
-        };
-        body += &of_k.each_one("      ", &term("of_k", "slope", &tiles[0]));
-        body += &of_v.each_one("      ", &term("of_v", "weight", &tiles[1]));
-        body += "    }\n  }\n  }\n";
+        body += &self.along_queries(&read, &tiles, [&ds, &p], [&of_k, &of_v]);
         let out = arguments.place(self.output, Access::Write);
         let [_, at_k, at_v, _] = AttentionGrad::bounds(self.site.sizes);
         let to = |first: usize, width: usize| {
@@ -281,5 +246,40 @@ impl Gradient<'_> {
         let shared = tiles.iter().chain([&ds, &p]).map(Tile::size).sum();
         let shape = (own * LANES, batch * groups * blocks);
         self.site.finish("attention_dkv", arguments, shape, shared, body)
+    }
+
+    /// The loop that adds up what the queries have for a block of keys.
+    fn along_queries(
+        &self,
+        read: &Read,
+        tiles: &[Tile; 4],
+        [ds, p]: [&Tile; 2],
+        [of_k, of_v]: [&Sums; 2],
+    ) -> String {
+        let AttentionSizes { heads, groups, queries, .. } = self.site.sizes;
+        let (shared_by, other) = (heads / groups, self.blocks.1);
+        let first = match self.site.op.causal {
+            // Queries before the block see none of its keys.
+            true => format!("block / {other}u * {other}u"),
+            false => "0u".into(),
+        };
+        let mut body = format!(
+            "  for (uint head = of * {shared_by}u; head < (of + 1u) * {shared_by}u; ++head) {{\n  \
+             for (uint begin = {first}; begin < {queries}u; begin += {other}u) {{\n    BARRIER();\n"
+        );
+        body += &self.fill_queries(read, tiles, "    ", "begin");
+        let (slope, weight) = (ds.at("row", "i"), p.at("row", "i"));
+        body += &format!(
+            "    BARRIER();\n    for (uint i = lane; i < {other}u; i += {LANES}u) {{\n      \
+             const uint query = begin + i;\n{}      {slope} = slope;\n      {weight} = weight;\n    }}\n    \
+             BARRIER();\n    for (uint i = 0u; i < {other}u; ++i) {{\n      \
+             const float slope = {slope}, weight = {weight};\n",
+            self.slope(read, tiles, ["i", "row"])
+        );
+        for (sums, by, tile) in [(of_k, "slope", &tiles[0]), (of_v, "weight", &tiles[1])] {
+            let term = format!("{}[n] += {by} * {};", sums.name, tile.at("i", "d"));
+            body += &sums.each_one("      ", &term);
+        }
+        body + "    }\n  }\n  }\n"
     }
 }

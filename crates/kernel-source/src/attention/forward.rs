@@ -3,12 +3,12 @@
 use onestep_engine::ops::{Attention, AttentionSizes};
 use onestep_engine::plan::Place;
 
-use super::Site;
 use super::tile::{Sums, Tile};
+use super::{Scores, Site};
 use crate::dialect::Dialect;
 use crate::error::SourceError;
 use crate::kernel::{Access, Launches};
-use crate::places::{Arguments, literal};
+use crate::places::{Arguments, Pointer, literal};
 
 /// Threads that share a query.
 const LANES: usize = 4;
@@ -69,94 +69,153 @@ pub(crate) fn print(
     site.finish("attention", arguments, shape, tiles.size(), body).map(Launches::one)
 }
 
-/// The statements that say which sample, head and block of rows a group has.
-pub(super) fn place_of_group(heads: usize, blocks: usize, rows: usize, lanes: usize) -> String {
+/// The statements that say which sample, head (by this name) and block of rows a group has.
+pub(super) fn place_of_group(
+    head: &str,
+    heads: usize,
+    blocks: usize,
+    rows: usize,
+    lanes: usize,
+) -> String {
     format!(
-        "  const uint row = thread / {lanes}u, lane = thread % {lanes}u;\n  \
-         const uint block = group % {blocks}u * {rows}u, head = group / {blocks}u % {heads}u;\n  \
-         const uint sample = group / {};\n",
-        format_args!("{}u", blocks * heads)
+        "  const uint row = worker / {lanes}u, lane = worker % {lanes}u;\n  \
+         const uint block = group % {blocks}u * {rows}u, {head} = group / {blocks}u % {heads}u;\n  \
+         const uint sample = group / {}u;\n",
+        blocks * heads
     )
 }
 
-fn body(site: &Site<'_>, tiles: &Tiles, output: &Place, arguments: &mut Arguments) -> String {
-    let sizes = site.sizes;
-    let AttentionSizes { heads, queries, keys, depth, value, .. } = sizes;
-    let Tiles { q, k, v, p } = tiles;
-    let threads = tiles.threads();
-    let [of_q, of_k, of_v] = [0, 1, 2].map(|at| arguments.place(&site.inputs[at], Access::Read));
-    let scores = site.scores(arguments);
-    let group = site.group_of();
-    let sums = Sums { name: "sums", width: value, lanes: LANES };
-    let shared = Tile { name: "kv", ..if k.size() > v.size() { *k } else { *v } };
+/// A kernel in the making.
+struct Kernel<'a> {
+    site: &'a Site<'a>,
+    tiles: &'a Tiles,
+    /// The numbers at row `n` and column `d` of queries, keys and values.
+    q: String,
+    k: String,
+    v: String,
+    scores: Scores,
+    sums: Sums,
+}
 
-    let mut body = q.declare() + &shared.declare() + &p.declare();
-    body += &place_of_group(heads, queries.div_ceil(q.rows), q.rows, LANES);
-    body += "  const uint query = block + row;\n";
-    let scaled = format!(
-        "{} * {}",
-        of_q.load(&site.at(0, ["sample", "head", "n", "d"])),
-        literal(site.op.scale)
-    );
-    body += &q.fill("  ", threads, "block", queries, &scaled);
-    body += &sums.declare();
-    body += "  float most = -infinity(), sum = 0.0f;\n";
-    let end = format!("block + {}u", q.rows);
-    body += &match site.op.causal {
-        true => format!("  const uint last = {end} < {keys}u ? {end} : {keys}u;\n"),
-        false => format!("  const uint last = {keys}u;\n"),
+fn body(site: &Site<'_>, tiles: &Tiles, output: &Place, arguments: &mut Arguments) -> String {
+    let [q, k, v] = [0, 1, 2].map(|at| arguments.place(&site.inputs[at], Access::Read));
+    let group = site.group_of();
+    let kernel = Kernel {
+        site,
+        tiles,
+        q: q.load(&site.at(0, ["sample", "head", "n", "d"])),
+        k: k.load(&site.at(1, ["sample", &group, "n", "d"])),
+        v: v.load(&site.at(2, ["sample", &group, "n", "d"])),
+        scores: site.scores(arguments),
+        sums: Sums { name: "sums", width: site.sizes.value, lanes: LANES },
     };
-    body += &format!(
-        "  for (uint begin = 0u; begin < last; begin += {}u) {{\n    BARRIER();\n",
-        k.rows
-    );
-    let key = of_k.load(&site.at(1, ["sample", &group, "n", "d"]));
-    body += &k.fill("    ", threads, "begin", keys, &key);
-    body += &format!(
-        "    BARRIER();\n    for (uint j = lane; j < {}u; j += {LANES}u) {{\n      \
-         const uint key = begin + j;\n      float score = -infinity();\n      if ({}) {{\n        \
-         score = 0.0f;\n        for (uint d = 0u; d < {depth}u; ++d) score += {} * {};\n        \
-         score = score{};\n      }}\n      {} = score;\n    }}\n    BARRIER();\n",
-        k.rows,
-        site.seen(&scores),
-        q.at("row", "d"),
-        k.at("j", "d"),
-        site.bias(&scores),
-        p.at("row", "j"),
-    );
-    let own = p.at("row", "j");
-    body += &format!(
-        "    float top = most;\n    for (uint j = 0u; j < {}u; ++j) top = {own} > top ? {own} : top;\n    \
-         const float less = most == top ? 1.0f : EXP(most - top);\n    most = top;\n    sum *= less;\n",
-        k.rows
-    );
-    body += &sums.each_one("    ", "sums[n] *= less;");
-    body += "    BARRIER();\n";
-    body += &format!(
-        "    for (uint j = lane; j < {}u; j += {LANES}u) {{\n      const uint key = begin + j;\n      \
-         (void)key;\n      const float score = {own};\n      \
-         const float weight = score == -infinity() ? 0.0f : EXP(score - top);\n      sum += weight;\n      \
-         {own} = weight{};\n    }}\n",
-        k.rows,
-        site.factor(&scores).map_or_else(String::new, |factor| format!(" * {factor}")),
-    );
-    let of_v = of_v.load(&site.at(2, ["sample", &group, "n", "d"]));
-    body += &v.fill("    ", threads, "begin", keys, &of_v);
-    body += &format!(
-        "    BARRIER();\n    for (uint j = 0u; j < {}u; ++j) {{\n      const float weight = {own};\n",
-        v.rows
-    );
-    body += &sums.each_one("      ", &format!("sums[n] += weight * {};", v.at("j", "d")));
-    body += "    }\n  }\n";
-    // Each thread has the sum of its own weights.
-    let part = |lane: &str| p.at("row", lane);
-    body += &format!("  BARRIER();\n  {} = sum;\n  BARRIER();\n  sum = 0.0f;\n", part("lane"));
-    body += &format!("  for (uint l = 0u; l < {LANES}u; ++l) sum += {};\n", part("l"));
     let out = arguments.place(output, Access::Write);
-    let to = format!("((sample * {queries}u + query) * {heads}u + head) * {value}u + d");
-    body += &format!("  if (query < {queries}u) {{\n");
-    body += &sums.each_one("    ", &out.store(&to, "sum == 0.0f ? 0.0f : sums[n] / sum"));
-    let row = format!("{}u + (sample * {heads}u + head) * {queries}u + query", sizes.values());
-    let kept = out.store(&row, "sum == 0.0f ? 0.0f : most + LOG(sum)");
-    body + &format!("    if (lane == 0u) {kept}\n  }}\n")
+    let (keys, block) = (site.sizes.keys, tiles.k.rows);
+    let end = format!("block + {}u", tiles.q.rows);
+    let last = match site.op.causal {
+        true => format!("{end} < {keys}u ? {end} : {keys}u"),
+        false => format!("{keys}u"),
+    };
+    let along = format!(
+        "  const uint last = {last};\n  for (uint begin = 0u; begin < last; begin += {block}u) {{\n"
+    );
+    let parts = [
+        kernel.begin(),
+        along,
+        kernel.score_block(),
+        kernel.weight_block(),
+        kernel.add_values(),
+        "  }\n".into(),
+        kernel.finish(&out),
+    ];
+    parts.concat()
+}
+
+impl Kernel<'_> {
+    /// The tile of queries, and sums of nothing.
+    fn begin(&self) -> String {
+        let AttentionSizes { heads, queries, .. } = self.site.sizes;
+        let Tiles { q, k, v, p } = self.tiles;
+        let shared = if k.size() > v.size() { k } else { v };
+        let mut text = q.declare() + &shared.declare() + &p.declare();
+        text += &place_of_group("head", heads, queries.div_ceil(q.rows), q.rows, LANES);
+        text += "  const uint query = block + row;\n";
+        let scaled = format!("{} * {}", self.q, literal(self.site.op.scale));
+        text += &q.fill("  ", self.tiles.threads(), "block", queries, &scaled);
+        text += &self.sums.declare();
+        text + "  float most = -infinity(), sum = 0.0f;\n"
+    }
+
+    /// The scores of a block of keys.
+    fn score_block(&self) -> String {
+        let AttentionSizes { keys, depth, .. } = self.site.sizes;
+        let Tiles { q, k, p, .. } = self.tiles;
+        let mut text = "    BARRIER();\n".to_owned();
+        text += &k.fill("    ", self.tiles.threads(), "begin", keys, &self.k);
+        text += &format!(
+            "    BARRIER();\n    for (uint j = lane; j < {}u; j += {LANES}u) {{\n      \
+             const uint key = begin + j;\n      float score = -infinity();\n      if ({}) {{\n        \
+             score = 0.0f;\n        for (uint d = 0u; d < {depth}u; ++d) score += {} * {};\n        \
+             score = score{};\n      }}\n      {} = score;\n    }}\n    BARRIER();\n",
+            k.rows,
+            self.site.seen(&self.scores),
+            q.at("row", "d"),
+            k.at("j", "d"),
+            self.site.bias(&self.scores),
+            p.at("row", "j"),
+        );
+        text
+    }
+
+    /// The weights of a block of keys, beside the largest score so far. What was added up before is corrected.
+    fn weight_block(&self) -> String {
+        let (block, own) = (self.tiles.k.rows, self.tiles.p.at("row", "j"));
+        let mut text = format!(
+            "    float top = most;\n    \
+             for (uint j = 0u; j < {block}u; ++j) top = {own} > top ? {own} : top;\n    \
+             const float less = most == top ? 1.0f : EXP(most - top);\n    most = top;\n    \
+             sum *= less;\n"
+        );
+        text += &self.sums.each_one("    ", "sums[n] *= less;");
+        let factor = self.site.factor(&self.scores);
+        text += &format!(
+            "    BARRIER();\n    for (uint j = lane; j < {block}u; j += {LANES}u) {{\n      \
+             const uint key = begin + j;\n      (void)key;\n      const float score = {own};\n      \
+             const float weight = score == -infinity() ? 0.0f : EXP(score - top);\n      \
+             sum += weight;\n      {own} = weight{};\n    }}\n",
+            factor.map_or_else(String::new, |factor| format!(" * {factor}")),
+        );
+        text
+    }
+
+    fn add_values(&self) -> String {
+        let Tiles { v, p, .. } = self.tiles;
+        let mut text = v.fill("    ", self.tiles.threads(), "begin", self.site.sizes.keys, &self.v);
+        text += &format!(
+            "    BARRIER();\n    for (uint j = 0u; j < {}u; ++j) {{\n      const float weight = {};\n",
+            v.rows,
+            p.at("row", "j")
+        );
+        let term = format!("sums[n] += weight * {};", v.at("j", "d"));
+        text += &self.sums.each_one("      ", &term);
+        text + "    }\n"
+    }
+
+    /// The results, from what all threads of a query have together.
+    fn finish(&self, out: &Pointer) -> String {
+        let AttentionSizes { heads, queries, value, .. } = self.site.sizes;
+        let part = |lane: &str| self.tiles.p.at("row", lane);
+        let mut text = format!(
+            "  BARRIER();\n  {} = sum;\n  BARRIER();\n  sum = 0.0f;\n  \
+             for (uint l = 0u; l < {LANES}u; ++l) sum += {};\n  if (query < {queries}u) {{\n",
+            part("lane"),
+            part("l")
+        );
+        let to = format!("((sample * {queries}u + query) * {heads}u + head) * {value}u + d");
+        text += &self.sums.each_one("    ", &out.store(&to, "sum == 0.0f ? 0.0f : sums[n] / sum"));
+        let values = self.site.sizes.values();
+        let row = format!("{values}u + (sample * {heads}u + head) * {queries}u + query");
+        let kept = out.store(&row, "sum == 0.0f ? 0.0f : most + LOG(sum)");
+        text + &format!("    if (lane == 0u) {kept}\n  }}\n")
+    }
 }

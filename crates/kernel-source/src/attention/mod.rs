@@ -121,7 +121,8 @@ impl<'a> Site<'a> {
         let (drop, key) = (self.op.dropout?, scores.key.as_ref()?);
         let AttentionSizes { heads, queries, keys, .. } = self.sizes;
         let number = format!("((sample * {heads}u + head) * {queries}u + query) * {keys}u + key");
-        let uniform = format!("uniform({key}, {}u, ({number}) >> 2, ({number}) & 3u)", drop.stream);
+        let uniform =
+            format!("random_uniform({key}, {}u, ({number}) >> 2, ({number}) & 3u)", drop.stream);
         Some(format!(
             "({uniform} >= {} ? {} : 0.0f)",
             literal(drop.p),

@@ -36,7 +36,7 @@ impl Tile {
     ) -> String {
         let Tile { rows, width, .. } = self;
         format!(
-            "{indent}for (uint e = thread; e < {}u; e += {threads}u) {{\n\
+            "{indent}for (uint e = worker; e < {}u; e += {threads}u) {{\n\
              {indent}  const uint r = e / {width}u, d = e % {width}u, n = {first} + r;\n\
              {indent}  {} = n < {limit}u ? {value} : 0.0f;\n{indent}}}\n",
             rows * width,

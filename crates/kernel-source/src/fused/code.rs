@@ -69,7 +69,7 @@ impl<'a> Code<'a> {
             Instruction::Splat(x) => literal(*x),
             Instruction::Random { stream } => {
                 let key = self.key.as_deref().unwrap_or("0");
-                format!("uniform({key}, {stream}u, i >> 2, i & 3u)")
+                format!("random_uniform({key}, {stream}u, i >> 2, i & 3u)")
             }
             Instruction::Unary(op, a) => unary(*op, &format!("r{a}")),
             Instruction::Binary(Binary::Pow, a, b) => self.power(*a, *b),

@@ -81,7 +81,7 @@ fn elementwise(
     let code = Code::new(fused, space, roots, &mut arguments);
     let count = space.elements();
     let mut body =
-        format!("  const uint i = group * {THREADS}u + thread;\n  if (i >= {count}u) return;\n");
+        format!("  const uint i = group * {THREADS}u + worker;\n  if (i >= {count}u) return;\n");
     body += &unfold("  ", "i", &axes(&space.dims));
     body += &code.statements("  ");
     for (output, at) in fused.outputs.iter().zip(&space.outputs) {

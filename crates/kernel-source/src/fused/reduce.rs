@@ -98,8 +98,8 @@ impl Cut {
     fn begin(&self) -> String {
         let Cut { lanes, columns, chunks, .. } = self;
         let (cell, lane) = match self.by_columns {
-            true => (format!("thread % {columns}u"), format!("thread / {columns}u")),
-            false => (format!("thread / {lanes}u"), format!("thread % {lanes}u")),
+            true => (format!("worker % {columns}u"), format!("worker / {columns}u")),
+            false => (format!("worker / {lanes}u"), format!("worker % {lanes}u")),
         };
         let mut text = match chunks {
             1 => "  const uint chunk = 0u;\n".to_owned(),
@@ -117,11 +117,11 @@ impl Cut {
         if self.lanes == 1 {
             return text;
         }
-        text += &format!("  part[thread] = s{at};\n  BARRIER();\n");
-        text += &format!("  for (uint half = {}u; half > 0u; half /= 2u) {{\n", self.lanes / 2);
-        let both = combined(kind, "part[thread]", &format!("part[thread + half * {stride}u]"));
-        text += &format!("    if (lane < half) part[thread] = {both};\n    BARRIER();\n  }}\n");
-        text + &format!("  s{at} = part[thread];\n  BARRIER();\n")
+        text += &format!("  part[worker] = s{at};\n  BARRIER();\n");
+        text += &format!("  for (uint reach = {}u; reach > 0u; reach /= 2u) {{\n", self.lanes / 2);
+        let both = combined(kind, "part[worker]", &format!("part[worker + reach * {stride}u]"));
+        text += &format!("    if (lane < reach) part[worker] = {both};\n    BARRIER();\n  }}\n");
+        text + &format!("  s{at} = part[worker];\n  BARRIER();\n")
     }
 
     fn shared(&self) -> (usize, String) {

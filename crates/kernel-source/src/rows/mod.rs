@@ -38,7 +38,7 @@ impl Rows {
         let shared =
             if *lanes > 1 { format!("  SHARED float part[{THREADS}];\n") } else { String::new() };
         format!(
-            "{shared}  const uint lane = thread % {lanes}u, row = group * {}u + thread / {lanes}u;\n  \
+            "{shared}  const uint lane = worker % {lanes}u, row = group * {}u + worker / {lanes}u;\n  \
              const bool inside = row < {rows}u;\n  const uint from = row * {width}u;\n",
             THREADS / lanes
         )
@@ -57,12 +57,12 @@ impl Rows {
         if self.lanes == 1 {
             return String::new();
         }
-        let both = combined(kind, "part[thread]", "part[thread + half]");
+        let both = combined(kind, "part[worker]", "part[worker + reach]");
         format!(
-            "  part[thread] = {variable};\n  BARRIER();\n  \
-             for (uint half = {}u; half > 0u; half /= 2u) {{\n    \
-             if (lane < half) part[thread] = {both};\n    BARRIER();\n  }}\n  \
-             {variable} = part[thread - lane];\n  BARRIER();\n",
+            "  part[worker] = {variable};\n  BARRIER();\n  \
+             for (uint reach = {}u; reach > 0u; reach /= 2u) {{\n    \
+             if (lane < reach) part[worker] = {both};\n    BARRIER();\n  }}\n  \
+             {variable} = part[worker - lane];\n  BARRIER();\n",
             self.lanes / 2
         )
     }

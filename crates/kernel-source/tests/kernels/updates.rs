@@ -113,12 +113,13 @@ impl Update {
     fn check(&self, dialect: Dialect) -> Result<()> {
         let mut machine = Machine::new(dialect, Context::default());
         self.start(&mut machine);
+        let compiled = machine.compile(self.plan.kernels.iter().map(|kernel| &kernel.work))?;
         for number in 1..=2 {
             let leaves = self.feed(&mut machine, number);
             let roots = self.step.writes.iter().chain(&self.step.reports);
             let targets: Vec<Value> = roots.map(|named| named.value).collect();
             let wanted = evaluate(&self.step.graph, &leaves, &Context::default(), &targets)?;
-            machine.run(self.plan.kernels.iter().map(|kernel| &kernel.work))?;
+            machine.execute(&compiled);
             let (writes, reports) = wanted.split_at(self.step.writes.len());
             for (named, wanted) in self.step.writes.iter().zip(writes) {
                 let at = self.plan.states.iter().position(|own| *own == named.name).unwrap();

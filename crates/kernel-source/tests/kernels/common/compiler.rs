@@ -5,9 +5,9 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
 
-use onestep_kernel_source::{Dialect, KernelSource, host};
+use onestep_kernel_source::{Dialect, KernelSource, host, module};
 
-use super::Result;
+use super::{Result, nvrtc};
 
 /// The compiler to use, or `None` with a word on the terminal where there is none. Kernels wait at barriers as
 /// fibers of `ucontext`, which only Linux still has whole.
@@ -45,6 +45,9 @@ pub(crate) struct Library {
 
 impl Library {
     pub(crate) fn new(dialect: Dialect, kernels: &[&KernelSource]) -> Result<Library> {
+        if dialect == Dialect::Cuda {
+            nvrtc::check(&module(dialect, kernels.iter().copied()))?;
+        }
         let folder = tempfile::tempdir()?;
         for (name, text) in host::HEADERS {
             std::fs::write(folder.path().join(name), text)?;

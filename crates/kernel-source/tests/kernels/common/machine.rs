@@ -43,6 +43,16 @@ impl Machine {
 
     /// Runs the work of a plan, one piece after the other.
     pub(crate) fn run<'w>(&mut self, works: impl Iterator<Item = &'w Work>) -> Result<()> {
+        let compiled = self.compile(works)?;
+        self.execute(&compiled);
+        Ok(())
+    }
+
+    /// Prints and compiles work, to be run any number of times.
+    pub(crate) fn compile<'w>(
+        &mut self,
+        works: impl Iterator<Item = &'w Work>,
+    ) -> Result<Compiled<'w>> {
         let mut printed: Vec<(&Work, Option<Launches>)> = Vec::new();
         for work in works {
             match print(work, self.dialect) {
@@ -57,13 +67,17 @@ impl Machine {
         let kernels: Vec<&KernelSource> =
             printed.iter().flat_map(|(_, l)| l.iter().flat_map(|l| &l.kernels)).collect();
         let library = Library::new(self.dialect, &kernels)?;
-        for (work, launches) in &printed {
+        Ok(Compiled { library, printed })
+    }
+
+    /// Runs what was compiled.
+    pub(crate) fn execute(&mut self, compiled: &Compiled<'_>) {
+        for (work, launches) in &compiled.printed {
             match launches {
-                Some(launches) => self.launch(&library, launches),
+                Some(launches) => self.launch(&compiled.library, launches),
                 None => self.evaluate(work),
             }
         }
-        Ok(())
     }
 
     /// Runs launches by a library that has them.
@@ -147,6 +161,12 @@ impl Machine {
             }
         }
     }
+}
+
+/// Work with its compiled kernels.
+pub(crate) struct Compiled<'w> {
+    library: Library,
+    printed: Vec<(&'w Work, Option<Launches>)>,
 }
 
 fn bytes_of(words: &[u64]) -> &[u8] {

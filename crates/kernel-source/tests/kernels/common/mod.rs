@@ -2,6 +2,7 @@
 
 mod compiler;
 mod machine;
+mod nvrtc;
 
 pub(crate) use compiler::{Library, compiler};
 pub(crate) use machine::Machine;
