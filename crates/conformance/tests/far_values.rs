@@ -22,7 +22,7 @@ fn step(layers: Vec<LayerSpec>, dims: &[usize], data: &[f32]) -> Run {
         |dims: &[usize], data: Vec<f64>| Array::new(Shape::new(dims).unwrap(), data).unwrap();
     let input = array(dims, data.iter().map(|&x| f64::from(x)).collect());
     let initial: Tensors = model
-        .initial_states()
+        .initial_states(0)
         .map(|(name, data)| {
             let data: Vec<f64> = data.into_iter().map(f64::from).collect();
             (name.to_owned(), array(&[data.len()], data))

@@ -4,6 +4,7 @@ use std::fmt::Display;
 
 use onestep_engine::{DType, Graph, Mode, Named, ParameterInfo, Shape, Value};
 
+use crate::derived::{Aspect, Derived};
 use crate::error::LayerError;
 use crate::geometry::{Pair, Sizes, range_error};
 use crate::initializer::{Fan, Initializer};
@@ -209,8 +210,19 @@ impl BuildContext {
         let name = self.member(name);
         let value = self.graph.parameter(&name, dims)?;
         let info = ParameterInfo::new(name, self.graph.shape(value).clone());
-        self.parameters.push(ParameterSpec { info, layer, init, fan, layout });
+        self.parameters.push(ParameterSpec { info, layer, init, derived: None, fan, layout });
         Ok(value)
+    }
+
+    /// Lets the layer's parameter or state `name` begin by a aspect of its parameter `parameter`.
+    pub(crate) fn begins_as(&mut self, name: &str, parameter: &str, what: Aspect) {
+        let (name, parameter) = (self.owned(name), self.owned(parameter));
+        let derived = Some(Derived { parameter, what });
+        if let Some(found) = self.parameters.iter_mut().find(|p| p.info.name == name) {
+            found.derived = derived;
+        } else if let Some(found) = self.states.iter_mut().find(|state| state.name == name) {
+            found.derived = derived;
+        }
     }
 
     /// Notes that what the layer adds to its parameter `name` is its low-rank adapter.
@@ -270,7 +282,7 @@ impl BuildContext {
         let name = self.member(name);
         let value = self.graph.state(&name, dims)?;
         let shape = self.graph.shape(value).clone();
-        self.states.push(StateSpec { name, shape, layer, initial });
+        self.states.push(StateSpec { name, shape, layer, initial, derived: None });
         Ok(value)
     }
 

@@ -35,6 +35,7 @@ mod adapt;
 mod builder;
 mod containers;
 mod context;
+mod derived;
 mod error;
 mod file;
 mod formula;
@@ -64,6 +65,7 @@ pub use onestep_base::json;
 
 pub use builder::{Branch, ModelBuilder};
 pub use context::BuildContext;
+pub use derived::{Aspect, Derived, Side};
 pub use error::LayerError;
 pub use geometry::{Padding, Pair, Single, Sizes, Triple};
 pub use host_checks::{IndexLimit, check_labels};

@@ -3,6 +3,7 @@
 use onestep_engine::{DType, Graph, GraphError, Mode, Named, Shape, Value};
 
 use crate::context::BuildContext;
+use crate::derived::Derived;
 use crate::error::LayerError;
 use crate::host_checks::{IndexLimit, index_limits};
 use crate::input::OUTPUT;
@@ -219,13 +220,29 @@ impl Model {
     pub fn initial_parameters(&self, seed: u64) -> impl Iterator<Item = (&str, Vec<f32>)> {
         self.parameters.iter().map(move |p| {
             let name = p.info.name.as_str();
-            (name, p.init.fill(p.info.shape.elements(), p.fan, seed, name))
+            let derived = p.derived.as_ref().and_then(|derived| self.derived(derived, seed));
+            let drawn = || p.init.fill(p.info.shape.elements(), p.fan, seed, name);
+            (name, derived.unwrap_or_else(drawn))
         })
     }
 
-    /// The states before the first step, by name, in the order of [`Self::states`].
-    pub fn initial_states(&self) -> impl Iterator<Item = (&str, Vec<f32>)> {
-        self.states.iter().map(|s| (s.name.as_str(), vec![s.initial; s.shape.elements()]))
+    /// The states before the first step, by name, in the order of [`Self::states`]. Where they follow from
+    /// parameters, those of the seed.
+    pub fn initial_states(&self, seed: u64) -> impl Iterator<Item = (&str, Vec<f32>)> {
+        self.states.iter().map(move |s| {
+            let derived = s.derived.as_ref().and_then(|derived| self.derived(derived, seed));
+            let filled = || vec![s.initial; s.shape.elements()];
+            (s.name.as_str(), derived.unwrap_or_else(filled))
+        })
+    }
+
+    /// What follows from a parameter's beginning.
+    fn derived(&self, derived: &Derived, seed: u64) -> Option<Vec<f32>> {
+        let name = &derived.parameter;
+        let parameter = self.parameters.iter().find(|p| p.info.name == *name)?;
+        let dims = parameter.info.shape.dims();
+        let begins = parameter.init.fill(dims.iter().product(), parameter.fan, seed, name);
+        Some(derived.what.numbers(dims, &begins, seed, name))
     }
 }
 

@@ -3,6 +3,7 @@
 use onestep_engine::{ParameterInfo, Shape};
 use serde::Serialize;
 
+use crate::derived::Derived;
 use crate::initializer::{Fan, Initializer};
 
 /// How PyTorch stores a parameter.
@@ -23,6 +24,8 @@ pub struct ParameterSpec {
     pub layer: String,
     /// How it begins.
     pub init: Initializer,
+    /// Where its beginning follows from another parameter's, in place of `init`.
+    pub derived: Option<Derived>,
     /// The fans that the initialiser scales with.
     pub fan: Fan,
     /// How PyTorch stores it.
@@ -48,6 +51,8 @@ pub struct StateSpec {
     pub layer: String,
     /// What all its elements are before the first step.
     pub initial: f32,
+    /// Where its beginning follows from a parameter's, in place of `initial`.
+    pub derived: Option<Derived>,
 }
 
 /// One layer of a compiled model. Containers such as `residual` have a row of their own, followed

@@ -30,7 +30,7 @@ fn defaults_are_pytorchs() {
     assert!(of("bn.bias").iter().all(|&b| b == 0.0));
     assert!(of("act.weight").iter().all(|&a| a == 0.25));
 
-    let states: Vec<(&str, Vec<f32>)> = model.initial_states().collect();
+    let states: Vec<(&str, Vec<f32>)> = model.initial_states(0).collect();
     assert_eq!(states[0], ("bn.running_mean", vec![0.0; 6]));
     assert_eq!(states[1], ("bn.running_var", vec![1.0; 6]));
 }

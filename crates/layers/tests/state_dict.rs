@@ -16,7 +16,7 @@ fn tensors(model: &Model) -> Vec<StateTensor> {
     let parameters = model.parameters().iter().zip(model.initial_parameters(1));
     let parameters =
         parameters.map(|(p, (name, data))| StateTensor::new(name, p.info.shape.dims(), data));
-    let states = model.states().iter().zip(model.initial_states());
+    let states = model.states().iter().zip(model.initial_states(0));
     let states = states.map(|(s, (name, data))| StateTensor::new(name, s.shape.dims(), data));
     parameters.chain(states).collect()
 }

@@ -8,7 +8,7 @@ import copy
 
 import torch
 
-from . import layer_cases
+from . import layer_cases, parametrized
 from .spec import build, to_ours
 from .writer import both, leaf, normal, random, uniform
 
@@ -82,3 +82,4 @@ def fill(model, rng):
                 buffer.copy_(uniform(rng, *buffer.shape, low=0.5, high=1.5))
             elif name.endswith("num_batches_tracked"):
                 buffer.fill_(3)
+    parametrized.approach(model)

@@ -76,7 +76,7 @@ def fill(model, rng):
         for module in model.modules():
             if isinstance(module, (torch.nn.Linear, torch.nn.Conv2d)):
                 bound = 1 / math.sqrt(module.weight[0].numel())
-                for parameter in module.parameters(recurse=False):
+                for parameter in module.parameters():
                     parameter.copy_(uniform(rng, *parameter.shape, low=-bound, high=bound))
 
 
@@ -213,6 +213,21 @@ def regression():
     )
 
 
+def parametrized():
+    return model(
+        "parametrized",
+        [3, 6, 6],
+        conv("conv1", 6) | {"parametrization": {"weight_norm": {"dim": None}}},
+        {"type": "tanh"},
+        conv("conv3", 4) | {"parametrization": "weight_norm"},
+        {"type": "tanh"},
+        FLATTEN,
+        dense("fc1", 8) | {"parametrization": {"weight_norm": {"dim": 1}}},
+        {"type": "tanh"},
+        dense("fc2", 3) | {"parametrization": "weight_norm"},
+    )
+
+
 def cases():
     """(name, model, batch size, loss, optimizer, further fields) of every network."""
     cross_entropy = "cross_entropy"
@@ -244,3 +259,4 @@ def cases():
         {"type": "sgd", "lr": 0.1, "momentum": 0.9},
         {"held": ["bn1.running_mean", "bn1.running_var"]},
     )
+    yield "parametrized", parametrized(), 8, cross_entropy, {"type": "sgd", "lr": 0.1, "momentum": 0.9}, {}

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torchvision.ops import StochasticDepth
 
-from . import spec_transformers, windows
+from . import parametrized, spec_transformers, windows
 
 
 class Sequence(nn.Module):
@@ -259,7 +259,7 @@ def layer_norm(layer, shape):
 
 
 LAYERS = {
-    "dense": dense,
+    "dense": parametrized.parametrized(dense),
     "conv1d": windows.conv(nn.Conv1d),
     "conv2d": windows.conv(nn.Conv2d),
     "conv3d": windows.conv(nn.Conv3d),
@@ -360,7 +360,8 @@ def to_ours(model):
     """{name: tensor in onestep's layout} of a model's parameters, then of its gradients (for
     those that have one), then of its running statistics."""
     linear = [n for n, m in model.named_modules() if isinstance(m, nn.Linear)]
-    dense = {f"{n}.{last}" for n in linear for last in ("weight", "lora_a", "lora_b")}
+    learned = [f"parametrizations.weight.{last}" for last in parametrized.LEARNED]
+    dense = {f"{n}.{last}" for n in linear for last in ("weight", "lora_a", "lora_b", *learned)}
 
     def layout(name, tensor):
         return tensor.detach().t().contiguous() if name in dense else tensor.detach().clone()

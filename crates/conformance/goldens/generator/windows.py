@@ -2,6 +2,8 @@
 
 from torch import nn
 
+from .parametrized import parametrized
+
 MOVES = ("stride", "padding", "dilation")
 
 
@@ -25,7 +27,7 @@ def conv(kind):
         options = given(layer, "padding_mode", "groups", "bias")
         return kind(shape[0], layer["out_channels"], **moves(layer), **options)
 
-    return build
+    return parametrized(build)
 
 
 def conv_transpose(kind):
@@ -33,7 +35,7 @@ def conv_transpose(kind):
         options = given(layer, "output_padding", "groups", "bias")
         return kind(shape[0], layer["out_channels"], **moves(layer), **options)
 
-    return build
+    return parametrized(build)
 
 
 def max_pool(kind):

@@ -11,6 +11,7 @@ mod losses;
 mod networks;
 mod op;
 mod optimizers;
+mod parametrized;
 mod schedules;
 mod shape;
 mod transformers;
@@ -35,7 +36,7 @@ pub fn optimizers() -> Vec<Case> {
 
 /// Every layer case.
 pub fn layers() -> Vec<Case> {
-    [layers::cases(), layers_windows::cases(), transformers::cases()]
+    [layers::cases(), layers_windows::cases(), transformers::cases(), parametrized::cases()]
         .into_iter()
         .flatten()
         .collect()

@@ -48,6 +48,7 @@ pub(super) fn cases() -> Vec<Case> {
         // Smooth throughout: no ReLU, no maximum.
         network("held_statistics").without(SMOOTH),
         network("regression").without(SMOOTH),
+        network("parametrized").without(SMOOTH),
     ]
 }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::conv_parts::{Channels, add_bias, fan};
 use super::dense::{is_default, yes};
 use super::pad::{Pad, PadMode};
+use super::parametrization::{Parametrization, Weight};
 use super::window::{self, Window};
 use super::{Layer, Shapes};
 use crate::context::BuildContext;
@@ -50,7 +51,8 @@ impl PaddingMode {
 /// `size' = floor((size + 2 padding - dilation (kernel_size - 1) - 1) / stride) + 1`. It is a
 /// cross-correlation, as everywhere in the field.
 ///
-/// Parameters: `weight [out_channels, c / groups, kernel sizes...]`, and with `bias` `bias [out_channels]`.
+/// Parameters: `weight [out_channels, c / groups, kernel sizes...]` or those of its
+/// [`Parametrization`], and with `bias` `bias [out_channels]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, bound = "S: Sizes")]
 #[schemars(bound = "S: Sizes", rename = "Conv{S}")]
@@ -89,6 +91,9 @@ pub struct Conv<S: Sizes> {
     /// How the bias begins.
     #[serde(default, skip_serializing_if = "is_default")]
     pub bias_init: Initializer,
+    /// How the weight is made of what is learned; default as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parametrization: Option<Parametrization>,
 }
 
 pub(super) fn one<S: Sizes>() -> S {
@@ -119,6 +124,7 @@ impl<S: Sizes> Conv<S> {
             bias: true,
             weight_init: Initializer::Default,
             bias_init: Initializer::Default,
+            parametrization: None,
         }
     }
 
@@ -188,7 +194,7 @@ impl<S: Sizes> Layer for Conv<S> {
         let shape = [&[self.out_channels, channels / self.groups], &window.size[..]].concat();
         let fan = fan(&shape);
         let init = self.weight_init.or(Initializer::weight_default());
-        let weight = cx.parameter("weight", &shape, init, fan)?;
+        let weight = Weight::conv(&shape, init, fan).build(cx, self.parametrization)?;
         let x = self.bordered(cx, x, &mut window)?;
         let y = window::conv(&mut cx.graph, x, weight, &window, self.groups)?;
         if self.bias { add_bias(cx, y, self.bias_init, fan) } else { Ok(y) }

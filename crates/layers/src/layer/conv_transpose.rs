@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::conv::{one, one_group, zero};
 use super::conv_parts::{Channels, add_bias, fan};
 use super::dense::{is_default, yes};
+use super::parametrization::{Parametrization, Weight};
 use super::window::{self, Window};
 use super::{Layer, Shapes};
 use crate::context::BuildContext;
@@ -18,7 +19,8 @@ use crate::initializer::Initializer;
 /// with `size' = (size - 1) stride - 2 padding + dilation (kernel_size - 1) + output_padding + 1` (Zeiler et
 /// al., "Deconvolutional Networks", 2010).
 ///
-/// Parameters: `weight [c, out_channels / groups, kernel sizes...]`, and with `bias` `bias [out_channels]`.
+/// Parameters: `weight [c, out_channels / groups, kernel sizes...]` or those of its
+/// [`Parametrization`], and with `bias` `bias [out_channels]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, bound = "S: Sizes")]
 #[schemars(bound = "S: Sizes", rename = "ConvTranspose{S}")]
@@ -57,6 +59,9 @@ pub struct ConvTranspose<S: Sizes> {
     /// How the bias begins.
     #[serde(default, skip_serializing_if = "is_default")]
     pub bias_init: Initializer,
+    /// How the weight is made of what is learned; default as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parametrization: Option<Parametrization>,
 }
 
 impl<S: Sizes> ConvTranspose<S> {
@@ -75,6 +80,7 @@ impl<S: Sizes> ConvTranspose<S> {
             bias: true,
             weight_init: Initializer::Default,
             bias_init: Initializer::Default,
+            parametrization: None,
         }
     }
 
@@ -131,7 +137,7 @@ impl<S: Sizes> Layer for ConvTranspose<S> {
         let shape = [&[channels, self.out_channels / self.groups], &window.size[..]].concat();
         let fan = fan(&shape);
         let init = self.weight_init.or(Initializer::weight_default());
-        let weight = cx.parameter("weight", &shape, init, fan)?;
+        let weight = Weight::conv(&shape, init, fan).build(cx, self.parametrization)?;
         let output = [&[dims[0], self.out_channels], &sizes[..]].concat();
         let g = &mut cx.graph;
         let y = window::conv_transposed(g, x, weight, &window, self.groups, &output)?;

@@ -4,6 +4,7 @@ use onestep_engine::Value;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::parametrization::{Parametrization, Weight};
 use super::{Layer, Lora, Shapes};
 use crate::context::BuildContext;
 use crate::error::LayerError;
@@ -11,8 +12,8 @@ use crate::initializer::{Fan, Initializer};
 
 /// `y = x W + b` over the last axis: `[..., in_features] -> [..., out_features]`.
 ///
-/// Parameters: `weight [in_features, out_features]` (the transpose of PyTorch's), with `lora` those of
-/// [`Lora`], and with `bias` `bias [out_features]`.
+/// Parameters: `weight [in_features, out_features]` (the transpose of PyTorch's) or those of its
+/// [`Parametrization`], with `lora` those of [`Lora`], and with `bias` `bias [out_features]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Dense {
@@ -36,6 +37,9 @@ pub struct Dense {
     /// A low-rank adapter that is added to the weight; default none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lora: Option<Lora>,
+    /// How the weight is made of what is learned; default as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parametrization: Option<Parametrization>,
 }
 
 pub(super) fn yes() -> bool {
@@ -57,6 +61,7 @@ impl Dense {
             weight_init: Initializer::Default,
             bias_init: Initializer::Default,
             lora: None,
+            parametrization: None,
         }
     }
 
@@ -72,6 +77,10 @@ impl Dense {
         if self.out_features == 0 {
             return Err(cx.option_error("out_features", "at least 1", 0));
         }
+        if let (Some(_), Some(by)) = (self.lora, self.parametrization) {
+            let wanted = "none for a weight with an adapter (lora)";
+            return Err(cx.option_error("parametrization", wanted, by.type_name()));
+        }
         Ok(features)
     }
 }
@@ -81,7 +90,7 @@ impl Layer for Dense {
         let features = self.check(cx, x)?;
         let out = self.out_features;
         let init = self.weight_init.or(Initializer::weight_default());
-        let weight = cx.dense_weight("weight", [features, out], init)?;
+        let weight = Weight::dense([features, out], init).build(cx, self.parametrization)?;
 
         let mut dims = cx.dims(x);
         let rows = dims[..dims.len() - 1].iter().product();

@@ -4,15 +4,15 @@ use onestep_layers::{
     AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d, AdaptiveMaxPool1d, AdaptiveMaxPool2d,
     AdaptiveMaxPool3d, AlphaDropout, AvgPool1d, AvgPool2d, AvgPool3d, BatchNorm, Block, Celu,
     ChannelShuffle, Concat, Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d,
-    ConvTranspose3d, Dense, DropMode, Dropout, Dropout1d, Dropout2d, Dropout3d, Elu, Embedding,
-    FeatureAlphaDropout, Flatten, Fold, Formula, Geglu, Gelu, GeluForm, GlobalAvgPool2d, Glu,
-    GroupNorm, Hardshrink, Hardsigmoid, Hardswish, Hardtanh, InstanceNorm, LayerNorm, LayerSpec,
-    LeakyRelu, LocalResponseNorm, LogSigmoid, LogSoftmax, Lora, MaxPool1d, MaxPool2d, MaxPool3d,
-    Mean, Mish, Multiply, Pad, PadMode, Padding, PaddingMode, Pair, Permute, PixelShuffle,
-    PixelUnshuffle, Prelu, QuickGelu, Relu, Relu6, Repeat, Reshape, Residual, RmsNorm, Rrelu,
-    ScaledDotProductAttention, Select, Selu, Sigmoid, Silu, Slice, Softmax, Softmin, Softplus,
-    Softshrink, Softsign, Split, SquaredRelu, StochasticDepth, Sum, Swiglu, Tanh, Tanhshrink,
-    Threshold, Unfold, Upsample, UpsampleMode,
+    ConvTranspose3d, Dense, DropConnect, DropMode, Dropout, Dropout1d, Dropout2d, Dropout3d, Elu,
+    Embedding, FeatureAlphaDropout, Flatten, Fold, Formula, Geglu, Gelu, GeluForm, GlobalAvgPool2d,
+    Glu, GroupNorm, Hardshrink, Hardsigmoid, Hardswish, Hardtanh, InstanceNorm, LayerNorm,
+    LayerSpec, LeakyRelu, LocalResponseNorm, LogSigmoid, LogSoftmax, Lora, MaxPool1d, MaxPool2d,
+    MaxPool3d, Mean, Mish, Multiply, Pad, PadMode, Padding, PaddingMode, Pair, Parametrization,
+    Permute, PixelShuffle, PixelUnshuffle, Prelu, QuickGelu, Relu, Relu6, Repeat, Reshape,
+    Residual, RmsNorm, Rrelu, ScaledDotProductAttention, Select, Selu, Sigmoid, Silu, Slice,
+    Softmax, Softmin, Softplus, Softshrink, Softsign, Split, SquaredRelu, StochasticDepth, Sum,
+    Swiglu, Tanh, Tanhshrink, Threshold, Unfold, Upsample, UpsampleMode, WeightNorm,
 };
 
 /// A layer, the shape of a sample that it gets, and of the sample that it gives.
@@ -39,6 +39,7 @@ pub(crate) fn all() -> Vec<Case> {
         resampling(),
         movement(),
         containers(),
+        parametrized(),
         super::transformers::all(),
     ]
     .concat()
@@ -82,6 +83,21 @@ fn windows() -> Vec<Case> {
         case(AdaptiveAvgPool2d::new(4), &[1, 3, 4], &[1, 4, 4]),
         case(AdaptiveAvgPool2d::new(2), &[1, 2, 2], &[1, 2, 2]),
         case(GlobalAvgPool2d::default(), &[2, 3, 4], &[2, 1, 1]),
+    ]
+}
+
+/// Weights that are made of what is learned.
+fn parametrized() -> Vec<Case> {
+    let normed = |dim| Some(Parametrization::WeightNorm(WeightNorm { dim }));
+    let dropped = Some(Parametrization::DropConnect(DropConnect { p: 0.4 }));
+    let up = ConvTranspose1d::new(2, 3);
+    vec![
+        case(Dense { parametrization: normed(Some(0)), ..Dense::new(3) }, &[4], &[3]),
+        case(Dense { parametrization: normed(Some(1)), ..Dense::new(3) }, &[2, 4], &[2, 3]),
+        case(Conv2d { parametrization: normed(None), ..Conv2d::new(2, 2) }, &[2, 3, 3], &[2, 2, 2]),
+        case(ConvTranspose1d { parametrization: normed(Some(0)), ..up }, &[3, 2], &[2, 4]),
+        case(Dense { parametrization: dropped, ..Dense::new(3) }, &[4], &[3]),
+        case(Conv1d { parametrization: dropped, ..Conv1d::new(2, 2) }, &[2, 4], &[2, 3]),
     ]
 }
 

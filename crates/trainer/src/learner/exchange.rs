@@ -2,7 +2,7 @@
 
 use onestep_engine::StateKind;
 
-use super::Learner;
+use super::{Learner, begin};
 use crate::TrainerError;
 use crate::pattern::name_matches;
 use crate::program::TrainingProgram;
@@ -86,9 +86,7 @@ impl Learner {
     /// A device without room for both.
     pub fn rebuild(&mut self, program: TrainingProgram) -> Result<Vec<String>, TrainerError> {
         let before = self.engine.rebuild(program.layout().clone(), program.source())?;
-        for (name, values) in program.model().initial_parameters(self.scalars.seed) {
-            self.engine.state().write(name, &values)?;
-        }
+        begin(self.engine.state(), program.model(), self.scalars.seed)?;
         self.engine.state().start_copies()?;
         let carried = self.engine.state().carry_over(&before)?;
         if program.accumulates() == 1 {

@@ -9,6 +9,7 @@ use onestep_engine::{
     Engine, Executor, Feeds, Footprint, KernelTime, Mode, Scalars, Signature, StateTable,
     StepCounters, Ticket,
 };
+use onestep_layers::Model;
 use onestep_memory::MemoryManager;
 use onestep_optimizer::{Fed, Horizon, LR, STEP};
 
@@ -61,6 +62,21 @@ pub struct Learner {
     readings: Option<Readings>,
 }
 
+/// Writes what parameters begin with, and states whose beginning follows from it: the layout has filled all
+/// else.
+fn begin(state: &StateTable, model: &Model, seed: u64) -> Result<(), TrainerError> {
+    for (name, values) in model.initial_parameters(seed) {
+        state.write(name, &values)?;
+    }
+    if model.states().iter().all(|state| state.derived.is_none()) {
+        return Ok(());
+    }
+    for (name, values) in model.initial_states(seed) {
+        state.write(name, &values)?;
+    }
+    Ok(())
+}
+
 impl Learner {
     /// Takes the device's memory for the state and fills the parameters from the seed.
     ///
@@ -72,10 +88,7 @@ impl Learner {
         seed: u64,
     ) -> Result<Self, TrainerError> {
         let engine = Engine::new(executor, program.layout().clone(), program.source())?;
-        // The layout has filled all else.
-        for (name, values) in program.model().initial_parameters(seed) {
-            engine.state().write(name, &values)?;
-        }
+        begin(engine.state(), program.model(), seed)?;
         engine.state().start_copies()?;
         let learning_rate = program.optimizer().lr();
         // A run says how long it is; until then only what does not depend on that is right.
