@@ -56,6 +56,8 @@ every_op![
     SumPoolGrad,
     Attention,
     AttentionGrad,
+    Recurrence,
+    RecurrenceGrad,
     Softmax,
     LogSoftmax,
     CrossEntropy,

@@ -31,7 +31,10 @@ pub use engine::{Engine, PLANS, ProgramSource};
 pub use error::EngineError;
 pub use executor::{Executor, Feeds, KernelTime, Step, output_size};
 pub use flight::Flight;
-pub use graph::{AttentionOptions, Composite, Graph, GraphError, Named, Node, Phase, Type, Value};
+pub use graph::{
+    AttentionOptions, Composite, Graph, GraphError, Named, Node, Phase, Recurred,
+    RecurrenceOptions, Type, Value,
+};
 pub use lower::StepGraph;
 pub use mode::Mode;
 pub use onestep_base::philox;

@@ -14,6 +14,7 @@ mod matmul;
 mod micro;
 mod pack;
 mod pooling;
+mod recurrence;
 mod rows;
 mod softmax;
 #[cfg(test)]
@@ -110,6 +111,10 @@ pub(crate) fn lower(
         Op::ArgSort(op) => argsort::lower(*op, inputs, output, regions, threads),
         Op::Attention(op) => attention::lower(op, inputs, output, regions),
         Op::AttentionGrad(op) => attention::lower_gradient(op, inputs, output, regions),
+        Op::Recurrence(op) => recurrence::lower(op, inputs, output, (regions, threads)),
+        Op::RecurrenceGrad(op) => {
+            recurrence::lower_gradient(op, inputs, output, (regions, threads))
+        }
         Op::Softmax(_) => softmax::lower(false, inputs, output, regions, threads),
         Op::LogSoftmax(_) => softmax::lower(true, inputs, output, regions, threads),
         Op::CrossEntropy(op) => {

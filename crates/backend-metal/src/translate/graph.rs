@@ -24,8 +24,16 @@ impl Nodes {
         roots: &[Value],
         leaf: impl FnMut(Value, &Leaf) -> Result<Source, EngineError>,
     ) -> Result<Self, EngineError> {
-        let composite =
-            |op: &Op| matches!(op, Op::Variance(_) | Op::Attention(_) | Op::AttentionGrad(_));
+        let composite = |op: &Op| {
+            matches!(
+                op,
+                Op::Variance(_)
+                    | Op::Attention(_)
+                    | Op::AttentionGrad(_)
+                    | Op::Recurrence(_)
+                    | Op::RecurrenceGrad(_)
+            )
+        };
         if !graph.values().any(|value| composite(graph.op(value))) {
             return Nodes::of_primitives(graph, roots, leaf);
         }

@@ -29,7 +29,11 @@ pub(super) fn node(node: &Node, inputs: &[u32]) -> Result<NodeDescription, Engin
         Op::Reduce(op) => {
             with(reduce(op.kind)).with_ints(0, &[int(op.axes.len())]).with_ints(1, &ints(&op.axes))
         }
-        Op::Variance(_) | Op::Attention(_) | Op::AttentionGrad(_) => {
+        Op::Variance(_)
+        | Op::Attention(_)
+        | Op::AttentionGrad(_)
+        | Op::Recurrence(_)
+        | Op::RecurrenceGrad(_) => {
             return Err(unsupported(
                 node.op.name(),
                 "composites are written out before they come here",

@@ -20,6 +20,7 @@ mod matmul;
 mod movement;
 mod pool;
 mod random;
+mod recurrence;
 mod reduce;
 mod softmax;
 mod unary;
@@ -43,6 +44,10 @@ pub use matmul::MatMul;
 pub use movement::{Broadcast, Concat, Pad, Permute, Reshape, Slice};
 pub use pool::{MaxPool, MaxPoolGrad, PoolWindow, SumPool, SumPoolGrad};
 pub use random::RandomUniform;
+pub use recurrence::{
+    Cell, Recurrence, RecurrenceGrad, RecurrenceGradParts, RecurrenceOperands, RecurrenceParts,
+    RecurrenceSizes,
+};
 pub use reduce::{ArgMax, Reduce, ReduceKind};
 pub use softmax::{LogSoftmax, Softmax};
 pub use unary::Unary;
@@ -148,6 +153,10 @@ pub enum Op {
     Attention(Attention),
     /// The gradient of [`Attention`] in queries, keys and values.
     AttentionGrad(AttentionGrad),
+    /// A recurrent cell over all steps: a composite with a gradient of its own.
+    Recurrence(Recurrence),
+    /// The gradient of [`Recurrence`] in what products over all steps are made of.
+    RecurrenceGrad(RecurrenceGrad),
     /// Softmax over the last axis.
     Softmax(Softmax),
     /// Log-softmax over the last axis.
@@ -235,6 +244,8 @@ impl Op {
             Op::SumPoolGrad(op) => op,
             Op::Attention(op) => op,
             Op::AttentionGrad(op) => op,
+            Op::Recurrence(op) => op,
+            Op::RecurrenceGrad(op) => op,
             Op::Softmax(op) => op,
             Op::LogSoftmax(op) => op,
             Op::CrossEntropy(op) => op,
@@ -287,6 +298,8 @@ impl fmt::Display for Op {
             Op::MaxPoolGrad(p) => write!(f, "max_pool_grad {}", p.window),
             Op::SumPool(p) => write!(f, "sum_pool {}", p.window),
             Op::SumPoolGrad(p) => write!(f, "sum_pool_grad {}", p.window),
+            Op::Recurrence(op) => write!(f, "recurrence of {}", op.cell),
+            Op::RecurrenceGrad(op) => write!(f, "recurrence_grad of {}", op.of.cell),
             Op::Attention(_) | Op::AttentionGrad(_) | Op::Softmax(_) | Op::LogSoftmax(_) => {
                 f.write_str(self.name())
             }

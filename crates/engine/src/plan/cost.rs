@@ -83,6 +83,12 @@ fn op_flops(op: &Op, inputs: &[Place], output: &Place) -> u64 {
         Op::Attention(op) => attention(op, inputs, 1),
         // The products of queries and keys again, and four of the gradient's own.
         Op::AttentionGrad(op) => attention(&op.of, inputs, 2) + attention(&op.of, inputs, 1) / 2,
+        // A product of the state and the recurrent weights at each step, there and back.
+        Op::Recurrence(_) | Op::RecurrenceGrad(_) => {
+            let weights = inputs.get(1).map_or(0, elements);
+            let dims = inputs.first().map_or(&[][..], |x| x.shape.dims());
+            2 * dims.iter().take(2).product::<usize>() as u64 * weights
+        }
         // One operation an element or so; what counts there is the traffic. Exhaustive on purpose: a new op
         // must say what it costs.
         Op::Leaf(_)

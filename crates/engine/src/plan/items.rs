@@ -207,6 +207,8 @@ impl Items {
             | Op::SumPoolGrad(_)
             | Op::Attention(_)
             | Op::AttentionGrad(_)
+            | Op::Recurrence(_)
+            | Op::RecurrenceGrad(_)
             | Op::Softmax(_)
             | Op::LogSoftmax(_)
             | Op::CrossEntropy(_)

@@ -9,6 +9,7 @@ mod attention;
 mod convolutions;
 mod others;
 mod programs;
+mod recurrence;
 mod table;
 
 use std::ops::Range;

@@ -6,6 +6,8 @@ mod elementwise;
 mod leaves;
 mod movement;
 mod products;
+mod recurrence;
 mod reductions;
 
 pub use attention::AttentionOptions;
+pub use recurrence::{Recurred, RecurrenceOptions};
