@@ -7,13 +7,30 @@ sum(output * cotangent). The field `op` names the primitive.
 
 import torch
 
-from . import op_cases_attention, op_cases_elementwise, op_cases_linear, op_cases_random, op_cases_shape, op_cases_windows
+from . import (
+    op_cases_attention,
+    op_cases_elementwise,
+    op_cases_linear,
+    op_cases_random,
+    op_cases_recurrence,
+    op_cases_shape,
+    op_cases_windows,
+)
 from .writer import both, leaf, normal, random
+
+FAMILIES = (
+    op_cases_elementwise,
+    op_cases_shape,
+    op_cases_linear,
+    op_cases_windows,
+    op_cases_attention,
+    op_cases_recurrence,
+)
 
 
 def write(writer):
     """Every op with its notable attributes and edges."""
-    for family in (op_cases_elementwise, op_cases_shape, op_cases_linear, op_cases_windows, op_cases_attention):
+    for family in FAMILIES:
         for name, op, function, operands in family.all_cases():
             case(writer, name, op, function, operands)
     op_cases_random.write(writer)

@@ -12,6 +12,7 @@ mod networks;
 mod op;
 mod optimizers;
 mod parametrized;
+mod recurrence;
 mod schedules;
 mod shape;
 mod transformers;
@@ -23,10 +24,17 @@ pub use schedules::{SCHEDULES, check_schedules};
 
 /// Every op case.
 pub fn ops() -> Vec<Case> {
-    [elementwise::cases(), shape::cases(), linear::cases(), windows::cases(), attention::cases()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        elementwise::cases(),
+        shape::cases(),
+        linear::cases(),
+        windows::cases(),
+        attention::cases(),
+        recurrence::cases(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// Every optimizer case.
