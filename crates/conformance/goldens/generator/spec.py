@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torchvision.ops import StochasticDepth
 
-from . import parametrized, spec_transformers, windows
+from . import parametrized, spec_recurrent, spec_transformers, windows
 
 
 class Sequence(nn.Module):
@@ -348,7 +348,7 @@ LAYERS = {
     "concat": lambda l, s: Concat(l, s)
     if "branches" in l
     else Call(lambda *x: torch.cat(x, l.get("dim", 1))),
-} | spec_transformers.LAYERS
+} | spec_transformers.LAYERS | spec_recurrent.LAYERS
 
 
 def build(spec):

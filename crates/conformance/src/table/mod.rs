@@ -13,6 +13,7 @@ mod op;
 mod optimizers;
 mod parametrized;
 mod recurrence;
+mod recurrent;
 mod schedules;
 mod shape;
 mod transformers;
@@ -44,10 +45,16 @@ pub fn optimizers() -> Vec<Case> {
 
 /// Every layer case.
 pub fn layers() -> Vec<Case> {
-    [layers::cases(), layers_windows::cases(), transformers::cases(), parametrized::cases()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        layers::cases(),
+        layers_windows::cases(),
+        transformers::cases(),
+        parametrized::cases(),
+        recurrent::cases(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// Every loss case.

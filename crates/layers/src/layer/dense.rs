@@ -46,8 +46,8 @@ pub(super) fn yes() -> bool {
     true
 }
 
-pub(super) fn is_default(init: &Initializer) -> bool {
-    *init == Initializer::Default
+pub(super) fn is_default<T: Default + PartialEq>(option: &T) -> bool {
+    *option == T::default()
 }
 
 impl Dense {

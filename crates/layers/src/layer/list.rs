@@ -8,15 +8,15 @@ use super::{
     AdaptiveMaxPool3d, AlphaDropout, AvgPool1d, AvgPool2d, AvgPool3d, BatchNorm, Block, Celu,
     ChannelShuffle, ClassToken, Concat, Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d,
     ConvTranspose3d, Custom, Dense, Dropout, Dropout1d, Dropout2d, Dropout3d, Elu, Embedding,
-    FeatureAlphaDropout, Flatten, Fold, Formula, Geglu, Gelu, GlobalAvgPool2d, Glu, GroupNorm,
+    FeatureAlphaDropout, Flatten, Fold, Formula, Geglu, Gelu, GlobalAvgPool2d, Glu, GroupNorm, Gru,
     Hardshrink, Hardsigmoid, Hardswish, Hardtanh, InstanceNorm, Layer, LayerNorm, LeakyRelu,
-    LearnedPositions, LocalResponseNorm, LogSigmoid, LogSoftmax, MaxPool1d, MaxPool2d, MaxPool3d,
-    Mean, Mish, MultiHeadAttention, Multiply, Pad, PatchEmbedding, Permute, PixelShuffle,
-    PixelUnshuffle, Prelu, QuickGelu, Relu, Relu6, Repeat, Reshape, Residual, RmsNorm, Rotary,
-    Rrelu, ScaledDotProductAttention, Select, Selu, Shapes, Sigmoid, Silu, SinusoidalPositions,
-    Slice, Softmax, Softmin, Softplus, Softshrink, Softsign, Split, SquaredRelu, StochasticDepth,
-    Sum, Swiglu, Tanh, Tanhshrink, Threshold, TransformerDecoder, TransformerDecoderLayer,
-    TransformerEncoder, TransformerEncoderLayer, Unfold, Upsample,
+    LearnedPositions, LocalResponseNorm, LogSigmoid, LogSoftmax, Lstm, MaxPool1d, MaxPool2d,
+    MaxPool3d, Mean, Mish, MultiHeadAttention, Multiply, Pad, PatchEmbedding, Permute,
+    PixelShuffle, PixelUnshuffle, Prelu, QuickGelu, Relu, Relu6, Repeat, Reshape, Residual,
+    RmsNorm, Rnn, Rotary, Rrelu, ScaledDotProductAttention, Select, Selu, Shapes, Sigmoid, Silu,
+    SinusoidalPositions, Slice, Softmax, Softmin, Softplus, Softshrink, Softsign, Split,
+    SquaredRelu, StochasticDepth, Sum, Swiglu, Tanh, Tanhshrink, Threshold, TransformerDecoder,
+    TransformerDecoderLayer, TransformerEncoder, TransformerEncoderLayer, Unfold, Upsample,
 };
 use crate::context::BuildContext;
 use crate::error::LayerError;
@@ -177,6 +177,12 @@ layers! {
     TransformerDecoderLayer = "transformer_decoder_layer",
     /// Decoder layers, one behind the other.
     TransformerDecoder = "transformer_decoder",
+    /// Elman's recurrent network.
+    Rnn = "rnn",
+    /// Long short-term memory.
+    Lstm = "lstm",
+    /// Gated recurrent units.
+    Gru = "gru",
     /// The rectified linear unit.
     Relu = "relu",
     /// The rectified linear unit with a ceiling of 6.
@@ -297,6 +303,9 @@ impl LayerSpec {
                 | LayerSpec::Slice(_)
                 | LayerSpec::Split(_)
                 | LayerSpec::Select(_)
+                | LayerSpec::Rnn(_)
+                | LayerSpec::Lstm(_)
+                | LayerSpec::Gru(_)
                 | LayerSpec::MultiHeadAttention(_)
                 | LayerSpec::TransformerEncoderLayer(_)
                 | LayerSpec::TransformerEncoder(_)

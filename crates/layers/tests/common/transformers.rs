@@ -1,9 +1,10 @@
-//! Cases of attention, transformers and positions.
+//! Cases of attention, transformers, positions and recurrent networks.
 
 use onestep_layers::{
-    Block, ClassToken, FeedForwardActivation, LayerSpec, LearnedPositions, MultiHeadAttention,
-    PatchEmbedding, Placed, Rotary, SinusoidalPositions, Slice, TransformerDecoder,
-    TransformerDecoderLayer, TransformerEncoder, TransformerEncoderLayer,
+    Block, ClassToken, FeedForwardActivation, Gru, InitialState, LayerSpec, LearnedPositions, Lstm,
+    MultiHeadAttention, Nonlinearity, PatchEmbedding, Placed, Rnn, Rotary, SinusoidalPositions,
+    Slice, TransformerDecoder, TransformerDecoderLayer, TransformerEncoder,
+    TransformerEncoderLayer,
 };
 
 use super::layers::{Case, case};
@@ -27,6 +28,10 @@ pub(super) fn all() -> Vec<Case> {
         causal: true,
         ..encoder.clone()
     };
+    let relu = Rnn { nonlinearity: Nonlinearity::Relu, bias: false, ..Rnn::new(3) };
+    let lstm =
+        Lstm { num_layers: 2, bidirectional: true, proj_size: 2, dropout: 0.3, ..Lstm::new(3) };
+    let gru = Gru { bidirectional: true, initial: InitialState::Learned, ..Gru::new(3) };
     vec![
         case(LearnedPositions::new(4), &[3, 2], &[3, 2]),
         case(SinusoidalPositions::new(), &[3, 4], &[3, 4]),
@@ -48,6 +53,11 @@ pub(super) fn all() -> Vec<Case> {
         ),
         case(with_memory(decoder()), &[2, 4], &[2, 4]),
         case(with_memory(TransformerDecoder::new(2, decoder())), &[2, 4], &[2, 4]),
+        case(Rnn::new(3), &[4, 2], &[4, 3]),
+        case(relu, &[4, 2], &[4, 3]),
+        case(Lstm::new(3), &[4, 2], &[4, 3]),
+        case(lstm, &[3, 2], &[3, 4]),
+        case(gru, &[3, 2], &[3, 6]),
     ]
 }
 
