@@ -209,7 +209,7 @@ pub use repeat::Repeat;
 pub use reshape::Reshape;
 pub use residual::Residual;
 pub use rms_norm::RmsNorm;
-pub use rnn::{Nonlinearity, Rnn};
+pub use rnn::{Rnn, RnnNonlinearity};
 pub use rotary::Rotary;
 pub use rrelu::Rrelu;
 pub use scaled_dot_product_attention::ScaledDotProductAttention;

@@ -14,7 +14,7 @@ use crate::error::LayerError;
 /// The function of an [`Rnn`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Nonlinearity {
+pub enum RnnNonlinearity {
     /// The hyperbolic tangent.
     #[default]
     Tanh,
@@ -22,11 +22,11 @@ pub enum Nonlinearity {
     Relu,
 }
 
-impl Nonlinearity {
+impl RnnNonlinearity {
     fn cell(self) -> Cell {
         match self {
-            Nonlinearity::Tanh => Cell::Tanh,
-            Nonlinearity::Relu => Cell::Relu,
+            RnnNonlinearity::Tanh => Cell::Tanh,
+            RnnNonlinearity::Relu => Cell::Relu,
         }
     }
 }
@@ -61,7 +61,7 @@ pub struct Rnn {
     pub bidirectional: bool,
     /// `f`; default `tanh`.
     #[serde(default, skip_serializing_if = "is_default")]
-    pub nonlinearity: Nonlinearity,
+    pub nonlinearity: RnnNonlinearity,
     /// The state before the first step; default zeros.
     #[serde(default, skip_serializing_if = "is_default")]
     pub initial: InitialState,
@@ -85,7 +85,7 @@ impl Rnn {
             bias: true,
             dropout: 0.0,
             bidirectional: false,
-            nonlinearity: Nonlinearity::Tanh,
+            nonlinearity: RnnNonlinearity::Tanh,
             initial: InitialState::Zeros,
             lengths: false,
             state: false,

@@ -2,7 +2,7 @@
 
 use onestep_layers::{
     Block, ClassToken, FeedForwardActivation, Gru, InitialState, LayerSpec, LearnedPositions, Lstm,
-    MultiHeadAttention, Nonlinearity, PatchEmbedding, Placed, Rnn, Rotary, SinusoidalPositions,
+    MultiHeadAttention, PatchEmbedding, Placed, Rnn, RnnNonlinearity, Rotary, SinusoidalPositions,
     Slice, TransformerDecoder, TransformerDecoderLayer, TransformerEncoder,
     TransformerEncoderLayer,
 };
@@ -28,7 +28,7 @@ pub(super) fn all() -> Vec<Case> {
         causal: true,
         ..encoder.clone()
     };
-    let relu = Rnn { nonlinearity: Nonlinearity::Relu, bias: false, ..Rnn::new(3) };
+    let relu = Rnn { nonlinearity: RnnNonlinearity::Relu, bias: false, ..Rnn::new(3) };
     let lstm =
         Lstm { num_layers: 2, bidirectional: true, proj_size: 2, dropout: 0.3, ..Lstm::new(3) };
     let gru = Gru { bidirectional: true, initial: InitialState::Learned, ..Gru::new(3) };
