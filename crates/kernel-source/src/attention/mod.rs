@@ -21,6 +21,11 @@ use crate::places::{Arguments, Pointer, literal};
 /// More numbers of a key or a value do not fit into the memory that threads share.
 const WIDEST: usize = 256;
 
+/// Numbers that threads of a group can share. Each tile may begin at the next multiple of 16 bytes.
+fn shared_numbers(dialect: Dialect) -> usize {
+    dialect.limits().shared_bytes / 4 - 6 * 4
+}
+
 /// An attention with its operands.
 struct Site<'a> {
     op: Attention,
