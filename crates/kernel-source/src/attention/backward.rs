@@ -8,9 +8,10 @@ use onestep_engine::plan::Place;
 use super::forward::place_of_group;
 use super::tile::{Sums, Tile};
 use super::{Scores, Site, shared_numbers};
+use crate::argument::Access;
 use crate::dialect::Dialect;
 use crate::error::SourceError;
-use crate::kernel::{Access, KernelSource, Launches};
+use crate::kernel::{KernelSource, Launches};
 use crate::places::{Arguments, Pointer, literal};
 use crate::rows::Rows;
 

@@ -5,9 +5,10 @@ use onestep_engine::plan::Place;
 
 use super::tile::{Sums, Tile};
 use super::{Scores, Site, shared_numbers};
+use crate::argument::Access;
 use crate::dialect::Dialect;
 use crate::error::SourceError;
-use crate::kernel::{Access, Launches};
+use crate::kernel::Launches;
 use crate::places::{Arguments, Pointer, literal};
 
 /// Threads that share a query.

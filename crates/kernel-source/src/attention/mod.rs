@@ -13,9 +13,10 @@ use onestep_engine::plan::Place;
 pub(crate) use backward::print as print_gradient;
 pub(crate) use forward::print as print_forward;
 
+use crate::argument::Access;
 use crate::dialect::Dialect;
 use crate::error::SourceError;
-use crate::kernel::{Access, Draft, KernelSource};
+use crate::kernel::{Draft, KernelSource};
 use crate::places::{Arguments, Pointer, literal};
 
 /// More numbers of a key or a value do not fit into the memory that threads share.

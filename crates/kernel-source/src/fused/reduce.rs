@@ -7,9 +7,10 @@ use onestep_engine::plan::{Fused, FusedOutput};
 use super::code::{Code, combined, identity, index};
 use super::space::{Output, Space};
 use super::{THREADS, places, unfold};
+use crate::argument::Access;
 use crate::dialect::Dialect;
 use crate::error::SourceError;
-use crate::kernel::{Access, Draft, KernelSource, Launches};
+use crate::kernel::{Draft, KernelSource, Launches};
 use crate::places::{Arguments, Pointer};
 
 /// Groups that keep a large device busy.
