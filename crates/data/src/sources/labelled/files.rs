@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use csv::StringRecord;
 
-use super::LabelledTextOptions;
+use super::options::LabelledTextOptions;
 use crate::plain_text::read_text;
 use crate::record::TextColumns;
 use crate::shown::{listed, shown_path};
