@@ -14,7 +14,7 @@ use crate::record::TextsForm;
 use crate::shown::shown_path;
 use crate::{
     DataError, DataRecord, DataSplits, Dataset, Division, Field, Fields, SampleMut, TextEncoding,
-    Vocabulary, shown,
+    shown,
 };
 use files::Rows;
 pub(super) use kind::KIND;
