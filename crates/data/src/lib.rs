@@ -40,6 +40,7 @@
 mod concat;
 mod dataset;
 mod divide;
+mod encoding;
 mod error;
 mod field;
 #[cfg(test)]
@@ -67,6 +68,7 @@ mod vocabulary;
 pub use concat::ConcatDataset;
 pub use dataset::{Dataset, SimpleDataset, read_sample, sample_key};
 pub use divide::split;
+pub use encoding::{TextEncoding, Words};
 pub use error::DataError;
 pub use field::{Field, Fields, IGNORED, Meaning, Role};
 pub use in_memory::{InMemory, InMemoryBuilder};
@@ -79,7 +81,8 @@ pub use picture::{Colour, read_picture};
 pub use pipeline::Pipeline;
 pub use random::SampleRng;
 pub use record::{
-    Columns, DataRecord, Division, FieldForm, Pictures, Scaling, TextForm, WeightColumn,
+    Columns, DataRecord, Division, FieldForm, Pictures, Scaling, TextColumns, TextForm, TextsForm,
+    WeightColumn,
 };
 pub use relabel::relabel;
 pub use sample::{FieldElement, Sample, SampleMut};
@@ -89,6 +92,7 @@ pub use sources::digits::digits;
 pub use sources::idx::{IdxArray, read_idx};
 pub use sources::images::{ImageFolder, ImageOptions, image_folder, image_folder_splits};
 pub use sources::kind::{DataKind, DataOption};
+pub use sources::labelled::{LabelledTextOptions, LabelledTexts, TextTokens, labelled_text_splits};
 pub use sources::mnist::{mnist, mnist_files, mnist_splits};
 pub use sources::open::{DATA_KINDS, data_forms, data_tables, open, open_as};
 pub use sources::parts::Split;

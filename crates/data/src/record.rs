@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Colour, DataError, Field, Fields, Role, Vocabulary};
+use crate::{Colour, DataError, Field, Fields, Role, TextEncoding, Vocabulary};
 
 /// What a model learnt from its data: what new data must be read by so that its answers mean what
 /// they meant in training.
@@ -35,6 +35,9 @@ pub struct DataRecord {
     /// The characters of a text and how it was cut.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<TextForm>,
+    /// What texts with a class each were made of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub texts: Option<TextsForm>,
     /// The inputs and targets that the model was trained on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fields: Option<Vec<FieldForm>>,
@@ -150,6 +153,7 @@ impl DataRecord {
                 (record.columns.is_some(), "a table"),
                 (record.pictures.is_some(), "pictures"),
                 (record.text.is_some(), "a text"),
+                (record.texts.is_some(), "texts with a class each"),
             ];
             forms.into_iter().find(|(is_there, _)| *is_there).map(|(_, form)| form)
         };
@@ -174,6 +178,29 @@ pub struct TextForm {
     /// Whether samples are lines, of different lengths.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub lines: bool,
+}
+
+/// The texts with a class each that a model was trained on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TextsForm {
+    /// How a text becomes tokens.
+    pub encoding: TextEncoding,
+    /// The tokens of a text at most.
+    pub length: usize,
+    /// The columns, where they came in a table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub columns: Option<TextColumns>,
+}
+
+/// The columns of a table of texts: names of its header, or numbers counted from 0.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TextColumns {
+    /// That of the texts.
+    pub text: String,
+    /// That of the classes.
+    pub target: String,
 }
 
 /// The column that says how much a row counts.

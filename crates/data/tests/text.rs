@@ -255,7 +255,7 @@ proptest! {
         let file = dir.path().join("lines.txt");
         std::fs::write(&file, lines.join("\n") + "\n").unwrap();
         let parts = if hash { TextParts::Hash } else { TextParts::Position };
-        let options = TextOptions { length, parts, lines: true };
+        let options = TextOptions { length, stride: None, parts, lines: true };
         let Ok(data) = text_splits(&file, &options) else { return Ok(()) };
         // Each piece of each line, cut where it is too long.
         let mut wanted: Vec<String> = Vec::new();
@@ -284,4 +284,36 @@ proptest! {
             prop_assert!(wanted.ends_with(&validation));
         }
     }
+}
+
+#[test]
+fn windows_to_learn_from_begin_as_far_apart_as_was_said() {
+    let whole = letters(200);
+    let file = File::new(&whole);
+    let data = open(&file.spec("?length=9&stride=1")).unwrap();
+    let vocabulary = &data.record.text.as_ref().unwrap().vocabulary;
+    let train = windows(data.train.as_ref(), vocabulary);
+    assert_eq!(train.len(), 180 - 9);
+    for (start, (tokens, next)) in train.iter().enumerate() {
+        assert_eq!(
+            (&tokens[..], &next[..]),
+            (&whole[start..start + 9], &whole[start + 1..start + 10])
+        );
+    }
+    // What is validated on is read once.
+    let validation = windows(data.validation.as_ref(), vocabulary);
+    assert_eq!(
+        validation.iter().map(|(tokens, _)| &tokens[..]).collect::<String>(),
+        whole[180..198]
+    );
+    let data = open(&file.spec("?length=9&stride=20")).unwrap();
+    assert_eq!(data.train.len(), 9);
+
+    let error = |options| text(open(&file.spec(options)));
+    assert_eq!(
+        error("?length=9&stride=1&split=hash"),
+        "stride of the windows: expected none with split=hash, whose windows share no character, got 1"
+    );
+    assert!(error("?length=9&stride=1&cut=lines").contains("none with cut=lines"));
+    assert!(error("?length=9&stride=0").contains("stride: expected a number from 1 to"));
 }

@@ -3,7 +3,7 @@
 
 use onestep_engine::DType;
 
-use crate::kernel::{Access, Argument};
+use crate::argument::{Access, Argument};
 
 /// A language for kernels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -2,9 +2,10 @@
 
 use onestep_engine::plan::Place;
 
+use crate::argument::Access;
 use crate::dialect::Dialect;
 use crate::error::SourceError;
-use crate::kernel::{Access, Draft, Launches};
+use crate::kernel::{Draft, Launches};
 use crate::places::Arguments;
 
 /// Threads of a group.

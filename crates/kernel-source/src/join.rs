@@ -2,10 +2,11 @@
 
 use onestep_engine::plan::Place;
 
+use crate::argument::Access;
 use crate::dialect::Dialect;
 use crate::error::SourceError;
 use crate::fused::{index, merge, unfold};
-use crate::kernel::{Access, Draft, KernelSource, Launches};
+use crate::kernel::{Draft, KernelSource, Launches};
 use crate::places::Arguments;
 
 /// Threads of a group.

@@ -1,7 +1,7 @@
 //! Kernels of a plan as source text, for platforms that compile text at run time: Metal, CUDA, and C for the
 //! host.
 //!
-//! [`print`] takes a piece of [`Work`] and gives the kernels that do it, with the arguments that each is bound
+//! [`print()`] takes a piece of [`Work`] and gives the kernels that do it, with the arguments that each is bound
 //! to. What a plan says of memory, element types and strides is what is printed; nothing is known of any device.
 //! A kernel is the same text in each dialect, but for the words in which they differ ([`Dialect`]), and it is
 //! held against what the platform allows ([`Limits`]). The same work gives the same text, always, and sums are
@@ -27,6 +27,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod argument;
 mod attention;
 mod dialect;
 mod error;
@@ -43,10 +44,11 @@ mod scatter;
 use onestep_engine::ops::Op;
 use onestep_engine::plan::{Place, Work};
 
+pub use argument::{Access, Argument, Role};
 pub use dialect::{Dialect, Limits};
 pub use error::SourceError;
 pub use join::join;
-pub use kernel::{Access, Argument, KernelSource, Launches, Role, module};
+pub use kernel::{KernelSource, Launches, module};
 pub use rows::{NormGradient, NormRows};
 
 /// The kernels that do a piece of work, to be launched one after the other.

@@ -3,9 +3,9 @@
 use onestep_engine::DType;
 use onestep_engine::plan::Place;
 
+use crate::argument::{Access, Argument, Role};
 use crate::dialect::Limits;
 use crate::error::SourceError;
-use crate::kernel::{Access, Argument, Role};
 
 /// The arguments of a kernel as they are found.
 #[derive(Clone, Debug, Default)]

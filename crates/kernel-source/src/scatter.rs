@@ -7,10 +7,11 @@
 use onestep_engine::DType;
 use onestep_engine::plan::{Fused, FusedOutput, Instruction, Place};
 
+use crate::argument::Access;
 use crate::dialect::Dialect;
 use crate::error::SourceError;
 use crate::fused;
-use crate::kernel::{Access, Draft, KernelSource, Launches};
+use crate::kernel::{Draft, KernelSource, Launches};
 use crate::places::{Arguments, Pointer};
 
 /// Threads of a group, and indices of a block that is sorted at once.

@@ -65,7 +65,7 @@ pub use history::{EpochRecord, History, PerStep, Stop};
 pub use host::HostFields;
 pub use learner::Learner;
 pub use metrics::{
-    Accuracy, Aggregate, Better, ConfusionMatrix, CustomMetric, MeanAbsoluteError,
+    Accuracy, Aggregate, Better, ConfusionMatrix, CustomMetric, ExactMatch, MeanAbsoluteError,
     MeanSquaredError, Measured, Metric, MetricSpec, Metrics, Monitor, Part, Perplexity,
     RootMeanSquaredError, Scored, Task, TopK, TopKAccuracy,
 };

@@ -6,8 +6,9 @@ use std::fs;
 use std::sync::Arc;
 
 use onestep_base::Constructors;
+use onestep_data::{DataError, Dataset, Field, Fields, SampleMut};
 use onestep_engine::Graph;
-use onestep_layers::LayerError;
+use onestep_layers::{LayerError, ModelBuilder};
 use onestep_trainer::{
     Better, Measured, Metric, MetricSpec, MetricsCsv, Monitor, Scored, TrainerBuilder,
     TrainerConfig, factory,
@@ -157,5 +158,50 @@ fn every_metric_is_what_the_document_says() {
         assert!(code.contains(&format!("impl Metric for {taken} ")), "builtin.rs lacks {taken}");
         let tested = if name == "top_k" { "top1" } else { name };
         assert!(tests.contains(&format!("\"{tested}\"")), "no test measures {name}");
+    }
+}
+
+#[test]
+fn a_sample_matches_where_all_its_labels_that_count_are_right() {
+    /// Three labels a sample; the last of every other sample stands for nothing.
+    struct Rows;
+    impl Dataset for Rows {
+        fn name(&self) -> &str {
+            "rows"
+        }
+        fn len(&self) -> usize {
+            7
+        }
+        fn fields(&self) -> Fields {
+            let names = ["a", "b"];
+            [Field::indices("tokens", [3], 2), Field::labels("next", [3], names).ignoring()].into()
+        }
+        fn read(&self, index: usize, sample: &mut SampleMut<'_>) -> Result<(), DataError> {
+            // The model below says of each token that it is the token.
+            let tokens = [[0, 1, 0], [1, 1, 0], [0, 0, 0]][index % 3];
+            let mut labels = tokens;
+            if index % 3 == 1 {
+                labels[0] = 0;
+            }
+            if index % 2 == 1 {
+                labels[2] = -100;
+            }
+            sample.put("tokens", &tokens)?;
+            sample.put("next", &labels)
+        }
+    }
+    let model = ModelBuilder::indices([3])
+        .embedding(2, 2, "embed")
+        .layer(onestep_layers::Permute::new([0, 2, 1]).named("classes_first"))
+        .spec();
+    for batch_size in [7, 2] {
+        let names = metrics(&["exact_match", "accuracy"]);
+        let mut trainer =
+            trainer(model.clone(), TrainerConfig { batch_size, metrics: names, ..small_config() });
+        trainer.set_parameter("embed.weight", &[1.0, 0.0, 0.0, 1.0]).unwrap();
+        let figures = trainer.evaluate(Arc::new(Rows)).unwrap().metrics;
+        // Samples 1 and 4 have a wrong first label, and those of odd number two that count.
+        assert!((figures.get("exact_match").unwrap() - 5.0 / 7.0).abs() < 1e-6, "{figures:?}");
+        assert!((figures.accuracy().unwrap() - 16.0 / 18.0).abs() < 1e-6, "{figures:?}");
     }
 }

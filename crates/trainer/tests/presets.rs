@@ -72,7 +72,7 @@ fn every_preset_is_built_and_written() {
         let model = spec.compile().unwrap();
         // Some say so for each position of a text, or for each pixel.
         let wanted = match preset.name {
-            "next-char" | "nano_gpt" | "nano_gpt_384" | "char_gpt" | "seq2seq" => {
+            "next_char" | "nano_gpt" | "nano_gpt_384" | "char_gpt" | "seq2seq" => {
                 vec![7, preset.input[0]]
             }
             "unet" => vec![7, 64, 64],

@@ -16,7 +16,7 @@ typedef struct headless_counters {
   uint64_t command_buffers;     // command buffers committed
   uint64_t executable_encodes;  // executables encoded
   uint64_t blit_encoders;       // blit encoders opened
-  uint64_t kernel_encodes;  // MPS kernels encoded: convolutions, copies between arrays and images
+  uint64_t kernel_encodes;  // kernels encoded: MPS convolutions, copies between arrays and images, own
   uint64_t waits;           // waitUntilCompleted, waitUntilScheduled, blocking runs
   uint64_t host_copies;     // readBytes and writeBytes of arrays and images
   uint64_t completed;       // command buffers completed, failed ones included

@@ -1,6 +1,7 @@
 #include "command_buffer.h"
 
 #include "command_queue.h"
+#include "kernels.h"
 #include "runtime.h"
 #include <chrono>
 
@@ -150,6 +151,14 @@ void encode(id<MTLCommandBuffer> command_buffer, NSArray *retained,
   ++headless::counters().blit_encoders;
   ++_state->open_encoders;
   return [[[HeadlessBlitEncoder alloc] initWithCommandBuffer:self] autorelease];
+}
+
+- (id<MTLComputeCommandEncoder>)computeCommandEncoder {
+  if ([self isCommitted]) headless::fail_assertion("computeCommandEncoder after commit");
+  if (_state->open_encoders != 0)
+    headless::fail_assertion("computeCommandEncoder while another encoder is open");
+  ++_state->open_encoders;
+  return [[[HeadlessComputeEncoder alloc] initWithCommandBuffer:self] autorelease];
 }
 
 - (void)enqueue {

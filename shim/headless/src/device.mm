@@ -1,3 +1,4 @@
+#include "kernels.h"
 #include "metal.h"
 #include "runtime.h"
 
@@ -65,6 +66,17 @@
   id<MTLBuffer> buffer = [self newBufferWithLength:length options:options];
   if (buffer) memcpy([buffer contents], pointer, length);
   return buffer;
+}
+
+- (id<MTLLibrary>)newLibraryWithSource:(NSString *)source
+                               options:(MTLCompileOptions *)options
+                                 error:(NSError **)error {
+  return headless::new_library(source, options, error);
+}
+
+- (id<MTLComputePipelineState>)newComputePipelineStateWithFunction:(id<MTLFunction>)function
+                                                             error:(NSError **)error {
+  return headless::new_pipeline(function, error);
 }
 @end
 

@@ -8,6 +8,7 @@ def window_cases():
     yield from adaptive()
     yield from columns()
     yield from batch_norms()
+    yield from divided()
 
 
 def named(kind, name, shape, options=None, **fields):
@@ -76,6 +77,11 @@ def pools():
     yield pool("avg_pool1d", "_excluded", [2, 7], 3, stride=2, **excluded)
     yield pool("avg_pool3d", "_excluded", [1, 5, 4, 4], 3, stride=2, ceil_mode=True, **excluded)
     yield pool("avg_pool3d", "_whole", [2, 3, 2, 2], [3, 2, 2])
+
+
+def divided():
+    yield named("avg_pool2d", "_divisor", [2, 5, 4], kernel_size=3, stride=2, padding=1, divisor_override=5)
+    yield named("avg_pool3d", "_divisor", [2, 3, 2, 2], kernel_size=[3, 2, 2], divisor_override=7)
 
 
 def adaptive():

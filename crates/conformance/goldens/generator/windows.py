@@ -43,7 +43,8 @@ def max_pool(kind):
 
 
 def avg_pool(kind):
-    return lambda layer, _: kind(**moves(layer), **given(layer, "ceil_mode", "count_include_pad"))
+    names = ("ceil_mode", "count_include_pad", "divisor_override")
+    return lambda layer, _: kind(**moves(layer), **given(layer, *names))
 
 
 def adaptive(kind):

@@ -131,6 +131,8 @@ pub(super) fn cases() -> Vec<Case> {
         layer("avg_pool2d_ceil_dropped", SUMS),
         layer("avg_pool2d_ceil_beyond", SUMS),
         layer("avg_pool2d_ceil_beyond_padding", SUMS),
+        layer("avg_pool2d_divisor", SUMS),
+        layer("avg_pool3d_divisor", SUMS),
         layer("adaptive_avg_pool2d_one", SUMS),
         layer("adaptive_avg_pool2d_divisible", SUMS),
         layer("adaptive_avg_pool2d_uneven", SUMS),

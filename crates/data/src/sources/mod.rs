@@ -5,6 +5,7 @@ pub(crate) mod digits;
 pub(crate) mod idx;
 pub(crate) mod images;
 pub(crate) mod kind;
+pub(crate) mod labelled;
 pub(crate) mod mnist;
 pub(crate) mod open;
 mod pairs;

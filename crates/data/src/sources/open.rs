@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::kind::{DataKind, Opening};
-use super::{cifar, digits, images, mnist, pairs, table, text};
+use super::{cifar, digits, images, labelled, mnist, pairs, table, text};
 use crate::{DataError, DataRecord, DataSplits, relabel, shown};
 
 /// Every kind of data that [`open`] knows.
@@ -12,8 +12,16 @@ use crate::{DataError, DataRecord, DataSplits, relabel, shown};
 /// `onestep_base::registry!`, whose kinds are values with options that settings keep and write again: a
 /// kind of data is a text with a place in it, read against what a model knows, and what is kept of it is
 /// the text and the [`DataRecord`].
-pub const DATA_KINDS: &[DataKind] =
-    &[digits::KIND, mnist::KIND, cifar::KIND, images::KIND, table::KIND, text::KIND, pairs::KIND];
+pub const DATA_KINDS: &[DataKind] = &[
+    digits::KIND,
+    mnist::KIND,
+    cifar::KIND,
+    images::KIND,
+    table::KIND,
+    text::KIND,
+    labelled::KIND,
+    pairs::KIND,
+];
 
 /// The texts that [`open`] takes, for help: `digits, mnist:DIR, ... or text:FILE`.
 pub fn data_forms() -> String {
@@ -48,6 +56,7 @@ pub fn data_tables() -> String {
 /// | `images:DIR` | [`image_folder_splits`](crate::image_folder_splits) | `val/`, or about a fifth |
 /// | `csv:FILE` | [`csv_splits`](crate::csv_splits) | about a fifth |
 /// | `text:FILE` | [`text_splits`](crate::text_splits) | the last tenth |
+/// | `texts:PATH` | [`labelled_text_splits`](crate::labelled_text_splits) | `val/`, or about a fifth |
 /// | `pairs:DATA` | [`Pairs`](crate::Pairs) of other data | as of that |
 ///
 /// Options stand after a question mark, with `&` between: `csv:FILE?target=price&kind=values`.
@@ -127,6 +136,7 @@ fn read(spec: &str, record: &DataRecord) -> Result<DataSplits, DataError> {
             let missing = match wanted {
                 "FILE" => "file",
                 "DATA" => "data",
+                "PATH" => "file or folder",
                 _ => "folder",
             };
             return Err(refuse(format!("its {missing} is missing")));

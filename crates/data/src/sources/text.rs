@@ -21,6 +21,11 @@ pub(super) const KIND: DataKind = DataKind {
     options: &[
         DataOption::new("length", "tokens of a window, or of a line at most", "64"),
         DataOption::new("cut", "`windows`, `lines` (samples of different lengths)", "`windows`"),
+        DataOption::new(
+            "stride",
+            "how far apart the windows to learn from begin; 1 takes all there are",
+            "the length: each token once",
+        ),
         DataOption::new("split", "`position`, `hash`", "`position`"),
         DataOption::new(
             "tokenizer",
@@ -52,6 +57,7 @@ fn open(opening: &Opening<'_>) -> Result<DataSplits, DataError> {
     let wanted = format!("a number from 1 to {LONGEST}");
     let number = |value: &str| value.parse().ok().filter(|length| (1..=LONGEST).contains(length));
     let length = opening.refused(opening.options.read("length", &wanted, number))?;
+    let stride = opening.refused(opening.options.read("stride", &wanted, number))?;
     let known = opening.record.text.as_ref();
     if let (Some(length), Some(known)) = (length, known)
         && length != known.length
@@ -75,8 +81,19 @@ fn open(opening: &Opening<'_>) -> Result<DataSplits, DataError> {
         _ => default.parts,
     };
     let parts = opening.refused(parts)?.unwrap_or(known);
-    let options = TextOptions { length, parts, lines };
+    let options = TextOptions { length, stride, parts, lines };
     text_splits_as(opening.place, &options, vocabulary(opening)?)
+}
+
+/// Windows overlap where they are cut by place alone.
+fn check_stride(stride: usize, options: &TextOptions) -> Result<(), DataError> {
+    let wanted = match (options.lines, options.parts) {
+        (true, _) => "none with cut=lines, whose samples are the lines",
+        (_, TextParts::Hash) => "none with split=hash, whose windows share no character",
+        _ if stride == 0 => "at least 1",
+        _ => return Ok(()),
+    };
+    Err(DataError::setting("stride of the windows", wanted, stride))
 }
 
 /// The vocabulary that was asked for: that of the model where there is one, whose own tokenizer need not be
@@ -117,6 +134,11 @@ pub enum TextParts {
 pub struct TextOptions {
     /// The characters of a window; of a line at most.
     pub length: usize,
+    /// How far apart the windows to learn from begin; none is the length, so that each character is in
+    /// one. With 1 there is one at each place, and a shuffled epoch, or a part of it
+    /// (`steps_per_epoch` of the trainer's settings), is windows at random places, none twice. Text to
+    /// validate on is read once from its beginning to its end.
+    pub stride: Option<usize>,
     /// How the windows are divided.
     pub parts: TextParts,
     /// Whether each line is a sample, of a length of its own, rather than all windows of one length. What is
@@ -126,7 +148,7 @@ pub struct TextOptions {
 
 impl Default for TextOptions {
     fn default() -> Self {
-        Self { length: 64, parts: TextParts::default(), lines: false }
+        Self { length: 64, stride: None, parts: TextParts::default(), lines: false }
     }
 }
 
@@ -161,7 +183,7 @@ pub fn text_file(path: impl AsRef<Path>, options: &TextOptions) -> Result<TextFi
     let path = path.as_ref();
     let whole = TextFile::read(path, options, None)?;
     let end = whole.tokens.len();
-    whole.part(path, 0..end, options, options.length)
+    whole.part(path, 0..end, options, options.stride.unwrap_or(options.length))
 }
 
 /// A text to learn from and to validate on; see [`TextParts`].
@@ -202,7 +224,7 @@ fn text_splits_as(
         TextParts::Position => {
             let held_out = ((end as f64 * HELD_OUT) as usize).max(length + 1);
             let border = end.saturating_sub(held_out);
-            let train = whole.part(path, 0..border, options, length)?;
+            let train = whole.part(path, 0..border, options, options.stride.unwrap_or(length))?;
             let validation = whole.part(path, border..end, options, length)?;
             DataSplits::new(name, Arc::new(train), Arc::new(validation))?
                 .with_note(format!("the last {held_out} of {end} {units} are validated on"))
@@ -232,6 +254,9 @@ impl TextFile {
         if !(1..=LONGEST).contains(&length) {
             let wanted = format!("from 1 to {LONGEST}");
             return Err(DataError::setting("length of the windows", wanted, length));
+        }
+        if let Some(stride) = options.stride {
+            check_stride(stride, options)?;
         }
         let text = read_text(path)?;
         if text.is_empty() {

@@ -7,10 +7,11 @@ use onestep_engine::plan::Place;
 
 use super::forward::place_of_group;
 use super::tile::{Sums, Tile};
-use super::{Scores, Site};
+use super::{Scores, Site, shared_numbers};
+use crate::argument::Access;
 use crate::dialect::Dialect;
 use crate::error::SourceError;
-use crate::kernel::{Access, KernelSource, Launches};
+use crate::kernel::{KernelSource, Launches};
 use crate::places::{Arguments, Pointer, literal};
 use crate::rows::Rows;
 
@@ -19,7 +20,7 @@ const LANES: usize = 8;
 
 /// Blocks: rows that a group keeps, and rows along which it goes.
 fn blocks(sizes: AttentionSizes, dialect: Dialect) -> Option<(usize, usize)> {
-    let most = dialect.limits().shared_bytes / 4;
+    let most = shared_numbers(dialect);
     let blocks = [(32, 16), (32, 8), (16, 16), (16, 8), (8, 8), (4, 4)];
     blocks.into_iter().find(|(own, other)| {
         let both = (own + other) * (sizes.depth + 1 + sizes.value + 1);

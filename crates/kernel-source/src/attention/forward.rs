@@ -4,10 +4,11 @@ use onestep_engine::ops::{Attention, AttentionSizes};
 use onestep_engine::plan::Place;
 
 use super::tile::{Sums, Tile};
-use super::{Scores, Site};
+use super::{Scores, Site, shared_numbers};
+use crate::argument::Access;
 use crate::dialect::Dialect;
 use crate::error::SourceError;
-use crate::kernel::{Access, Launches};
+use crate::kernel::Launches;
 use crate::places::{Arguments, Pointer, literal};
 
 /// Threads that share a query.
@@ -25,7 +26,7 @@ impl Tiles {
     /// The largest that fit.
     fn new(sizes: AttentionSizes, dialect: Dialect) -> Option<Tiles> {
         let (depth, value) = (sizes.depth, sizes.value);
-        let most = dialect.limits().shared_bytes / 4;
+        let most = shared_numbers(dialect);
         let blocks = [(32, 32), (32, 16), (16, 16), (16, 8), (8, 8)];
         blocks.into_iter().find_map(|(queries, keys)| {
             let q = Tile { name: "q", rows: queries, width: depth };

@@ -13,13 +13,19 @@ use onestep_engine::plan::Place;
 pub(crate) use backward::print as print_gradient;
 pub(crate) use forward::print as print_forward;
 
+use crate::argument::Access;
 use crate::dialect::Dialect;
 use crate::error::SourceError;
-use crate::kernel::{Access, Draft, KernelSource};
+use crate::kernel::{Draft, KernelSource};
 use crate::places::{Arguments, Pointer, literal};
 
 /// More numbers of a key or a value do not fit into the memory that threads share.
 const WIDEST: usize = 256;
+
+/// Numbers that threads of a group can share. Each tile may begin at the next multiple of 16 bytes.
+fn shared_numbers(dialect: Dialect) -> usize {
+    dialect.limits().shared_bytes / 4 - 6 * 4
+}
 
 /// An attention with its operands.
 struct Site<'a> {

@@ -5,7 +5,7 @@ use onestep_engine::ops::{Binary, Compare, ReduceKind, Unary};
 use onestep_engine::plan::{Fused, Instruction, Register};
 
 use super::space::Space;
-use crate::kernel::Access;
+use crate::argument::Access;
 use crate::places::{Arguments, Pointer, literal, stored};
 
 /// A program with pointers for its places.

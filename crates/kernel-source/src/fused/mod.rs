@@ -16,9 +16,10 @@ pub(crate) use space::merge;
 
 use onestep_engine::plan::{Fused, Instruction, Place};
 
+use crate::argument::Access;
 use crate::dialect::Dialect;
 use crate::error::SourceError;
-use crate::kernel::{Access, Draft, KernelSource, Launches};
+use crate::kernel::{Draft, KernelSource, Launches};
 use crate::places::Arguments;
 use code::Code;
 use space::Space;

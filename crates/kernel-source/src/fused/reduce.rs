@@ -7,9 +7,10 @@ use onestep_engine::plan::{Fused, FusedOutput};
 use super::code::{Code, combined, identity, index};
 use super::space::{Output, Space};
 use super::{THREADS, places, unfold};
+use crate::argument::Access;
 use crate::dialect::Dialect;
 use crate::error::SourceError;
-use crate::kernel::{Access, Draft, Launches};
+use crate::kernel::{Draft, KernelSource, Launches};
 use crate::places::{Arguments, Pointer};
 
 /// Groups that keep a large device busy.
@@ -124,6 +125,20 @@ impl Cut {
         text + &format!("  s{at} = part[worker];\n  BARRIER();\n")
     }
 
+    /// The kernel of these statements.
+    fn finish(
+        &self,
+        kind: &'static str,
+        arguments: Arguments,
+        body: String,
+        dialect: Dialect,
+    ) -> Result<KernelSource, SourceError> {
+        let (arguments, groups, shared_bytes) =
+            (arguments.into_all(), self.groups(), self.shared().0);
+        Draft { kind, arguments, threads: THREADS, groups, shared_bytes, body }.finish(dialect)
+    }
+
+    /// Bytes of shared memory, and its declaration.
     fn shared(&self) -> (usize, String) {
         match self.lanes {
             1 => (0, String::new()),
@@ -146,8 +161,7 @@ pub(super) fn print(
     dialect: Dialect,
     launches: &mut Launches,
 ) -> Result<(), SourceError> {
-    let kept = &outputs[0].1.kept;
-    let cut = Cut::new(&space.dims, kept);
+    let cut = Cut::new(&space.dims, &outputs[0].1.kept);
     if cut.cells == 0 {
         return Ok(());
     }
@@ -158,130 +172,120 @@ pub(super) fn print(
     let first = launches.scratch;
     let mut arguments = Arguments::new(places(fused), 2, dialect.limits())?;
     let parts = in_two.then(|| arguments.scratch(first, DType::F32, Access::Write));
-    let body = accumulate(fused, space, outputs, stores, &cut, parts, &mut arguments);
-    let (shared_bytes, _) = cut.shared();
-    let draft = Draft {
-        kind: "reduce",
-        arguments: arguments.into_all(),
-        threads: THREADS,
-        groups: cut.groups(),
-        shared_bytes,
-        body,
-    };
-    launches.kernels.push(draft.finish(dialect)?);
+    let stage = Stage { fused, space, outputs, stores, cut, parts };
+    let body = stage.body(&mut arguments);
+    launches.kernels.push(cut.finish("reduce", arguments, body, dialect)?);
     if in_two {
         launches.scratch += outputs.len() * cut.cells * cut.chunks * 4;
-        launches.kernels.push(finish(space, outputs, &cut, first, dialect)?);
+        let places = outputs.iter().map(|(output, _)| &output.place);
+        let mut arguments = Arguments::new(places, 1, dialect.limits())?;
+        let parts = arguments.scratch(first, DType::F32, Access::Read);
+        let joining = Cut::joining(cut.cells, cut.chunks);
+        let body = stage.joined(&joining, &parts, &mut arguments);
+        launches.kernels.push(joining.finish("join_chunks", arguments, body, dialect)?);
     }
     Ok(())
 }
 
-fn accumulate(
-    fused: &Fused,
-    space: &Space,
-    outputs: &[Target<'_>],
-    stores: &[Target<'_>],
-    cut: &Cut,
+/// Reductions that keep the same axes, with stores.
+struct Stage<'a> {
+    fused: &'a Fused,
+    space: &'a Space,
+    outputs: &'a [Target<'a>],
+    stores: &'a [Target<'a>],
+    cut: Cut,
+    /// Where what each chunk has goes, where a second launch joins them.
     parts: Option<Pointer>,
-    arguments: &mut Arguments,
-) -> String {
-    let roots = outputs.iter().chain(stores).map(|(output, _)| output.register);
-    let code = Code::new(fused, space, roots, arguments);
-    let kept = &outputs[0].1.kept;
-    let axes = |wanted: bool| -> Vec<(usize, usize)> {
-        let all = space.dims.iter().copied().enumerate();
-        all.filter(|(axis, _)| kept[*axis] == wanted).collect()
-    };
-    let mut body = cut.shared().1 + &cut.begin();
-    for (at, (output, _)) in outputs.iter().enumerate() {
-        body += &format!("  float s{at} = {};\n", kind(output).1);
-    }
-    let length = cut.elements.div_ceil(cut.chunks);
-    body += &format!("  if (cell < {}u) {{\n", cut.cells);
-    body += &unfold("    ", "cell", &axes(true));
-    let last = format!("(chunk + 1u) * {length}u");
-    body += &format!(
-        "    const uint last = {last} < {0}u ? {last} : {0}u;\n    \
-         for (uint e = chunk * {length}u + lane; e < last; e += {1}u) {{\n",
-        cut.elements, cut.lanes
-    );
-    body += &unfold("      ", "e", &axes(false));
-    body += &format!("      const uint i = {};\n      (void)i;\n", index(&row_major(&space.dims)));
-    body += &code.statements("      ");
-    for (at, (output, _)) in outputs.iter().enumerate() {
-        let next = combined(kind(output).0, &format!("s{at}"), &format!("r{}", output.register));
-        body += &format!("      s{at} = {next};\n");
-    }
-    for (output, at) in stores {
-        let pointer = arguments.place(&output.place, Access::Write);
-        let value = format!("r{}", output.register);
-        body += &format!("      {}\n", pointer.store(&index(&at.strides), &value));
-    }
-    body += "    }\n  }\n";
-    for (at, (output, _)) in outputs.iter().enumerate() {
-        body += &cut.join(at, kind(output).0);
-    }
-    body += &format!("  if (lane == 0u && cell < {}u) {{\n", cut.cells);
-    if parts.is_none() {
-        body += &unfold("    ", "cell", &axes(true));
-    }
-    for (at, (output, place)) in outputs.iter().enumerate() {
-        let text = match parts {
-            Some(parts) => {
-                let before = at * cut.cells * cut.chunks;
-                let to = format!("{before}u + cell * {}u + chunk", cut.chunks);
-                parts.store(&to, &format!("s{at}"))
-            }
-            None => result(output, place, &format!("s{at}"), cut.elements, arguments),
-        };
-        body += &format!("    {text}\n");
-    }
-    body + "  }\n"
 }
 
-/// The launch that joins the chunks.
-fn finish(
-    space: &Space,
-    outputs: &[Target<'_>],
-    cut: &Cut,
-    scratch: usize,
-    dialect: Dialect,
-) -> Result<crate::kernel::KernelSource, SourceError> {
-    let own = Cut::joining(cut.cells, cut.chunks);
-    let places = outputs.iter().map(|(output, _)| &output.place);
-    let mut arguments = Arguments::new(places, 1, dialect.limits())?;
-    let parts = arguments.scratch(scratch, DType::F32, Access::Read);
-    let mut body = own.shared().1 + &own.begin();
-    body += "  (void)chunk;\n";
-    for (at, (output, _)) in outputs.iter().enumerate() {
-        let (kind, identity) = kind(output);
-        let before = at * cut.cells * cut.chunks;
-        let from = parts.load(&format!("{before}u + cell * {}u + e", cut.chunks));
-        let next = combined(kind, &format!("s{at}"), &from);
+impl Stage<'_> {
+    /// The axes that the results have, or those that they do not have.
+    fn axes(&self, kept: bool) -> Vec<(usize, usize)> {
+        let all = self.space.dims.iter().copied().enumerate();
+        all.filter(|(axis, _)| self.outputs[0].1.kept[*axis] == kept).collect()
+    }
+
+    fn body(&self, arguments: &mut Arguments) -> String {
+        let Cut { cells, elements, lanes, chunks, .. } = self.cut;
+        let mut body = self.cut.shared().1 + &self.cut.begin();
+        for (at, (output, _)) in self.outputs.iter().enumerate() {
+            body += &format!("  float s{at} = {};\n", kind(output).1);
+        }
+        let length = elements.div_ceil(chunks);
+        let last = format!("(chunk + 1u) * {length}u");
+        body += &format!("  if (cell < {cells}u) {{\n{}", unfold("    ", "cell", &self.axes(true)));
         body += &format!(
-            "  float s{at} = {identity};\n  if (cell < {}u) {{\n    \
-             for (uint e = lane; e < {}u; e += {}u) s{at} = {next};\n  }}\n",
-            cut.cells, cut.chunks, own.lanes
+            "    const uint last = {last} < {elements}u ? {last} : {elements}u;\n    \
+             for (uint e = chunk * {length}u + lane; e < last; e += {lanes}u) {{\n{}    }}\n  }}\n",
+            self.element(arguments)
         );
-        body += &own.join(at, kind);
+        for (at, (output, _)) in self.outputs.iter().enumerate() {
+            body += &self.cut.join(at, kind(output).0);
+        }
+        body += &format!("  if (lane == 0u && cell < {cells}u) {{\n");
+        body += &match self.parts {
+            None => self.results(elements, arguments),
+            Some(parts) => {
+                let each = (0..self.outputs.len()).map(|at| {
+                    let to = format!("{}u + cell * {chunks}u + chunk", at * cells * chunks);
+                    format!("    {}\n", parts.store(&to, &format!("s{at}")))
+                });
+                each.collect()
+            }
+        };
+        body + "  }\n"
     }
-    body += &format!("  if (lane == 0u && cell < {}u) {{\n", cut.cells);
-    let kept = space.dims.iter().copied().enumerate().filter(|(axis, _)| outputs[0].1.kept[*axis]);
-    body += &unfold("    ", "cell", &kept.collect::<Vec<_>>());
-    for (at, (output, place)) in outputs.iter().enumerate() {
-        let text = result(output, place, &format!("s{at}"), cut.elements, &mut arguments);
-        body += &format!("    {text}\n");
+
+    /// What is done with element `e` of a cell.
+    fn element(&self, arguments: &mut Arguments) -> String {
+        let all = self.outputs.iter().chain(self.stores);
+        let roots = all.map(|(output, _)| output.register);
+        let code = Code::new(self.fused, self.space, roots, arguments);
+        let mut text = unfold("      ", "e", &self.axes(false));
+        let position = index(&row_major(&self.space.dims));
+        text += &format!("      const uint i = {position};\n      (void)i;\n");
+        text += &code.statements("      ");
+        for (at, (output, _)) in self.outputs.iter().enumerate() {
+            let next =
+                combined(kind(output).0, &format!("s{at}"), &format!("r{}", output.register));
+            text += &format!("      s{at} = {next};\n");
+        }
+        for (output, at) in self.stores {
+            let pointer = arguments.place(&output.place, Access::Write);
+            let value = format!("r{}", output.register);
+            text += &format!("      {}\n", pointer.store(&index(&at.strides), &value));
+        }
+        text
     }
-    body += "  }\n";
-    let draft = Draft {
-        kind: "join_chunks",
-        arguments: arguments.into_all(),
-        threads: THREADS,
-        groups: own.groups(),
-        shared_bytes: own.shared().0,
-        body,
-    };
-    draft.finish(dialect)
+
+    /// The statements that store the finished elements of a cell.
+    fn results(&self, count: usize, arguments: &mut Arguments) -> String {
+        let mut text = unfold("    ", "cell", &self.axes(true));
+        for (at, (output, place)) in self.outputs.iter().enumerate() {
+            let statement = result(output, place, &format!("s{at}"), count, arguments);
+            text += &format!("    {statement}\n");
+        }
+        text
+    }
+
+    /// The launch that joins the chunks.
+    fn joined(&self, own: &Cut, parts: &Pointer, arguments: &mut Arguments) -> String {
+        let Cut { cells, elements, chunks, .. } = self.cut;
+        let mut body = own.shared().1 + &own.begin() + "  (void)chunk;\n";
+        for (at, (output, _)) in self.outputs.iter().enumerate() {
+            let (kind, identity) = kind(output);
+            let from = format!("{}u + cell * {chunks}u + e", at * cells * chunks);
+            let next = combined(kind, &format!("s{at}"), &parts.load(&from));
+            body += &format!(
+                "  float s{at} = {identity};\n  if (cell < {cells}u) {{\n    \
+                 for (uint e = lane; e < {chunks}u; e += {}u) s{at} = {next};\n  }}\n",
+                own.lanes
+            );
+            body += &own.join(at, kind);
+        }
+        body += &format!("  if (lane == 0u && cell < {cells}u) {{\n");
+        body + &self.results(elements, arguments) + "  }\n"
+    }
 }
 
 /// The statement that stores a finished element.

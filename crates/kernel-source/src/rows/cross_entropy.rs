@@ -6,9 +6,10 @@ use onestep_engine::plan::Place;
 
 use super::Rows;
 use super::softmax::exponentials;
+use crate::argument::Access;
 use crate::dialect::Dialect;
 use crate::error::SourceError;
-use crate::kernel::{Access, Launches};
+use crate::kernel::Launches;
 use crate::places::{Arguments, Pointer, literal};
 
 /// The rows of logits, and their labels.

@@ -5,10 +5,11 @@ use onestep_engine::plan::{Fused, FusedOutput, Instruction, Place};
 use onestep_engine::{DType, Shape};
 
 use super::Rows;
+use crate::argument::Access;
 use crate::dialect::Dialect;
 use crate::error::SourceError;
 use crate::fused;
-use crate::kernel::{Access, Launches};
+use crate::kernel::Launches;
 use crate::places::{Arguments, Pointer, literal};
 
 /// `y = (x - mean) factor scale + shift` for each row, with the row's mean and `factor = 1 / sqrt(variance + e)`

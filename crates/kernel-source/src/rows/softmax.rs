@@ -4,9 +4,10 @@ use onestep_engine::ops::ReduceKind;
 use onestep_engine::plan::Place;
 
 use super::Rows;
+use crate::argument::Access;
 use crate::dialect::Dialect;
 use crate::error::SourceError;
-use crate::kernel::{Access, Launches};
+use crate::kernel::Launches;
 use crate::places::{Arguments, Pointer};
 
 /// The statements that set `most`, the largest element of a row, and `sum`, the sum of `e^(x - most)`.

@@ -131,69 +131,59 @@ fn functions_of_two_and_three_numbers_are_right_at_special_numbers() -> Result<(
     })
 }
 
-#[test]
-fn every_element_type_is_loaded_rounded_and_stored() -> Result<()> {
-    // Halfway between neighbours of each type, beyond their ranges, and what is no number.
-    let mut data = vec![
-        2049.0,
-        2051.0,
-        65519.0,
-        65520.0,
-        1e6,
-        -1e6,
-        257.0,
-        259.0,
-        1.0 + 1.0 / 256.0,
-        1.0 + 3.0 / 256.0,
-        6e-8,
-        2.9e-8,
-        3.1e-8,
-        6.1e-5,
-        5.96e-8 * 1.5,
-        3e9,
-        -3e9,
-        255.9,
-        256.0,
-        -0.5,
-        3.4e38,
-    ];
+/// Halfway between neighbours of each type, beyond their ranges, and what is no number.
+fn hard_to_round() -> Vec<f32> {
+    let mut data = vec![2049.0, 2051.0, 65519.0, 65520.0, 1e6, -1e6, 257.0, 259.0];
+    data.extend([1.0 + 1.0 / 256.0, 1.0 + 3.0 / 256.0, 6e-8, 2.9e-8, 3.1e-8, 6.1e-5]);
+    data.extend([5.96e-8 * 1.5, 3e9, -3e9, 255.9, 256.0, -0.5, 3.4e38]);
     data.extend(SPECIAL);
     data.extend(numbers(5, 500).iter().map(|x| x * 1e-4));
+    data
+}
+
+/// A vector of the `i`-th element type.
+fn typed(i: usize, count: usize) -> Place {
+    whole(Region::State(i), &[count], DType::ALL[i])
+}
+
+#[test]
+fn every_element_type_is_stored_and_rounded_as_by_the_host() -> Result<()> {
+    let data = hard_to_round();
     let n = data.len();
     let x = at(0, &[n]);
     let mut code = vec![Instruction::Load(x.clone())];
     code.extend(DType::ALL.map(|dtype| Instruction::Round(dtype, 0)));
-    let typed = |i: usize| whole(Region::State(i), &[n], DType::ALL[i]);
-    let mut outputs: Vec<_> = (0..5).map(|i| store(0, typed(i))).collect();
+    let mut outputs: Vec<_> = (0..5).map(|i| store(0, typed(i, n))).collect();
     outputs.extend((0..5).map(|i| store(i + 1, at(i + 1, &[n]))));
     let fused = Fused { domain: x.shape.clone(), code, outputs };
     run(fused, &[(&x, &data)], |machine, dialect| {
         let mut wanted = Machine::new(dialect, Context::default());
-        for i in 0..5 {
-            wanted.write(&typed(i), &data);
-            let bits = |x: Vec<f32>| -> Vec<u32> {
-                x.into_iter().map(|x| if x.is_nan() { 1 } else { x.to_bits() }).collect()
-            };
-            let read = bits(wanted.read(&typed(i)));
-            assert_eq!(bits(machine.read(&typed(i))), read, "{} in {dialect:?}", DType::ALL[i]);
+        let bits = |x: Vec<f32>| -> Vec<u32> {
+            x.into_iter().map(|x| if x.is_nan() { 1 } else { x.to_bits() }).collect()
+        };
+        for (i, dtype) in DType::ALL.into_iter().enumerate() {
+            wanted.write(&typed(i, n), &data);
+            let read = bits(wanted.read(&typed(i, n)));
+            assert_eq!(bits(machine.read(&typed(i, n))), read, "{dtype} in {dialect:?}");
             let rounded = bits(machine.read(&at(i + 1, &[n])));
-            assert_eq!(rounded, read, "rounded to {} in {dialect:?}", DType::ALL[i]);
+            assert_eq!(rounded, read, "rounded to {dtype} in {dialect:?}");
         }
-    })?;
-    // And back: every type is loaded.
-    let mut code: Vec<_> = (0..5).map(|i| Instruction::Load(typed(i))).collect();
+    })
+}
+
+#[test]
+fn every_element_type_is_loaded() -> Result<()> {
+    let n = 300;
+    let mut code: Vec<_> = (0..5).map(|i| Instruction::Load(typed(i, n))).collect();
     code.push(Instruction::Binary(Binary::Add, 0, 4));
     let outputs = (0..6).map(|i| store(i, at(i, &[n]))).collect();
     let small: Vec<f32> = (0..n).map(|i| (i % 200) as f32).collect();
-    let places: Vec<Place> = (0..5).map(typed).collect();
+    let places: Vec<Place> = (0..5).map(|i| typed(i, n)).collect();
     let feeds: Vec<_> = places.iter().map(|p| (p, &small[..])).collect();
-    run(Fused { domain: x.shape.clone(), code, outputs }, &feeds, |machine, _| {
-        for i in 0..5 {
-            let mut wanted = small.clone();
-            if DType::ALL[i] == DType::BF16 {
-                wanted.iter_mut().for_each(|x| *x = onestep_memory::bf16::from_f32(*x).to_f32());
-            }
-            assert_eq!(machine.read(&at(i, &[n])), wanted, "{}", DType::ALL[i]);
+    run(Fused { domain: Shape::new(&[n])?, code, outputs }, &feeds, |machine, dialect| {
+        for (i, dtype) in DType::ALL.into_iter().enumerate() {
+            // All of them are whole numbers below 256, which even bf16 has.
+            assert_eq!(machine.read(&at(i, &[n])), small, "{dtype} in {dialect:?}");
         }
     })
 }

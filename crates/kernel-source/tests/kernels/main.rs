@@ -6,6 +6,7 @@ mod common;
 mod elements;
 mod indexing;
 mod joining;
+mod plans;
 mod reductions;
 mod rows;
 mod updates;

@@ -4,9 +4,9 @@ use onestep_engine::ops::{Binary, Op, Reduce, ReduceKind, Unary};
 use onestep_engine::plan::{Fused, FusedOutput, Instruction, Place, Region, Work};
 use onestep_engine::reference::{Array, Context, evaluate_op};
 use onestep_engine::{DType, Shape, Type, philox};
-use onestep_kernel_source::{Dialect, print};
+use onestep_kernel_source::{Dialect, KernelSource, host, print};
 
-use super::common::{Machine, Result, close, compiler, numbers, whole};
+use super::common::{Library, Machine, Result, close, compiler, numbers, whole};
 
 const KINDS: [ReduceKind; 4] =
     [ReduceKind::Sum, ReduceKind::Mean, ReduceKind::Max, ReduceKind::Min];
@@ -42,56 +42,72 @@ fn by_definition(kind: ReduceKind, axes: &[usize], x: &Array) -> Vec<f64> {
     evaluate_op(&op, &Context::default(), &[x], &Type::f32(shape)).data
 }
 
+fn at(region: usize, dims: &[usize]) -> Place {
+    whole(Region::Feed(region), dims, DType::F32)
+}
+
+fn array_of(place: &Place, data: &[f32]) -> Array {
+    Array::new(place.shape.clone(), data.iter().map(|&x| f64::from(x)).collect()).unwrap()
+}
+
+/// The square of a tensor with its sum, mean and extremes.
+fn case_work(case: usize) -> Work {
+    let (dims, axes) = CASES[case];
+    let x = at(case, dims);
+    let output = |(i, kind): (usize, ReduceKind)| FusedOutput {
+        register: 1,
+        place: case_result(case, i, axes),
+        reduce: Some(kind),
+    };
+    let mut outputs: Vec<_> = KINDS.into_iter().enumerate().map(output).collect();
+    let square = whole(Region::Constant(case), dims, DType::F32);
+    outputs.push(FusedOutput { register: 1, place: square, reduce: None });
+    let code = vec![Instruction::Load(x.clone()), Instruction::Binary(Binary::Mul, 0, 0)];
+    Work::Fused(Fused { domain: x.shape.clone(), code, outputs })
+}
+
+fn case_result(case: usize, kind: usize, axes: &[usize]) -> Place {
+    let place = whole(Region::State(case), &reduced(CASES[case].0, axes), DType::F32);
+    Place { offset: kind << 16, ..place }
+}
+
+/// Holds a case against the definition, and gives the bits of its results.
+fn check_case(machine: &Machine, case: usize, dialect: Dialect) -> Vec<Vec<u32>> {
+    let (dims, axes) = CASES[case];
+    let x = at(case, dims);
+    let squares: Vec<f32> = machine.read(&x).into_iter().map(|x| x * x).collect();
+    let square = array_of(&x, &squares);
+    let stored = machine.read(&whole(Region::Constant(case), dims, DType::F32));
+    close("the squares", &stored, &square.data, 1e-7);
+    let check = |(i, kind): (usize, ReduceKind)| {
+        let got = machine.read(&case_result(case, i, axes));
+        let what = format!("{kind:?} of {dims:?} over {axes:?} in {dialect:?}");
+        close(&what, &got, &by_definition(kind, axes, &square), 1e-6);
+        got.into_iter().map(f32::to_bits).collect()
+    };
+    KINDS.into_iter().enumerate().map(check).collect()
+}
+
 #[test]
 fn reductions_of_every_kind_over_any_axes_are_right_and_repeat() -> Result<()> {
     if compiler().is_none() {
         return Ok(());
     }
-    let mut works = Vec::new();
-    for (case, (dims, axes)) in CASES.iter().enumerate() {
-        let x = whole(Region::Feed(case), dims, DType::F32);
-        let square = whole(Region::Constant(case), dims, DType::F32);
-        let output = |kind: usize| FusedOutput {
-            register: 1,
-            place: Place {
-                offset: kind << 16,
-                ..whole(Region::State(case), &reduced(dims, axes), DType::F32)
-            },
-            reduce: Some(KINDS[kind]),
-        };
-        let mut outputs: Vec<_> = (0..4).map(output).collect();
-        // A store beside them.
-        outputs.push(FusedOutput { register: 1, place: square, reduce: None });
-        let code = vec![Instruction::Load(x.clone()), Instruction::Binary(Binary::Mul, 0, 0)];
-        works.push(Work::Fused(Fused { domain: x.shape.clone(), code, outputs }));
-    }
+    let works: Vec<Work> = (0..CASES.len()).map(case_work).collect();
     for dialect in Dialect::ALL {
-        let mut bits = Vec::new();
+        let mut bits: Vec<Vec<u32>> = Vec::new();
         let seeds = if dialect == Dialect::C { &[1, 99][..] } else { &[1] };
         for &seed in seeds {
             let mut machine = Machine::new(dialect, Context::default());
             machine.seed = seed;
             for (case, (dims, _)) in CASES.iter().enumerate() {
-                let x = whole(Region::Feed(case), dims, DType::F32);
+                let x = at(case, dims);
                 machine.write(&x, &numbers(case as u64, x.shape.elements()));
                 machine.reserve(Region::Constant(case), x.shape.elements() * 4);
                 machine.reserve(Region::State(case), 4 << 16);
             }
             machine.run(works.iter())?;
-            for (case, (dims, axes)) in CASES.iter().enumerate() {
-                let x = whole(Region::Feed(case), dims, DType::F32);
-                let square = machine.read(&x).into_iter().map(|x| f64::from(x * x)).collect();
-                let square = Array::new(x.shape.clone(), square)?;
-                let stored = machine.read(&whole(Region::Constant(case), dims, DType::F32));
-                close("the squares", &stored, &square.data, 1e-7);
-                for (i, kind) in KINDS.into_iter().enumerate() {
-                    let place = whole(Region::State(case), &reduced(dims, axes), DType::F32);
-                    let got = machine.read(&Place { offset: i << 16, ..place });
-                    let what = format!("{kind:?} of {dims:?} over {axes:?} in {dialect:?}");
-                    close(&what, &got, &by_definition(kind, axes, &square), 1e-6);
-                    bits.push(got.into_iter().map(f32::to_bits).collect::<Vec<_>>());
-                }
-            }
+            (0..CASES.len()).for_each(|case| bits.extend(check_case(&machine, case, dialect)));
         }
         let (first, second) = bits.split_at(bits.len() / seeds.len());
         let repeats = seeds.len() == 1 || first == second;
@@ -177,6 +193,37 @@ fn extremes_keep_what_is_no_number() -> Result<()> {
         close(&format!("{kind:?}"), &got, &wanted, 1e-6);
         assert!(got[1].is_nan(), "{kind:?}");
     }
+    Ok(())
+}
+
+/// What the other tests rest on: a kernel whose threads do not wait for each other gives other numbers.
+#[test]
+fn a_missing_barrier_shows() -> Result<()> {
+    if compiler().is_none() {
+        return Ok(());
+    }
+    let (x, y) = (at(0, &[3, 512]), at(1, &[3, 1]));
+    let code = vec![Instruction::Load(x.clone())];
+    let outputs =
+        vec![FusedOutput { register: 0, place: y.clone(), reduce: Some(ReduceKind::Sum) }];
+    let launches =
+        print(&Work::Fused(Fused { domain: x.shape.clone(), code, outputs }), Dialect::C)?;
+    let kernels: Vec<&KernelSource> = launches.kernels.iter().collect();
+    let text = host::program(Dialect::C, kernels.iter().copied());
+    let without = text.replace("#define BARRIER() host_barrier()", "#define BARRIER()");
+    assert_ne!(text, without);
+    let mut sums = Vec::new();
+    for text in [text, without] {
+        let library = Library::of(&text, &kernels)?;
+        let mut machine = Machine::new(Dialect::C, Context::default());
+        machine.write(&x, &numbers(1, 1536));
+        machine.write(&y, &[0.0; 3]);
+        machine.launch(&library, &launches);
+        sums.push(machine.read(&y));
+    }
+    let wanted = by_definition(ReduceKind::Sum, &[1], &array_of(&x, &numbers(1, 1536)));
+    close("with barriers", &sums[0], &wanted, 1e-6);
+    assert_ne!(sums[0], sums[1]);
     Ok(())
 }
 

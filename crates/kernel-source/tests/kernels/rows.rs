@@ -1,5 +1,7 @@
 //! Kernels over rows: softmax, cross-entropy, norms.
 
+use std::collections::HashMap;
+
 use onestep_engine::ops::{CrossEntropy, CrossEntropyGrad, LogSoftmax, Op, Softmax};
 use onestep_engine::plan::{Place, Region, Work};
 use onestep_engine::reference::{Array, Context, evaluate, evaluate_op};
@@ -66,11 +68,8 @@ fn softmax_and_its_logarithm_are_right() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn cross_entropy_and_its_gradient_are_right() -> Result<()> {
-    if compiler().is_none() {
-        return Ok(());
-    }
+/// Losses and gradients of every size, with and without smoothing.
+fn cross_entropy_works() -> Vec<Work> {
     let mut works = Vec::new();
     for (case, [rows, classes]) in SIZES.into_iter().enumerate() {
         let x = whole(Region::Feed(case), &[rows, classes], DType::F32);
@@ -89,25 +88,38 @@ fn cross_entropy_and_its_gradient_are_right() -> Result<()> {
             });
         }
     }
+    works
+}
+
+fn feed_cross_entropy(machine: &mut Machine, inputs: &[Place]) {
+    let (rows, classes) = (inputs[0].shape.dims()[0], inputs[0].shape.dims()[1]);
+    let seed = inputs.len() as u64;
+    let scaled = numbers(seed, rows * classes).into_iter().map(|x| x * 20.0);
+    machine.write(&inputs[0], &scaled.collect::<Vec<_>>());
+    // Each seventh row has a label that is no class.
+    let label = |row: usize| match row % 7 {
+        3 => -1.0,
+        5 => classes as f32,
+        _ => (row * 13 % classes) as f32,
+    };
+    machine.write(&inputs[1], &(0..rows).map(label).collect::<Vec<_>>());
+    if let Some(dy) = inputs.get(2) {
+        machine.write(dy, &numbers(77, rows));
+    }
+}
+
+#[test]
+fn cross_entropy_and_its_gradient_are_right() -> Result<()> {
+    if compiler().is_none() {
+        return Ok(());
+    }
+    let works = cross_entropy_works();
     for dialect in Dialect::ALL {
         let mut machine = Machine::new(dialect, Context::default());
         for work in &works {
             let Work::Op { inputs, output, .. } = work else { continue };
             machine.reserve(output.region, output.span().1);
-            let (seed, rows) = (inputs.len() as u64, inputs[0].shape.dims()[0]);
-            let scaled = numbers(seed, inputs[0].shape.elements()).into_iter().map(|x| x * 20.0);
-            machine.write(&inputs[0], &scaled.collect::<Vec<_>>());
-            let classes = inputs[0].shape.dims()[1];
-            // Each seventh row has a label that is no class.
-            let label = |row: usize| match row % 7 {
-                3 => -1.0,
-                5 => classes as f32,
-                _ => (row * 13 % classes) as f32,
-            };
-            machine.write(&inputs[1], &(0..rows).map(label).collect::<Vec<_>>());
-            if let Some(dy) = inputs.get(2) {
-                machine.write(dy, &numbers(77, rows));
-            }
+            feed_cross_entropy(&mut machine, inputs);
         }
         machine.run(works.iter())?;
         assert!(machine.by_definition.is_empty());
@@ -149,6 +161,80 @@ fn norm_graph(dims: [usize; 2], centred: bool, epsilon: f32) -> Result<(Graph, V
     Ok((g, roots))
 }
 
+/// A norm with its gradient.
+struct Norm {
+    dims: [usize; 2],
+    forward: NormRows,
+    backward: NormGradient,
+}
+
+impl Norm {
+    /// Lays it out in a region of its own, and fills in what it reads.
+    fn new(machine: &mut Machine, region: usize, dims: [usize; 2], centred: bool) -> Norm {
+        let at = |n: usize, dims: &[usize]| -> Place {
+            Place { offset: n << 17, ..whole(Region::State(region), dims, DType::F32) }
+        };
+        machine.reserve(Region::State(region), 10 << 17);
+        let [rows, width] = dims;
+        for (n, dims) in [(0, &dims[..]), (1, &[width]), (2, &[width]), (6, &dims)] {
+            let place = at(n, dims);
+            machine.write(&place, &numbers((region + 10 * n) as u64, place.shape.elements()));
+        }
+        let mean = centred.then(|| at(4, &[rows]));
+        let forward = NormRows {
+            x: at(0, &dims),
+            centred,
+            epsilon: 1e-3,
+            scale: Some(at(1, &[width])),
+            shift: Some(at(2, &[width])),
+            output: at(3, &dims),
+            mean: mean.clone(),
+            factor: Some(at(5, &[rows])),
+        };
+        let backward = NormGradient {
+            x: at(0, &dims),
+            dy: at(6, &dims),
+            mean,
+            factor: at(5, &[rows]),
+            scale: Some(at(1, &[width])),
+            dx: at(7, &dims),
+            dscale: Some(at(8, &[width])),
+            dshift: Some(at(9, &[width])),
+        };
+        Norm { dims, forward, backward }
+    }
+
+    /// Holds the results against the graph of primitives.
+    fn check(&self, machine: &Machine, dialect: Dialect) -> Result<()> {
+        let Norm { dims, forward, backward } = self;
+        let (graph, roots) = norm_graph(*dims, forward.centred, forward.epsilon)?;
+        let leaves = [
+            ("x", Some(&forward.x)),
+            ("dy", Some(&backward.dy)),
+            ("scale", forward.scale.as_ref()),
+            ("shift", forward.shift.as_ref()),
+        ];
+        let leaves = leaves.into_iter().filter_map(|(name, place)| Some((name, place?)));
+        let leaves: HashMap<String, Array> =
+            leaves.map(|(name, place)| (name.to_owned(), machine.read_array(place))).collect();
+        let wanted = evaluate(&graph, &leaves, &Context::default(), &roots)?;
+        let got = [
+            Some(&forward.output),
+            forward.mean.as_ref(),
+            forward.factor.as_ref(),
+            Some(&backward.dx),
+            backward.dscale.as_ref(),
+            backward.dshift.as_ref(),
+        ];
+        for (i, (place, wanted)) in got.into_iter().zip(&wanted).enumerate() {
+            let Some(place) = place else { continue };
+            let what = format!("result {i} of {dims:?}, {forward:?}, in {dialect:?}");
+            close(&what, &machine.read(place), &wanted.data, 2e-5);
+        }
+        Ok(())
+    }
+}
+
 #[test]
 fn norms_and_their_gradients_are_right() -> Result<()> {
     if compiler().is_none() {
@@ -156,73 +242,22 @@ fn norms_and_their_gradients_are_right() -> Result<()> {
     }
     for dialect in Dialect::ALL {
         let mut machine = Machine::new(dialect, Context::default());
-        let mut all = Vec::new();
-        for (case, dims) in [[1, 7], [33, 10], [260, 64], [5, 600]].into_iter().enumerate() {
+        let mut norms = Vec::new();
+        for dims in [[1, 7], [33, 10], [260, 64], [5, 600]] {
             for centred in [true, false] {
-                let region = 2 * case + usize::from(centred);
-                let at = |n: usize, dims: &[usize]| -> Place {
-                    Place { offset: n << 17, ..whole(Region::State(region), dims, DType::F32) }
-                };
-                machine.reserve(Region::State(region), 9 << 17);
-                let [rows, width] = dims;
-                let (scale, shift) = (Some(at(1, &[width])), Some(at(2, &[width])));
-                let mean = centred.then(|| at(4, &[rows]));
-                let forward = NormRows {
-                    x: at(0, &dims),
-                    centred,
-                    epsilon: 1e-3,
-                    scale: scale.clone(),
-                    shift,
-                    output: at(3, &dims),
-                    mean: mean.clone(),
-                    factor: Some(at(5, &[rows])),
-                };
-                let backward = NormGradient {
-                    x: at(0, &dims),
-                    dy: at(6, &dims),
-                    mean,
-                    factor: at(5, &[rows]),
-                    scale,
-                    dx: at(7, &dims),
-                    dscale: Some(at(8, &[width])),
-                    dshift: Some(Place { offset: (8 << 17) + 65536, ..at(8, &[width]) }),
-                };
-                for (n, dims) in [(0, &dims[..]), (1, &[width]), (2, &[width]), (6, &dims)] {
-                    let place = at(n, dims);
-                    machine
-                        .write(&place, &numbers((region + 10 * n) as u64, place.shape.elements()));
-                }
-                let mut launches = vec![forward.print(dialect)?];
-                launches.push(backward.print(dialect)?);
-                all.push((dims, centred, forward, backward, launches));
+                norms.push(Norm::new(&mut machine, norms.len(), dims, centred));
             }
         }
+        let print = |norm: &Norm| -> Result<_> {
+            Ok([norm.forward.print(dialect)?, norm.backward.print(dialect)?])
+        };
+        let launches: Vec<_> = norms.iter().map(print).collect::<Result<_>>()?;
         let kernels: Vec<&KernelSource> =
-            all.iter().flat_map(|(.., l)| l.iter().flat_map(|l| &l.kernels)).collect();
+            launches.iter().flatten().flat_map(|launches| &launches.kernels).collect();
         let library = Library::new(dialect, &kernels)?;
-        for (dims, centred, forward, backward, launches) in &all {
-            launches.iter().for_each(|launches| machine.launch(&library, launches));
-            let (graph, roots) = norm_graph(*dims, *centred, forward.epsilon)?;
-            let mut leaves = std::collections::HashMap::new();
-            let vector = |place: &Option<Place>| machine.read_array(place.as_ref().unwrap());
-            leaves.insert("x".to_owned(), machine.read_array(&forward.x));
-            leaves.insert("dy".to_owned(), machine.read_array(&backward.dy));
-            leaves.insert("scale".to_owned(), vector(&forward.scale));
-            leaves.insert("shift".to_owned(), vector(&forward.shift));
-            let wanted = evaluate(&graph, &leaves, &Context::default(), &roots)?;
-            let got = [
-                Some(&forward.output),
-                forward.mean.as_ref(),
-                forward.factor.as_ref(),
-                Some(&backward.dx),
-                backward.dscale.as_ref(),
-                backward.dshift.as_ref(),
-            ];
-            for (i, (place, wanted)) in got.into_iter().zip(&wanted).enumerate() {
-                let Some(place) = place else { continue };
-                let what = format!("result {i} of {dims:?}, centred {centred}, in {dialect:?}");
-                close(&what, &machine.read(place), &wanted.data, 2e-5);
-            }
+        launches.iter().flatten().for_each(|launches| machine.launch(&library, launches));
+        for norm in &norms {
+            norm.check(&machine, dialect)?;
         }
     }
     Ok(())

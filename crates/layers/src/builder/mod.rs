@@ -1,15 +1,19 @@
 //! The fluent way to write a model.
 
 mod methods;
+mod sequences;
 
 use crate::error::LayerError;
-use crate::geometry::{Padding, Pair};
+use crate::geometry::{Padding, Pair, Single, Triple};
 use crate::input::{INPUT, InputSpec};
 use crate::layer::{
-    AdaptiveAvgPool2d, AvgPool2d, BatchNorm, Block, Concat, Conv2d, Custom, Dense, Dropout, Elu,
-    Embedding, Flatten, Gelu, GeluForm, GlobalAvgPool2d, Layer, LayerNorm, LayerSpec, LeakyRelu,
-    LogSoftmax, Lora, MaxPool2d, Multiply, Prelu, Relu, Relu6, Repeat, Reshape, Residual, Sigmoid,
-    Silu, Softmax, Sum, Tanh,
+    AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, AvgPool3d, BatchNorm, Block, ClassToken, Concat,
+    Conv1d, Conv2d, Conv3d, ConvTranspose2d, Custom, Dense, Dropout, Elu, Embedding, Flatten, Gelu,
+    GeluForm, GlobalAvgPool2d, GroupNorm, InstanceNorm, Layer, LayerNorm, LayerSpec, LeakyRelu,
+    LearnedPositions, LogSoftmax, Lora, MaxPool1d, MaxPool2d, MaxPool3d, Mean, MultiHeadAttention,
+    Multiply, PatchEmbedding, Permute, Prelu, Relu, Relu6, Repeat, Reshape, Residual, RmsNorm,
+    Select, Sigmoid, Silu, SinusoidalPositions, Softmax, Sum, Tanh, TransformerDecoder,
+    TransformerDecoderLayer, TransformerEncoder, TransformerEncoderLayer, Upsample,
 };
 use crate::loss::LossTerm;
 use crate::model::Model;
@@ -38,6 +42,22 @@ use crate::spec::ModelSpec;
 ///     .dense(10, true, "fc")
 ///     .build()?;
 /// assert_eq!(model.output_shape().dims(), &[10]);
+/// # Ok::<(), onestep_layers::LayerError>(())
+/// ```
+///
+/// A classifier of sequences:
+///
+/// ```
+/// use onestep_layers::{ModelBuilder, TransformerEncoderLayer};
+///
+/// let model = ModelBuilder::indices([32])
+///     .embedding(1000, 64, "embed")
+///     .learned_positions(32, "positions")
+///     .transformer_encoder(2, TransformerEncoderLayer::new(4), "encoder")
+///     .mean([1], "mean")
+///     .dense(5, true, "head")
+///     .build()?;
+/// assert_eq!(model.output_shape().dims(), &[5]);
 /// # Ok::<(), onestep_layers::LayerError>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -138,3 +158,4 @@ impl Branch {
 }
 
 methods::layer_methods!(ModelBuilder, Branch);
+sequences::sequence_methods!(ModelBuilder, Branch);

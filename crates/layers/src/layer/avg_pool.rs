@@ -36,6 +36,9 @@ pub struct AvgPool<S: Sizes> {
     /// Whether padding counts as elements; default true.
     #[serde(default = "yes")]
     pub count_include_pad: bool,
+    /// What each sum is divided by, in place of the number of elements; default none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub divisor_override: Option<usize>,
 }
 
 impl<S: Sizes> AvgPool<S> {
@@ -48,6 +51,7 @@ impl<S: Sizes> AvgPool<S> {
             padding: zero(),
             ceil_mode: false,
             count_include_pad: true,
+            divisor_override: None,
         }
     }
 
@@ -99,16 +103,22 @@ impl<S: Sizes> Layer for AvgPool<S> {
         };
         let window = pooling.window(cx, x)?;
         let dims = cx.dims(x);
+        if self.divisor_override == Some(0) {
+            return Err(LayerError::input("divisor_override", "at least 1", 0));
+        }
         let padded = window.low.iter().chain(&window.high).any(|&padding| padding > 0);
-        if window.size[..] == dims[2..] && !padded {
+        if window.size[..] == dims[2..] && !padded && self.divisor_override.is_none() {
             // A mean, whose gradient is a broadcast that fuses with what comes before it.
             let axes: Vec<usize> = (2..dims.len()).collect();
             return Ok(cx.graph.mean(x, &axes, true)?);
         }
+        let sum = window::pool(&mut cx.graph, x, &window, Graph::sum_pool)?;
+        if let Some(divisor) = self.divisor_override {
+            return Ok(cx.graph.scale(sum, 1.0 / divisor as f32)?);
+        }
         let sizes = dims[2..].iter().enumerate();
         let counts: Vec<Vec<usize>> =
             sizes.map(|(axis, &size)| self.counts(&window, axis, size)).collect();
-        let sum = window::pool(&mut cx.graph, x, &window, Graph::sum_pool)?;
         Ok(divided(&mut cx.graph, sum, &counts)?)
     }
 

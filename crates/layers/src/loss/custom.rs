@@ -6,7 +6,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer, ser::Error as _};
 
-use super::{Loss, LossContext, LossValues, Task};
+use super::{Loss, LossContext, LossValues, Reduction, Task};
 use crate::error::LayerError;
 use crate::registry::Registry;
 
@@ -92,6 +92,10 @@ impl Loss for CustomLoss {
 
     fn task(&self) -> Task {
         self.code.as_ref().map_or(Task::Other, |code| code.0.task())
+    }
+
+    fn reduction(&self) -> Reduction {
+        self.code.as_ref().map_or(Reduction::Mean, |code| code.0.reduction())
     }
 
     fn most_outputs(&self) -> usize {

@@ -61,42 +61,42 @@ pub const PRESETS: &[Preset] = &[
         mobilenet::mobilenet_v2,
     ),
     preset(
-        "seed-cnn",
+        "seed_cnn",
         "One small convolution: a reference workload.",
         &[3, 32, 32],
         2,
         reference!(seed_cnn),
     ),
     preset(
-        "mlp-mnist",
+        "mlp_mnist",
         "Two hidden layers on 784 pixels: a reference workload.",
         &[784],
         10,
         reference!(mlp_mnist),
     ),
     preset(
-        "seed-custom",
+        "seed_custom",
         "A 5x5 convolution and a wide dense layer: a reference workload.",
         &[3, 64, 64],
         10,
         reference!(seed_custom),
     ),
     preset(
-        "cifar-cnn",
+        "cifar_cnn",
         "Two convolutions with pooling: a reference workload.",
         &[3, 32, 32],
         10,
         reference!(cifar_cnn),
     ),
     preset(
-        "resnet18-cifar",
+        "resnet18_cifar",
         "ResNet-18 with a stem for 32x32 pictures: a reference workload.",
         &[3, 32, 32],
         10,
         reference!(resnet18_cifar),
     ),
     preset(
-        "next-char",
+        "next_char",
         "What follows each of a text's characters: an embedding and a dense layer. The classes are the \
          vocabulary.",
         &[32],
@@ -131,13 +131,14 @@ pub const PRESETS: &[Preset] = &[
         10,
         transformers::vit_tiny,
     ),
-    preset(
-        "text_encoder",
-        "Two encoder layers, 128 wide, over bytes; 0 fills up.",
-        &[128],
-        2,
-        transformers::text_encoder,
-    ),
+    Preset {
+        name: "text_encoder",
+        about: "Two encoder layers, 128 wide, over tokens, of which 0 fills up; 256 are bytes. For texts with \
+                a class each.",
+        input: &[128],
+        classes: 2,
+        build: Build::Scaled("tokens", 256, transformers::text_encoder),
+    },
     preset(
         "seq2seq",
         "Two encoder and two decoder layers, 64 wide; the classes are the tokens of both sides.",
@@ -151,7 +152,7 @@ pub const PRESETS: &[Preset] = &[
                 at the top, 16 unless said.",
         input: &[1, 64, 64],
         classes: 1,
-        build: Build::Scaled(16, unet::unet),
+        build: Build::Scaled("base", 16, unet::unet),
     },
 ];
 

@@ -49,8 +49,8 @@ pub struct Preset {
 #[derive(Clone, Copy, Debug)]
 enum Build {
     Plain(fn(&[usize], usize) -> ModelSpec),
-    /// Of its base width too, which is this one unless another is asked for.
-    Scaled(usize, fn(&[usize], usize, usize) -> ModelSpec),
+    /// Of another size too, by the name of its option, which is this one unless another is asked for.
+    Scaled(&'static str, usize, fn(&[usize], usize, usize) -> ModelSpec),
 }
 
 impl Preset {
@@ -59,10 +59,10 @@ impl Preset {
         self.build_with(input, classes, None)
     }
 
-    fn build_with(&self, input: &[usize], classes: usize, base: Option<usize>) -> ModelSpec {
+    fn build_with(&self, input: &[usize], classes: usize, size: Option<usize>) -> ModelSpec {
         let mut spec = match self.build {
             Build::Plain(build) => build(input, classes),
-            Build::Scaled(usual, build) => build(input, classes, base.unwrap_or(usual)),
+            Build::Scaled(_, usual, build) => build(input, classes, size.unwrap_or(usual)),
         };
         self.name.clone_into(&mut spec.name);
         spec
@@ -74,8 +74,9 @@ impl Preset {
     }
 }
 
-/// The preset of a name.
+/// The preset of a name, in which `-` and `_` are one: `next-char` is `next_char`.
 pub fn find(name: &str) -> Option<&'static Preset> {
+    let name = name.replace('-', "_");
     PRESETS.iter().find(|preset| preset.name == name)
 }
 
@@ -94,7 +95,8 @@ pub struct Request {
     preset: &'static Preset,
     input: Option<Vec<usize>>,
     classes: Option<usize>,
-    base: Option<usize>,
+    /// Its size by an option of its own.
+    size: Option<usize>,
 }
 
 impl Request {
@@ -108,19 +110,19 @@ impl Request {
             let known: Vec<&str> = PRESETS.iter().map(|preset| preset.name).collect();
             LayerError::option("model", "preset", format!("one of {}", known.join(", ")), name)
         })?;
-        let mut request = Request { preset, input: None, classes: None, base: None };
+        let mut request = Request { preset, input: None, classes: None, size: None };
         for option in options.split(',').filter(|option| !option.is_empty()) {
-            let scaled = matches!(preset.build, Build::Scaled(..));
+            let scaled = request.scaled();
             let wanted = match scaled {
-                true => "classes=N, input=SIZExSIZE… or base=N",
-                false => "classes=N or input=SIZExSIZE…",
+                Some(own) => format!("classes=N, input=SIZExSIZE… or {own}=N"),
+                None => "classes=N or input=SIZExSIZE…".to_owned(),
             };
-            let wrong = || LayerError::option(name, "option", wanted, format!("`{option}`"));
+            let wrong = || LayerError::option(name, "option", &wanted[..], format!("`{option}`"));
             let size =
                 |text: &str| text.parse().ok().filter(|&size: &usize| size > 0).ok_or_else(wrong);
             match option.split_once('=') {
                 Some(("classes", count)) => request.classes = Some(size(count)?),
-                Some(("base", width)) if scaled => request.base = Some(size(width)?),
+                Some((own, count)) if Some(own) == scaled => request.size = Some(size(count)?),
                 Some(("input", sizes)) => {
                     let sizes = sizes.split('x').map(size).collect::<Result<Vec<_>, _>>()?;
                     request.check_rank(&sizes, "")?;
@@ -144,7 +146,42 @@ impl Request {
     /// The model, with the preset's own sizes where none were said.
     pub fn spec(&self) -> ModelSpec {
         let input = self.input.as_deref().unwrap_or(self.preset.input);
-        self.preset.build_with(input, self.classes.unwrap_or(self.preset.classes), self.base)
+        self.preset.build_with(input, self.classes.unwrap_or(self.preset.classes), self.size)
+    }
+
+    /// The name of its own option for a size.
+    fn scaled(&self) -> Option<&'static str> {
+        match self.preset.build {
+            Build::Plain(_) => None,
+            Build::Scaled(own, ..) => Some(own),
+        }
+    }
+
+    /// Takes the number of tokens of data whose inputs are tokens, where the model asks for it and none was
+    /// said. Tells what was taken.
+    ///
+    /// ```
+    /// let mut request = onestep_layers::presets::Request::parse("text_encoder")?;
+    /// assert_eq!(request.take_tokens("reviews", 5000)?.as_deref(), Some("tokens=5000"));
+    /// let model = request.spec().compile()?;
+    /// assert_eq!(model.parameters()[0].info.shape.dims(), [5000, 128]);
+    /// # Ok::<(), onestep_layers::LayerError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`LayerError::Option`] where fewer were said.
+    pub fn take_tokens(&mut self, data: &str, count: usize) -> Result<Option<String>, LayerError> {
+        match (self.scaled(), self.size) {
+            (Some("tokens"), Some(said)) if said < count => {
+                let wanted = format!("at least {count}, as {data} has");
+                Err(LayerError::option(self.preset.name, "tokens", wanted, said))
+            }
+            (Some("tokens"), None) => {
+                self.size = Some(count);
+                Ok(Some(format!("tokens={count}")))
+            }
+            _ => Ok(None),
+        }
     }
 
     /// The model for data: the shape of its samples and its classes (or values to predict) count where
@@ -191,7 +228,7 @@ impl Request {
             None => taken.push(format!("classes={classes}")),
         }
         let classes = self.classes.unwrap_or(classes);
-        Ok((self.preset.build_with(input, classes, self.base), taken))
+        Ok((self.preset.build_with(input, classes, self.size), taken))
     }
 }
 

@@ -9,7 +9,7 @@ use crate::spec::ModelSpec;
 /// One small convolution on 32x32 pictures, two classes.
 pub fn seed_cnn() -> ModelSpec {
     ModelBuilder::new([3, 32, 32])
-        .name("seed-cnn")
+        .name("seed_cnn")
         .conv2d(8, 3, 1, 1, true, "conv1")
         .relu("relu1")
         .adaptive_avg_pool2d(1, "pool")
@@ -21,7 +21,7 @@ pub fn seed_cnn() -> ModelSpec {
 /// A perceptron with two hidden layers on MNIST's 784 pixels.
 pub fn mlp_mnist() -> ModelSpec {
     ModelBuilder::new([784])
-        .name("mlp-mnist")
+        .name("mlp_mnist")
         .dense(256, true, "fc1")
         .relu("relu1")
         .dense(128, true, "fc2")
@@ -33,7 +33,7 @@ pub fn mlp_mnist() -> ModelSpec {
 /// Two convolutions on 64x64 pictures, the first of 5x5, then a wide dense layer.
 pub fn seed_custom() -> ModelSpec {
     ModelBuilder::new([3, 64, 64])
-        .name("seed-custom")
+        .name("seed_custom")
         .conv2d(32, 5, 1, 2, true, "conv1")
         .relu("relu1")
         .conv2d(64, 3, 2, 1, true, "conv2")
@@ -48,7 +48,7 @@ pub fn seed_custom() -> ModelSpec {
 /// Two convolutions with pooling on CIFAR's 32x32 pictures.
 pub fn cifar_cnn() -> ModelSpec {
     ModelBuilder::new([3, 32, 32])
-        .name("cifar-cnn")
+        .name("cifar_cnn")
         .conv2d(32, 3, 1, 1, true, "conv1")
         .relu("relu1")
         .max_pool2d(2, "pool1")
@@ -84,23 +84,23 @@ pub fn resnet18_cifar() -> ModelSpec {
 
 /// A GPT of 4 layers, 128 wide, over 64 characters.
 pub fn char_gpt() -> ModelSpec {
-    named("char-gpt", transformers::char_gpt(&[64], 65))
+    named("char_gpt", transformers::char_gpt(&[64], 65))
 }
 
 /// A GPT of 6 layers, 384 wide, over 256 characters: nanoGPT's sizes, with char_gpt's options.
 pub fn nano_gpt() -> ModelSpec {
     let sizes = transformers::Sizes { layers: 6, width: 384, heads: 6, dropout: 0.0 };
-    named("nano-gpt", transformers::plain_gpt(256, 65, &sizes))
+    named("nano_gpt", transformers::plain_gpt(256, 65, &sizes))
 }
 
 /// ViT-Ti on 32x32 pictures in patches of 4 x 4.
 pub fn vit_tiny() -> ModelSpec {
-    named("vit-tiny", transformers::vit_tiny(&[3, 32, 32], 10))
+    named("vit_tiny", transformers::vit_tiny(&[3, 32, 32], 10))
 }
 
 /// Two encoder layers over 128 bytes, without dropout, which no two frameworks draw alike.
 pub fn text_encoder() -> ModelSpec {
-    named("text-encoder", transformers::encoder_of_text(128, 2, 0.0))
+    named("text_encoder", transformers::encoder_of_text(128, (2, 256), 0.0))
 }
 
 fn named(name: &str, mut spec: ModelSpec) -> ModelSpec {

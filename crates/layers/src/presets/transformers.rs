@@ -105,13 +105,17 @@ pub(super) fn vit_tiny(input: &[usize], classes: usize) -> ModelSpec {
         .spec()
 }
 
-/// Bytes, of which 0 fills up: `[positions]` to `[classes]`, the mean over what is no filling.
-pub(super) fn text_encoder(input: &[usize], classes: usize) -> ModelSpec {
-    encoder_of_text(input[0], classes, TransformerEncoderLayer::new(4).dropout)
+/// Tokens, of which 0 fills up: `[positions]` to `[classes]`, the mean over what is no filling.
+pub(super) fn text_encoder(input: &[usize], classes: usize, tokens: usize) -> ModelSpec {
+    encoder_of_text(input[0], (classes, tokens), TransformerEncoderLayer::new(4).dropout)
 }
 
 /// The same with a dropout.
-pub(super) fn encoder_of_text(positions: usize, classes: usize, dropout: f32) -> ModelSpec {
+pub(super) fn encoder_of_text(
+    positions: usize,
+    (classes, tokens): (usize, usize),
+    dropout: f32,
+) -> ModelSpec {
     const WIDTH: usize = 128;
     let layer = TransformerEncoderLayer {
         dropout,
@@ -127,7 +131,7 @@ pub(super) fn encoder_of_text(positions: usize, classes: usize, dropout: f32) ->
         .layer(Formula::new("1 - x").named("seen"))
         .layer(Reshape::new([-1, 1]).named("weight"))
         .layer(Mean::new([1]).named("share"))
-        .embedding(256, WIDTH, "embed")
+        .embedding(tokens, WIDTH, "embed")
         .taking(["input"])
         .layer(SinusoidalPositions::new().named("positions"))
         .layer(stack.named("encoder"))

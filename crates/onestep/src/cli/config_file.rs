@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Error, Result, anyhow, bail};
 use onestep::layers::{ModelSpec, json};
-use onestep::optimizer::Clip;
+use onestep::optimizer::{Clip, Per, ScheduleSpec};
 use onestep::trainer::TrainerConfig;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -141,6 +141,17 @@ impl ConfigFile {
                     .with_context(|| format!("{}: model", self.path.display()))?;
                 Ok(Some(ModelChoice::Spec(Box::new(model))))
             }
+        }
+    }
+
+    /// The schedule, where the file has one as a text and the run is of so many steps: it counts updates
+    /// where the text says nothing else.
+    pub(crate) fn schedule(&self, steps: Option<u64>) -> Result<Option<ScheduleSpec>> {
+        match (steps, self.trainer.get("schedule")) {
+            (Some(_), Some(Value::String(text))) => {
+                Ok(Some(ScheduleSpec::parse_per(text, Per::Step)?))
+            }
+            _ => Ok(None),
         }
     }
 

@@ -1,7 +1,8 @@
 //! What is trained, and how, where nobody says so: it follows from the data.
 
 use anyhow::{Result, bail};
-use onestep::data::{DataSplits, Pipeline, TargetSpec};
+use onestep::data::{DataSplits, Meaning, Pipeline, TargetSpec};
+use onestep::layers::presets::Request;
 use onestep::layers::{ModelSpec, Reshape};
 use onestep::memory::DType;
 use onestep::trainer::{TrainerConfig, factory};
@@ -20,6 +21,11 @@ pub(crate) fn config(data: &DataSplits) -> Result<TrainerConfig> {
         TrainerConfig { augmentation: data.augmentation.to_string(), ..factory::cnn_config() };
     if let TargetSpec::Values { .. } = data.train.target() {
         return Ok(TrainerConfig { epochs: 50, loss: "mse".parse()?, ..base });
+    }
+    if data.record.texts.is_some() {
+        // A transformer, which does not take the rate of a small convolutional network.
+        let optimizer = base.optimizer.clone().with_lr(5e-4);
+        return Ok(TrainerConfig { epochs: 10, optimizer, ..base });
     }
     Ok(match data.train.len() {
         ..=5_000 => base,
@@ -47,7 +53,17 @@ pub(crate) fn normalised(config: TrainerConfig, known: &str) -> TrainerConfig {
 
 /// The model that was asked for, whose sizes are those of the data where none were said; and those.
 pub(crate) fn sized(choice: ModelChoice, data: &DataSplits) -> Result<(ModelSpec, Vec<String>)> {
-    choice.for_data(&data.name, data.train.input_shape().dims(), outputs(&data.train.target()))
+    let counts = (outputs(&data.train.target()), tokens(data));
+    choice.for_data(&data.name, data.train.input_shape().dims(), counts)
+}
+
+/// How many tokens there are, where the data's only input is of them.
+fn tokens(data: &DataSplits) -> Option<usize> {
+    let fields = data.train.fields();
+    fields.input().and_then(|input| match input.meaning {
+        Meaning::Indices { count } => Some(count),
+        _ => None,
+    })
 }
 
 /// The classes of data, or its values.
@@ -60,11 +76,15 @@ fn outputs(target: &TargetSpec) -> usize {
 
 /// A network that suits the data: convolutions for pictures, a perceptron for all other numbers.
 pub(crate) fn model(data: &DataSplits) -> Result<ModelSpec> {
+    if data.record.texts.is_some() {
+        let encoder = ModelChoice::Preset(Request::parse("text_encoder")?);
+        return Ok(sized(encoder, data)?.0);
+    }
     let fields = data.train.fields();
     if let Some(input) = fields.input().filter(|input| input.dtype != DType::F32) {
         bail!(
             "{}: there is no network for {input} by itself; write one that begins with an embedding \
-             (docs/model-spec.md) and give it with --model, or for a text take --model next-char",
+             (docs/model-spec.md) and give it with --model, or for a text take --model next_char",
             data.name
         );
     }

@@ -41,16 +41,22 @@ impl ModelChoice {
         }
     }
 
-    /// The model for samples of a shape and so many classes, and what was taken from them.
+    /// The model for samples of a shape, so many classes and, where they are tokens, so many of them; and
+    /// what was taken from the data.
     pub(crate) fn for_data(
         self,
         data: &str,
         input: &[usize],
-        classes: usize,
+        (classes, tokens): (usize, Option<usize>),
     ) -> Result<(ModelSpec, Vec<String>)> {
         match self {
             ModelChoice::Spec(spec) => Ok((*spec, Vec::new())),
-            ModelChoice::Preset(request) => Ok(request.for_data(data, input, classes)?),
+            ModelChoice::Preset(mut request) => {
+                let tokens = tokens.map(|count| request.take_tokens(data, count)).transpose()?;
+                let (spec, mut taken) = request.for_data(data, input, classes)?;
+                taken.extend(tokens.flatten());
+                Ok((spec, taken))
+            }
         }
     }
 }

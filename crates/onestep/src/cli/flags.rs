@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use onestep::data::Mixing;
 use onestep::layers::{LossSpec, json};
-use onestep::optimizer::{OptimizerSpec, ScheduleSpec, Swa, schedule_forms};
+use onestep::optimizer::{OptimizerSpec, Per, ScheduleSpec, Swa, schedule_forms};
 use onestep::trainer::{Buckets, MetricSpec, Monitor, TrainerConfig};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -23,8 +23,16 @@ pub(crate) struct TrainingFlags {
     #[arg(long, value_name = "DATA", help = data_help("digits"))]
     pub(crate) data: Option<String>,
     /// Passes through the training data, in all [default: by the size of the data]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", conflicts_with = "steps")]
     pub(crate) epochs: Option<usize>,
+    /// Updates in all, in place of --epochs; a --schedule then counts updates where it does not say
+    /// @epoch [default: as many as the epochs take]
+    #[arg(long, value_name = "N")]
+    pub(crate) steps: Option<u64>,
+    /// Updates after which an epoch counts as done: it validates and saves, and goes on in a new order
+    /// [default: all of the training data]
+    #[arg(long, value_name = "N")]
+    pub(crate) steps_per_epoch: Option<usize>,
     /// Samples in a batch [default: by the size of the data]
     #[arg(long, value_name = "N")]
     pub(crate) batch_size: Option<usize>,
@@ -35,12 +43,12 @@ pub(crate) struct TrainingFlags {
     /// The learning rate, in place of the optimizer's own
     #[arg(long, value_name = "X")]
     pub(crate) lr: Option<f64>,
-    #[arg(long, value_name = "SCHEDULE", value_parser = parse_schedule, help = schedule_help())]
-    pub(crate) schedule: Option<ScheduleSpec>,
+    #[arg(long, value_name = "SCHEDULE", value_parser = parse_flag, help = schedule_help())]
+    pub(crate) schedule: Option<ScheduleFlag>,
     /// How an option of the optimizer changes, as weight_decay=cosine or momentum=step:10:0.5: the forms
     /// of --schedule; may be given several times [default: not at all]
     #[arg(long, value_name = "OPTION=SCHEDULE", value_parser = parse_option_schedule)]
-    pub(crate) option_schedule: Vec<(String, ScheduleSpec)>,
+    pub(crate) option_schedule: Vec<(String, ScheduleFlag)>,
     /// The weight decay, in place of the optimizer's own (biases and normalisations are spared)
     #[arg(long, value_name = "X")]
     pub(crate) weight_decay: Option<f64>,
@@ -221,15 +229,30 @@ fn parse_buckets(text: &str) -> Result<Buckets, String> {
     Ok(buckets)
 }
 
-fn parse_schedule(text: &str) -> Result<ScheduleSpec, String> {
-    name_or_json(text)
+/// A schedule that was asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct ScheduleFlag {
+    text: String,
+    spec: ScheduleSpec,
 }
 
-fn parse_option_schedule(text: &str) -> Result<(String, ScheduleSpec), String> {
+impl ScheduleFlag {
+    /// It, which counts updates in a run of so many where its text says nothing else.
+    pub(crate) fn of_run(self, steps: Option<u64>) -> ScheduleSpec {
+        let by_steps = steps.and_then(|_| ScheduleSpec::parse_per(&self.text, Per::Step).ok());
+        by_steps.unwrap_or(self.spec)
+    }
+}
+
+fn parse_flag(text: &str) -> Result<ScheduleFlag, String> {
+    Ok(ScheduleFlag { text: text.to_owned(), spec: name_or_json(text)? })
+}
+
+fn parse_option_schedule(text: &str) -> Result<(String, ScheduleFlag), String> {
     let (name, schedule) = text.split_once('=').ok_or_else(|| {
         format!("expected OPTION=SCHEDULE such as weight_decay=cosine, got `{text}`")
     })?;
-    Ok((name.trim().to_owned(), parse_schedule(schedule)?))
+    Ok((name.trim().to_owned(), parse_flag(schedule)?))
 }
 
 fn name_or_json<T>(text: &str) -> Result<T, String>
@@ -314,6 +337,7 @@ mod tests {
         let help = settings_help();
         let fields = serde_json::to_value(TrainerConfig {
             weight_decay: Some(0.0),
+            steps: Some(1),
             steps_per_epoch: Some(1),
             clip: Some(onestep::optimizer::Clip::Norm(1.0)),
             memory_budget: Some(1),

@@ -166,6 +166,7 @@ fn file_of(
             let (name, stored) = tensor_of(path, port, naming)?;
             samples_of(path, &name, stored, port)
         }
+        _ if record.texts.is_some() => texts_of(record.read_labelled_texts(path)?, record),
         Some("csv" | "tsv") => table(path, port, record),
         _ if port.shape.rank() != 3 || port.dtype != DType::F32 => bail!(
             "{place}: the model takes {} {}, no pictures; give a .csv or .safetensors file",
@@ -219,6 +220,29 @@ fn samples_of(
     }
     let values = tensor.into_values();
     Ok((numbered(path, values.len() / shape.elements().max(1)), values))
+}
+
+/// Texts with their names, as the tokens of one input.
+fn texts_of(
+    texts: Vec<(String, String)>,
+    record: &DataRecord,
+) -> Result<(Vec<String>, HostValues)> {
+    let mut tokens = Vec::new();
+    for (name, text) in &texts {
+        tokens.extend(record.encode_labelled_text(name, text)?);
+    }
+    Ok((texts.into_iter().map(|(name, _)| name).collect(), tokens.into()))
+}
+
+/// Texts that were given as they are, for a model that was trained on texts with a class each.
+pub(crate) fn said(texts: &[String], model: &Model, record: &DataRecord) -> Result<Samples> {
+    let [port] = model.inputs() else {
+        let names: Vec<&str> = model.inputs().iter().map(|port| port.name.as_str()).collect();
+        bail!("--text: the model takes {}; give --input NAME=FILE for each", names.join(" and "));
+    };
+    let named = texts.iter().map(|text| (format!("{text:?}"), text.clone())).collect();
+    let (names, values) = texts_of(named, record)?;
+    Ok(Samples { names, fields: vec![(port.name.clone(), values)] })
 }
 
 fn table(path: &Path, port: &Port, record: &DataRecord) -> Result<(Vec<String>, HostValues)> {

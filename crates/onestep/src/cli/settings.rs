@@ -52,11 +52,17 @@ impl Settings {
     pub(crate) fn apply(&self, base: TrainerConfig) -> Result<TrainerConfig> {
         let mut config = self.file.apply(base)?;
         let flags = self.flags.clone();
-        replace(&mut config.epochs, flags.epochs);
+        if let Some(epochs) = flags.epochs {
+            (config.epochs, config.steps) = (epochs, None);
+        }
+        config.steps = flags.steps.or(config.steps);
+        config.steps_per_epoch = flags.steps_per_epoch.or(config.steps_per_epoch);
         replace(&mut config.batch_size, flags.batch_size);
         replace(&mut config.loss, flags.loss);
         replace(&mut config.optimizer, flags.optimizer);
-        replace(&mut config.schedule, flags.schedule);
+        let steps = config.steps;
+        replace(&mut config.schedule, self.file.schedule(steps)?);
+        replace(&mut config.schedule, flags.schedule.map(|flag| flag.of_run(steps)));
         replace(&mut config.device, flags.device.device);
         replace(&mut config.threads, flags.device.threads);
         replace(&mut config.metrics, flags.metrics);
@@ -67,7 +73,8 @@ impl Settings {
         if let Some(swa) = flags.swa {
             config.averaging = Some(Averaging::Swa(swa));
         }
-        config.option_schedules.extend(flags.option_schedule);
+        let schedules = flags.option_schedule.into_iter();
+        config.option_schedules.extend(schedules.map(|(name, flag)| (name, flag.of_run(steps))));
         replace(&mut config.freeze, flags.freeze);
         replace(&mut config.seed, flags.seed);
         replace(&mut config.workers, flags.workers);

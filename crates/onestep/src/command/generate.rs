@@ -51,7 +51,7 @@ pub(crate) struct Generate {
 
 const EXAMPLES: &str = "\
 Examples:
-  onestep train --data text:verse.txt --model next-char --out runs/verse
+  onestep train --data text:verse.txt --model next_char --out runs/verse
   onestep generate --checkpoint runs/verse --prompt \"a rose\" --tokens 200
   onestep generate --checkpoint runs/verse --temperature 0.8 --top-k 10 --seed 7 --num-samples 3";
 

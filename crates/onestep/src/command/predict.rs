@@ -18,7 +18,8 @@ use crate::cli::progress::figure;
 /// Files are read as the training data was: pictures are turned upright and brought to the size and the
 /// colours that the model takes, a .csv file may have the same header, delimiter and columns (that of
 /// the target may be left out), and of a text, for a model that was trained on one, the answer is the
-/// character that follows its end. A .safetensors file has a tensor `input` of one or more samples, or a
+/// character that follows its end. For a model of texts with a class each a .csv file has its column of
+/// them, and any other file is one text. A .safetensors file has a tensor `input` of one or more samples, or a
 /// tensor for each input of a model with several, whose inputs may also be given one by one. What
 /// the model does to its inputs, such as a normalisation, is done here too, and predicted values are in
 /// their own units.
@@ -34,6 +35,9 @@ pub(crate) struct Predict {
     /// more files of the same one
     #[arg(long = "input", value_name = "NAME=FILE")]
     inputs: Vec<NamedFile>,
+    /// A text as it is, for a model that was trained on texts with a class each; again for more
+    #[arg(long = "text", value_name = "TEXT", conflicts_with_all = ["files", "inputs"])]
+    texts: Vec<String>,
     /// How many of the most probable classes to show
     #[arg(long, value_name = "K", default_value_t = 3)]
     top_k: usize,
@@ -46,6 +50,7 @@ const EXAMPLES: &str = "\
 Examples:
   onestep predict --checkpoint runs/digits-cnn-1 three.png seven.png
   onestep predict --checkpoint runs/digits-cnn-1 batch.safetensors --top-k 1 --json
+  onestep predict --checkpoint runs/reviews-1 --text 'A film without a plot.'
   onestep predict --checkpoint runs/siamese-1 --input a=one.png --input b=other.png";
 
 /// What the model says of one sample.
@@ -71,17 +76,20 @@ impl Predict {
     pub(crate) fn run(self) -> Result<()> {
         let console = Console::new(self.json);
         ensure!(
-            !(self.files.is_empty() && self.inputs.is_empty()),
-            "there is nothing to predict: name a FILE, or --input NAME=FILE for each input"
+            !(self.files.is_empty() && self.inputs.is_empty() && self.texts.is_empty()),
+            "there is nothing to predict: name a FILE, or --input NAME=FILE for each input, or --text TEXT"
         );
         let mut trainer = self.model.load(None)?;
         let answers = match trainer.record().text {
-            Some(_) if self.inputs.is_empty() => {
+            Some(_) if self.inputs.is_empty() && self.texts.is_empty() => {
                 continuations(&mut trainer, &self.files, self.top_k)?
             }
             _ => {
                 let (model, record) = (trainer.model(), trainer.record());
-                let samples = inputs::read(&self.files, &self.inputs, model, record)?;
+                let samples = match &self.texts[..] {
+                    [] => inputs::read(&self.files, &self.inputs, model, record)?,
+                    texts => inputs::said(texts, model, record)?,
+                };
                 answers(&mut trainer, samples, self.top_k)?
             }
         };

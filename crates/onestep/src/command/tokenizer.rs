@@ -52,7 +52,7 @@ struct TrainTokenizer {
 const EXAMPLES: &str = "\
 Examples:
   onestep tokenizer train --vocab-size 1000 --out tok.json verse.txt
-  onestep train --data 'text:verse.txt?length=64&tokenizer=tok.json' --model next-char --out runs/verse
+  onestep train --data 'text:verse.txt?length=64&tokenizer=tok.json' --model next_char --out runs/verse
   onestep generate --checkpoint runs/verse --prompt \"a rose\"";
 
 impl TokenizerCommand {

@@ -176,7 +176,12 @@ impl Run {
             // Refuses a checkpoint of another model.
             let own = trainer.model();
             let classes = own.output_shape().first().copied().unwrap_or(1);
-            let (model, _) = choice.for_data("the run", own.input_shape().dims(), classes)?;
+            let counts = (classes, None);
+            let (mut model, _) = choice.for_data("the run", own.input_shape().dims(), counts)?;
+            // A preset of a run may have been called by its old name.
+            if model.name == own.spec().name.replace('-', "_") {
+                model.name.clone_from(&own.spec().name);
+            }
             let config = trainer.config().clone();
             trainer = Trainer::builder(model).config(config).checkpoint(&from).build()?;
         }
@@ -372,10 +377,15 @@ fn plan(trainer: &mut Trainer, data: &DataSplits) -> Result<(usize, Footprint)> 
 fn describe(config: &TrainerConfig) -> String {
     let optimizer = &config.optimizer;
     let mut lines = vec![
-        format!(
-            "{} epochs of batches of {}, seed {}",
-            config.epochs, config.batch_size, config.seed
-        ),
+        match config.steps {
+            Some(steps) => {
+                format!("{steps} steps of batches of {}, seed {}", config.batch_size, config.seed)
+            }
+            None => format!(
+                "{} epochs of batches of {}, seed {}",
+                config.epochs, config.batch_size, config.seed
+            ),
+        },
         format!("loss {}, {} with lr {}", config.loss, optimizer, optimizer.lr()),
         format!("schedule {}", config.schedule.name()),
     ];

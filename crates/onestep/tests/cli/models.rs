@@ -51,7 +51,7 @@ fn a_preset_takes_its_sizes_from_the_data() {
         1,
         &["mlp", "1x8x8, as the samples of digits are", "1x9x9"],
     );
-    place.fails(&train("mlp-mnist"), 1, &["mlp-mnist", "1 sizes", "1x8x8 of digits"]);
+    place.fails(&train("mlp_mnist"), 1, &["mlp_mnist", "1 sizes", "1x8x8 of digits"]);
 }
 
 #[test]
@@ -60,12 +60,12 @@ fn a_text_has_a_model_by_name_with_its_vocabulary() {
     place.write("verse.txt", "a rose is a rose is a rose; the rest is silence. ".repeat(60));
     let data = "text:verse.txt?length=16";
     let finished = place
-        .run(&format!("train --data {data} --model next-char --epochs 2 --threads 1 --out run"));
+        .run(&format!("train --data {data} --model next_char --epochs 2 --threads 1 --out run"));
     assert_eq!(finished.code, Some(0), "{finished:?}");
-    assert!(finished.stdout.contains("next-char with input=16, classes=14"), "{}", finished.stdout);
+    assert!(finished.stdout.contains("next_char with input=16, classes=14"), "{}", finished.stdout);
     let said = place.json("predict --checkpoint run --threads 1 --json verse.txt");
     assert!(said["predictions"][0]["top"][0]["name"].is_string(), "{said}");
-    place.fails(&format!("train --data {data} --out other"), 1, &["--model next-char"]);
+    place.fails(&format!("train --data {data} --out other"), 1, &["--model next_char"]);
 }
 
 #[test]

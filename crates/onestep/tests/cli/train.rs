@@ -263,3 +263,29 @@ fn an_interrupt_saves_a_checkpoint() {
     let resumed = place.json(&format!("train --resume out --epochs {} --json", epochs + 1));
     assert_eq!(resumed["epochs"].as_u64(), Some(epochs + 1));
 }
+
+#[test]
+fn a_run_may_be_of_so_many_steps() {
+    let place = place_with_model();
+    let settings = |folder: &str| -> serde_json::Value {
+        let text = std::fs::read_to_string(place.path(folder).join("trainer.json")).unwrap();
+        serde_json::from_str(&text).unwrap()
+    };
+    let counts = |arguments: &str| {
+        let run = place.json(&format!("train --model mlp.json --threads 1 --json {arguments}"));
+        (run["steps"].as_u64().unwrap(), run["epochs"].as_u64().unwrap())
+    };
+    let flags = "--steps 5 --schedule warmup:2:0.5+cosine --lr 0.1 --out run";
+    assert_eq!(counts(flags), (5, 1));
+    // Both parts count updates, as the run does.
+    let run = settings("run");
+    assert_eq!((&run["steps"], &run["schedule"]["per"]), (&5.into(), &"step".into()));
+    assert_eq!(run["schedule"]["then"]["per"], "step");
+    place.write("run.toml", "steps = 4\nsteps_per_epoch = 3\nschedule = \"cosine\"\n");
+    assert_eq!(counts("--config run.toml --out other"), (4, 2));
+    assert_eq!(settings("other")["schedule"]["per"], "step");
+    assert_eq!(counts("--config run.toml --epochs 1 --out third"), (3, 1));
+    assert_eq!(counts("--resume other --steps 6"), (2, 3));
+    place.fails("train --steps 3 --epochs 2", 2, &["--epochs", "cannot be used with"]);
+    place.fails("train --resume other --steps 5", 1, &["steps: expected at least 6"]);
+}

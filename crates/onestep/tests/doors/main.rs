@@ -63,6 +63,11 @@ fn texts() {
 }
 
 #[test]
+fn texts_with_a_class_each() {
+    text::labelled();
+}
+
+#[test]
 fn pairs() {
     fields::pairs();
 }

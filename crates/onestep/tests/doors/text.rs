@@ -80,3 +80,48 @@ fn generate(place: &Place) {
     place.json("train --data digits --epochs 1 --threads 1 --out digits --json");
     place.fails("generate --checkpoint digits", 1, &["what follows each token", "f32 [1, 8, 8]"]);
 }
+
+/// Texts with a class each: two moods by the words they are said with.
+pub(crate) fn labelled() {
+    let place = Place::new();
+    let line = |number: usize| {
+        let (word, mood) = [("fine", "up"), ("dull", "down")][number % 2];
+        format!("\"a {word} day, number {number}\",{mood}\n")
+    };
+    let table = |lines: usize| "text,mood\n".to_owned() + &(0..lines).map(line).collect::<String>();
+    place.write("days.csv", table(80));
+    place.write("new.csv", "text\na dull day\n\"a fine day, number 1\"\n");
+    place.write("note.txt", "a dull day");
+    let data = "texts:days.csv?length=12&tokens=words";
+    // Without a model the preset for texts is taken, with as many rows as there are words.
+    let trained = place.json(&format!(
+        "train --data {data} --epochs 15 --batch-size 8 --lr 1e-3 --threads 1 --out run --json"
+    ));
+    assert_eq!(trained["validation_accuracy"].as_f64(), Some(1.0), "{trained}");
+    assert_eq!(trained["model"], "text_encoder");
+    let same = place.json("evaluate --checkpoint run --threads 1 --json");
+    let gap = same["loss"].as_f64().unwrap() - trained["validation_loss"].as_f64().unwrap();
+    assert!(gap.abs() < 1e-5, "{same}, in training {trained}");
+    let predict = |rest: &str| {
+        let said = place.json(&format!("predict --checkpoint run --threads 1 --json {rest}"));
+        let said = said["predictions"].as_array().unwrap().clone();
+        let mood =
+            |answer: &serde_json::Value| answer["top"][0]["name"].as_str().unwrap().to_owned();
+        said.iter().map(mood).collect::<Vec<_>>()
+    };
+    assert_eq!(predict("new.csv note.txt"), ["down", "up", "down"]);
+    assert_eq!(predict("new.csv"), ["down", "up"]);
+    let resumed = place.json("train --resume run --epochs 16 --threads 1 --json");
+    assert_eq!(resumed["epochs"].as_f64(), Some(16.0), "{resumed}");
+    let bucketed =
+        format!("train --data {data} --buckets 6,9 --epochs 1 --threads 1 --out b --json");
+    assert!(place.json(&bucketed)["validation_loss"].as_f64().is_some());
+
+    place.write("other.csv", "text,mood\na,up\nb,sideways\nc,up\nd,down\n");
+    place.fails("evaluate --checkpoint run --data texts:other.csv", 1, &["sideways"]);
+    place.fails("evaluate --checkpoint run --data texts:days.csv?length=9", 1, &["12", "9"]);
+    place.fails("evaluate --checkpoint run --data digits", 1, &[]);
+    place.fails("predict --checkpoint run --text=", 1, &["the text"]);
+    let small = format!("train --data {data} --model text_encoder:tokens=3 --out small");
+    place.fails(&small, 1, &["text_encoder", "tokens", "at least"]);
+}

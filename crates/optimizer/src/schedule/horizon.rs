@@ -17,6 +17,14 @@ pub enum Per {
 }
 
 impl Per {
+    /// Its name in JSON, and behind the `@` of a text.
+    pub(super) fn text(self) -> &'static str {
+        match self {
+            Per::Epoch => "epoch",
+            Per::Step => "step",
+        }
+    }
+
     /// The default of most schedules.
     pub(super) fn epoch() -> Self {
         Per::Epoch
@@ -53,6 +61,8 @@ pub struct Leg {
 pub struct Horizon {
     epochs: u64,
     legs: Vec<Leg>,
+    /// The step that the run ends with, where that is in the middle of its last epoch.
+    end: Option<u64>,
 }
 
 impl Horizon {
@@ -80,7 +90,25 @@ impl Horizon {
             let wanted = "in the order of epochs and steps";
             return Err(OptimizerError::option("schedule", "legs", wanted, format!("{legs:?}")));
         }
-        Ok(Horizon { epochs, legs: legs.to_vec() })
+        Ok(Horizon { epochs, legs: legs.to_vec(), end: None })
+    }
+
+    /// The same run where so many steps are all of it, which may end its last epoch early.
+    ///
+    /// ```
+    /// use onestep_optimizer::{Horizon, ScheduleSpec};
+    ///
+    /// // 25 steps: two epochs of 10, and a half.
+    /// let horizon = Horizon::new(3, 10)?.ending(25);
+    /// let schedule = "cosine@step".parse::<ScheduleSpec>()?.build(1.0, horizon)?;
+    /// let wanted = (1.0 + (std::f64::consts::PI * 5.0 / 25.0).cos()) / 2.0;
+    /// assert_eq!(schedule.lr(5), wanted);
+    /// # Ok::<(), onestep_optimizer::OptimizerError>(())
+    /// ```
+    #[must_use]
+    pub fn ending(mut self, steps: u64) -> Self {
+        self.end = Some(steps);
+        self
     }
 
     /// Epochs of the run.
@@ -96,6 +124,12 @@ impl Horizon {
     /// The steps of an epoch now, in which places of the whole run are counted.
     fn unit(&self) -> u64 {
         self.legs.last().map_or(1, |leg| leg.steps_per_epoch)
+    }
+
+    /// The place at which the run ends.
+    fn all(&self) -> u64 {
+        let epochs = self.epochs.saturating_mul(self.unit());
+        self.end.map_or(epochs, |end| self.place(end).min(epochs))
     }
 
     /// The place of a step, as if all epochs had as many steps as those of the last leg.
@@ -178,8 +212,7 @@ impl Clock<'_> {
 
     /// How many units the run has, at least 1.
     pub(super) fn total(self, per: Per) -> u64 {
-        let all = self.horizon.epochs.saturating_mul(self.horizon.unit());
-        let left = all.saturating_sub(self.from_place);
+        let left = self.horizon.all().saturating_sub(self.from_place);
         let total = match per {
             Per::Step => left,
             Per::Epoch => left.div_ceil(self.horizon.unit()),
@@ -191,8 +224,7 @@ impl Clock<'_> {
     pub(super) fn real_total(self, per: Per) -> u64 {
         match per {
             Per::Step => {
-                let all = self.horizon.epochs.saturating_mul(self.horizon.unit());
-                self.horizon.step(all).saturating_sub(self.from_step).max(1)
+                self.horizon.step(self.horizon.all()).saturating_sub(self.from_step).max(1)
             }
             Per::Epoch => self.total(per),
         }

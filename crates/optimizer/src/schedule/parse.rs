@@ -5,8 +5,8 @@ use std::str::FromStr;
 use onestep_base::Registered;
 use serde_json::{Map, Value};
 
-use super::ScheduleSpec;
 use super::forms::{Argument, FORMS, TextForm, schedule_forms};
+use super::{Per, ScheduleSpec};
 use crate::OptimizerError;
 
 /// A schedule from one of the [`schedule_forms`].
@@ -14,11 +14,7 @@ impl FromStr for ScheduleSpec {
     type Err = OptimizerError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        parse(text.trim()).map_err(|reason| OptimizerError::ScheduleForm {
-            text: shortened(text),
-            reason,
-            forms: schedule_forms(),
-        })
+        read(text, None)
     }
 }
 
@@ -31,19 +27,45 @@ fn shortened(text: &str) -> String {
     }
 }
 
-fn parse(text: &str) -> Result<ScheduleSpec, String> {
+impl ScheduleSpec {
+    /// The same in a run that is measured in `per`, which counts where the text does not say `@step` or
+    /// `@epoch`, in place of what the schedule counts by default.
+    ///
+    /// ```
+    /// use onestep_optimizer::{Per, ScheduleSpec};
+    /// let spec = ScheduleSpec::parse_per("warmup:100+cosine", Per::Step)?;
+    /// assert_eq!(spec, "warmup:100+cosine@step".parse()?);
+    /// # Ok::<(), onestep_optimizer::OptimizerError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`OptimizerError::ScheduleForm`] for a text that is none of the [`schedule_forms`].
+    pub fn parse_per(text: &str, per: Per) -> Result<Self, OptimizerError> {
+        read(text, Some(per))
+    }
+}
+
+fn read(text: &str, default: Option<Per>) -> Result<ScheduleSpec, OptimizerError> {
+    parse(text.trim(), default).map_err(|reason| OptimizerError::ScheduleForm {
+        text: shortened(text),
+        reason,
+        forms: schedule_forms(),
+    })
+}
+
+fn parse(text: &str, default: Option<Per>) -> Result<ScheduleSpec, String> {
     let (count, most) = (text.split('+').count(), ScheduleSpec::MOST_IN_A_ROW);
     if count > most {
         return Err(format!("at most {most} schedules may follow on each other, got {count}"));
     }
     let mut parts = text.rsplit('+');
-    let last = Part::new(parts.next().unwrap_or_default())?.read()?;
+    let last = Part::new(parts.next().unwrap_or_default())?.read(default)?;
     parts.try_fold(last, |then, first| {
         let part = Part::new(first)?;
         if !part.form.leads {
             return Err(format!("only a warmup can stand before `+`, got `{}`", part.name));
         }
-        let mut spec = part.read()?;
+        let mut spec = part.read(default)?;
         if let ScheduleSpec::LinearWarmup(warmup) = &mut spec {
             *warmup.then = then;
         }
@@ -73,7 +95,7 @@ impl<'a> Part<'a> {
         Ok(Part { name, form, arguments: parts.collect(), per })
     }
 
-    fn read(&self) -> Result<ScheduleSpec, String> {
+    fn read(&self, default: Option<Per>) -> Result<ScheduleSpec, String> {
         let (name, most) = (&self.name, self.form.arguments.len());
         if self.arguments.len() > most {
             let got = self.arguments.len();
@@ -95,7 +117,11 @@ impl<'a> Part<'a> {
                 return Err(format!("{name} counts neither steps nor epochs"));
             }
             Some(per) => drop(options.insert("per".into(), per.into())),
-            None => {}
+            None => {
+                if let (Some(per), true) = (default, self.form.counts) {
+                    options.insert("per".into(), per.text().into());
+                }
+            }
         }
         let spec = ScheduleSpec::from_parts(self.form.kind, options.into());
         spec.unwrap_or_else(|| Err(format!("there is no schedule `{name}`")))

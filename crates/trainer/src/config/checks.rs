@@ -37,6 +37,7 @@ impl TrainerConfig {
     fn check_counts(&self) -> Result<(), TrainerError> {
         let counts = [
             ("epochs", self.epochs),
+            ("steps", self.steps.map_or(1, |steps| steps.min(1) as usize)),
             ("steps_per_epoch", self.steps_per_epoch.unwrap_or(1)),
             ("batch_size", self.batch_size),
             ("steps_in_flight", self.steps_in_flight),
@@ -124,6 +125,7 @@ mod tests {
                 "batch_size: expected at least 1, got 0",
             ),
             (TrainerConfig { epochs: 0, ..default() }, "epochs: expected at least 1, got 0"),
+            (TrainerConfig { steps: Some(0), ..default() }, "steps: expected at least 1, got 0"),
             (TrainerConfig { steps_in_flight: 99, ..default() }, "steps_in_flight: expected at"),
             (TrainerConfig { workers: 100_000, ..default() }, "workers: expected at most"),
             (

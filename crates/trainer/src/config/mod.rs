@@ -34,9 +34,14 @@ pub use parts::{Buckets, EarlyStoppingConfig};
 pub struct TrainerConfig {
     /// Passes through the training data, in all; default 10.
     pub epochs: usize,
-    /// Steps in an epoch of a loop of one's own around
-    /// [`Trainer::train_batch`](crate::Trainer::train_batch), for schedules that go by epochs or by
-    /// the length of the run; `fit` knows them from its data. Default none.
+    /// Updates of a `fit` in all, in place of `epochs`: it goes through the data as often as they take and
+    /// ends where they are done, in the middle of a pass or not; default none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps: Option<u64>,
+    /// Updates in an epoch. A `fit` ends an epoch after so many, where the data has more of them: it
+    /// validates, and the next epoch has an order of its own. In a loop of one's own around
+    /// [`Trainer::train_batch`](crate::Trainer::train_batch) it tells schedules that go by epochs or by the
+    /// length of the run what an epoch is. Default none: all of the data.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub steps_per_epoch: Option<usize>,
     /// Samples in a batch; default 32.
@@ -143,6 +148,7 @@ impl Default for TrainerConfig {
     fn default() -> Self {
         TrainerConfig {
             epochs: 10,
+            steps: None,
             steps_per_epoch: None,
             batch_size: 32,
             loss: LossSpec::default(),

@@ -111,7 +111,7 @@ impl Learner {
         }
         let program = program_of(model, &config, config.optimizer()?)?;
         let mut learner = Learner::new(program, executor, checkpoint.record.progress.seed)?;
-        learner.take(&checkpoint, config.epochs)?;
+        learner.take(&checkpoint, (config.epochs, config.steps))?;
         Ok(learner)
     }
 
@@ -124,11 +124,15 @@ impl Learner {
     pub fn restore(&mut self, folder: impl AsRef<Path>) -> Result<(), TrainerError> {
         let checkpoint = Checkpoint::read(folder.as_ref())?;
         // What is code in one of them is a name in the other, and counts no epochs.
-        let epochs = checkpoint.config()?.epochs;
-        self.take(&checkpoint, epochs)
+        let config = checkpoint.config()?;
+        self.take(&checkpoint, (config.epochs, config.steps))
     }
 
-    fn take(&mut self, checkpoint: &Checkpoint, epochs: usize) -> Result<(), TrainerError> {
+    fn take(
+        &mut self,
+        checkpoint: &Checkpoint,
+        (epochs, steps): (usize, Option<u64>),
+    ) -> Result<(), TrainerError> {
         checkpoint.check_model(self.program.model().spec())?;
         let state = checkpoint.state(self.state().layout())?;
         let progress = &checkpoint.record.progress;
@@ -141,7 +145,8 @@ impl Learner {
             }
         };
         if !progress.legs.is_empty() {
-            self.set_horizon(&Horizon::of_legs(epochs as u64, &progress.legs)?)?;
+            let horizon = Horizon::of_legs(epochs as u64, &progress.legs)?;
+            self.set_horizon(&steps.map_or(horizon.clone(), |steps| horizon.ending(steps)))?;
         }
         self.write_state(&state)?;
         self.recover();

@@ -75,6 +75,39 @@ impl Metric for TopKAccuracy {
     }
 }
 
+/// The share of samples of which every label is right, as of a text that is written down whole. Labels
+/// below 0 stand for nothing; of one label a sample it is the accuracy.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExactMatch {}
+
+impl Metric for ExactMatch {
+    fn name(&self) -> String {
+        "exact_match".to_owned()
+    }
+
+    fn better(&self) -> Better {
+        Better::Higher
+    }
+
+    fn report(&self, g: &mut Graph, scored: &Scored) -> Result<Option<Measured>, LayerError> {
+        let Task::Classify { .. } = scored.task else { return Ok(None) };
+        let Some(target) = label(g, scored)? else { return Ok(None) };
+        let class = g.argmax(scored.output, 1)?;
+        let class = g.cast(class, DType::F32)?;
+        let truth = g.cast(target, DType::F32)?;
+        let right = g.eq(class, truth)?;
+        let one = g.constant(1.0)?;
+        let wrong = g.sub(one, right)?;
+        let (counts, _) = counted(g, target)?;
+        let wrong = g.mul(wrong, counts)?;
+        let axes: Vec<usize> = (1..g.shape(wrong).rank()).collect();
+        let wrong = if axes.is_empty() { wrong } else { g.sum(wrong, &axes, false)? };
+        let right = g.lt(wrong, one)?;
+        Ok(Some(Measured::over_samples(g.mean_all(right)?)))
+    }
+}
+
 /// The labels i32 `[n, ...]`: those fed, or the most probable class of probabilities that are.
 fn label(g: &mut Graph, scored: &Scored) -> Result<Option<Value>, LayerError> {
     let Some(target) = scored.loss.target else { return Ok(None) };

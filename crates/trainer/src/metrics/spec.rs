@@ -11,7 +11,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer, ser::Error as _};
 
 use super::builtin::{
-    Accuracy, MeanAbsoluteError, MeanSquaredError, Perplexity, RootMeanSquaredError, TopKAccuracy,
+    Accuracy, ExactMatch, MeanAbsoluteError, MeanSquaredError, Perplexity, RootMeanSquaredError,
+    TopKAccuracy,
 };
 use super::metric::{Aggregate, Better, Measured, Metric, Scored};
 use crate::TrainerError;
@@ -42,6 +43,8 @@ registry! {
         RootMeanSquaredError(RootMeanSquaredError) = "root_mean_squared_error",
         /// e to the power of the mean cross-entropy of labels.
         Perplexity(Perplexity) = "perplexity",
+        /// The share of samples of which every label is right.
+        ExactMatch(ExactMatch) = "exact_match",
         /// A metric of one's own.
         Custom(CustomMetric) = "custom",
     }

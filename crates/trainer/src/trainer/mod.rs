@@ -190,7 +190,7 @@ impl Trainer {
             };
             return Err(TrainerError::option("epochs", wanted, epochs));
         }
-        self.config.epochs = epochs;
+        (self.config.epochs, self.config.steps) = (epochs, None);
         Ok(())
     }
 

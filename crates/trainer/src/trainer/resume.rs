@@ -29,6 +29,14 @@ pub(super) fn refuse_changes(
         let wanted = format!("at least {}, which are done", progress.epoch);
         return Err(TrainerError::option("epochs", wanted, now.epochs));
     }
+    let done = progress.step + u64::from(progress.accumulated > 0);
+    if let Some(steps) = now.steps.filter(|&steps| steps < done && now.steps != before.steps) {
+        return Err(TrainerError::option(
+            "steps",
+            format!("at least {done}, which are done"),
+            steps,
+        ));
+    }
     if (now.accumulate > 1) != (before.accumulate > 1) {
         let wanted = match before.accumulate {
             1 => "1, since the run's state has no room for more gradients".to_owned(),
@@ -75,6 +83,11 @@ fn refuse_in_epoch(before: &TrainerConfig, now: &TrainerConfig) -> Result<(), Tr
     if now.accumulate != before.accumulate {
         let wanted = whole(&before.accumulate);
         return Err(TrainerError::option("accumulate", wanted, now.accumulate));
+    }
+    if now.steps_per_epoch != before.steps_per_epoch {
+        let text = |steps: Option<usize>| steps.map_or("none".to_owned(), |n| n.to_string());
+        let (wanted, got) = (whole(&text(before.steps_per_epoch)), text(now.steps_per_epoch));
+        return Err(TrainerError::option("steps_per_epoch", wanted, got));
     }
     if now.shuffle != before.shuffle {
         return Err(TrainerError::option("shuffle", whole(&before.shuffle), now.shuffle));

@@ -50,7 +50,7 @@ impl<'a, 'b> Run<'a, 'b> {
         let train = trainer.loader(train, batch_size, true)?;
         let validation = validation.map(|data| trainer.evaluation_loader(data)).transpose()?;
         let position = trainer.check_position(&train)?;
-        trainer.start_schedule(trainer.updates_in(train.batches_per_epoch()))?;
+        trainer.start_schedule(trainer.updates_per_epoch(train.batches_per_epoch()))?;
         trainer.progress.loader = Some(position);
         let start = Instant::now();
         let mut history = History {
@@ -72,9 +72,10 @@ impl<'a, 'b> Run<'a, 'b> {
             callback.on_fit_start(run).map(|()| Flow::Continue)
         })?;
         while self.trainer.progress.epoch < self.trainer.config.epochs {
-            let steps = self.train_epoch()?;
+            let batches = self.trainer.batches_now(self.train.batches_per_epoch());
+            let steps = self.train_epoch(batches)?;
             self.count(&steps);
-            if self.trainer.progress.batch < self.train.batches_per_epoch() {
+            if self.trainer.progress.batch < batches {
                 // A callback asked for an end in the middle of the epoch.
                 break;
             }
@@ -86,12 +87,12 @@ impl<'a, 'b> Run<'a, 'b> {
         self.finish()
     }
 
-    fn train_epoch(&mut self) -> Result<Steps, TrainerError> {
+    fn train_epoch(&mut self, batches: usize) -> Result<Steps, TrainerError> {
         let progress = &self.trainer.progress;
         let start = EpochStart {
             epoch: progress.epoch + 1,
             epochs: self.trainer.config.epochs,
-            batches: self.train.batches_per_epoch(),
+            batches,
             done: progress.batch,
         };
         if start.done == 0 {
@@ -114,7 +115,8 @@ impl<'a, 'b> Run<'a, 'b> {
         let mut tensors = binding.room();
         let mut batches = train.epoch_from(trainer.progress.epoch as u64, start.done)?;
         let mut of_step = 0;
-        loop {
+        // The epoch may end before the data does.
+        for _ in start.done..start.batches {
             watch.other();
             let batch = batches.next();
             watch.data();
@@ -266,9 +268,20 @@ impl Trainer {
         }
     }
 
-    /// The updates that so many batches make.
-    pub(super) fn updates_in(&self, batches: usize) -> usize {
-        batches.div_ceil(self.config.accumulate)
+    /// The updates of an epoch whose data is so many batches.
+    pub(super) fn updates_per_epoch(&self, batches: usize) -> usize {
+        let all = batches.div_ceil(self.config.accumulate);
+        self.config.steps_per_epoch.map_or(all, |most| all.min(most))
+    }
+
+    /// The batches that the epoch under way has of so many: the run's last may end early.
+    fn batches_now(&self, batches: usize) -> usize {
+        let mut updates = self.updates_per_epoch(batches);
+        if let Some(steps) = self.config.steps {
+            let left = steps.saturating_sub(self.epoch_start());
+            updates = updates.min(usize::try_from(left).unwrap_or(usize::MAX));
+        }
+        batches.min(updates.saturating_mul(self.config.accumulate))
     }
 
     /// Whether an update is made when so many of an epoch's batches are there: the last of them make

@@ -82,7 +82,7 @@ impl Trainer {
         let legs = self.legs_of_fit(steps);
         let schedule = self.schedule_over(&legs)?;
         let mut warnings = schedule.warnings();
-        let horizon = Horizon::of_legs(self.config.epochs as u64, &legs)?;
+        let horizon = self.horizon(&legs)?;
         warnings.extend(self.optimizer().fed(&horizon)?.warnings());
         let watched = schedule.watches_metric() || self.config.early_stopping.is_some();
         let watched = self.watched().into_iter().find(|monitor| watched && monitor.validates());
@@ -105,14 +105,44 @@ impl Trainer {
             None if drop_last => samples / batch_size,
             None => samples.div_ceil(batch_size),
         };
-        Ok(self.updates_in(batches).max(1))
+        Ok(self.updates_per_epoch(batches).max(1))
+    }
+
+    /// The step that the epoch under way began with.
+    pub(super) fn epoch_start(&self) -> u64 {
+        let progress = &self.progress;
+        match (progress.batch, progress.epoch_start) {
+            (0, _) => progress.step,
+            (_, Some(start)) => start,
+            // A checkpoint from before it was kept: each batch was a step.
+            (batch, None) => progress.step.saturating_sub(batch as u64),
+        }
+    }
+
+    /// The epochs of the run: those of the settings, or as many as its steps take.
+    fn epochs_of_run(&self, steps_per_epoch: u64) -> u64 {
+        let Some(steps) = self.config.steps else { return self.config.epochs as u64 };
+        let left = steps.saturating_sub(self.epoch_start());
+        (self.progress.epoch as u64 + left.div_ceil(steps_per_epoch.max(1))).max(1)
+    }
+
+    /// How long the run is.
+    fn horizon(&self, legs: &[Leg]) -> Result<Horizon, TrainerError> {
+        let steps_per_epoch = legs.last().map_or(1, |leg| leg.steps_per_epoch);
+        let horizon = Horizon::of_legs(self.epochs_of_run(steps_per_epoch), legs)?;
+        Ok(match self.config.steps {
+            Some(steps) => horizon.ending(steps),
+            None => horizon,
+        })
     }
 
     /// The schedule of a `fit` over this many steps an epoch, at the state it has reached.
     pub(super) fn start_schedule(&mut self, steps_per_epoch: usize) -> Result<(), TrainerError> {
         let legs = self.legs_of_fit(steps_per_epoch);
         self.schedule = Some(self.schedule_over(&legs)?);
-        self.learner.set_horizon(&Horizon::of_legs(self.config.epochs as u64, &legs)?)?;
+        let horizon = self.horizon(&legs)?;
+        self.config.epochs = usize::try_from(horizon.epochs()).unwrap_or(usize::MAX);
+        self.learner.set_horizon(&horizon)?;
         self.progress.legs = legs;
         Ok(())
     }
@@ -132,7 +162,7 @@ impl Trainer {
             }
         };
         self.schedule = Some(self.schedule_over(&legs)?);
-        self.learner.set_horizon(&Horizon::of_legs(self.config.epochs as u64, &legs)?)?;
+        self.learner.set_horizon(&self.horizon(&legs)?)?;
         if steps.is_some() {
             self.progress.legs = legs;
         }
@@ -165,7 +195,7 @@ impl Trainer {
             let wanted = format!("no mode, or the one that is better of {monitor} ({better:?})");
             return Err(TrainerError::option("schedule.mode", wanted, format!("{mode:?}")));
         }
-        let horizon = Horizon::of_legs(self.config.epochs as u64, legs)?;
+        let horizon = self.horizon(legs)?;
         let spec = self.config.schedule.clone().with_plateau_mode(better);
         let mut schedule = spec.build(self.optimizer().lr(), horizon)?;
         match self.progress.schedule.clone() {
@@ -181,13 +211,7 @@ impl Trainer {
     /// The legs up to now and the one that begins now, where it does.
     fn legs_of_fit(&self, steps_per_epoch: usize) -> Vec<Leg> {
         let progress = &self.progress;
-        let epoch = progress.epoch as u64;
-        let step = match (progress.batch, progress.epoch_start) {
-            (0, _) => progress.step,
-            (_, Some(start)) => start,
-            // A checkpoint from before it was kept: each batch was a step.
-            (batch, None) => progress.step.saturating_sub(batch as u64),
-        };
+        let (epoch, step) = (progress.epoch as u64, self.epoch_start());
         let steps_per_epoch = steps_per_epoch as u64;
         let mut legs = progress.legs.clone();
         if let (true, true, Some(before)) = (legs.is_empty(), epoch > 0, &progress.loader) {

@@ -4,7 +4,7 @@
 
 typedef double CFTimeInterval;  // from CoreFoundation
 
-@protocol MTLBlitCommandEncoder, MTLCommandBuffer, MTLCommandQueue;
+@protocol MTLBlitCommandEncoder, MTLCommandBuffer, MTLCommandQueue, MTLComputeCommandEncoder;
 
 typedef NS_ENUM(NSUInteger, MTLCommandBufferStatus) {
   MTLCommandBufferStatusNotEnqueued = 0,
@@ -56,6 +56,7 @@ typedef void (^MTLCommandBufferHandler)(id<MTLCommandBuffer>);
 - (void)addCompletedHandler:(MTLCommandBufferHandler)block;
 - (void)waitUntilCompleted;
 - (id<MTLBlitCommandEncoder>)blitCommandEncoder;
+- (id<MTLComputeCommandEncoder>)computeCommandEncoder;
 @end
 
 @protocol MTLCommandQueue <NSObject>

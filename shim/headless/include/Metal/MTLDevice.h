@@ -2,7 +2,8 @@
 #pragma once
 #import <Metal/MTLResource.h>
 
-@protocol MTLCommandQueue;
+@class MTLCompileOptions;
+@protocol MTLCommandQueue, MTLComputePipelineState, MTLFunction, MTLLibrary;
 
 typedef NS_ENUM(NSInteger, MTLGPUFamily) {
   MTLGPUFamilyApple1 = 1001,
@@ -40,6 +41,10 @@ typedef NS_ENUM(NSInteger, MTLGPUFamily) {
 - (id<MTLBuffer>)newBufferWithLength:(NSUInteger)length options:(MTLResourceOptions)options;
 - (id<MTLBuffer>)newBufferWithBytes:(const void *)pointer length:(NSUInteger)length
     options:(MTLResourceOptions)options;
+- (id<MTLLibrary>)newLibraryWithSource:(NSString *)source options:(MTLCompileOptions *)options
+    error:(NSError **)error;
+- (id<MTLComputePipelineState>)newComputePipelineStateWithFunction:(id<MTLFunction>)computeFunction
+    error:(NSError **)error;
 - (BOOL)supportsFamily:(MTLGPUFamily)gpuFamily;
 @end
 

@@ -2,5 +2,8 @@
 #pragma once
 #import <Metal/MTLBlitCommandEncoder.h>
 #import <Metal/MTLCommandBuffer.h>
+#import <Metal/MTLComputeCommandEncoder.h>
+#import <Metal/MTLComputePipeline.h>
 #import <Metal/MTLDevice.h>
+#import <Metal/MTLLibrary.h>
 #import <Metal/MTLResource.h>

@@ -48,11 +48,15 @@ impl Library {
         if dialect == Dialect::Cuda {
             nvrtc::check(&module(dialect, kernels.iter().copied()))?;
         }
+        Library::of(&host::program(dialect, kernels.iter().copied()), kernels)
+    }
+
+    /// Compiles a program that has these kernels.
+    pub(crate) fn of(text: &str, kernels: &[&KernelSource]) -> Result<Library> {
         let folder = tempfile::tempdir()?;
         for (name, text) in host::HEADERS {
             std::fs::write(folder.path().join(name), text)?;
         }
-        let text = host::program(dialect, kernels.iter().copied());
         assert!(!text.contains("double"), "kernels compute in f32 alone");
         let (source, object) =
             (folder.path().join("kernels.cpp"), folder.path().join("kernels.so"));

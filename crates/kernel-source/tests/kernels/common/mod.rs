@@ -3,9 +3,11 @@
 mod compiler;
 mod machine;
 mod nvrtc;
+mod planned;
 
 pub(crate) use compiler::{Library, compiler};
 pub(crate) use machine::Machine;
+pub(crate) use planned::Planned;
 
 use onestep_engine::plan::{Place, Region};
 use onestep_engine::{DType, Shape, Type, philox};

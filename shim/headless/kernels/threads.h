@@ -14,11 +14,12 @@ typedef void (*host_entry)(void* const*, unsigned int, unsigned int);
 namespace host {
 // A context is only entered once: from then on jumps, which make no system call, go to and fro.
 struct Fiber { ucontext_t context; jmp_buf at; std::vector<char> stack; bool begun, done; };
-static jmp_buf scheduler;
-static std::vector<Fiber> fibers;
-static unsigned int current, group;
-static host_entry entry;
-static void* const* buffers;
+// Of each thread of the host that runs launches.
+static thread_local jmp_buf scheduler;
+static thread_local std::vector<Fiber> fibers;
+static thread_local unsigned int current, group;
+static thread_local host_entry entry;
+static thread_local void* const* buffers;
 
 static uint64_t next(uint64_t& state) {
   state += 0x9e3779b97f4a7c15ull;
