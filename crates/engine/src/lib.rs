@@ -3,6 +3,7 @@
 mod array;
 mod autodiff;
 mod cache;
+mod contributions;
 mod counters;
 mod engine;
 mod error;
@@ -31,7 +32,10 @@ pub use engine::{Engine, PLANS, ProgramSource};
 pub use error::EngineError;
 pub use executor::{Executor, Feeds, KernelTime, Step, output_size};
 pub use flight::Flight;
-pub use graph::{AttentionOptions, Composite, Graph, GraphError, Named, Node, Phase, Type, Value};
+pub use graph::{
+    AttentionOptions, Composite, Graph, GraphError, Named, Node, Phase, ScanOptions, Scanned, Type,
+    Value, scan,
+};
 pub use lower::StepGraph;
 pub use mode::Mode;
 pub use onestep_base::philox;

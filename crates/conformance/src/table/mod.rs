@@ -11,6 +11,7 @@ mod losses;
 mod networks;
 mod op;
 mod optimizers;
+mod own_cells;
 mod parametrized;
 mod schedules;
 mod shape;
@@ -36,10 +37,16 @@ pub fn optimizers() -> Vec<Case> {
 
 /// Every layer case.
 pub fn layers() -> Vec<Case> {
-    [layers::cases(), layers_windows::cases(), transformers::cases(), parametrized::cases()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        layers::cases(),
+        layers_windows::cases(),
+        transformers::cases(),
+        parametrized::cases(),
+        own_cells::cases(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// Every loss case.

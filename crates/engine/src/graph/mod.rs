@@ -6,7 +6,7 @@ mod dump;
 mod error;
 mod types;
 
-pub use build::AttentionOptions;
+pub use build::{AttentionOptions, ScanOptions, Scanned, scan};
 pub use error::GraphError;
 pub use types::{Named, Node, Phase, Type, Value};
 

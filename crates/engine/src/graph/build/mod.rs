@@ -7,5 +7,7 @@ mod leaves;
 mod movement;
 mod products;
 mod reductions;
+mod scan;
 
 pub use attention::AttentionOptions;
+pub use scan::{ScanOptions, Scanned, scan};

@@ -1,0 +1,17 @@
+//! What recurrences begin with.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The state before the first step of a recurrent layer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum InitialState {
+    /// Zeros.
+    #[default]
+    Zeros,
+    /// Further inputs, behind the sequence.
+    Input,
+    /// Parameters, the same for every sample, which begin as 0.
+    Learned,
+}
