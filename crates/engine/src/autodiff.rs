@@ -1,5 +1,8 @@
 //! Reverse-mode differentiation: the gradient of a scalar as more nodes of the same graph.
 
+use std::collections::HashMap;
+
+use crate::contributions;
 use crate::graph::{Graph, GraphError, Value};
 use crate::ops::Site;
 
@@ -32,8 +35,12 @@ pub fn gradients(
     let depends = depends_on(graph, targets);
     let mut grads: Vec<Option<Value>> = vec![None; loss.index() + 1];
     grads[loss.index()] = Some(graph.constant(1.0)?);
+    let mut many = read_by_many(graph, &depends, loss);
     for index in (0..=loss.index()).rev() {
         let value = Value::new(index);
+        if let Some(parts) = many.remove(&value) {
+            grads[index] = contributions::sum(graph, &parts)?;
+        }
         let (Some(grad), true) = (grads[index], depends[index]) else { continue };
         let node = graph.node(value).clone();
         if node.inputs.is_empty() {
@@ -47,6 +54,10 @@ pub fn gradients(
             let Some(contribution) = contribution.filter(|_| depends[input.index()]) else {
                 continue;
             };
+            if let Some(parts) = many.get_mut(&input) {
+                parts.push(contribution);
+                continue;
+            }
             let slot = &mut grads[input.index()];
             *slot = Some(match *slot {
                 Some(sum) => graph.add(sum, contribution)?,
@@ -55,6 +66,18 @@ pub fn gradients(
         }
     }
     targets.iter().map(|&t| grad_or_zeros(graph, &grads, t)).collect()
+}
+
+/// Values that very many nodes read, whose contributions are put together once all are known.
+fn read_by_many(graph: &Graph, depends: &[bool], loss: Value) -> HashMap<Value, Vec<Value>> {
+    let mut readers: HashMap<Value, usize> = HashMap::new();
+    for node in &graph.nodes()[..=loss.index()] {
+        for input in node.inputs.iter().filter(|input| depends[input.index()]) {
+            *readers.entry(*input).or_default() += 1;
+        }
+    }
+    readers.retain(|_, count| *count >= contributions::MANY);
+    readers.into_keys().map(|value| (value, Vec::new())).collect()
 }
 
 fn grad_or_zeros(

@@ -3,6 +3,7 @@
 mod array;
 mod autodiff;
 mod cache;
+mod contributions;
 mod counters;
 mod engine;
 mod error;
@@ -33,7 +34,7 @@ pub use executor::{Executor, Feeds, KernelTime, Step, output_size};
 pub use flight::Flight;
 pub use graph::{
     AttentionOptions, Composite, Graph, GraphError, Named, Node, Phase, Recurred,
-    RecurrenceOptions, Type, Value,
+    RecurrenceOptions, ScanOptions, Scanned, Type, Value, scan,
 };
 pub use lower::StepGraph;
 pub use mode::Mode;

@@ -12,6 +12,7 @@ impl LayerSpec {
                 | LayerSpec::Residual(_)
                 | LayerSpec::Concat(_)
                 | LayerSpec::Repeat(_)
+                | LayerSpec::Recurrent(_)
         )
     }
 
@@ -22,6 +23,7 @@ impl LayerSpec {
             LayerSpec::Concat(concat) => concat.branches.iter().map(Vec::as_slice).collect(),
             LayerSpec::Block(block) => vec![&block.body],
             LayerSpec::Repeat(repeat) => vec![&repeat.body],
+            LayerSpec::Recurrent(recurrent) => vec![&recurrent.cell],
             _ => Vec::new(),
         }
     }
@@ -40,6 +42,7 @@ impl LayerSpec {
             }
             LayerSpec::Block(block) => vec![(String::new(), &mut block.body)],
             LayerSpec::Repeat(repeat) => vec![("0".to_owned(), &mut repeat.body)],
+            LayerSpec::Recurrent(recurrent) => vec![("cell".to_owned(), &mut recurrent.cell)],
             _ => Vec::new(),
         }
     }
@@ -62,6 +65,7 @@ impl Placed {
                 let name = repeat.name.clone();
                 Repeat { name, times: repeat.times, body: Vec::new() }.into()
             }
+            LayerSpec::Recurrent(recurrent) => recurrent.emptied().into(),
             other => other.clone(),
         };
         Placed { layer, inputs: self.inputs.clone(), weights: self.weights.clone() }

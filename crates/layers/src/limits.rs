@@ -5,7 +5,7 @@ use crate::error::LayerError;
 use crate::layer::LayerSpec;
 use crate::placed::Placed;
 
-/// The most containers (`residual`, `concat`, `repeat`, `block`) in each other. Their JSON stays within what
+/// The most containers (`residual`, `concat`, `repeat`, `block`, `recurrent`) in each other. Their JSON stays within what
 /// readers of JSON take: 128 lists and objects in each other.
 pub(crate) const MOST_NESTED: usize = 32;
 
@@ -35,8 +35,9 @@ pub(crate) fn check_depth(layers: &[Placed]) -> Result<(), LayerError> {
     if !level.iter().any(|layer| layer.is_container()) {
         return Ok(());
     }
-    let wanted =
-        format!("at most {MOST_NESTED} residual, concat, repeat and block layers in each other");
+    let wanted = format!(
+        "at most {MOST_NESTED} residual, concat, repeat and block layers, and cells, in each other"
+    );
     Err(LayerError::option("model", "layers", wanted, "more"))
 }
 

@@ -103,6 +103,11 @@ impl LayerRow {
         (self.input, self.output) = (input, output);
         (self.parameters, self.states, self.flops) = (parameters, states, flops);
     }
+
+    /// Counts the layer's operations once for each of so many steps.
+    pub(crate) fn repeat(&mut self, steps: usize) {
+        self.flops = self.flops.saturating_mul(steps as u64);
+    }
 }
 
 /// A sum that stays at the largest number instead of overflowing: such a model does not fit into

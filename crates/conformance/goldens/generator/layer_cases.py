@@ -7,6 +7,7 @@ from . import (
     layer_cases_attention,
     layer_cases_graphs,
     layer_cases_norms,
+    layer_cases_own_cells,
     layer_cases_parametrized,
     layer_cases_recurrent,
     layer_cases_transformers,
@@ -33,6 +34,7 @@ def all_cases():
     yield from layer_cases_attention.all_cases()
     yield from layer_cases_parametrized.cases()
     yield from layer_cases_recurrent.all_cases()
+    yield from layer_cases_own_cells.cases()
 
 
 def dense():

@@ -10,6 +10,7 @@ from torch import nn
 from torchvision.ops import StochasticDepth
 
 from . import parametrized, spec_recurrent, spec_transformers, windows
+from .own_cells import recurrent
 
 
 class Sequence(nn.Module):
@@ -17,10 +18,10 @@ class Sequence(nn.Module):
     what its `inputs` name: layers before it, `split.1`, or `input`. With `weights` it is another
     layer of the list, called again."""
 
-    def __init__(self, layers, shape):
+    def __init__(self, layers, shape, others=None):
         super().__init__()
         self.order = []
-        counts, shapes = {}, {"input": shape}
+        counts, shapes = {}, {"input": shape} | (others or {})
         for layer in layers:
             kind = layer["type"]
             counts[kind] = counts.get(kind, 0) + 1
@@ -38,15 +39,22 @@ class Sequence(nn.Module):
         self.shape = shape
 
     def forward(self, x):
-        values = {"input": x}
+        values = self.values(x, {})
+        return values[self.order[-1][0]] if self.order else x
+
+    def values(self, x, others):
+        """What each layer gives, by name."""
+        values = {"input": x} | others
         for name, owner, inputs in self.order:
             given = [find(values, n) for n in inputs] or [x]
             x = values[name] = getattr(self, owner)(*given)
-        return x
+        return values
 
 
 def make(kind, layer, shapes):
     """The module of a layer that takes values of these shapes."""
+    if kind == "recurrent":
+        return recurrent(Sequence)(layer, shapes)
     if kind in spec_transformers.OF_SHAPES:
         return spec_transformers.OF_SHAPES[kind](layer, shapes)
     return LAYERS[kind](layer, shapes[0])

@@ -11,6 +11,7 @@ mod losses;
 mod networks;
 mod op;
 mod optimizers;
+mod own_cells;
 mod parametrized;
 mod recurrence;
 mod recurrent;
@@ -51,6 +52,7 @@ pub fn layers() -> Vec<Case> {
         transformers::cases(),
         parametrized::cases(),
         recurrent::cases(),
+        own_cells::cases(),
     ]
     .into_iter()
     .flatten()

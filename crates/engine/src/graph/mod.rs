@@ -6,7 +6,7 @@ mod dump;
 mod error;
 mod types;
 
-pub use build::{AttentionOptions, Recurred, RecurrenceOptions};
+pub use build::{AttentionOptions, Recurred, RecurrenceOptions, ScanOptions, Scanned, scan};
 pub use error::GraphError;
 pub use types::{Named, Node, Phase, Type, Value};
 

@@ -2,29 +2,13 @@
 
 use onestep_engine::ops::Cell;
 use onestep_engine::{Graph, GraphError, RecurrenceOptions, Value};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
-use super::Shapes;
 use super::noise::drop;
 use super::scaled_dot_product_attention::counts;
+use super::{InitialState, Shapes};
 use crate::context::BuildContext;
 use crate::error::LayerError;
 use crate::initializer::{Fan, Initializer};
-
-/// The state before the first step of a recurrent layer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum InitialState {
-    /// Zeros.
-    #[default]
-    Zeros,
-    /// Further inputs, behind the sequence: `[layers x directions, hidden]`, and for an LSTM its cells.
-    Input,
-    /// Parameters, the same for every sample, which begin as 0: `h_0 [layers x directions, hidden]`, and for an
-    /// LSTM `c_0`.
-    Learned,
-}
 
 pub(super) fn one() -> usize {
     1

@@ -12,11 +12,12 @@ use super::{
     Hardshrink, Hardsigmoid, Hardswish, Hardtanh, InstanceNorm, Layer, LayerNorm, LeakyRelu,
     LearnedPositions, LocalResponseNorm, LogSigmoid, LogSoftmax, Lstm, MaxPool1d, MaxPool2d,
     MaxPool3d, Mean, Mish, MultiHeadAttention, Multiply, Pad, PatchEmbedding, Permute,
-    PixelShuffle, PixelUnshuffle, Prelu, QuickGelu, Relu, Relu6, Repeat, Reshape, Residual,
-    RmsNorm, Rnn, Rotary, Rrelu, ScaledDotProductAttention, Select, Selu, Shapes, Sigmoid, Silu,
-    SinusoidalPositions, Slice, Softmax, Softmin, Softplus, Softshrink, Softsign, Split,
-    SquaredRelu, StochasticDepth, Sum, Swiglu, Tanh, Tanhshrink, Threshold, TransformerDecoder,
-    TransformerDecoderLayer, TransformerEncoder, TransformerEncoderLayer, Unfold, Upsample,
+    PixelShuffle, PixelUnshuffle, Prelu, QuickGelu, Recurrent, Relu, Relu6, Repeat, Reshape,
+    Residual, RmsNorm, Rnn, Rotary, Rrelu, ScaledDotProductAttention, Select, Selu, Shapes,
+    Sigmoid, Silu, SinusoidalPositions, Slice, Softmax, Softmin, Softplus, Softshrink, Softsign,
+    Split, SquaredRelu, StochasticDepth, Sum, Swiglu, Tanh, Tanhshrink, Threshold,
+    TransformerDecoder, TransformerDecoderLayer, TransformerEncoder, TransformerEncoderLayer,
+    Unfold, Upsample,
 };
 use crate::context::BuildContext;
 use crate::error::LayerError;
@@ -167,6 +168,8 @@ layers! {
     ClassToken = "class_token",
     /// Pictures as sequences of patches.
     PatchEmbedding = "patch_embedding",
+    /// A cell of one's own, along a sequence.
+    Recurrent = "recurrent",
     /// Attention of several heads.
     MultiHeadAttention = "multi_head_attention",
     /// Attention and a feed-forward network.
@@ -311,6 +314,7 @@ impl LayerSpec {
                 | LayerSpec::TransformerEncoder(_)
                 | LayerSpec::TransformerDecoderLayer(_)
                 | LayerSpec::TransformerDecoder(_)
+                | LayerSpec::Recurrent(_)
                 | LayerSpec::Custom(_)
         )
     }

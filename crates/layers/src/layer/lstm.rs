@@ -5,9 +5,9 @@ use onestep_engine::ops::Cell;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::cells::{InitialState, Stack, one};
+use super::cells::{Stack, one};
 use super::dense::{is_default, yes};
-use super::{Layer, Shapes};
+use super::{InitialState, Layer, Shapes};
 use crate::context::BuildContext;
 use crate::error::LayerError;
 

@@ -41,6 +41,7 @@ pub(crate) fn all() -> Vec<Case> {
         containers(),
         parametrized(),
         super::transformers::all(),
+        super::own_cells::all(),
     ]
     .concat()
 }

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 pub(crate) mod layers;
+pub(crate) mod own_cells;
 pub(crate) mod transformers;
 
 use std::collections::HashMap;

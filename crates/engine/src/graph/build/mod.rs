@@ -8,6 +8,8 @@ mod movement;
 mod products;
 mod recurrence;
 mod reductions;
+mod scan;
 
 pub use attention::AttentionOptions;
 pub use recurrence::{Recurred, RecurrenceOptions};
+pub use scan::{ScanOptions, Scanned, scan};
