@@ -168,6 +168,26 @@ class VitTiny(nn.Module):
         return self.head(self.encoder(self.pos_embedding(self.class_token(x)))[:, 0])
 
 
+class LastStep(nn.Module):
+    """A recurrent network over 64 features a step, and classes from its last output."""
+
+    def __init__(self, kind: type[nn.RNNBase]) -> None:
+        super().__init__()
+        self.r = kind(64, 256, batch_first=True)
+        self.f = nn.Linear(256, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.f(self.r(x)[0][:, -1])
+
+
+def lstm() -> nn.Module:
+    return LastStep(nn.LSTM)
+
+
+def gru() -> nn.Module:
+    return LastStep(nn.GRU)
+
+
 def char_gpt() -> nn.Module:
     return Gpt(65, 64, 4, 128, 4)
 
@@ -260,6 +280,8 @@ NETWORKS = {
     "seed_custom": seed_custom,
     "cifar_cnn": cifar_cnn,
     "resnet18_b32": resnet18,
+    "lstm": lstm,
+    "gru": gru,
     "char_gpt": char_gpt,
     "nano_gpt": nano_gpt,
     "vit_tiny": VitTiny,
@@ -296,9 +318,13 @@ def optimizer(workload: str, model: nn.Module, fused: bool) -> torch.optim.Optim
 
 def load(model: nn.Module, path: str) -> tuple[Tensor, Tensor]:
     """Fills the parameters and gives the batch."""
-    # Dense weights are [in, out] in the file.
+    # Weights of products are [in, out] in the file.
     turned = {
-        f"{name}.weight" for name, module in model.named_modules() if isinstance(module, nn.Linear)
+        f"{name}.{own}"
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear | nn.RNNBase)
+        for own, _ in module.named_parameters(recurse=False)
+        if own.startswith("weight")
     }
     with safetensors.safe_open(path, "pt") as file:
         parameters = dict(model.named_parameters())

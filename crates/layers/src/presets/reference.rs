@@ -2,7 +2,7 @@
 //! those have names.
 
 use crate::builder::{Branch, ModelBuilder};
-use crate::layer::LayerSpec;
+use crate::layer::{Gru, LayerSpec, Lstm, Select};
 use crate::presets::transformers;
 use crate::spec::ModelSpec;
 
@@ -59,6 +59,25 @@ pub fn cifar_cnn() -> ModelSpec {
         .dense(128, true, "fc1")
         .relu("relu3")
         .dense(10, true, "fc2")
+        .spec()
+}
+
+/// An LSTM of 256 over 64 steps of 64 features, and ten classes from its last output.
+pub fn lstm() -> ModelSpec {
+    last_step("lstm", Lstm::new(256).named("r"))
+}
+
+/// The same with a GRU.
+pub fn gru() -> ModelSpec {
+    last_step("gru", Gru::new(256).named("r"))
+}
+
+fn last_step(name: &str, layer: impl Into<LayerSpec>) -> ModelSpec {
+    ModelBuilder::new([64, 64])
+        .name(name)
+        .layer(layer.into())
+        .layer(Select::new(1, -1).named("last"))
+        .dense(10, true, "f")
         .spec()
 }
 

@@ -59,7 +59,7 @@ fn sgd(lr: f64, momentum: f64) -> OptimizerSpec {
 }
 
 /// All workloads: pictures, then sequences, the smallest of each first.
-pub const ALL: [Workload; 10] = [
+pub const ALL: [Workload; 12] = [
     Workload {
         name: "seed_cnn_sgd",
         description: "one 3x3 convolution to 8 channels, 32 pictures of 32x32, SGD",
@@ -101,6 +101,20 @@ pub const ALL: [Workload; 10] = [
         batch_size: 32,
         model: reference::resnet18_cifar,
         optimizer: || sgd(0.05, 0.9),
+    },
+    Workload {
+        name: "lstm",
+        description: "an LSTM of 256 over 32 sequences of 64 steps of 64 features, Adam",
+        batch_size: 32,
+        model: reference::lstm,
+        optimizer: adam,
+    },
+    Workload {
+        name: "gru",
+        description: "the same with a GRU",
+        batch_size: 32,
+        model: reference::gru,
+        optimizer: adam,
     },
     Workload {
         name: "char_gpt",
