@@ -32,6 +32,7 @@ WORKLOADS = {
         # with two and with channels last differs from itself by 2.2 % at the fourth step. The first
         # two losses must agree as closely as everywhere, and they depend on every gradient.
         Workload("resnet18_b32", compared=5, tolerance=5e-2, steps=6, fall=0.1),
+        Workload("unet", compared=5, tolerance=1e-2, steps=30, fall=0.95),
         Workload("char_gpt", fall=0.95),
         Workload("text_encoder", steps=30, fall=0.95),
         Workload("vit_tiny", steps=30, fall=0.95),
