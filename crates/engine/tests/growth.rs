@@ -1,4 +1,5 @@
-//! Planning a deep network takes about so much more as there are more layers: counted, not timed.
+//! Planning a deep network takes about so much more as there are more layers, and attention so much more memory as
+//! there are more tokens: counted, not timed.
 #![cfg(debug_assertions)]
 
 #[allow(dead_code, reason = "the other tests use the rest")]
