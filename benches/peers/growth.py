@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Curves of the time of a step against batch, width, depth and threads, of onestep and PyTorch.
+"""Curves of the time of a step against batch, width, depth, length and threads, of onestep and PyTorch.
 
-Two families of networks: `cnn` has 3x3 convolutions on 32x32 pictures, `mlp` dense layers on 784
-numbers; both are trained by Adam. Every point is a run of turns as in run.py, with the same checks
-of the losses. Writes growth-batch.svg, growth-width.svg, growth-depth.svg and growth-threads.svg,
-and names each step of a curve at which the time grows much faster than the work (a cliff).
+Three families of networks: `cnn` has 3x3 convolutions on 32x32 pictures, `mlp` dense layers on 784
+numbers, both trained by Adam; `gpt` has transformer layers on characters, trained by AdamW. Every point is a run of turns as in run.py, with the same checks
+of the losses. Writes growth-AXIS.svg, and names each step of a curve at which the time grows much
+faster than the work, or against the length the memory (a cliff).
 """
 
 import argparse
@@ -24,15 +24,20 @@ from workloads import Workload
 BASE = {
     "cnn": {"batch": 32, "width": 32, "depth": 4},
     "mlp": {"batch": 64, "width": 256, "depth": 3},
+    "gpt": {"batch": 4, "width": 128, "depth": 2, "length": 64},
 }
+# The families whose curves against batch, width, depth and threads are drawn.
+OF_SIZE = ("cnn", "mlp")
 AXES = {
-    "batch": {family: [1, 2, 4, 8, 16, 32, 64, 128, 256] for family in BASE},
+    "batch": {family: [1, 2, 4, 8, 16, 32, 64, 128, 256] for family in OF_SIZE},
     "width": {"cnn": [8, 16, 32, 64, 128], "mlp": [32, 64, 128, 256, 512, 1024, 2048]},
-    "depth": {family: [1, 2, 4, 8, 16] for family in BASE},
+    "depth": {family: [1, 2, 4, 8, 16] for family in OF_SIZE},
+    "length": {"gpt": [16, 64, 256, 1024, 2048]},
 }
 # Twice the work costs at most so much of the time, or is called a cliff; four times the work is
-# held to the square, and so on. Wider layers have up to the square of the work.
+# held to the square, and so on. Wider layers and longer texts have up to the square of the work.
 CLIFF = 2.6
+QUADRATIC = ("width", "length")
 PEERS = ("onestep", "torch")
 
 EXAMPLES = """
@@ -85,13 +90,13 @@ def threads_up_to(most: int) -> list[int]:
 
 def points(options: argparse.Namespace) -> list[tuple[str, str, int]]:
     """Every axis, family and size."""
-    threads = dict.fromkeys(BASE, threads_up_to(options.max_threads))
+    threads = dict.fromkeys(OF_SIZE, threads_up_to(options.max_threads))
     axes = AXES | {"threads": threads}
     return [
         (axis, family, size)
         for axis in options.axes.split(",")
         for family in options.families.split(",")
-        for size in axes[axis][family]
+        for size in axes[axis].get(family, [])
     ]
 
 
@@ -123,6 +128,8 @@ def point(
     sizes = BASE[family] | ({axis: size} if axis != "threads" else {})
     threads = size if axis == "threads" else options.threads
     name = f"{family}-b{sizes['batch']}-w{sizes['width']}-d{sizes['depth']}"
+    if "length" in sizes:
+        name += f"-t{sizes['length']}"
     # Deep networks magnify rounding, and learn slowly at first.
     workload = Workload(name, compared=3, tolerance=1e-2, steps=30, fall=0.9999)
     settings = argparse.Namespace(**vars(options) | {"threads": threads})
@@ -134,6 +141,7 @@ def point(
         "axis": axis, "family": family, "size": size, "threads": threads, "workload": name,
         "ms": {one.name: statistics.median(one.turns) for one in series if one.turns},
         "quartiles": {one.name: report.quartiles(one.turns) for one in series if one.turns},
+        "peak_bytes": {one.name: one.peak_bytes for one in series if one.peak_bytes},
         "errors": {one.name: one.error for one in series if one.error},
     }  # fmt: skip
 
@@ -151,11 +159,17 @@ def cliffs(found: list[dict]) -> list[str]:
             for low, high in zip(line, line[1:], strict=False):
                 growth = high["ms"]["onestep"] / low["ms"]["onestep"]
                 ratio = high["size"] / low["size"]
-                work = ratio**2 if axis == "width" else ratio
+                work = ratio**2 if axis in QUADRATIC else ratio
                 if growth > work * CLIFF / 2:
                     named.append(
                         f"{family}: {axis} {low['size']} to {high['size']} takes {growth:.2f} "
                         f"times as long for at most {work:g} times the work"
+                    )
+                memory = [one.get("peak_bytes", {}).get("onestep", 0) for one in (low, high)]
+                if axis == "length" and memory[1] > memory[0] * ratio:
+                    named.append(
+                        f"{family}: {axis} {low['size']} to {high['size']} takes "
+                        f"{memory[1] / memory[0]:.2f} times the memory"
                     )
     return named
 

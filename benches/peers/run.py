@@ -196,7 +196,8 @@ def measure(options: argparse.Namespace) -> dict[str, list[Series]]:
         for workload in workloads:
             file = Path(folder) / f"{workload.name}.safetensors"
             write_start(frameworks[0], workload.name, file, options)
-            results[workload.name] = compare(workload, file, frameworks, options)
+            field = [one for one in frameworks if one.name not in workload.lacking]
+            results[workload.name] = compare(workload, file, field, options)
             file.unlink()
             if options.json:
                 write_json(options.json, options, results)

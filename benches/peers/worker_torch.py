@@ -46,6 +46,45 @@ class BasicBlock(nn.Module):
         return nn.functional.relu(self.body(x) + self.shortcut(x))
 
 
+class UNet(nn.Module):
+    """A U-Net of four levels with normalised 3x3 convolutions."""
+
+    def __init__(self, base: int) -> None:
+        super().__init__()
+        inputs = 1
+        for level in range(4):
+            self.add_module(f"down{level}", twice(inputs, base << level))
+            inputs = base << level
+        self.bottom = twice(inputs, base << 4)
+        for level in range(3, -1, -1):
+            width = base << level
+            self.add_module(f"up{level}", nn.ConvTranspose2d(2 * width, width, 2, 2))
+            self.add_module(f"decoder{level}", twice(2 * width, width))
+        self.head = nn.Conv2d(base, 1, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        kept = []
+        for level in range(4):
+            kept.append(getattr(self, f"down{level}")(x))
+            x = nn.functional.max_pool2d(kept[-1], 2)
+        x = self.bottom(x)
+        for level in range(3, -1, -1):
+            x = torch.cat([kept[level], getattr(self, f"up{level}")(x)], 1)
+            x = getattr(self, f"decoder{level}")(x)
+        return self.head(x)
+
+
+def twice(inputs: int, outputs: int) -> nn.Sequential:
+    return named(
+        conv1=nn.Conv2d(inputs, outputs, 3, 1, 1, bias=False),
+        bn1=nn.BatchNorm2d(outputs),
+        relu1=nn.ReLU(),
+        conv2=nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False),
+        bn2=nn.BatchNorm2d(outputs),
+        relu2=nn.ReLU(),
+    )
+
+
 class SelfAttention(nn.Module):
     """Attention of several heads, its three products in one, as fast as PyTorch's own ops do it."""
 
@@ -282,6 +321,7 @@ NETWORKS = {
     "resnet18_b32": resnet18,
     "lstm": lstm,
     "gru": gru,
+    "unet": lambda: UNet(16),
     "char_gpt": char_gpt,
     "nano_gpt": nano_gpt,
     "vit_tiny": VitTiny,
@@ -291,17 +331,21 @@ NETWORKS = {
 TRANSFORMERS = ("char_gpt", "nano_gpt", "vit_tiny", "text_encoder", "gpt")
 
 
+def gpt(width: int, depth: int, length: int) -> nn.Module:
+    return Gpt(65, length, depth, width, max(1, width // 32))
+
+
 # Networks of any size, such as cnn-b32-w32-d4; see onestep/src/families.rs.
-FAMILIES = {"mlp": mlp, "cnn": cnn}
+FAMILIES = {"mlp": mlp, "cnn": cnn, "gpt": gpt}
 
 
 def network(workload: str) -> nn.Module:
     if workload in NETWORKS:
         return NETWORKS[workload]()
-    member = re.fullmatch(r"(\w+)-b\d+-w(\d+)-d(\d+)", workload)
+    member = re.fullmatch(r"(\w+)-b\d+-w(\d+)-d(\d+)(?:-t(\d+))?", workload)
     if not member or member[1] not in FAMILIES:
         sys.exit(f"worker_torch.py has no workload {workload}")
-    return FAMILIES[member[1]](int(member[2]), int(member[3]))
+    return FAMILIES[member[1]](*(int(size) for size in member.groups()[1:] if size))
 
 
 def optimizer(workload: str, model: nn.Module, fused: bool) -> torch.optim.Optimizer:
@@ -353,6 +397,8 @@ class Trainer:
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         # Of many positions, one row each: the classes are the last axis.
         output = self.model(x)
+        if y.is_floating_point():
+            return nn.functional.binary_cross_entropy_with_logits(output, y)
         if y.dim() == 2:
             output, y = output.flatten(0, 1), y.flatten()
         return nn.functional.cross_entropy(output, y)

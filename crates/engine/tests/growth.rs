@@ -1,4 +1,5 @@
-//! Planning a deep network takes about so much more as there are more layers: counted, not timed.
+//! Planning a deep network takes about so much more as there are more layers, and attention so much more memory as
+//! there are more tokens: counted, not timed.
 #![cfg(debug_assertions)]
 
 #[allow(dead_code, reason = "the other tests use the rest")]
@@ -82,4 +83,39 @@ fn planning_twice_as_many_layers_of_a_transformer_takes_about_twice_as_much() {
     // Fusion takes twice as much; the arena, whose trees get a level more, a little over that. What grows
     // with the square would take four times as much.
     assert!(2 * whole < 5 * half, "{half}, then {whole}");
+}
+
+/// The bytes that a training step of attention over so many tokens needs for what it computes.
+fn arena(tokens: usize) -> usize {
+    let step = || {
+        let mut g = Graph::new();
+        let x = g.input("input", &[2, tokens, WIDTH], DType::F32)?;
+        let weight = g.parameter("weight", &[WIDTH, 3 * WIDTH])?;
+        let flat = g.reshape(x, &[2 * tokens, WIDTH])?;
+        let all = g.matmul(flat, weight)?;
+        let all = g.reshape(all, &[2, tokens, 3 * 4, WIDTH / 4])?;
+        let mut heads = Vec::new();
+        for part in 0..3 {
+            let part = g.slice_axis(all, 2, 4 * part, 4 * (part + 1))?;
+            heads.push(g.permute(part, &[0, 2, 1, 3])?);
+        }
+        let options = AttentionOptions { causal: true, dropout: 0.1, ..Default::default() };
+        let y = g.attention(heads[0], heads[1], heads[2], options)?;
+        let square = g.square(y)?;
+        let loss = g.mean_all(square)?;
+        training(g, y, loss, Vec::new())
+    };
+    let mut model = step().unwrap();
+    model.program.keep_gradients = false;
+    model.plan().footprint.arena
+}
+
+#[test]
+fn attention_over_twice_as_many_tokens_takes_twice_the_memory() {
+    let bytes = [16, 64, 256, 1024, 2048].map(arena);
+    for (pair, times) in bytes.windows(2).zip([4, 4, 4, 2]) {
+        assert!(pair[1] <= times * pair[0], "{bytes:?}");
+    }
+    // The weights of one head alone would take more.
+    assert!(bytes[4] < 2048 * 2048 * DType::F32.size(), "{bytes:?}");
 }

@@ -50,7 +50,7 @@ fn runner(workload: &str, seed: u64) -> Result<StepRunner> {
     }
 }
 
-/// What the workloads are given: pictures or tokens, and labels.
+/// What the workloads are given: pictures or tokens, and labels or masks.
 fn batch(runner: &StepRunner) -> Result<[&Tensor; 2]> {
     match runner.batch() {
         [input, target] => Ok([input, target]),
@@ -66,11 +66,12 @@ fn load(job: &Job) -> Result<StepRunner> {
         runner.state().write(&name, &file.read::<f32>(&name)?.1)?;
     }
     let [input, target] = batch(&runner)?;
-    match input.dtype() {
-        DType::I32 => input.write(&file.read::<i32>(INPUT)?.1)?,
-        _ => input.write(&file.read::<f32>(INPUT)?.1)?,
+    for (tensor, name) in [(input, INPUT), (target, TARGET)] {
+        match tensor.dtype() {
+            DType::I32 => tensor.write(&file.read::<i32>(name)?.1)?,
+            _ => tensor.write(&file.read::<f32>(name)?.1)?,
+        }
     }
-    target.write(&file.read::<i32>(TARGET)?.1)?;
     Ok(runner)
 }
 
@@ -78,14 +79,14 @@ fn load(job: &Job) -> Result<StepRunner> {
 fn write(workload: &str, path: &str, seed: u64) -> Result<()> {
     let runner = runner(workload, seed)?;
     let [input, target] = batch(&runner)?;
-    let (dtype, elements) = match input.dtype() {
-        DType::I32 => (Dtype::I32, bytes(&input.read::<i32>()?)),
-        _ => (Dtype::F32, bytes(&input.read::<f32>()?)),
-    };
-    let mut tensors = vec![
-        (INPUT.to_owned(), dtype, dims(input), elements),
-        (TARGET.to_owned(), Dtype::I32, dims(target), bytes(&target.read::<i32>()?)),
-    ];
+    let mut tensors = Vec::new();
+    for (tensor, name) in [(input, INPUT), (target, TARGET)] {
+        let (dtype, elements) = match tensor.dtype() {
+            DType::I32 => (Dtype::I32, bytes(&tensor.read::<i32>()?)),
+            _ => (Dtype::F32, bytes(&tensor.read::<f32>()?)),
+        };
+        tensors.push((name.to_owned(), dtype, dims(tensor), elements));
+    }
     for name in parameters(&runner) {
         let shape = runner.state().layout().entry(&name)?.shape.dims().to_vec();
         let values = bytes(&runner.state().read(&name)?);

@@ -1,7 +1,7 @@
 //! Plans: kernels in order, each operand with its place in memory.
 //!
 //! [`compile`] takes a program through these passes, each in its own file: lowering to one graph
-//! (`lower.rs` beside this folder), simplification, items and views, writes of state, fusion and order,
+//! (`lower.rs` beside this folder), simplification, items and views, writes of state, rows, fusion and order,
 //! values to compute again, storage, arena layout, and emission. Debug builds verify the result.
 
 mod arena;
@@ -13,12 +13,15 @@ mod emit;
 mod fuse;
 mod ids;
 mod items;
+mod joined;
 mod kernel;
 mod order;
 mod pairing;
 mod place;
 mod recompute;
+mod rows;
 mod simplify;
+mod slopes;
 mod storage;
 mod sums;
 mod types;
@@ -126,7 +129,7 @@ struct Passes {
 impl Passes {
     fn run(step: &StepGraph, layout: &StateLayout) -> Result<Passes, EngineError> {
         let step = simplify::simplify(step)?;
-        let items = write_back::write_back(Items::new(&step, layout)?);
+        let items = rows::as_rows(write_back::write_back(Items::new(&step, layout)?));
         let groups = Groups::new(&items);
         let (items, groups) = recompute::recompute(items, groups);
         let order = groups.schedule(&items)?;

@@ -1,13 +1,14 @@
 //! Rewrites before planning: what can be done as a whole gets its name back, dead nodes go, equal nodes
 //! become one, arithmetic with 0 and 1 disappears, and sums that follow from others are not taken
-//! (`sums.rs`). Automatic differentiation leaves much of that behind.
+//! (`sums.rs`), parts of a gradient are put together (`joined.rs`, `slopes.rs`). Automatic differentiation leaves
+//! much of that behind.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::graph::{Composite, Graph, GraphError, Named, Node, Value};
 use crate::lower::StepGraph;
-use crate::ops::{Binary, Constant, Op, Reduce, ReduceKind, Unary, keeps_channels};
+use crate::ops::{Binary, Constant, Op, Reduce, ReduceKind, Slice, Unary, keeps_channels};
 
 /// One rewrite makes room for another, but seldom for a third: a step that still changes after so many
 /// rounds is planned as it is, which costs time and never the result.
@@ -30,6 +31,7 @@ fn rewrite(step: &StepGraph) -> Result<(StepGraph, bool), GraphError> {
     let roots = step.writes.iter().chain(&step.reports).chain(&step.outputs);
     let targets: Vec<Value> = roots.map(|named| named.value).collect();
     let live = step.graph.live(&targets);
+    let uses = uses(&step.graph, &targets, &live);
     let mut rewriter = Rewriter::default();
     let mut map: Vec<Option<Value>> = vec![None; step.graph.nodes().len()];
     let composites: HashMap<Value, &Composite> =
@@ -50,7 +52,9 @@ fn rewrite(step: &StepGraph) -> Result<(StepGraph, bool), GraphError> {
         rewriter.changed |= whole.is_some();
         let (op, inputs) = whole.unwrap_or_else(|| (&node.op, mapped(&node.inputs)));
         rewriter.graph.begin(node.phase);
-        map[value.index()] = Some(rewriter.add(op, &inputs, node.label.as_deref())?);
+        let new = rewriter.add(op, &inputs, node.label.as_deref())?;
+        rewriter.uses(new, uses[value.index()]);
+        map[value.index()] = Some(new);
     }
     let rename = |named: &[Named]| {
         let renamed = named
@@ -64,11 +68,22 @@ fn rewrite(step: &StepGraph) -> Result<(StepGraph, bool), GraphError> {
     Ok((StepGraph { graph: rewriter.graph, writes, reports, outputs }, changed))
 }
 
+/// How often each value is read, by what is needed and from outside.
+fn uses(graph: &Graph, targets: &[Value], live: &[bool]) -> Vec<usize> {
+    let mut uses = vec![0; live.len()];
+    let needed = graph.values().filter(|value| live[value.index()]);
+    let inputs = needed.flat_map(|value| &graph.node(value).inputs);
+    inputs.chain(targets).for_each(|value| uses[value.index()] += 1);
+    uses
+}
+
 #[derive(Default)]
 pub(super) struct Rewriter {
     pub(super) graph: Graph,
     /// Nodes by the hash of their op and operands.
     known: HashMap<u64, Vec<Value>>,
+    /// How often what each stands for was read before.
+    uses: Vec<usize>,
     /// Whether anything has become something else.
     changed: bool,
 }
@@ -91,6 +106,16 @@ impl Rewriter {
             self.changed = true;
             return Ok(value);
         }
+        if let (Op::Binary(Binary::Add), &[a, b]) = (op, inputs) {
+            let value = match self.joined([a, b], label)? {
+                Some(value) => Some(value),
+                None => self.with_common_factor([a, b], label)?,
+            };
+            if let Some(value) = value {
+                self.changed = true;
+                return Ok(value);
+            }
+        }
         let (op, inputs) = match self.fold(op, inputs) {
             Some(constant) => {
                 self.changed = true;
@@ -109,6 +134,18 @@ impl Rewriter {
         }
         self.known.entry(key).or_default().push(value);
         Ok(value)
+    }
+
+    /// Notes that what a value stands for was read so often.
+    fn uses(&mut self, value: Value, uses: usize) {
+        let count = self.uses.len().max(value.index() + 1);
+        self.uses.resize(count, 0);
+        self.uses[value.index()] += uses;
+    }
+
+    /// Whether a value is read more than once.
+    pub(super) fn is_shared(&self, value: Value) -> bool {
+        self.uses.get(value.index()).is_some_and(|&uses| uses > 1)
     }
 
     /// A node that was added before.
@@ -146,6 +183,10 @@ impl Rewriter {
                 _ => None,
             },
             (Op::Reshape(reshape), &[x]) if &reshape.shape == self.graph.shape(x) => Some(x),
+            (Op::Slice(slice), &[x]) if slice_is_whole(slice, self.graph.shape(x).dims()) => {
+                Some(x)
+            }
+            (Op::Pad(pad), &[x]) if pad.low.iter().chain(&pad.high).all(|&n| n == 0) => Some(x),
             // The gradient of a part of which only that part is used.
             (Op::Slice(slice), &[x]) => match self.graph.node(x) {
                 Node { op: Op::Pad(pad), inputs, .. } if pad.low == slice.start => {
@@ -186,6 +227,11 @@ impl Rewriter {
         };
         Some(Constant::scalar(result as f32))
     }
+}
+
+/// Whether a slice takes all there is.
+fn slice_is_whole(slice: &Slice, dims: &[usize]) -> bool {
+    slice.start.iter().all(|&start| start == 0) && slice.end == dims
 }
 
 fn key(op: &Op, inputs: &[Value]) -> u64 {

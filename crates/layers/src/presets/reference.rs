@@ -3,7 +3,7 @@
 
 use crate::builder::{Branch, ModelBuilder};
 use crate::layer::{Gru, LayerSpec, Lstm, Select};
-use crate::presets::transformers;
+use crate::presets::{transformers, unet as unets};
 use crate::spec::ModelSpec;
 
 /// One small convolution on 32x32 pictures, two classes.
@@ -101,6 +101,11 @@ pub fn resnet18_cifar() -> ModelSpec {
     model.adaptive_avg_pool2d(1, "pool").flatten("flat").dense(10, true, "fc").spec()
 }
 
+/// A U-Net with 16 channels at the top, one mask of 64x64 pictures.
+pub fn unet() -> ModelSpec {
+    named("unet", unets::unet(&[1, 64, 64], 1, 16))
+}
+
 /// A GPT of 4 layers, 128 wide, over 64 characters.
 pub fn char_gpt() -> ModelSpec {
     named("char_gpt", transformers::char_gpt(&[64], 65))
@@ -110,6 +115,12 @@ pub fn char_gpt() -> ModelSpec {
 pub fn nano_gpt() -> ModelSpec {
     let sizes = transformers::Sizes { layers: 6, width: 384, heads: 6, dropout: 0.0 };
     named("nano_gpt", transformers::plain_gpt(256, 65, &sizes))
+}
+
+/// A GPT as [`char_gpt`] of other sizes, with heads of 32 numbers.
+pub fn gpt(positions: usize, layers: usize, width: usize) -> ModelSpec {
+    let sizes = transformers::Sizes { layers, width, heads: (width / 32).max(1), dropout: 0.0 };
+    named("gpt", transformers::plain_gpt(positions, 65, &sizes))
 }
 
 /// ViT-Ti on 32x32 pictures in patches of 4 x 4.

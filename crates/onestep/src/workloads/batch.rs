@@ -20,6 +20,11 @@ pub(super) fn normals(seed: u64, count: usize) -> Vec<f32> {
     numbers
 }
 
+/// 1 where a number is positive, else 0.
+pub(super) fn masks(numbers: &[f32]) -> Vec<f32> {
+    numbers.iter().map(|&x| f32::from(u8::from(x > 0.0))).collect()
+}
+
 /// Indices below a limit, of equal probability.
 pub(super) fn indices(seed: u64, count: usize, limit: usize) -> Vec<i32> {
     below(limit, count, SampleRng::new(seed, 0, INPUT))

@@ -27,7 +27,7 @@ pub use profile::{Ceilings, Profile, ProfileRow};
 
 use onestep_engine::Executor;
 use onestep_layers::presets::reference;
-use onestep_layers::{LossSpec, Model, ModelSpec};
+use onestep_layers::{LossSpec, Model, ModelSpec, Task};
 use onestep_memory::{MemoryManager, Shape, Tensor};
 use onestep_optimizer::{Adam, AdamW, Optimizer, OptimizerSpec, Sgd};
 
@@ -43,6 +43,7 @@ pub struct Workload {
     /// Samples in its batch.
     pub batch_size: usize,
     model: fn() -> ModelSpec,
+    loss: fn() -> LossSpec,
     optimizer: fn() -> OptimizerSpec,
 }
 
@@ -59,12 +60,13 @@ fn sgd(lr: f64, momentum: f64) -> OptimizerSpec {
 }
 
 /// All workloads: pictures, then sequences, the smallest of each first.
-pub const ALL: [Workload; 12] = [
+pub const ALL: [Workload; 13] = [
     Workload {
         name: "seed_cnn_sgd",
         description: "one 3x3 convolution to 8 channels, 32 pictures of 32x32, SGD",
         batch_size: 32,
         model: reference::seed_cnn,
+        loss: LossSpec::default,
         optimizer: || sgd(0.01, 0.0),
     },
     Workload {
@@ -72,6 +74,7 @@ pub const ALL: [Workload; 12] = [
         description: "the same with Adam",
         batch_size: 32,
         model: reference::seed_cnn,
+        loss: LossSpec::default,
         optimizer: adam,
     },
     Workload {
@@ -79,6 +82,7 @@ pub const ALL: [Workload; 12] = [
         description: "784-256-128-10 perceptron, batches of 64, Adam",
         batch_size: 64,
         model: reference::mlp_mnist,
+        loss: LossSpec::default,
         optimizer: adam,
     },
     Workload {
@@ -86,6 +90,7 @@ pub const ALL: [Workload; 12] = [
         description: "two convolutions and a wide dense layer, 16 pictures of 64x64, Adam",
         batch_size: 16,
         model: reference::seed_custom,
+        loss: LossSpec::default,
         optimizer: adam,
     },
     Workload {
@@ -93,6 +98,7 @@ pub const ALL: [Workload; 12] = [
         description: "two convolutions with pooling, 32 pictures of 32x32, Adam",
         batch_size: 32,
         model: reference::cifar_cnn,
+        loss: LossSpec::default,
         optimizer: adam,
     },
     Workload {
@@ -100,6 +106,7 @@ pub const ALL: [Workload; 12] = [
         description: "ResNet-18 for 32x32 pictures, batches of 32, SGD with momentum",
         batch_size: 32,
         model: reference::resnet18_cifar,
+        loss: LossSpec::default,
         optimizer: || sgd(0.05, 0.9),
     },
     Workload {
@@ -107,6 +114,7 @@ pub const ALL: [Workload; 12] = [
         description: "an LSTM of 256 over 32 sequences of 64 steps of 64 features, Adam",
         batch_size: 32,
         model: reference::lstm,
+        loss: LossSpec::default,
         optimizer: adam,
     },
     Workload {
@@ -114,6 +122,15 @@ pub const ALL: [Workload; 12] = [
         description: "the same with a GRU",
         batch_size: 32,
         model: reference::gru,
+        loss: LossSpec::default,
+        optimizer: adam,
+    },
+    Workload {
+        name: "unet",
+        description: "a U-Net with 16 channels at the top, 8 masks of 64x64, Adam",
+        batch_size: 8,
+        model: reference::unet,
+        loss: || LossSpec::BceWithLogits(Default::default()),
         optimizer: adam,
     },
     Workload {
@@ -121,6 +138,7 @@ pub const ALL: [Workload; 12] = [
         description: "a GPT of 4 layers, 128 wide, 12 texts of 64 characters, AdamW",
         batch_size: 12,
         model: reference::char_gpt,
+        loss: LossSpec::default,
         optimizer: adamw,
     },
     Workload {
@@ -128,6 +146,7 @@ pub const ALL: [Workload; 12] = [
         description: "two encoder layers, 128 wide, with a mask, 32 texts of 128 bytes, AdamW",
         batch_size: 32,
         model: reference::text_encoder,
+        loss: LossSpec::default,
         optimizer: adamw,
     },
     Workload {
@@ -135,6 +154,7 @@ pub const ALL: [Workload; 12] = [
         description: "ViT-Ti on 32 pictures of 32x32 in patches of 4x4, AdamW",
         batch_size: 32,
         model: reference::vit_tiny,
+        loss: LossSpec::default,
         optimizer: adamw,
     },
     Workload {
@@ -142,6 +162,7 @@ pub const ALL: [Workload; 12] = [
         description: "a GPT of 6 layers, 384 wide, 8 texts of 256 characters, AdamW",
         batch_size: 8,
         model: reference::nano_gpt,
+        loss: LossSpec::default,
         optimizer: adamw,
     },
 ];
@@ -163,13 +184,18 @@ impl Workload {
         (self.model)()
     }
 
+    /// The loss.
+    pub fn loss(&self) -> LossSpec {
+        (self.loss)()
+    }
+
     /// The optimizer.
     pub fn optimizer(&self) -> OptimizerSpec {
         (self.optimizer)()
     }
 
     /// The batch: standard normal inputs, or indices of equal probability, and labels of equal
-    /// probability, one a sample or one a position.
+    /// probability, one a sample or one a position, or masks of where a picture is positive.
     ///
     /// # Errors
     /// Out of memory.
@@ -183,18 +209,32 @@ impl Workload {
         memory: &MemoryManager,
         seed: u64,
     ) -> Result<[Tensor; 2], RunnerError> {
-        let input = model.input_shape().with_batch(self.batch_size)?;
-        let count = input.elements();
-        let input = match model.index_limit() {
-            Some(limit) => memory.from_slice(input, &batch::indices(seed, count, limit.rows))?,
-            None => memory.from_slice(input, &batch::normals(seed, count))?,
+        let shape = model.input_shape().with_batch(self.batch_size)?;
+        let count = shape.elements();
+        if let Some(limit) = model.index_limit() {
+            let indices = batch::indices(seed, count, limit.rows);
+            return Ok([memory.from_slice(shape, &indices)?, self.labels(model, memory, seed)?]);
+        }
+        let numbers = batch::normals(seed, count);
+        let target = match self.loss().task() {
+            Task::Binary => memory.from_slice(shape.clone(), &batch::masks(&numbers))?,
+            _ => self.labels(model, memory, seed)?,
         };
+        Ok([memory.from_slice(shape, &numbers)?, target])
+    }
+
+    fn labels(
+        &self,
+        model: &Model,
+        memory: &MemoryManager,
+        seed: u64,
+    ) -> Result<Tensor, RunnerError> {
         // The output is [classes] or [classes, positions].
         let output = model.output_shape().dims();
         let (classes, positions) = output.split_first().unwrap_or((&1, &[]));
-        let target = Shape::new(positions)?.with_batch(self.batch_size)?;
-        let labels = batch::labels(seed, target.elements(), *classes);
-        Ok([input, memory.from_slice(target, &labels)?])
+        let shape = Shape::new(positions)?.with_batch(self.batch_size)?;
+        let labels = batch::labels(seed, shape.elements(), *classes);
+        Ok(memory.from_slice(shape, &labels)?)
     }
 
     /// The workload on an executor, ready to step.
@@ -210,6 +250,6 @@ impl Workload {
         let batch = self.batch_for(&model, executor.memory(), seed)?;
         let optimizer = Optimizer::from_spec(self.optimizer())?;
         let options = RunnerOptions { seed, ..RunnerOptions::default() };
-        StepRunner::new(&model, &LossSpec::default(), &optimizer, executor, batch, &options)
+        StepRunner::new(&model, &self.loss(), &optimizer, executor, batch, &options)
     }
 }

@@ -242,7 +242,7 @@ impl Backward {
         // SAFETY: the caller vouches for the block.
         unsafe {
             let (weights, slopes) = (block.weights.add(r * KEYS), block.slopes.add(r * KEYS));
-            problem.adjust(context, at, weights, seen);
+            problem.adjust::<S>(context, at, weights, seen);
             let row = sizes.row_at(at.sample, at.head, at.query);
             let log = *context.floats(self.y).add(sizes.values() + row);
             exponentials::<S>(weights, log, seen, columns);

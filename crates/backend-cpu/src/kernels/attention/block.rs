@@ -6,8 +6,8 @@ use super::{Problem, Strided, whole};
 use crate::cpu_kernel::Context;
 use crate::kernels::micro::{Destination, Left, Rows, product, side_by_side};
 use crate::kernels::rows::affine;
-use crate::simd::{Simd, VECTORS, fill_uniform, fold, math, transpose};
-use crate::stores::{copy, elements, put, zeros};
+use crate::simd::{MAX_LANES, Simd, VECTORS, fill_uniform, fold, math, transpose};
+use crate::stores::{copy, elements, zeros};
 
 /// `out [rows, columns] (+)= left [rows, inner] right [inner, columns]`, the columns in whole vectors.
 ///
@@ -105,34 +105,28 @@ impl Problem {
     /// # Safety
     /// The context is that of the op's plan, and the row has the scores.
     #[inline(always)]
-    pub(super) unsafe fn adjust(
+    pub(super) unsafe fn adjust<S: Simd>(
         &self,
         context: &Context<'_>,
         at: RowAt,
         scores: *mut f32,
         count: usize,
     ) {
-        let place = |x: &Strided| {
-            (x.row(at.sample, at.head, at.query) + at.key * x.strides[3], x.strides[3])
+        let row = |x: &Strided| {
+            let first = x.row(at.sample, at.head, at.query) + at.key * x.strides[3];
+            // SAFETY: the caller vouches for the row.
+            let from = unsafe { context.floats(x.at).add(first) };
+            (from.cast_const(), x.strides[3])
         };
-        // SAFETY: the caller vouches for the row.
+        // SAFETY: the caller vouches for the row, which has whole vectors.
         unsafe {
             if let Some(bias) = &self.bias {
-                let (first, step) = place(bias);
-                let from = context.floats(bias.at).add(first);
-                let scores = elements(scores, count);
-                for (j, score) in scores.iter_mut().enumerate() {
-                    *score += *from.add(j * step);
-                }
+                pairs::<S>(scores, row(bias), count, |score, bias| S::add(score, bias));
             }
             if let Some(mask) = &self.mask {
-                let (first, step) = place(mask);
-                let from = context.floats(mask.at).add(first);
-                for j in 0..count {
-                    if *from.add(j * step) == 0.0 {
-                        put(scores.add(j), f32::NEG_INFINITY);
-                    }
-                }
+                let (zero, hidden) = (S::splat(0.0), S::splat(f32::NEG_INFINITY));
+                let hide = |score, mask| S::select(S::eq(mask, zero), hidden, score);
+                pairs::<S>(scores, row(mask), count, hide);
             }
         }
     }
@@ -158,6 +152,39 @@ impl Problem {
             let first = (row * sizes.keys + at.key) as u64;
             fill_uniform::<S>(context.key, drop.stream, first, to);
             to.iter_mut().for_each(|u| *u = if *u >= drop.p { kept } else { 0.0 });
+        }
+    }
+}
+
+/// `row = f(row, other)` for `count` numbers, of the other at a fixed distance, which is 0 where one number stands
+/// for all. What is behind them in the last vector is of no use afterwards.
+///
+/// # Safety
+/// The machine has `S`, and there are so many, of `row` in whole vectors.
+#[inline(always)]
+unsafe fn pairs<S: Simd>(
+    row: *mut f32,
+    (other, step): (*const f32, usize),
+    count: usize,
+    f: impl Fn(S::V, S::V) -> S::V,
+) {
+    let mut lanes = [0.0f32; MAX_LANES];
+    for i in (0..count).step_by(S::LANES) {
+        let left = S::LANES.min(count - i);
+        // SAFETY: the caller vouches for the numbers; a vector has at most `MAX_LANES` lanes.
+        unsafe {
+            let x = match step {
+                1 if left == S::LANES => S::load(other.add(i)),
+                1 => S::load_lanes(other.add(i), left, S::splat(0.0)),
+                0 => S::splat(*other),
+                _ => {
+                    for (lane, to) in lanes.iter_mut().enumerate().take(left) {
+                        *to = *other.add((i + lane) * step);
+                    }
+                    S::load(lanes.as_ptr())
+                }
+            };
+            S::store(row.add(i), f(S::load(row.add(i)), x));
         }
     }
 }

@@ -178,7 +178,7 @@ impl Forward {
         // SAFETY: the caller vouches for the block.
         unsafe {
             let (scores, sums) = (block.scores.add(r * KEYS), block.sums.add(r * value));
-            problem.adjust(context, at, scores, seen);
+            problem.adjust::<S>(context, at, scores, seen);
             let old = *block.max.add(r);
             let max = if seen == 0 { old } else { old.max(largest::<S>(scores, seen)) };
             if max == f32::NEG_INFINITY {
