@@ -59,6 +59,7 @@ mod sample;
 mod shown;
 mod sources;
 mod splits;
+mod step;
 mod subset;
 mod target;
 mod tokenizer;
@@ -81,8 +82,8 @@ pub use picture::{Colour, read_picture};
 pub use pipeline::Pipeline;
 pub use random::SampleRng;
 pub use record::{
-    Columns, DataRecord, Division, FieldForm, Pictures, Scaling, TextColumns, TextForm, TextsForm,
-    WeightColumn,
+    Columns, DataRecord, Division, FieldForm, Pictures, Scaling, Sounds, TextColumns, TextForm,
+    TextsForm, WeightColumn,
 };
 pub use relabel::relabel;
 pub use sample::{FieldElement, Sample, SampleMut};
@@ -93,9 +94,13 @@ pub use sources::idx::{IdxArray, read_idx};
 pub use sources::images::{ImageFolder, ImageOptions, image_folder, image_folder_splits};
 pub use sources::kind::{DataKind, DataOption};
 pub use sources::labelled::{LabelledTextOptions, LabelledTexts, TextTokens, labelled_text_splits};
+pub use sources::masks::{MaskFolder, mask_folder, mask_folder_splits};
 pub use sources::mnist::{mnist, mnist_files, mnist_splits};
 pub use sources::open::{DATA_KINDS, data_forms, data_tables, open, open_as};
 pub use sources::parts::Split;
+pub use sources::sounds::{
+    SoundFolder, SoundOptions, read_sound, sound_folder, sound_folder_splits,
+};
 pub use sources::table::{
     Column, CsvOptions, CsvTarget, DecimalMark, TableRows, csv_file, csv_splits,
 };

@@ -7,40 +7,11 @@ use std::sync::Arc;
 use onestep_base::Constructors;
 use onestep_memory::{DType, Shape};
 
+use crate::step::{Step, When, parse_step, steps};
 use crate::{
-    DataError, Field, Fields, RandomCrop, RandomHorizontalFlip, Role, SampleMut, SampleRng,
-    Transform, TransformSpec,
+    DataError, Fields, RandomCrop, RandomHorizontalFlip, SampleMut, SampleRng, Transform,
+    TransformSpec,
 };
-
-/// When a step of a [`Pipeline`] is applied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum When {
-    Always,
-    Training,
-}
-
-#[derive(Clone, Debug)]
-struct Step {
-    transform: Arc<dyn Transform>,
-    when: When,
-    /// The one field that it changes; without it all f32 inputs.
-    field: Option<String>,
-    /// Whether it was made by a name that settings use.
-    is_named: bool,
-}
-
-impl Step {
-    fn counts(&self, training: bool) -> bool {
-        training || self.when == When::Always
-    }
-
-    fn changes(&self, field: &Field) -> bool {
-        match &self.field {
-            Some(name) => *name == field.name,
-            None => field.role == Role::Input && field.dtype == DType::F32,
-        }
-    }
-}
 
 /// Transforms in the order in which they are applied, each for training alone or always.
 ///
@@ -61,7 +32,8 @@ impl Step {
 /// ```
 ///
 /// A step changes all f32 inputs of a sample, each in the same way (one draw decides on all crops, as in
-/// torchvision's v2), or the one field that it names: `crop@image=4`.
+/// torchvision's v2), or the one field that it names: `crop@image=4`. What moves elements ([`Transform::moves`])
+/// moves with them the f32 targets of an input's height and width, as masks are.
 ///
 /// ```
 /// use onestep_data::{Field, Fields, Pipeline};
@@ -192,8 +164,12 @@ impl Pipeline {
     ) -> Result<BoundPipeline, DataError> {
         let mut steps = Vec::new();
         for step in &self.steps {
-            let places: Vec<usize> =
-                (0..fields.len()).filter(|&place| step.changes(&fields[place])).collect();
+            let places: Vec<usize> = (0..fields.len())
+                .filter(|&place| {
+                    let field = &fields[place];
+                    step.changes(field) || step.moves_with(field, fields)
+                })
+                .collect();
             for field in places.iter().map(|&place| &fields[place]) {
                 if field.dtype != DType::F32 {
                     let wanted = format!("f32 for the transform {}", step.transform);
@@ -306,43 +282,10 @@ impl FromStr for Pipeline {
     }
 }
 
-/// The texts of the steps: parts between commas that stand in no JSON.
-fn steps(text: &str) -> Vec<&str> {
-    let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
-    let parts = text.split(move |character| {
-        match character {
-            _ if escaped => escaped = false,
-            '\\' if in_string => escaped = true,
-            '"' if depth > 0 => in_string = !in_string,
-            '{' | '[' if !in_string => depth += 1,
-            '}' | ']' if !in_string => depth = depth.saturating_sub(1),
-            ',' => return depth == 0,
-            _ => {}
-        }
-        false
-    });
-    parts.map(str::trim).filter(|part| !part.is_empty()).collect()
-}
-
-fn parse_step(text: &str, own: &Constructors) -> Result<Step, DataError> {
-    let (when, rest) = match text.strip_prefix('+') {
-        Some(rest) => (When::Always, rest.trim_start()),
-        None => (When::Training, text),
-    };
-    let end = rest.find(['=', '{']).unwrap_or(rest.len());
-    let (name, value) = rest.split_at(end);
-    let (name, field) = match name.split_once('@') {
-        Some((name, field)) => (name, Some(field.to_owned())),
-        None => (name, None),
-    };
-    let transform = format!("{name}{value}").parse::<TransformSpec>()?.resolve(own)?;
-    let when = if transform.always() { When::Always } else { when };
-    Ok(Step { transform: Arc::new(transform), when, field, is_named: true })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Field;
 
     #[test]
     fn evaluation_leaves_out_the_training_steps() {
@@ -357,6 +300,24 @@ mod tests {
         };
         assert_eq!(run(true), [1.0, 0.0]);
         assert_eq!(run(false), [0.0, 1.0]);
+    }
+
+    #[test]
+    fn a_mask_is_moved_with_its_picture_and_is_not_scaled() {
+        let fields: Fields = [
+            Field::f32("image", [3, 8, 8]),
+            Field::values("mask", [1, 8, 8]),
+            Field::values("size", [1]),
+        ]
+        .into();
+        let places = |text: &str| -> Vec<usize> {
+            let bound = text.parse::<Pipeline>().unwrap().steps_for(&fields, true).unwrap();
+            bound.steps[0].1.iter().map(|(place, _)| *place).collect()
+        };
+        assert_eq!(places("flip"), [0, 1]);
+        assert_eq!(places("crop=1"), [0, 1]);
+        assert_eq!(places("normalise=0.5:0.5"), [0]);
+        assert_eq!(places("flip@image"), [0]);
     }
 
     #[test]

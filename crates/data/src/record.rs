@@ -32,6 +32,9 @@ pub struct DataRecord {
     /// The form that pictures were brought into.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pictures: Option<Pictures>,
+    /// The form that recordings were brought into.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sounds: Option<Sounds>,
     /// The characters of a text and how it was cut.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<TextForm>,
@@ -152,6 +155,7 @@ impl DataRecord {
             let forms = [
                 (record.columns.is_some(), "a table"),
                 (record.pictures.is_some(), "pictures"),
+                (record.sounds.is_some(), "recordings"),
                 (record.text.is_some(), "a text"),
                 (record.texts.is_some(), "texts with a class each"),
             ];
@@ -241,6 +245,22 @@ pub struct Pictures {
     pub width: usize,
     /// One channel or three.
     pub colour: Colour,
+}
+
+/// The form that recordings were brought into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sounds {
+    /// Samples a second.
+    pub rate: u32,
+    /// Samples of an input.
+    pub length: usize,
+}
+
+impl std::fmt::Display for Sounds {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} samples at {} a second", self.length, self.rate)
+    }
 }
 
 /// How values were standardised: `(value - mean) / deviation`.

@@ -103,7 +103,7 @@ fn adding_a_kind_of_data_names_the_places() {
         .map(|file| std::fs::read_to_string(repository("crates/onestep/tests/doors").join(file)));
     let doors = doors.map(Result::unwrap).concat();
     let sources = repository("crates/data/src/sources");
-    let files: Vec<PathBuf> = ["", "images", "table", "labelled"]
+    let files: Vec<PathBuf> = ["", "images", "sounds", "table", "labelled"]
         .iter()
         .flat_map(|folder| std::fs::read_dir(sources.join(folder)).unwrap())
         .map(|entry| entry.unwrap().path())

@@ -65,9 +65,9 @@ pub use history::{EpochRecord, History, PerStep, Stop};
 pub use host::HostFields;
 pub use learner::Learner;
 pub use metrics::{
-    Accuracy, Aggregate, Better, ConfusionMatrix, CustomMetric, ExactMatch, MeanAbsoluteError,
-    MeanSquaredError, Measured, Metric, MetricSpec, Metrics, Monitor, Part, Perplexity,
-    RootMeanSquaredError, Scored, Task, TopK, TopKAccuracy,
+    Accuracy, Aggregate, Better, ConfusionMatrix, CustomMetric, ExactMatch, IntersectionOverUnion,
+    MeanAbsoluteError, MeanSquaredError, Measured, Metric, MetricSpec, Metrics, Monitor, Part,
+    Perplexity, RootMeanSquaredError, Scored, Task, TopK, TopKAccuracy,
 };
 pub use onestep_memory::HostData;
 pub use pattern::name_matches;

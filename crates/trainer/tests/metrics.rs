@@ -71,6 +71,28 @@ fn means_do_not_depend_on_how_the_data_is_cut() {
     }
 }
 
+/// Regions of logits against masks by hand, and two that are empty.
+#[test]
+fn regions_are_measured_by_what_they_have_in_common() {
+    let inputs = vec![1.0, 1.0, -1.0, -1.0, 1.0, 1.0, 1.0, 1.0, -1.0, -1.0, -1.0, -1.0];
+    let masks = vec![1.0, 0.0, 1.0, 0.0, 1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0];
+    let shape = onestep_memory::Shape::from([1, 2, 2]);
+    let data = onestep_data::InMemory::regression("regions", shape.clone(), inputs, shape, masks);
+    let data: Arc<dyn onestep_data::Dataset> = Arc::new(data.unwrap());
+    // What the model says is its input.
+    let same = onestep_layers::ModelBuilder::new([1, 2, 2]).conv2d(1, 1, 1, 0, false, "same");
+    let config = TrainerConfig {
+        batch_size: 2,
+        loss: "bce_with_logits".parse().unwrap(),
+        metrics: metrics(&["iou"]),
+        ..small_config()
+    };
+    let mut trainer = trainer(same.spec(), config);
+    trainer.set_parameter("same.weight", &[2.0]).unwrap();
+    let found = trainer.evaluate(data).unwrap().metrics.get("iou").unwrap();
+    assert!((found - (1.0 / 3.0 + 1.0 + 1.0) / 3.0).abs() < 1e-6, "{found}");
+}
+
 #[test]
 fn metrics_that_cannot_be_measured_are_refused_by_name() {
     let build = |loss: &str, names: &[&str]| {
@@ -84,6 +106,7 @@ fn metrics_that_cannot_be_measured_are_refused_by_name() {
     };
     for (error, wanted) in [
         (build("mse", &["accuracy"]), "metrics that are defined for the loss mse, got accuracy"),
+        (build("bce_with_logits", &["iou"]), "bce_with_logits, got iou"),
         (build("cross_entropy", &["f1"]), "no custom metric `f1` is registered"),
         (build("cross_entropy", &["top2", "top2"]), "each name once, got top2 twice"),
         (build("cross_entropy", &["top0"]), "metric `top0`"),

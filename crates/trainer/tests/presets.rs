@@ -76,6 +76,7 @@ fn every_preset_is_built_and_written() {
                 vec![7, preset.input[0]]
             }
             "unet" => vec![7, 64, 64],
+            "conv_autoencoder" => preset.input.to_vec(),
             _ => vec![7],
         };
         assert_eq!(model.output_shape().dims(), wanted, "{}", preset.name);

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::kind::{DataKind, Opening};
-use super::{cifar, digits, images, labelled, mnist, pairs, table, text};
+use super::{cifar, digits, images, labelled, masks, mnist, pairs, sounds, table, text};
 use crate::{DataError, DataRecord, DataSplits, relabel, shown};
 
 /// Every kind of data that [`open`] knows.
@@ -17,6 +17,8 @@ pub const DATA_KINDS: &[DataKind] = &[
     mnist::KIND,
     cifar::KIND,
     images::KIND,
+    masks::KIND,
+    sounds::KIND,
     table::KIND,
     text::KIND,
     labelled::KIND,
@@ -54,6 +56,8 @@ pub fn data_tables() -> String {
 /// | `mnist:DIR` | [`mnist_splits`](crate::mnist_splits) | `t10k`, or about a tenth of what there is |
 /// | `cifar10:DIR` | [`cifar10_splits`](crate::cifar10_splits) | `test_batch.bin`, or about a tenth |
 /// | `images:DIR` | [`image_folder_splits`](crate::image_folder_splits) | `val/`, or about a fifth |
+/// | `masks:DIR` | [`mask_folder_splits`](crate::mask_folder_splits) | as of `images` |
+/// | `wav:DIR` | [`sound_folder_splits`](crate::sound_folder_splits) | as of `images` |
 /// | `csv:FILE` | [`csv_splits`](crate::csv_splits) | about a fifth |
 /// | `text:FILE` | [`text_splits`](crate::text_splits) | the last tenth |
 /// | `texts:PATH` | [`labelled_text_splits`](crate::labelled_text_splits) | `val/`, or about a fifth |

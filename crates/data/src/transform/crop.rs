@@ -48,6 +48,10 @@ impl Transform for RandomCrop {
         self.cut(input, size, start, scratch);
         Ok(())
     }
+
+    fn moves(&self) -> bool {
+        true
+    }
 }
 
 impl RandomCrop {

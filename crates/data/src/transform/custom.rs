@@ -136,6 +136,10 @@ impl Transform for CustomTransform {
         self.code()?.apply(input, shape, rng, scratch)
     }
 
+    fn moves(&self) -> bool {
+        self.code.as_ref().is_some_and(|code| code.0.moves())
+    }
+
     fn always(&self) -> bool {
         self.code.as_ref().is_some_and(|code| code.0.always())
     }

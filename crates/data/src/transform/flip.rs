@@ -56,6 +56,10 @@ impl Transform for RandomHorizontalFlip {
         }
         Ok(())
     }
+
+    fn moves(&self) -> bool {
+        true
+    }
 }
 
 impl fmt::Display for RandomHorizontalFlip {

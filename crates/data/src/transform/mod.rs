@@ -128,6 +128,10 @@ impl Transform for TransformSpec {
         self.inner().apply(input, shape, rng, scratch)
     }
 
+    fn moves(&self) -> bool {
+        self.inner().moves()
+    }
+
     fn always(&self) -> bool {
         self.inner().always()
     }

@@ -33,6 +33,12 @@ pub trait Transform: Send + Sync + fmt::Debug + fmt::Display {
         scratch: &mut Vec<f32>,
     ) -> Result<(), DataError>;
 
+    /// Whether it moves elements to other places: then it changes targets too that say something of each
+    /// place (f32 values of an input's height and width, as masks are), with the same draw.
+    fn moves(&self) -> bool {
+        false
+    }
+
     /// Whether it is a part of the model rather than a choice of the training: then it is applied in
     /// evaluation and prediction too, with or without a plus sign before it.
     fn always(&self) -> bool {

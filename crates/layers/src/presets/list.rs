@@ -1,7 +1,8 @@
 //! The list of presets.
 
 use super::{
-    Build, Preset, densenet, mobilenet, reference, resnet, small, transformers, unet, vgg,
+    Build, Preset, audio, autoencoder, densenet, mobilenet, reference, resnet, small, transformers,
+    unet, vgg,
 };
 use crate::spec::ModelSpec;
 
@@ -154,6 +155,20 @@ pub const PRESETS: &[Preset] = &[
         classes: 1,
         build: Build::Scaled("base", 16, unet::unet),
     },
+    preset(
+        "conv_autoencoder",
+        "Convolutions down to a code of 32 numbers and up again, against its own input. Classes have no part in it.",
+        &[1, 28, 28],
+        10,
+        autoencoder::conv_autoencoder,
+    ),
+    preset(
+        "audio_cnn",
+        "Four one-dimensional convolutions over a recording, the first as wide as a filter bank's (Dai et al., 2016).",
+        &[1, 8000],
+        10,
+        audio::audio_cnn,
+    ),
 ];
 
 const fn preset(

@@ -13,6 +13,8 @@
 //! # Ok::<(), onestep_layers::LayerError>(())
 //! ```
 
+mod audio;
+mod autoencoder;
 mod densenet;
 mod list;
 mod mobilenet;

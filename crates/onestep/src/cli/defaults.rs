@@ -53,8 +53,9 @@ pub(crate) fn normalised(config: TrainerConfig, known: &str) -> TrainerConfig {
 
 /// The model that was asked for, whose sizes are those of the data where none were said; and those.
 pub(crate) fn sized(choice: ModelChoice, data: &DataSplits) -> Result<(ModelSpec, Vec<String>)> {
-    let counts = (outputs(&data.train.target()), tokens(data));
-    choice.for_data(&data.name, data.train.input_shape().dims(), counts)
+    let shape = data.train.input_shape();
+    let outputs = maps_or_outputs(shape.dims(), &data.train.target());
+    choice.for_data(&data.name, shape.dims(), (outputs, tokens(data)))
 }
 
 /// How many tokens there are, where the data's only input is of them.
@@ -64,6 +65,19 @@ fn tokens(data: &DataSplits) -> Option<usize> {
         Meaning::Indices { count } => Some(count),
         _ => None,
     })
+}
+
+/// What a model by name gives for each place of its input where the data says something of each, as masks do:
+/// the maps. Else the classes or values.
+fn maps_or_outputs(input: &[usize], target: &TargetSpec) -> usize {
+    if let (TargetSpec::Values { shape }, [_, sides @ ..]) = (target, input)
+        && let [maps, own @ ..] = shape.dims()
+        && own.len() > 1
+        && own == sides
+    {
+        return *maps;
+    }
+    outputs(target)
 }
 
 /// The classes of data, or its values.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail, ensure};
-use onestep::data::{DataRecord, read_picture};
+use onestep::data::{DataRecord, read_picture, read_sound};
 use onestep::layers::{Model, Port};
 use onestep::memory::{DType, HostData, HostTensor, HostValues, Shape};
 
@@ -168,6 +168,13 @@ fn file_of(
         }
         _ if record.texts.is_some() => texts_of(record.read_labelled_texts(path)?, record),
         Some("csv" | "tsv") => table(path, port, record),
+        Some("wav" | "wave") if port.dtype == DType::F32 => {
+            let Some(form) = record.sounds.filter(|form| port.shape.dims() == [1, form.length])
+            else {
+                bail!("{place}: the model did not learn from recordings of {}", port.shape);
+            };
+            Ok((vec![place.to_string()], read_sound(path, form)?.into()))
+        }
         _ if port.shape.rank() != 3 || port.dtype != DType::F32 => bail!(
             "{place}: the model takes {} {}, no pictures; give a .csv or .safetensors file",
             port.dtype,

@@ -43,6 +43,50 @@ const SIAMESE: &str = r#"{ "name": "siamese",
     { "type": "multiply", "name": "square", "inputs": ["gap", "gap"] },
     { "type": "dense", "name": "same", "out_features": 2 } ] }"#;
 
+/// Pictures of a bright bar, whose mask is the bar.
+pub(crate) fn masks() {
+    let place = Place::new();
+    for folder in ["shapes/images", "shapes/masks"] {
+        fs::create_dir_all(place.path(folder)).unwrap();
+    }
+    for number in 0..40u32 {
+        let bar = number % 6;
+        let save = |folder: &str, low: u8, high: u8| {
+            let picture = image::GrayImage::from_fn(8, 8, |x, y| {
+                let noise = (x * 7 + y * 5 + number * 3) as u8 % 16;
+                image::Luma([if (bar..bar + 3).contains(&x) { high - noise } else { low + noise }])
+            });
+            picture.save(place.path(folder).join(format!("{number:02}.png"))).unwrap();
+        };
+        save("shapes/images", 30, 200);
+        save("shapes/masks", 0, 255);
+    }
+    place.write(
+        "model.json",
+        r#"{ "name": "bars", "input": { "shape": [1, 8, 8] },
+  "layers": [
+    { "type": "conv2d", "name": "look", "out_channels": 4, "kernel_size": 3, "padding": 1 },
+    { "type": "tanh", "name": "tanh" },
+    { "type": "conv2d", "name": "say", "out_channels": 1, "kernel_size": 1 } ] }"#,
+    );
+    place.write(
+        "run.toml",
+        "model = \"model.json\"\ndata = \"masks:shapes\"\nbatch_size = 8\nlr = 0.02\n\
+         loss = \"bce_with_logits\"\nmetrics = [\"accuracy\", \"iou\"]\naugmentation = \"flip\"\n\
+         schedule = \"constant\"\n",
+    );
+    let trained = place.json("train --config run.toml --epochs 20 --threads 1 --out run --json");
+    assert!(number(&trained["validation_iou"]) > 0.8, "{trained}");
+    evaluates_as_trained(&place, &trained, "masks:shapes");
+    goes_on_to_the_same_bits(&place);
+    place.fails(
+        "evaluate --checkpoint run --data masks:shapes?size=4",
+        1,
+        &["4x4 grey", "8x8 grey"],
+    );
+    place.fails("train --data masks:run --out other", 1, &["images/ and masks/"]);
+}
+
 pub(crate) fn pairs() {
     let kind = idx();
     let place = &kind.place;

@@ -279,6 +279,49 @@ pub(crate) fn cifar() -> Kind {
     }
 }
 
+/// Recordings of two classes that differ in loudness, with a noise of their own each.
+pub(crate) fn recordings() -> Kind {
+    let place = Place::new();
+    let mut draws = Draws::new(6);
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: 4000,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let (mut truths, mut inputs, mut files) = (Vec::new(), Vec::new(), String::new());
+    for (folder, class, loud) in
+        [("calls", "hiss", 400.0), ("calls", "roar", 9000.0), ("others", "squeak", 900.0)]
+    {
+        fs::create_dir_all(place.path(folder).join(class)).unwrap();
+        for number in 0..30 {
+            let samples: Vec<i16> = (0..64).map(|_| (loud * draws.normal().abs()) as i16).collect();
+            let file = format!("{folder}/{class}/{number:02}.wav");
+            let mut writer = hound::WavWriter::create(place.path(&file), spec).unwrap();
+            samples.iter().for_each(|&sample| writer.write_sample(sample).unwrap());
+            writer.finalize().unwrap();
+            if folder == "calls" {
+                files += &format!("{file} ");
+                truths.push(Truth::Class(class.to_owned()));
+                inputs.push(samples.iter().map(|&sample| f32::from(sample) / 32768.0).collect());
+            }
+        }
+    }
+    Kind {
+        data: "wav:calls".into(),
+        model: linear("[1, 64]", 2),
+        settings: String::new(),
+        files,
+        truths,
+        inputs,
+        misfits: vec![
+            ("wav:others".into(), vec!["squeak"]),
+            ("wav:calls?length=32".into(), vec!["64 samples at 4000 a second"]),
+        ],
+        place,
+    }
+}
+
 /// Writes samples as the tensor `input` of a file.
 pub(crate) fn write_tensor(path: &Path, shape: &[usize], values: &[f32]) {
     let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();

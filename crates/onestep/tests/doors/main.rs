@@ -58,6 +58,11 @@ fn cifar_files() {
 }
 
 #[test]
+fn recordings_in_folders() {
+    walk(kinds::recordings());
+}
+
+#[test]
 fn texts() {
     text::walk();
 }
@@ -65,6 +70,11 @@ fn texts() {
 #[test]
 fn texts_with_a_class_each() {
     text::labelled();
+}
+
+#[test]
+fn pictures_with_masks() {
+    fields::masks();
 }
 
 #[test]

@@ -292,6 +292,48 @@ impl Metric for Perplexity {
     }
 }
 
+/// The mean over the samples of what two regions have in common over what either covers (Jaccard's index): of
+/// the elements whose logit is above 0, and those whose target is above a half. Where both are empty it is 1.
+/// It is defined for yes and no in more than one place a sample, such as masks.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct IntersectionOverUnion {}
+
+impl Metric for IntersectionOverUnion {
+    fn name(&self) -> String {
+        "iou".to_owned()
+    }
+
+    fn better(&self) -> Better {
+        Better::Higher
+    }
+
+    fn report(&self, g: &mut Graph, scored: &Scored) -> Result<Option<Measured>, LayerError> {
+        let Some(target) = scored.loss.target else { return Ok(None) };
+        let (output, truth) = (g.type_of(scored.output), g.type_of(target));
+        let of_regions = output.shape.rank() > 2 && output == truth && truth.dtype == DType::F32;
+        if scored.task != Task::Binary || !of_regions {
+            return Ok(None);
+        }
+        let axes: Vec<usize> = (1..output.shape.rank()).collect();
+        let (zero, half) = (g.constant(0.0)?, g.constant(0.5)?);
+        let said = g.gt(scored.output, zero)?;
+        let truth = g.gt(target, half)?;
+        let mut count = |region: Value| g.sum(region, &axes, false);
+        let (said_count, truth_count) = (count(said)?, count(truth)?);
+        let common = g.mul(said, truth)?;
+        let common = g.sum(common, &axes, false)?;
+        let both = g.add(said_count, truth_count)?;
+        let either = g.sub(both, common)?;
+        // Two empty regions agree.
+        let empty = g.eq(either, zero)?;
+        let common = g.add(common, empty)?;
+        let either = g.add(either, empty)?;
+        let share = g.div(common, either)?;
+        Ok(Some(Measured::over_samples(g.mean_all(share)?)))
+    }
+}
+
 fn squared(g: &mut Graph, scored: &Scored) -> Result<Option<Measured>, LayerError> {
     let Some(error) = error(g, scored)? else { return Ok(None) };
     let square = g.square(error)?;

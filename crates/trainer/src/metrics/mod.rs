@@ -10,8 +10,8 @@ mod top_k;
 mod values;
 
 pub use builtin::{
-    Accuracy, ExactMatch, MeanAbsoluteError, MeanSquaredError, Perplexity, RootMeanSquaredError,
-    TopKAccuracy,
+    Accuracy, ExactMatch, IntersectionOverUnion, MeanAbsoluteError, MeanSquaredError, Perplexity,
+    RootMeanSquaredError, TopKAccuracy,
 };
 pub use confusion::ConfusionMatrix;
 pub use metric::{Aggregate, Better, Measured, Metric, Scored};

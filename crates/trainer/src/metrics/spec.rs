@@ -11,8 +11,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer, ser::Error as _};
 
 use super::builtin::{
-    Accuracy, ExactMatch, MeanAbsoluteError, MeanSquaredError, Perplexity, RootMeanSquaredError,
-    TopKAccuracy,
+    Accuracy, ExactMatch, IntersectionOverUnion, MeanAbsoluteError, MeanSquaredError, Perplexity,
+    RootMeanSquaredError, TopKAccuracy,
 };
 use super::metric::{Aggregate, Better, Measured, Metric, Scored};
 use crate::TrainerError;
@@ -45,6 +45,8 @@ registry! {
         Perplexity(Perplexity) = "perplexity",
         /// The share of samples of which every label is right.
         ExactMatch(ExactMatch) = "exact_match",
+        /// What two regions have in common over what either covers.
+        IntersectionOverUnion(IntersectionOverUnion) = "iou",
         /// A metric of one's own.
         Custom(CustomMetric) = "custom",
     }

@@ -9,23 +9,31 @@ pub(crate) const KIND: DataKind = DataKind {
     place: Some("DIR"),
     about: "a folder of pictures per class, `[1 or 3, height, width]`",
     parts: "see below",
-    options: &[
-        DataOption::new(
-            "size",
-            "a side, or HEIGHTxWIDTH, that all pictures are resized to",
-            "the first picture's size, up to 4,194,304 pixels: a photograph needs `?size=`",
-        ),
-        DataOption::new("colour", "`grey`, `rgb`", "what the first picture has").also(&["color"]),
-        DataOption::new(
-            "cache",
-            "decoded pictures are kept in memory up to so many bytes, over all parts",
-            "1 GiB",
-        ),
-    ],
+    options: OPTIONS,
     open,
 };
 
+/// What may be asked of pictures.
+pub(in super::super) const OPTIONS: &[DataOption] = &[
+    DataOption::new(
+        "size",
+        "a side, or HEIGHTxWIDTH, that all pictures are resized to",
+        "the first picture's size, up to 4,194,304 pixels: a photograph needs `?size=`",
+    ),
+    DataOption::new("colour", "`grey`, `rgb`", "what the first picture has").also(&["color"]),
+    DataOption::new(
+        "cache",
+        "decoded pictures are kept in memory up to so many bytes, over all parts",
+        "1 GiB",
+    ),
+];
+
 fn open(opening: &Opening<'_>) -> Result<DataSplits, DataError> {
+    image_folder_splits_as(opening.place, &asked(opening)?, opening.record)
+}
+
+/// How pictures are read: as asked for, and as the model knows them.
+pub(in super::super) fn asked(opening: &Opening<'_>) -> Result<ImageOptions, DataError> {
     let mut options = opening.refused(image_options(&opening.options))?;
     if let Some(known) = &opening.record.pictures {
         let size = *options.size.get_or_insert((known.height, known.width));
@@ -37,7 +45,7 @@ fn open(opening: &Opening<'_>) -> Result<DataSplits, DataError> {
             return Err(DataError::setting("form of the pictures", wanted, got));
         }
     }
-    image_folder_splits_as(opening.place, &options, opening.record)
+    Ok(options)
 }
 
 fn form(pictures: &Pictures) -> String {

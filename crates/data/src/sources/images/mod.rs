@@ -7,21 +7,20 @@ use std::sync::{Arc, OnceLock};
 
 use onestep_memory::Shape;
 
-use super::parts::{HELD_OUT, hold_out};
+use super::folders::{FileKind, file_name, in_parts, key_below, label_of};
 use crate::picture::{Colour, Picture, probe};
-use crate::random::KeyHasher;
-use crate::shown::listed;
 use crate::{
-    DataError, DataRecord, DataSplits, Division, Pictures, SimpleDataset, TargetMut, TargetSpec,
-    shown,
+    DataError, DataRecord, DataSplits, Pictures, SimpleDataset, TargetMut, TargetSpec, shown,
 };
 
-pub(super) use kind::KIND;
+pub(super) use kind::{KIND, OPTIONS, asked};
 
-const EXTENSIONS: [&str; 6] = ["png", "jpg", "jpeg", "gif", "bmp", "webp"];
-const TRAIN: &str = "train";
-const VALIDATION: [&str; 3] = ["val", "valid", "validation"];
-const TEST: &str = "test";
+/// Files of pictures.
+pub(super) const PICTURES: FileKind = FileKind {
+    one: "picture",
+    many: "pictures",
+    extensions: &["png", "jpg", "jpeg", "gif", "bmp", "webp"],
+};
 
 /// A model whose inputs have more pixels was not asked for.
 const MOST_UNASKED_PIXELS: usize = 1 << 22;
@@ -107,64 +106,21 @@ pub(crate) fn image_folder_splits_as(
     known: &DataRecord,
 ) -> Result<DataSplits, DataError> {
     let classes: Option<Arc<[String]>> = known.classes.as_deref().map(Into::into);
-    let train_dir = dir.join(TRAIN);
-    if !train_dir.is_dir() {
-        let all = ImageFolder::scan(dir, options, classes)?;
-        let pictures = all.form();
-        let mut splits = hold_out_of(dir, all)?;
-        splits.record.pictures = Some(pictures);
-        return Ok(splits);
-    }
-    let train = ImageFolder::scan(&train_dir, options, classes)?.named(dir);
-    let (pictures, mut rest) = (train.form(), train.options_of_the_rest(options));
-    let classes = train.classes.clone();
-    let mut part = |name: &str| -> Result<Option<Arc<ImageFolder>>, DataError> {
-        let dir = dir.join(name);
-        if !dir.is_dir() {
-            return Ok(None);
-        }
-        let part = ImageFolder::scan(&dir, &rest, Some(classes.clone()))?;
+    let mut rest = options.clone();
+    let (mut splits, train) = in_parts(dir, PICTURES.many, |part, train: Option<&ImageFolder>| {
+        let classes = train.map_or_else(|| classes.clone(), |train| Some(train.classes.clone()));
+        let part = ImageFolder::scan(part, &rest, classes)?;
         rest = part.options_of_the_rest(&rest);
-        Ok(Some(Arc::new(part)))
-    };
-    let found: Vec<&str> = VALIDATION.into_iter().filter(|name| dir.join(name).is_dir()).collect();
-    if found.len() > 1 {
-        let wanted = "one folder to validate on";
-        return Err(DataError::format(dir, "folders", wanted, found.join("/ and ") + "/"));
-    }
-    let validation = found.first().map(|name| part(name)).transpose()?.flatten();
-    let test = part(TEST)?;
-    let mut splits = match validation {
-        Some(validation) => DataSplits::new(train.name.clone(), Arc::new(train), validation)?,
-        None => {
-            let splits = hold_out_of(&train_dir, train)?;
-            let count = splits.validation.len();
-            let kept = if test.is_some() { "; test/ is kept as the test part" } else { "" };
-            splits.with_note(format!(
-                "there is no val/, so {count} pictures of train/ are held out to validate on{kept}"
-            ))
-        }
-    };
-    if let Some(test) = test {
-        splits = splits.with_test(test)?;
-    }
-    splits.record.pictures = Some(pictures);
+        Ok(if train.is_some() { part } else { part.named(dir) })
+    })?;
+    splits.record.pictures = Some(train.form());
     Ok(splits)
-}
-
-fn hold_out_of(dir: &Path, all: ImageFolder) -> Result<DataSplits, DataError> {
-    hold_out(dir, all.name.clone(), Arc::new(all), HELD_OUT, Division::Key)
 }
 
 impl Sample {
     /// A picture of the folder `dir`, which has the classes' folders.
     fn new(dir: &Path, path: PathBuf, label: i32) -> Self {
-        let mut hasher = KeyHasher::new();
-        for part in path.strip_prefix(dir).unwrap_or(&path).iter() {
-            hasher.add(part.as_encoded_bytes());
-            hasher.add(b"/");
-        }
-        Self { path, label, key: hasher.finish(), pixels: OnceLock::new() }
+        Self { key: key_below(dir, &path), path, label, pixels: OnceLock::new() }
     }
 }
 
@@ -177,7 +133,7 @@ impl ImageFolder {
         if let Some((height, width)) = options.size {
             Picture { colour: Colour::Grey, height, width }.check()?;
         }
-        let folders = class_folders(dir)?;
+        let folders = PICTURES.class_folders(dir)?;
         let classes = match classes {
             Some(classes) => classes,
             None => folders.iter().map(|(name, _)| name.clone()).collect(),
@@ -185,10 +141,10 @@ impl ImageFolder {
         let mut samples = Vec::new();
         for (name, folder) in &folders {
             let label = label_of(name, folder, &classes)?;
-            let pictures = pictures(folder)?.into_iter();
+            let pictures = PICTURES.files(folder)?.into_iter();
             samples.extend(pictures.map(|path| Sample::new(dir, path, label)));
         }
-        let first = samples.first().ok_or_else(|| no_classes(dir, &[]))?;
+        let first = samples.first().ok_or_else(|| PICTURES.no_classes(dir, &[]))?;
         let picture = match (options.size, options.colour) {
             (Some((height, width)), Some(colour)) => Picture { colour, height, width },
             (size, colour) => {
@@ -298,67 +254,8 @@ impl SimpleDataset for ImageFolder {
     }
 }
 
-fn file_name(path: &Path) -> String {
-    let name = path.file_name().unwrap_or(path.as_os_str());
-    name.to_string_lossy().into_owned()
-}
-
-fn is_hidden(path: &Path) -> bool {
-    file_name(path).starts_with('.')
-}
-
-/// What a folder holds, sorted by name, without what is hidden.
-fn list(dir: &Path, wanted: &str) -> Result<Vec<PathBuf>, DataError> {
-    let failed = |source| DataError::io(dir, "read the folder", wanted, source);
-    let mut paths = Vec::new();
-    for entry in std::fs::read_dir(dir).map_err(failed)? {
-        paths.push(entry.map_err(failed)?.path());
-    }
-    paths.retain(|path| !is_hidden(path));
-    paths.sort();
-    Ok(paths)
-}
-
-/// What is in a folder, for people who gave another one than they thought.
-fn contents(paths: &[PathBuf]) -> String {
-    let folders = paths.iter().filter(|path| path.is_dir()).count();
-    let pictures = paths.iter().filter(|path| is_picture(path)).count();
-    let others = paths.len() - folders - pictures;
-    format!("{folders} folders, {pictures} pictures and {others} other files")
-}
-
-fn no_classes(dir: &Path, paths: &[PathBuf]) -> DataError {
-    let wanted = "a folder per class with pictures in it, or such folders in train/ and val/";
-    DataError::format(dir, "content", wanted, contents(paths))
-}
-
-/// The classes by name, each with its folder.
-fn class_folders(dir: &Path) -> Result<Vec<(String, PathBuf)>, DataError> {
-    let paths = list(dir, "a folder with a folder of pictures per class")?;
-    let folders: Vec<&PathBuf> = paths.iter().filter(|path| path.is_dir()).collect();
-    if folders.is_empty() {
-        return Err(no_classes(dir, &paths));
-    }
-    let class = |folder: &PathBuf| match folder.file_name().and_then(|name| name.to_str()) {
-        Some(name) => Ok((name.to_owned(), folder.clone())),
-        None => {
-            let wanted = "a name that is UTF-8 text, as it is the class's; rename the folder";
-            Err(DataError::format(folder, "class", wanted, format!("{:?}", folder.file_name())))
-        }
-    };
-    folders.into_iter().map(class).collect()
-}
-
-fn label_of(name: &str, folder: &Path, classes: &[String]) -> Result<i32, DataError> {
-    let label = classes.iter().position(|class| class == name);
-    label.and_then(|label| i32::try_from(label).ok()).ok_or_else(|| {
-        let wanted = format!("one of the classes to learn ({})", listed(classes));
-        DataError::format(folder, "class", wanted, shown(name))
-    })
-}
-
 /// The size of the first picture for all, where it is one that a model can have.
-fn size_of_all(path: &Path, found: Picture) -> Result<(usize, usize), DataError> {
+pub(super) fn size_of_all(path: &Path, found: Picture) -> Result<(usize, usize), DataError> {
     let Picture { height, width, .. } = found;
     if height.saturating_mul(width) <= MOST_UNASKED_PIXELS {
         return Ok((height, width));
@@ -368,20 +265,4 @@ fn size_of_all(path: &Path, found: Picture) -> Result<(usize, usize), DataError>
          another by `?size=224` (`ImageOptions::size`)"
     );
     Err(DataError::format(path, "size", wanted, format!("{height}x{width}")))
-}
-
-fn is_picture(path: &Path) -> bool {
-    let extension = path.extension().and_then(|extension| extension.to_str());
-    path.is_file()
-        && extension.is_some_and(|found| EXTENSIONS.iter().any(|e| e.eq_ignore_ascii_case(found)))
-}
-
-fn pictures(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
-    let mut files = list(folder, "a folder of pictures")?;
-    if !files.iter().any(|path| is_picture(path)) {
-        let wanted = format!("at least one picture ({})", EXTENSIONS.join(", "));
-        return Err(DataError::format(folder, "content", wanted, contents(&files)));
-    }
-    files.retain(|path| is_picture(path));
-    Ok(files)
 }
