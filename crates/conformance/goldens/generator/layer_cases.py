@@ -8,6 +8,7 @@ from . import (
     layer_cases_graphs,
     layer_cases_norms,
     layer_cases_parametrized,
+    layer_cases_tables,
     layer_cases_transformers,
 )
 from . import layer_cases_pictures as pictures
@@ -31,6 +32,7 @@ def all_cases():
     yield from layer_cases_transformers.cases()
     yield from layer_cases_attention.all_cases()
     yield from layer_cases_parametrized.cases()
+    yield from layer_cases_tables.cases()
 
 
 def dense():

@@ -7,13 +7,15 @@ sum(output * cotangent). The field `op` names the primitive.
 
 import torch
 
-from . import op_cases_attention, op_cases_elementwise, op_cases_linear, op_cases_random, op_cases_shape, op_cases_windows
+from . import op_cases_attention, op_cases_elementwise, op_cases_linear, op_cases_random, op_cases_rows
+from . import op_cases_shape, op_cases_strings, op_cases_windows
 from .writer import both, leaf, normal, random
 
 
 def write(writer):
     """Every op with its notable attributes and edges."""
-    for family in (op_cases_elementwise, op_cases_shape, op_cases_linear, op_cases_windows, op_cases_attention):
+    families = (op_cases_elementwise, op_cases_shape, op_cases_linear, op_cases_windows, op_cases_attention)
+    for family in (*families, op_cases_rows, op_cases_strings):
         for name, op, function, operands in family.all_cases():
             case(writer, name, op, function, operands)
     op_cases_random.write(writer)

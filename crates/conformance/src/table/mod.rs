@@ -12,8 +12,11 @@ mod networks;
 mod op;
 mod optimizers;
 mod parametrized;
+mod rows;
 mod schedules;
 mod shape;
+mod strings;
+mod tables;
 mod transformers;
 mod windows;
 
@@ -23,10 +26,9 @@ pub use schedules::{SCHEDULES, check_schedules};
 
 /// Every op case.
 pub fn ops() -> Vec<Case> {
-    [elementwise::cases(), shape::cases(), linear::cases(), windows::cases(), attention::cases()]
-        .into_iter()
-        .flatten()
-        .collect()
+    let products = [linear::cases(), windows::cases(), attention::cases(), strings::cases()];
+    let movement = [shape::cases(), rows::cases()];
+    [elementwise::cases()].into_iter().chain(movement).chain(products).flatten().collect()
 }
 
 /// Every optimizer case.
@@ -36,8 +38,10 @@ pub fn optimizers() -> Vec<Case> {
 
 /// Every layer case.
 pub fn layers() -> Vec<Case> {
-    [layers::cases(), layers_windows::cases(), transformers::cases(), parametrized::cases()]
+    let others = [parametrized::cases(), tables::cases()];
+    [layers::cases(), layers_windows::cases(), transformers::cases()]
         .into_iter()
+        .chain(others)
         .flatten()
         .collect()
 }

@@ -145,6 +145,8 @@ impl Rewriter {
                 node if node.op == Op::Unary(Unary::Neg) => node.inputs.first().copied(),
                 _ => None,
             },
+            // Gradients have been taken by now.
+            (Op::Detach(_), &[x]) => Some(x),
             (Op::Reshape(reshape), &[x]) if &reshape.shape == self.graph.shape(x) => Some(x),
             // The gradient of a part of which only that part is used.
             (Op::Slice(slice), &[x]) => match self.graph.node(x) {
