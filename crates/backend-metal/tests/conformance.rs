@@ -47,12 +47,32 @@ const DIFFERENTIATED_OTHERWISE: [&str; 7] = [
 ];
 
 /// Cases of ops that the shim lacks, by how their names begin: the executor refuses them by name.
-const LACKING: [&str; 6] =
-    ["gather_along_", "scatter_along_", "cumsum_", "argsort_", "sort_", "top_k_"];
+const LACKING: [&str; 9] = [
+    "gather_along_",
+    "scatter_along_",
+    "cumsum_",
+    "argsort_",
+    "sort_",
+    "top_k_",
+    "set_rows",
+    "distinct_rows",
+    "ctc_grad",
+];
+
+/// Cases in which a gradient is held back, which MPSGraph's own differentiation cannot.
+const HELD_BACK: [&str; 7] = [
+    "detach",
+    "embedding_padding",
+    "embedding_max_norm",
+    "embedding_frequency",
+    "embedding_bag_padding",
+    "embedding_bag_max_norm",
+    "embedding_bag_frequency",
+];
 
 /// Optimizers that keep state which the shim does not have: rows and columns, and numbers that
-/// parameters share.
-const OTHER_STATE: [&str; 3] = ["adafactor", "schedule_free", "prodigy"];
+/// parameters share; and one that goes by rows.
+const OTHER_STATE: [&str; 4] = ["adafactor", "schedule_free", "prodigy", "sparse_adam"];
 
 fn lacking(case: &Case) -> bool {
     LACKING.iter().any(|name| case.name.starts_with(name))
@@ -63,7 +83,8 @@ fn held(mut cases: Vec<Case>) -> Vec<Case> {
     cases.retain(|case| {
         let other_rule = case.family == Family::Optimizers && other(&case.name);
         let otherwise = DIFFERENTIATED_OTHERWISE.contains(&case.name.as_str());
-        !otherwise && !lacking(case) && !other_rule
+        let held_back = HELD_BACK.iter().any(|name| case.name.starts_with(name));
+        !otherwise && !held_back && !lacking(case) && !other_rule
     });
     cases
 }

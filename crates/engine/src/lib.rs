@@ -2,6 +2,7 @@
 
 mod array;
 mod autodiff;
+mod by_rows;
 mod cache;
 mod contributions;
 mod counters;
@@ -22,6 +23,7 @@ mod scalars;
 mod signature;
 mod state;
 mod ticket;
+mod touched;
 mod update;
 
 pub use autodiff::gradients;

@@ -1,11 +1,12 @@
 //! From a program to one explicit graph of the whole step: forward, loss, backward, update. For
 //! executors whose platform does not differentiate by itself.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use onestep_memory::DType;
 
 use crate::autodiff::gradients;
+use crate::by_rows::by_rows;
 use crate::error::EngineError;
 use crate::graph::{Graph, GraphError, Named, Phase, Value};
 use crate::mode::Mode;
@@ -17,6 +18,7 @@ use crate::state::{
     weights_buffers,
 };
 use crate::ticket::MAX_REPORTS;
+use crate::touched::{FoundRows, TouchedRows};
 use crate::update::{GroupUpdate, UpdateGraph};
 
 /// One graph for a whole step. Its state leaves are whole buffers of the state table.
@@ -73,7 +75,14 @@ impl StepGraph {
             let parameters = graph.state(&parameter_buffer(&group.name), &dims)?;
             let gradient = graph.input(&format!("gradient.{}", group.name), &dims, DType::F32)?;
             let gradients = Vec::new();
-            learned.push(Learned { group, update: own, parameters, gradients, gradient });
+            learned.push(Learned {
+                group,
+                update: own,
+                parameters,
+                changed: None,
+                gradients,
+                gradient,
+            });
         }
         graph.begin(Phase::Update);
         let (writes, reports, outputs) = Default::default();
@@ -99,6 +108,8 @@ struct Learned<'a> {
     update: &'a GroupUpdate,
     /// The buffer of its parameters.
     parameters: Value,
+    /// What the update starts from, where the forward pass has changed them: as one vector.
+    changed: Option<Value>,
     /// The gradient of each parameter.
     gradients: Vec<Value>,
     /// All of them as one vector, in the order of the parameters.
@@ -149,6 +160,9 @@ impl<'a> Lowering<'a> {
         self.step.graph.begin(Phase::Backward);
         let mut learned = self.gradients(self.map[loss.index()], &update)?;
         self.step.graph.begin(Phase::Update);
+        for group in &mut learned {
+            self.change(group)?;
+        }
         let weight = self.program.accumulation.map(|weight| self.map[weight.index()]);
         match (self.program.mode, weight) {
             (Mode::Accumulate, None) => return Err(missing("the weight of its loss")),
@@ -161,9 +175,37 @@ impl<'a> Lowering<'a> {
         if self.program.mode == Mode::Train {
             self.apply_update(&update, &learned)?;
         }
+        let parameters = self.program.groups.iter().flat_map(|group| &group.parameters);
+        let parameters: HashSet<&str> = parameters.map(|p| p.name.as_str()).collect();
         for state in &self.program.state_updates {
-            let value = self.map[state.value.index()];
-            self.write(state.name.clone(), value);
+            if !parameters.contains(state.name.as_str()) {
+                let value = self.map[state.value.index()];
+                self.write(state.name.clone(), value);
+            }
+        }
+        Ok(())
+    }
+
+    /// What the forward pass makes of a group's parameters. Where there is no update yet, it is kept.
+    fn change(&mut self, learned: &mut Learned<'_>) -> Result<(), EngineError> {
+        let group = learned.group;
+        let updates = &self.program.state_updates;
+        let new = |name: &str| updates.iter().find(|update| update.name == name);
+        if group.parameters.iter().all(|parameter| new(&parameter.name).is_none()) {
+            return Ok(());
+        }
+        let graph = &mut self.step.graph;
+        let mut values = Vec::with_capacity(group.parameters.len());
+        for (parameter, range) in group.ranges() {
+            values.push(match new(&parameter.name) {
+                Some(update) => self.map[update.value.index()],
+                None => graph.slice_axis(learned.parameters, 0, range.start, range.end)?,
+            });
+        }
+        let changed = flat(graph, group, &values)?;
+        learned.changed = Some(changed);
+        if self.program.mode == Mode::Accumulate {
+            self.write(parameter_buffer(&group.name), changed);
         }
         Ok(())
     }
@@ -209,7 +251,9 @@ impl<'a> Lowering<'a> {
                 });
             }
             let gradient = flat(graph, group, &gradients)?;
-            learned.push(Learned { group, update, parameters, gradients, gradient });
+            graph.label(gradient, &format!("gradient of group {}", group.name));
+            let changed = None;
+            learned.push(Learned { group, update, parameters, changed, gradients, gradient });
         }
         Ok(learned)
     }
@@ -264,10 +308,21 @@ impl<'a> Lowering<'a> {
         update: &UpdateGraph,
         learned: &[Learned<'_>],
     ) -> Result<(), EngineError> {
-        let mut substitutes = HashMap::new();
         let graph = &mut self.step.graph;
-        for group in learned {
-            group.leaves(graph, &mut substitutes)?;
+        let of = |own: &GroupUpdate| learned.iter().find(|group| group.group.name == own.group);
+        let touched = |own| of(own).and_then(|group| group.touched(graph));
+        let touched: Vec<Option<TouchedRows>> = update.groups.iter().map(touched).collect();
+        let lengths: Vec<_> = touched.iter().map(|rows| rows.map(|rows| rows.elements())).collect();
+        let (shorter, chosen) = by_rows(update, &lengths)?;
+        let update = &shorter;
+        let mut found = Vec::with_capacity(touched.len());
+        let mut substitutes = HashMap::new();
+        for ((own, rows), chosen) in update.groups.iter().zip(touched).zip(chosen) {
+            let rows = rows.filter(|_| chosen).map(|rows| rows.find(graph)).transpose()?;
+            if let Some(group) = of(own) {
+                group.leaves(graph, own, rows, &mut substitutes)?;
+            }
+            found.push(rows);
         }
         for shared in &update.shared {
             let dims = update.graph.shape(shared.old).dims();
@@ -278,10 +333,20 @@ impl<'a> Lowering<'a> {
             substitutes.insert(leaf, graph.scalar(name)?);
         }
         let map = graph.splice(&update.graph, |leaf, _| substitutes.get(&leaf).copied())?;
-        for group in &update.groups {
-            self.write(parameter_buffer(&group.group), map[group.new_parameter.index()]);
-            for state in &group.states {
-                self.write(optimizer_buffer(&state.kind, &group.group), map[state.new.index()]);
+        for (group, rows) in update.groups.iter().zip(found) {
+            let states = group.states.iter();
+            let states = states.map(|s| (optimizer_buffer(&s.kind, &group.group), s.new));
+            let all = states.chain([(parameter_buffer(&group.group), group.new_parameter)]);
+            for (buffer, new) in all {
+                let mut new = map[new.index()];
+                if let Some(rows) = rows {
+                    let graph = &mut self.step.graph;
+                    let old = graph.find_leaf(&buffer);
+                    let old =
+                        old.ok_or_else(|| EngineError::UnknownState { name: buffer.clone() })?;
+                    new = rows.write(graph, old, new)?;
+                }
+                self.write(buffer, new);
             }
         }
         for shared in &update.shared {
@@ -294,19 +359,32 @@ impl<'a> Lowering<'a> {
 }
 
 impl Learned<'_> {
-    /// What stands for each leaf of the group's update.
+    /// The rows of a table to which its gradient is added.
+    fn touched(&self, graph: &Graph) -> Option<TouchedRows> {
+        TouchedRows::of(graph, self.group, &self.gradients, self.update)
+    }
+
+    /// What stands for each leaf of the group's update, which is of some rows alone where they are given.
     fn leaves(
         &self,
         graph: &mut Graph,
+        update: &GroupUpdate,
+        rows: Option<FoundRows>,
         substitutes: &mut HashMap<Value, Value>,
     ) -> Result<(), GraphError> {
-        substitutes.insert(self.update.parameter, self.parameters);
-        substitutes.insert(self.update.gradient, self.gradient);
-        for state in &self.update.states {
+        let mut part = |graph: &mut Graph, leaf, whole| {
+            let value = rows.map_or(Ok(whole), |rows| rows.read(graph, whole))?;
+            substitutes.insert(leaf, value);
+            Ok::<(), GraphError>(())
+        };
+        part(graph, update.parameter, self.changed.unwrap_or(self.parameters))?;
+        for state in &update.states {
             let dims = [state.shape.elements(self.group)];
-            let leaf = graph.state(&optimizer_buffer(&state.kind, &self.update.group), &dims)?;
-            substitutes.insert(state.old, leaf);
+            let leaf = graph.state(&optimizer_buffer(&state.kind, &update.group), &dims)?;
+            part(graph, state.old, leaf)?;
         }
+        let gradient = rows.map_or(self.gradient, |rows| rows.gradient);
+        substitutes.insert(update.gradient, gradient);
         Ok(())
     }
 
@@ -321,22 +399,16 @@ impl Learned<'_> {
     }
 }
 
-/// The gradients of a group's parameters one behind the other.
-fn flat(
-    graph: &mut Graph,
-    group: &ParameterGroup,
-    gradients: &[Value],
-) -> Result<Value, GraphError> {
-    let mut parts = Vec::with_capacity(gradients.len());
-    for (&gradient, parameter) in gradients.iter().zip(&group.parameters) {
-        parts.push(graph.reshape(gradient, &[parameter.shape.elements()])?);
+/// What there is for each of a group's parameters, such as gradients, one behind the other.
+fn flat(graph: &mut Graph, group: &ParameterGroup, values: &[Value]) -> Result<Value, GraphError> {
+    let mut parts = Vec::with_capacity(values.len());
+    for (&value, parameter) in values.iter().zip(&group.parameters) {
+        parts.push(graph.reshape(value, &[parameter.shape.elements()])?);
     }
-    let gradient = match parts.is_empty() {
-        true => zeros(graph, &[0])?,
-        false => graph.concat(&parts, 0)?,
-    };
-    graph.label(gradient, &format!("gradient of group {}", group.name));
-    Ok(gradient)
+    match parts.is_empty() {
+        true => zeros(graph, &[0]),
+        false => graph.concat(&parts, 0),
+    }
 }
 
 fn zeros(graph: &mut Graph, dims: &[usize]) -> Result<Value, GraphError> {

@@ -33,6 +33,9 @@ pub struct GroupUpdate {
     pub new_parameter: Value,
     /// The optimizer's state.
     pub states: Vec<StateUpdate>,
+    /// Whether a table's rows without a gradient stay as they are, with what is kept for them, whatever the
+    /// rule does where a gradient is 0. Without effect where the gradient is not of rows.
+    pub lazy: bool,
 }
 
 /// One kind of optimizer state of one group: what is kept for each of its parameters, one behind
@@ -135,6 +138,7 @@ impl UpdateGraph {
             gradient,
             new_parameter: parameter,
             states: Vec::new(),
+            lazy: false,
         });
         let last = self.groups.len() - 1;
         Ok(&mut self.groups[last])

@@ -5,7 +5,9 @@ mod common;
 
 use std::collections::HashMap;
 
-use common::models::{Model, Result, attention, conv_net, products, shaped_states, training};
+use common::models::{
+    Model, Result, TABLE, attention, conv_net, products, shaped_states, table, training,
+};
 use common::{Machine, array};
 use onestep_engine::ops::{Binary, LeafKind, Op};
 use onestep_engine::plan::{
@@ -117,6 +119,27 @@ fn accumulated_gradients_are_planned_right() {
 #[test]
 fn views_and_swapped_states_are_planned_right() {
     check(&attention().unwrap());
+}
+
+/// Rows of a table are changed in its buffer, and nothing of the table's size is in the arena; also where the forward
+/// pass has changed them first.
+#[test]
+fn rows_of_a_table_are_updated_in_place() {
+    for shortened in [false, true] {
+        let model = table(shortened).unwrap();
+        check(&model);
+        let plan = model.plan();
+        let sets = plan.kernels.iter().filter_map(|kernel| match &kernel.work {
+            Work::Op { op: Op::SetRows(_), inputs, output }
+                if matches!(output.region, Region::State(_)) =>
+            {
+                Some(inputs[0] == *output)
+            }
+            _ => None,
+        });
+        assert_eq!(sets.collect::<Vec<_>>(), [true, true], "{plan}");
+        assert!(plan.footprint.arena < TABLE.0 * TABLE.1 * 4, "{plan}");
+    }
 }
 
 #[test]

@@ -210,7 +210,9 @@ impl BuildContext {
         let name = self.member(name);
         let value = self.graph.parameter(&name, dims)?;
         let info = ParameterInfo::new(name, self.graph.shape(value).clone());
-        self.parameters.push(ParameterSpec { info, layer, init, derived: None, fan, layout });
+        let (derived, zero_row) = (None, None);
+        let new = ParameterSpec { info, layer, init, derived, fan, layout, zero_row };
+        self.parameters.push(new);
         Ok(value)
     }
 
@@ -222,6 +224,14 @@ impl BuildContext {
             found.derived = derived;
         } else if let Some(found) = self.states.iter_mut().find(|state| state.name == name) {
             found.derived = derived;
+        }
+    }
+
+    /// Lets a row of the layer's own parameter `name` begin at 0, whatever its initialiser says.
+    pub(crate) fn begin_at_zero(&mut self, name: &str, row: usize) {
+        let full = self.member(name);
+        if let Some(parameter) = self.parameters.iter_mut().find(|p| p.info.name == full) {
+            parameter.zero_row = Some(row);
         }
     }
 
@@ -309,7 +319,7 @@ impl BuildContext {
     }
 
     /// Sets what the state `PATH.name` is after a step of training; without effect otherwise, and for a
-    /// state that is [held](Self::holds).
+    /// state that is [held](Self::holds). Of a parameter it is what the step's update starts from.
     pub fn update_state(&mut self, name: &str, value: Value) {
         if !self.training() || self.holds(name) {
             return;
@@ -319,6 +329,12 @@ impl BuildContext {
             Some(update) => update.value = value,
             None => self.state_updates.push(Named::new(name, value)),
         }
+    }
+
+    /// What the state `PATH.name` is to be after the step, as far as has been said.
+    pub(crate) fn pending_update(&self, name: &str) -> Option<Value> {
+        let name = self.owned(name);
+        self.state_updates.iter().find(|update| update.name == name).map(|update| update.value)
     }
 
     /// The full name of a parameter or state, which is that of another layer where those are used.

@@ -77,7 +77,7 @@ pub use input::{INPUT, InputSpec, InputType, OUTPUT};
 pub use layer::*;
 pub use loss::*;
 pub use merge::merge_lora;
-pub use metrics::accuracy;
+pub use metrics::{accuracy, edit_distance, greedy_ctc};
 pub use model::{Forward, Model, Port, summary};
 pub use parts::{LayerRow, Layout, ParameterSpec, StateSpec};
 pub use placed::Placed;

@@ -57,3 +57,39 @@ fn expect_target(g: &Graph, like: Value, target: Value) -> Result<(), LayerError
     }
     Err(LayerError::input("accuracy", format!("a target of {wanted}"), got))
 }
+
+/// The string that the likeliest class of each step says: without repeats, and without `blank` (Graves et al.,
+/// "Connectionist Temporal Classification", 2006, section 3.2). `scores` are of one sample, `[steps, classes]`.
+///
+/// ```
+/// let scores = [[0.1, 0.8], [0.2, 0.7], [0.9, 0.1], [0.3, 0.6]].concat();
+/// assert_eq!(onestep_layers::greedy_ctc(&scores, 2, 0), [1, 1]);
+/// ```
+pub fn greedy_ctc(scores: &[f32], classes: usize, blank: usize) -> Vec<i32> {
+    let likeliest = |row: &[f32]| {
+        let largest = row.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0)));
+        largest.map_or(blank, |(class, _)| class)
+    };
+    let mut steps: Vec<usize> = scores.chunks(classes.max(1)).map(likeliest).collect();
+    steps.dedup();
+    steps.into_iter().filter(|&class| class != blank).map(|class| class as i32).collect()
+}
+
+/// How many labels have to be put in, taken out or changed to make one string of another (Levenshtein, 1966).
+/// Summed over strings and divided by the labels of the true ones it is the character error rate.
+///
+/// ```
+/// assert_eq!(onestep_layers::edit_distance(&[1, 2, 3], &[2, 3, 3]), 2);
+/// ```
+pub fn edit_distance(from: &[i32], to: &[i32]) -> usize {
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (i, a) in from.iter().enumerate() {
+        let mut corner = std::mem::replace(&mut row[0], i + 1);
+        for (j, b) in to.iter().enumerate() {
+            let changed = corner + usize::from(a != b);
+            corner = row[j + 1];
+            row[j + 1] = changed.min(row[j] + 1).min(corner + 1);
+        }
+    }
+    row[to.len()]
+}

@@ -221,7 +221,7 @@ impl Model {
         self.parameters.iter().map(move |p| {
             let name = p.info.name.as_str();
             let derived = p.derived.as_ref().and_then(|derived| self.derived(derived, seed));
-            let drawn = || p.init.fill(p.info.shape.elements(), p.fan, seed, name);
+            let drawn = || p.begin(seed);
             (name, derived.unwrap_or_else(drawn))
         })
     }

@@ -30,6 +30,21 @@ pub struct ParameterSpec {
     pub fan: Fan,
     /// How PyTorch stores it.
     pub layout: Layout,
+    /// A row that begins at 0, such as that of what pads.
+    pub zero_row: Option<usize>,
+}
+
+impl ParameterSpec {
+    /// The numbers before the first step, which depend on the seed and the name alone.
+    pub(crate) fn begin(&self, seed: u64) -> Vec<f32> {
+        let elements = self.info.shape.elements();
+        let mut numbers = self.init.fill(elements, self.fan, seed, &self.info.name);
+        if let (Some(row), Some(&rows)) = (self.zero_row, self.info.shape.first()) {
+            let width = elements / rows.max(1);
+            numbers[row * width..(row + 1) * width].fill(0.0);
+        }
+        numbers
+    }
 }
 
 /// A layer's use of a parameter, its own or another's.

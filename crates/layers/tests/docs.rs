@@ -118,7 +118,8 @@ fn adding_a_layer_names_the_places() {
     let mods = content("crates/layers/src/layer/mod.rs");
     let modules = content("crates/conformance/goldens/generator/spec.py")
         + &content("crates/conformance/goldens/generator/spec_transformers.py")
-        + &content("crates/conformance/goldens/generator/spec_recurrent.py");
+        + &content("crates/conformance/goldens/generator/spec_recurrent.py")
+        + &content("crates/conformance/goldens/generator/spec_tables.py");
     let table = content("crates/conformance/src/table/layers.rs");
     let cases = content("crates/layers/tests/common/layers.rs")
         + &content("crates/layers/tests/common/transformers.rs");

@@ -17,7 +17,7 @@ fn layers() {
         let model = common::model_for(&layer, sample).unwrap();
         let dims = [&[3], sample].concat();
         let mut input = common::numbers(&dims, 1, -2.0, 2.0);
-        if matches!(layer, LayerSpec::Embedding(_)) {
+        if matches!(layer, LayerSpec::Embedding(_) | LayerSpec::EmbeddingBag(_)) {
             input.data.iter_mut().for_each(|x| *x = (x.abs() * 3.0).floor());
         }
         for mode in [Mode::Train, Mode::Evaluate] {

@@ -89,7 +89,7 @@ pub(crate) fn assemble(
 
 /// Adds the leaves of a group: parameter, gradient and each kind of state.
 fn add_leaves(update: &mut UpdateGraph, part: &Part<'_>) -> Result<(), OptimizerError> {
-    update.group(part.group)?;
+    update.group(part.group)?.lazy = part.rule.lazy();
     for kind in part.rule.states() {
         if kind.shape.elements(part.group) == 0 && part.group.elements() > 0 {
             // No tensor of the group has any.

@@ -49,6 +49,7 @@ mod rule;
 mod schedule;
 mod schedule_free;
 mod sgd;
+mod sparse_adam;
 mod spec;
 pub mod transform;
 
@@ -81,4 +82,5 @@ pub use schedule::{
 };
 pub use schedule_free::ScheduleFree;
 pub use sgd::Sgd;
+pub use sparse_adam::SparseAdam;
 pub use spec::OptimizerSpec;

@@ -195,6 +195,13 @@ pub trait UpdateRule: Debug + Send + Sync {
         false
     }
 
+    /// Whether the rows of a table that has no gradient for them stay as they are, with what is kept for them,
+    /// whatever the rule would make of a gradient of 0: see `GroupUpdate::lazy` of the engine. It needs
+    /// [`by_tensor`](UpdateRule::by_tensor), so that the table is alone.
+    fn lazy(&self) -> bool {
+        false
+    }
+
     /// The rule that updates a parameter in place of this one, where this one is not for such.
     fn other(&self, parameter: &ParameterInfo) -> Option<OtherRule> {
         let _ = parameter;

@@ -9,7 +9,7 @@ use crate::options::Options;
 use crate::rule::UpdateRule;
 use crate::{
     Adafactor, Adagrad, Adam, AdamW, CustomOptimizer, Lamb, Lars, Lion, Muon, OptimizerError,
-    Prodigy, RmsProp, ScheduleFree, Sgd,
+    Prodigy, RmsProp, ScheduleFree, Sgd, SparseAdam,
 };
 
 /// Declares the optimizers from one list.
@@ -57,6 +57,8 @@ optimizers! {
         Adam(Adam) = "adam",
         /// Adam with decoupled weight decay.
         AdamW(AdamW) = "adamw",
+        /// Adam of the rows of a table that are looked up.
+        SparseAdam(SparseAdam) = "sparse_adam",
         /// Division by the root of the averaged square.
         RmsProp(RmsProp) = "rmsprop",
         /// Division by the root of the summed square.

@@ -6,6 +6,7 @@ mod argsort;
 mod attention;
 mod conv;
 mod cross_entropy;
+mod ctc;
 mod cumsum;
 #[cfg(test)]
 mod differential;
@@ -19,6 +20,7 @@ mod rows;
 mod softmax;
 #[cfg(test)]
 mod strips;
+mod table;
 #[cfg(test)]
 mod tests;
 
@@ -105,6 +107,8 @@ pub(crate) fn lower(
         Op::ArgMax(op) => argmax::lower(op.axis, inputs, output, regions, threads),
         Op::Gather(_) => gather::lower(inputs, output, regions, threads),
         Op::ScatterAdd(_) => gather::lower_scatter(inputs, output, regions, threads),
+        Op::DistinctRows(op) => table::lower_distinct(op.rows, inputs, output, regions),
+        Op::SetRows(_) => table::lower_set(inputs, output, regions, threads),
         Op::GatherAlong(op) => along::lower(op.axis, inputs, output, regions, threads),
         Op::ScatterAlong(op) => along::lower_scatter(op.axis, inputs, output, regions, threads),
         Op::CumSum(op) => cumsum::lower(*op, inputs, output, regions, threads),
@@ -115,6 +119,8 @@ pub(crate) fn lower(
         Op::RecurrenceGrad(op) => {
             recurrence::lower_gradient(op, inputs, output, (regions, threads))
         }
+        Op::Ctc(op) => ctc::lower(op, inputs, output, regions),
+        Op::CtcGrad(op) => ctc::lower_gradient(op, inputs, output, regions),
         Op::Softmax(_) => softmax::lower(false, inputs, output, regions, threads),
         Op::LogSoftmax(_) => softmax::lower(true, inputs, output, regions, threads),
         Op::CrossEntropy(op) => {
@@ -133,6 +139,7 @@ pub(crate) fn lower(
         | Op::Reduce(_)
         | Op::Variance(_) => Err(unsupported(op.name(), "it is part of fused kernels only")),
         Op::Reshape(_)
+        | Op::Detach(_)
         | Op::Permute(_)
         | Op::Broadcast(_)
         | Op::Slice(_)

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use onestep_engine::ops::{Leaf, LeafKind};
+use onestep_engine::ops::{Leaf, LeafKind, Op};
 use onestep_engine::{EngineError, Mode, Program, StateKind, StateLayout, Value};
 
 use super::Group;
@@ -33,6 +33,11 @@ impl Forward {
         layout: &StateLayout,
         scalars: &mut Vec<String>,
     ) -> Result<Self, EngineError> {
+        let stops = |node: &onestep_engine::Node| matches!(node.op, Op::Detach(_));
+        if program.mode.trains() && program.graph.nodes().iter().any(stops) {
+            let reason = "MPSGraph differentiates by itself and knows no way to stop; use the cpu";
+            return Err(unsupported("detach", reason));
+        }
         let names = Names::new(program, groups);
         let nodes = Nodes::new(&program.graph, &roots(program), |_, leaf| match leaf.kind {
             LeafKind::Scalar => Ok(Source::Scalar(scalar(scalars, &leaf.name))),

@@ -33,7 +33,9 @@ pub(super) fn node(node: &Node, inputs: &[u32]) -> Result<NodeDescription, Engin
         | Op::Attention(_)
         | Op::AttentionGrad(_)
         | Op::Recurrence(_)
-        | Op::RecurrenceGrad(_) => {
+        | Op::RecurrenceGrad(_)
+        | Op::Ctc(_)
+        | Op::CtcGrad(_) => {
             return Err(unsupported(
                 node.op.name(),
                 "composites are written out before they come here",
@@ -53,7 +55,15 @@ pub(super) fn node(node: &Node, inputs: &[u32]) -> Result<NodeDescription, Engin
             .with_float(f64::from(op.value)),
         Op::Gather(_) => with(OpCode::Gather),
         Op::ScatterAdd(_) => with(OpCode::ScatterAdd),
-        Op::GatherAlong(_) | Op::ScatterAlong(_) | Op::CumSum(_) | Op::ArgSort(_) => {
+        // `forward.rs` refuses it where the graph is differentiated.
+        Op::Detach(_) => with(OpCode::Reshape),
+        Op::GatherAlong(_)
+        | Op::ScatterAlong(_)
+        | Op::CumSum(_)
+        | Op::ArgSort(_)
+        | Op::CtcGrad(_)
+        | Op::DistinctRows(_)
+        | Op::SetRows(_) => {
             return Err(unsupported(node.op.name(), "the shim has no such op yet; use the cpu"));
         }
         Op::MatMul(op) => with(OpCode::Matmul)

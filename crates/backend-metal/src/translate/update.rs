@@ -39,6 +39,10 @@ impl Update {
             let reason = "the shim keeps state for parameters alone";
             return Err(unsupported(format!("shared state `{}`", shared.name), reason));
         }
+        if let Some(lazy) = rule.groups.iter().find(|group| group.lazy) {
+            let reason = "gradients are of whole tables here; use the cpu";
+            return Err(unsupported(format!("an update by rows of `{}`", lazy.group), reason));
+        }
         let updates: Vec<_> = groups.iter().map(|g| of_group(rule, &g.name)).collect();
         let sources = sources(&updates);
         let mut nodes = Nodes::new(&rule.graph, &roots(rule, &updates), |value, leaf| {

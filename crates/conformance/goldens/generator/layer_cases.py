@@ -10,6 +10,7 @@ from . import (
     layer_cases_own_cells,
     layer_cases_parametrized,
     layer_cases_recurrent,
+    layer_cases_tables,
     layer_cases_transformers,
 )
 from . import layer_cases_pictures as pictures
@@ -35,6 +36,7 @@ def all_cases():
     yield from layer_cases_parametrized.cases()
     yield from layer_cases_recurrent.all_cases()
     yield from layer_cases_own_cells.cases()
+    yield from layer_cases_tables.cases()
 
 
 def dense():

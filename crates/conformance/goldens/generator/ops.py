@@ -13,7 +13,9 @@ from . import (
     op_cases_linear,
     op_cases_random,
     op_cases_recurrence,
+    op_cases_rows,
     op_cases_shape,
+    op_cases_strings,
     op_cases_windows,
 )
 from .writer import both, leaf, normal, random
@@ -25,6 +27,8 @@ FAMILIES = (
     op_cases_windows,
     op_cases_attention,
     op_cases_recurrence,
+    op_cases_rows,
+    op_cases_strings,
 )
 
 

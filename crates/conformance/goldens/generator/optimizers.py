@@ -73,6 +73,9 @@ def run(spec, fields, lr, parameters, gradients, dtype):
     for step in range(STEPS):
         for key, leaf in leaves.items():
             leaf.grad = gradients[key][step].to(dtype, copy=True)
+            if spec["type"] == "sparse_adam":
+                # All rows: of some alone, the tests of the optimizers have what happens.
+                leaf.grad = leaf.grad.to_sparse(1)
         norms.append(clip(leaves.values(), fields.get("clip", {})))
         for group in optimizer.param_groups:
             group["lr"] = single_precision(lr[step]) if lr else group["lr"]
@@ -156,6 +159,8 @@ def make(spec, leaves, no_decay):
     if "betas" in options:
         options["betas"] = tuple(options["betas"])
     groups = [{"params": list(leaves.values())}]
+    if spec["type"] == "sparse_adam":
+        return torch.optim.SparseAdam(groups, **options)
     if no_decay:
         groups = [
             {"params": [leaf for leaf in leaves.values() if leaf.dim() > 1]},
@@ -199,6 +204,10 @@ def cases():
     )
     yield from averaged()
     yield from scheduled()
+    for kind, options in OF_ROWS.items():
+        for suffix, fields in options.items():
+            yield f"{kind}{suffix}", {"type": kind} | fields, {}
+        yield f"{kind}_changing_lr", {"type": kind}, {"lr": falling}
     # Last, as JAX changes how PyTorch rounds once it is there.
     for kind, options in beyond.OPTIONS.items():
         for suffix, fields in options.items():
@@ -291,4 +300,8 @@ OPTIONS = {
             "lr": 0.1,
         },
     },
+}
+# Those that PyTorch has for sparse gradients alone.
+OF_ROWS = {
+    "sparse_adam": {"": {}, "_options": {"lr": 0.05, "betas": [0.7, 0.9], "eps": 0.1}},
 }

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torchvision.ops import StochasticDepth
 
-from . import parametrized, spec_recurrent, spec_transformers, windows
+from . import parametrized, spec_recurrent, spec_tables, spec_transformers, windows
 from .own_cells import recurrent
 
 
@@ -183,8 +183,11 @@ def shape_after(module, shapes):
     training = module.training
     module.eval()
     with torch.no_grad():
-        dtype = torch.long if isinstance(module, nn.Embedding) else torch.float32
-        result = module(*(torch.zeros(2, *shape, dtype=dtype) for shape in shapes))
+        dtype = torch.long if isinstance(module, (nn.Embedding, nn.EmbeddingBag)) else torch.float32
+        # Indices first; factors of them are numbers.
+        dtypes = [dtype] + [torch.float32] * (len(shapes) - 1)
+        given = [torch.zeros(2, *shape, dtype=own) for shape, own in zip(shapes, dtypes)]
+        result = module(*given)
     module.train(training)
     if isinstance(result, tuple):
         return [list(part.shape[1:]) for part in result]
@@ -291,7 +294,6 @@ LAYERS = {
     "batch_norm": windows.batch_norm,
     "layer_norm": layer_norm,
     "dropout": lambda l, s: nn.Dropout(l.get("p", 0.5)),
-    "embedding": lambda l, s: nn.Embedding(l["num_embeddings"], l["embedding_dim"]),
     "relu": lambda l, s: nn.ReLU(),
     "leaky_relu": lambda l, s: nn.LeakyReLU(l.get("negative_slope", 0.01)),
     "elu": lambda l, s: nn.ELU(l.get("alpha", 1.0)),
@@ -356,7 +358,7 @@ LAYERS = {
     "concat": lambda l, s: Concat(l, s)
     if "branches" in l
     else Call(lambda *x: torch.cat(x, l.get("dim", 1))),
-} | spec_transformers.LAYERS | spec_recurrent.LAYERS
+} | spec_transformers.LAYERS | spec_recurrent.LAYERS | spec_tables.LAYERS
 
 
 def build(spec):

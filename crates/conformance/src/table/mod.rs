@@ -15,8 +15,11 @@ mod own_cells;
 mod parametrized;
 mod recurrence;
 mod recurrent;
+mod rows;
 mod schedules;
 mod shape;
+mod strings;
+mod tables;
 mod transformers;
 mod windows;
 
@@ -33,6 +36,8 @@ pub fn ops() -> Vec<Case> {
         windows::cases(),
         attention::cases(),
         recurrence::cases(),
+        rows::cases(),
+        strings::cases(),
     ]
     .into_iter()
     .flatten()
@@ -53,6 +58,7 @@ pub fn layers() -> Vec<Case> {
         parametrized::cases(),
         recurrent::cases(),
         own_cells::cases(),
+        tables::cases(),
     ]
     .into_iter()
     .flatten()

@@ -13,6 +13,7 @@ mod compare;
 mod constant;
 mod conv;
 mod cross_entropy;
+mod ctc;
 mod cumsum;
 mod gather;
 mod leaf;
@@ -22,6 +23,7 @@ mod pool;
 mod random;
 mod recurrence;
 mod reduce;
+mod rows;
 mod softmax;
 mod unary;
 mod variance;
@@ -37,11 +39,12 @@ pub use compare::{Compare, Select};
 pub use constant::{Constant, ConstantData};
 pub use conv::{Conv, ConvInputGrad, ConvWeightGrad, ConvWindow};
 pub use cross_entropy::{CrossEntropy, CrossEntropyGrad};
+pub use ctc::{Ctc, CtcGrad, CtcSizes, CtcString, NEVER};
 pub use cumsum::CumSum;
 pub use gather::{Gather, ScatterAdd};
 pub use leaf::{Leaf, LeafKind};
 pub use matmul::MatMul;
-pub use movement::{Broadcast, Concat, Pad, Permute, Reshape, Slice};
+pub use movement::{Broadcast, Concat, Detach, Pad, Permute, Reshape, Slice};
 pub use pool::{MaxPool, MaxPoolGrad, PoolWindow, SumPool, SumPoolGrad};
 pub use random::RandomUniform;
 pub use recurrence::{
@@ -49,6 +52,7 @@ pub use recurrence::{
     RecurrenceSizes,
 };
 pub use reduce::{ArgMax, Reduce, ReduceKind};
+pub use rows::{DistinctRows, SetRows};
 pub use softmax::{LogSoftmax, Softmax};
 pub use unary::Unary;
 pub use variance::Variance;
@@ -111,6 +115,8 @@ pub enum Op {
     ArgMax(ArgMax),
     /// The same elements under another shape.
     Reshape(Reshape),
+    /// The same value, through which no gradient passes.
+    Detach(Detach),
     /// The axes in another order.
     Permute(Permute),
     /// Repetition along axes of size 1.
@@ -125,6 +131,10 @@ pub enum Op {
     Gather(Gather),
     /// Rows added into a table of zeros by index.
     ScatterAdd(ScatterAdd),
+    /// Which rows of a table some indices name.
+    DistinctRows(DistinctRows),
+    /// A table with some of its rows replaced.
+    SetRows(SetRows),
     /// Elements along an axis by index.
     GatherAlong(GatherAlong),
     /// Elements added into zeros along an axis by index.
@@ -157,6 +167,10 @@ pub enum Op {
     Recurrence(Recurrence),
     /// The gradient of [`Recurrence`] in what products over all steps are made of.
     RecurrenceGrad(RecurrenceGrad),
+    /// Connectionist temporal classification: a composite with a gradient of its own.
+    Ctc(Ctc),
+    /// The gradient of [`Ctc`] in its logarithms of probabilities.
+    CtcGrad(CtcGrad),
     /// Softmax over the last axis.
     Softmax(Softmax),
     /// Log-softmax over the last axis.
@@ -223,6 +237,7 @@ impl Op {
             Op::Variance(op) => op,
             Op::ArgMax(op) => op,
             Op::Reshape(op) => op,
+            Op::Detach(op) => op,
             Op::Permute(op) => op,
             Op::Broadcast(op) => op,
             Op::Slice(op) => op,
@@ -230,6 +245,8 @@ impl Op {
             Op::Pad(op) => op,
             Op::Gather(op) => op,
             Op::ScatterAdd(op) => op,
+            Op::DistinctRows(op) => op,
+            Op::SetRows(op) => op,
             Op::GatherAlong(op) => op,
             Op::ScatterAlong(op) => op,
             Op::CumSum(op) => op,
@@ -246,6 +263,8 @@ impl Op {
             Op::AttentionGrad(op) => op,
             Op::Recurrence(op) => op,
             Op::RecurrenceGrad(op) => op,
+            Op::Ctc(op) => op,
+            Op::CtcGrad(op) => op,
             Op::Softmax(op) => op,
             Op::LogSoftmax(op) => op,
             Op::CrossEntropy(op) => op,
@@ -267,9 +286,10 @@ impl fmt::Display for Op {
             Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select(_) => {
                 f.write_str(self.name())
             }
-            Op::Reshape(_) | Op::Broadcast(_) | Op::Gather(_) | Op::ScatterAdd(_) => {
+            Op::Reshape(_) | Op::Detach(_) | Op::Broadcast(_) | Op::Gather(_) => {
                 f.write_str(self.name())
             }
+            Op::ScatterAdd(_) | Op::DistinctRows(_) | Op::SetRows(_) => f.write_str(self.name()),
             Op::GatherAlong(op) => write!(f, "gather_along {}", op.axis),
             Op::ScatterAlong(op) => write!(f, "scatter_along {}", op.axis),
             Op::CumSum(op) => {
@@ -303,7 +323,9 @@ impl fmt::Display for Op {
             Op::Attention(_) | Op::AttentionGrad(_) | Op::Softmax(_) | Op::LogSoftmax(_) => {
                 f.write_str(self.name())
             }
-            Op::CrossEntropy(_) | Op::CrossEntropyGrad(_) => f.write_str(self.name()),
+            Op::Ctc(_) | Op::CtcGrad(_) | Op::CrossEntropy(_) | Op::CrossEntropyGrad(_) => {
+                f.write_str(self.name())
+            }
         }
     }
 }

@@ -43,6 +43,29 @@ impl OpRule for Reshape {
     }
 }
 
+/// The operand itself, through which no gradient passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Detach;
+
+impl OpRule for Detach {
+    fn name(&self) -> &'static str {
+        "detach"
+    }
+
+    fn infer(&self, inputs: &[Type]) -> Result<Type, GraphError> {
+        expect_inputs(self.name(), inputs, 1)?;
+        Ok(inputs[0].clone())
+    }
+
+    fn gradient(&self, _: &mut Graph, _: &Site<'_>, _: Value) -> Result<Gradients, GraphError> {
+        Ok(vec![None])
+    }
+
+    fn evaluate(&self, _: &Context, inputs: &[&Array], _: &Type) -> Array {
+        inputs[0].clone()
+    }
+}
+
 /// Axis `i` of the result is axis `axes[i]` of the operand.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Permute {

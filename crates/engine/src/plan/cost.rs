@@ -19,8 +19,12 @@ impl Kernel {
     pub fn cost(&self) -> Cost {
         let mut places: Vec<&Place> = self.reads();
         places.extend(self.writes());
-        let bytes = places.into_iter().map(distinct_bytes).sum();
-        Cost { flops: flops(&self.work), bytes }
+        let bytes = match &self.work {
+            Work::Op { op, inputs, output } => table_bytes(op, inputs, output),
+            _ => None,
+        };
+        let all = || places.into_iter().map(distinct_bytes).sum();
+        Cost { flops: flops(&self.work), bytes: bytes.unwrap_or_else(all) }
     }
 
     /// What kind of kernel it is: the op, or `elementwise` or `reduction` for a fused program.
@@ -31,6 +35,23 @@ impl Kernel {
             Work::Fused(fused) if fused.outputs.iter().any(|o| o.reduce.is_some()) => "reduction",
             Work::Fused(_) => "elementwise",
         }
+    }
+}
+
+/// Of an op that reads or writes some rows of a table, the bytes of those rows: at most those of the table.
+fn table_bytes(op: &Op, inputs: &[Place], output: &Place) -> Option<u64> {
+    match (op, inputs) {
+        (Op::Gather(_), [table, indices]) => {
+            let rows = distinct_bytes(output);
+            Some(rows.min(distinct_bytes(table)) + distinct_bytes(indices) + rows)
+        }
+        // Where the result does not lie on the table, it is copied.
+        (Op::SetRows(_), [table, indices, updates]) => {
+            let rows = distinct_bytes(updates);
+            let copied = if output == table { rows } else { 2 * distinct_bytes(table) + rows };
+            Some(distinct_bytes(indices) + rows + copied)
+        }
+        _ => None,
     }
 }
 
@@ -79,8 +100,13 @@ fn op_flops(op: &Op, inputs: &[Place], output: &Place) -> u64 {
             let width = output.shape.last().copied().unwrap_or(1).max(2);
             elements(output) * u64::from(width.ilog2())
         }
+        Op::SetRows(_) => input(2),
         Op::Variance(_) => 3 * input(0),
         Op::Attention(op) => attention(op, inputs, 1),
+        // For each state the logarithm of a sum of three exponentials, as one operation each; both ways for the
+        // gradient.
+        Op::Ctc(_) => 8 * elements(output),
+        Op::CtcGrad(op) => 16 * input(op.of.operands()) + elements(output),
         // The products of queries and keys again, and four of the gradient's own.
         Op::AttentionGrad(op) => attention(&op.of, inputs, 2) + attention(&op.of, inputs, 1) / 2,
         // A product of the state and the recurrent weights at each step, there and back.
@@ -102,6 +128,7 @@ fn op_flops(op: &Op, inputs: &[Place], output: &Place) -> u64 {
         | Op::Reduce(_)
         | Op::ArgMax(_)
         | Op::Reshape(_)
+        | Op::Detach(_)
         | Op::Permute(_)
         | Op::Broadcast(_)
         | Op::Slice(_)
@@ -112,6 +139,7 @@ fn op_flops(op: &Op, inputs: &[Place], output: &Place) -> u64 {
         | Op::ScatterAlong(_)
         | Op::CumSum(_)
         | Op::ScatterAdd(_)
+        | Op::DistinctRows(_)
         | Op::MaxPool(_)
         | Op::MaxPoolGrad(_)
         | Op::SumPool(_)

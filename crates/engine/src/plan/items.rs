@@ -80,6 +80,9 @@ pub(super) struct Items {
     /// New contents of state buffers: the buffer's item and the view that becomes its content. Behind
     /// `write_back` the view is the whole of an item, which lies in that buffer.
     pub(super) writes: Vec<(ItemId, View)>,
+    /// Items that lie where an operand of theirs lay, of which they change a part: the operand and the item.
+    /// Set by `write_back`.
+    pub(super) over: Vec<(ItemId, ItemId)>,
     pub(super) reports: Vec<(String, View)>,
     pub(super) outputs: Vec<(String, View)>,
     copies: HashMap<View, ItemId>,
@@ -129,6 +132,7 @@ impl Items {
                 Some(view) => view,
                 None => View::whole(self.copy(x, &label), &reshape.shape),
             },
+            (Op::Detach(_), Some(x)) => x.clone(),
             (Op::Permute(permute), Some(x)) => x.permuted(permute, &node.ty.shape),
             (Op::Broadcast(broadcast), Some(x)) => x.broadcast(broadcast),
             (Op::Slice(slice), Some(x)) => x.sliced(slice, &node.ty.shape),
@@ -193,6 +197,8 @@ impl Items {
             | Op::Variance(_)
             | Op::Gather(_)
             | Op::ScatterAdd(_)
+            | Op::DistinctRows(_)
+            | Op::SetRows(_)
             | Op::GatherAlong(_)
             | Op::ScatterAlong(_)
             | Op::CumSum(_)
@@ -209,11 +215,13 @@ impl Items {
             | Op::AttentionGrad(_)
             | Op::Recurrence(_)
             | Op::RecurrenceGrad(_)
+            | Op::Ctc(_)
+            | Op::CtcGrad(_)
             | Op::Softmax(_)
             | Op::LogSoftmax(_)
             | Op::CrossEntropy(_)
             | Op::CrossEntropyGrad(_) => ItemKind::Opaque(node.op.clone()),
-            Op::Reshape(_) | Op::Permute(_) | Op::Broadcast(_) | Op::Slice(_) => {
+            Op::Reshape(_) | Op::Detach(_) | Op::Permute(_) | Op::Broadcast(_) | Op::Slice(_) => {
                 let what = format!("{} reached planning as an item", node.op.name());
                 return Err(EngineError::Invariant { what });
             }
@@ -311,6 +319,7 @@ impl Items {
         });
         let named = self.reports.iter_mut().chain(&mut self.outputs).map(|(_, view)| view);
         writes.chain(named).for_each(|view| view.item = places[view.item]);
+        self.over.iter_mut().for_each(|(old, new)| (*old, *new) = (places[*old], places[*new]));
         // Its views are of the old items, and no more are looked up.
         self.copies.clear();
         Items { items, ..self }

@@ -54,7 +54,8 @@ fn roots(items: &Items) -> Vec<bool> {
 /// Whether each item is computed again by the kernels that read it.
 fn choose(items: &Items, groups: &Groups, roots: &[bool]) -> Vec<bool> {
     let mut written = vec![false; roots.len()];
-    items.writes.iter().for_each(|(state, _)| written[*state] = true);
+    let over = items.over.iter().map(|(old, _)| old);
+    items.writes.iter().map(|(state, _)| state).chain(over).for_each(|&old| written[old] = true);
     let (late, chosen) = (groups.run_late(items), vec![false; roots.len()]);
     let mut choice = Choice { items: &items.items, groups, written, late, chosen };
     for (index, &root) in ids::items(roots.len()).zip(roots) {

@@ -182,6 +182,8 @@ impl Rewriter {
                 node if node.op == Op::Unary(Unary::Neg) => node.inputs.first().copied(),
                 _ => None,
             },
+            // Gradients have been taken by now.
+            (Op::Detach(_), &[x]) => Some(x),
             (Op::Reshape(reshape), &[x]) if &reshape.shape == self.graph.shape(x) => Some(x),
             (Op::Slice(slice), &[x]) if slice_is_whole(slice, self.graph.shape(x).dims()) => {
                 Some(x)

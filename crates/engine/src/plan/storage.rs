@@ -46,6 +46,11 @@ impl Storages {
                 storages.give(items, view.item, Some(region));
             }
         }
+        for &(old, new) in &items.over {
+            if items.items[old].is_computed() {
+                storages.of_item[old] = storages.of_item[new];
+            }
+        }
         storages.assign(items, groups);
         storages.measure(items, groups, order);
         storages.reuse_operands(items, groups, order);

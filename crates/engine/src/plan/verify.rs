@@ -7,6 +7,7 @@ use super::kernel::{Kernel, Work};
 use super::place::{Place, Region};
 use super::types::Plan;
 use crate::error::EngineError;
+use crate::ops::Op;
 
 /// Checks that every kernel reads only what is there and never reads what it overwrites, and that
 /// operands lie within their regions.
@@ -82,14 +83,16 @@ fn check_bounds(plan: &Plan, place: &Place) -> Result<(), String> {
     }
 }
 
-/// A result may lie exactly on an operand of a fused kernel, and otherwise apart from all.
+/// A result may lie exactly on an operand of a fused kernel, and that of `set_rows` on its table; otherwise apart
+/// from all.
 fn check_overlap(kernel: &Kernel, write: &Place) -> Result<(), String> {
-    for read in kernel.reads() {
+    let set_rows = matches!(kernel.work, Work::Op { op: Op::SetRows(_), .. });
+    for (operand, read) in kernel.reads().into_iter().enumerate() {
         let same = read.offset == write.offset
             && read.shape == write.shape
             && read.is_contiguous()
             && write.is_contiguous()
-            && matches!(kernel.work, Work::Fused(_));
+            && (matches!(kernel.work, Work::Fused(_)) || (set_rows && operand == 0));
         if read.overlaps(write) && !same {
             return Err(format!("writes {write} over its operand {read}"));
         }

@@ -5,6 +5,7 @@
 use super::ids::{self, ItemId, lists};
 use super::items::{Item, ItemKind, Items};
 use super::view::View;
+use crate::ops::Op;
 
 /// The same step with each write of a whole item, whose kernel may compute it over the buffer once the others
 /// have read that. A copy, mostly of a value in a register of the same kernel, stands for what may not.
@@ -19,8 +20,16 @@ pub(super) fn write_back(mut items: Items) -> Items {
     }
     taken.resize(items.items.len(), false);
     let last_reader = last_readers(&items.items);
+    let kept = roots(&items, &writes);
     for (state, view) in &mut writes {
         let source = view.item;
+        if let Some(over) = in_place(&items.items, *state, view, &last_reader, &kept)
+            && !taken[source]
+        {
+            taken[source] = true;
+            items.over.extend(over);
+            continue;
+        }
         let in_time = last_reader[*state].is_none_or(|reader| reader <= source);
         if taken[source] || !in_time || !can_write_over(&items.items, *state, view) {
             *view = copied(&mut items, *state, view);
@@ -36,6 +45,53 @@ pub(super) fn write_back(mut items: Items) -> Items {
 fn copied(items: &mut Items, like: ItemId, view: &View) -> View {
     let label = items.items[like].label.clone();
     View::whole(items.push_copy(view, &label), &view.shape)
+}
+
+/// Whether each item must be there when the step is over.
+fn roots(items: &Items, writes: &[(ItemId, View)]) -> Vec<bool> {
+    let mut roots = vec![false; items.items.len()];
+    let named = items.reports.iter().chain(&items.outputs).map(|(_, view)| view);
+    writes.iter().map(|(_, view)| view).chain(named).for_each(|view| roots[view.item] = true);
+    roots
+}
+
+/// How a new content comes to be in its buffer by changes of some rows of what is there: each operand that is
+/// overwritten with the item that does so, the last of them first. `None` where it does not.
+fn in_place(
+    items: &[Item],
+    state: ItemId,
+    view: &View,
+    last_reader: &[Option<ItemId>],
+    kept: &[bool],
+) -> Option<Vec<(ItemId, ItemId)>> {
+    let elements = items[state].ty.shape.elements();
+    let (mut over, mut writer) = (Vec::new(), view.item);
+    if !view.is_whole(elements) {
+        return None;
+    }
+    while let ItemKind::Opaque(Op::SetRows(_)) = items[writer].kind {
+        let table = &items[writer].operands[0];
+        let others = &items[writer].operands[1..];
+        let last = last_reader[table.item] == Some(writer)
+            && others.iter().all(|other| other.item != table.item);
+        if !last || !table.is_whole(elements) {
+            return None;
+        }
+        over.push((table.item, writer));
+        if table.item == state {
+            return Some(over);
+        }
+        if kept[table.item] {
+            return None;
+        }
+        writer = table.item;
+    }
+    // What the rows are set in is computed over the buffer first.
+    let whole = View::whole(writer, &items[writer].ty.shape);
+    let in_time = last_reader[state].is_none_or(|reader| reader <= writer);
+    let computed = !over.is_empty() && in_time && can_write_over(items, state, &whole);
+    over.push((state, writer));
+    computed.then_some(over)
 }
 
 /// The last item that reads each. What comes behind it in the order of items cannot be needed by any of them.
@@ -84,6 +140,7 @@ lists! { ItemId: Vec<ReadBefore>; }
 pub(super) fn read_before(items: &Items) -> Vec<Vec<ReadBefore>> {
     let mut writer_of: Vec<Option<ItemId>> = vec![None; items.items.len()];
     items.writes.iter().for_each(|(state, view)| writer_of[*state] = Some(view.item));
+    items.over.iter().for_each(|(old, new)| writer_of[*old] = Some(*new));
     let of_item = |(index, item): (ItemId, &Item)| {
         let mut all: Vec<ReadBefore> = Vec::new();
         for operand in &item.operands {

@@ -285,3 +285,55 @@ fn shaped_update(group: &ParameterGroup) -> Result<UpdateGraph> {
     update.shared[0].new = new_d;
     Ok(update)
 }
+
+/// The rows and columns of a table.
+pub(crate) const TABLE: (usize, usize) = (900, 6);
+
+/// Words of a table and a product, with a sum of squares as state and a clipped norm; perhaps with rows that are
+/// halved before the step.
+pub(crate) fn table(halved: bool) -> Result<Model> {
+    let mut g = Graph::new();
+    let (x, words) =
+        (g.input("x", &[2, 4], DType::I32)?, g.parameter("table", &[TABLE.0, TABLE.1])?);
+    let mut y = g.gather(words, x)?;
+    let mut updates = Vec::new();
+    if halved {
+        let half = g.scale(y, 0.5)?;
+        y = g.straight_through(half, y)?;
+        let (flat, half) = (g.reshape(x, &[8])?, g.reshape(half, &[8, TABLE.1])?);
+        updates.push(Named::new("table", g.set_rows(words, flat, half)?));
+    }
+    let y = g.reshape(y, &[8, TABLE.1])?;
+    let squares = g.square(y)?;
+    let loss = g.mean_all(squares)?;
+    let info = ParameterInfo::new("table", Shape::from([TABLE.0, TABLE.1]));
+    let groups = [ParameterGroup::new("all", vec![info])];
+    let mut update = UpdateGraph::default();
+    let (gradient, parameter) = {
+        let group = update.group(&groups[0])?;
+        (group.gradient, group.parameter)
+    };
+    let old = update.state(&groups[0], "sum")?;
+    let u = &mut update.graph;
+    let square = u.square(gradient)?;
+    let norm = u.sum_all(square)?;
+    let ceiling = u.offset(norm, 1.0)?;
+    let clipped = u.div(gradient, ceiling)?;
+    let square = u.square(clipped)?;
+    let new = u.add(old, square)?;
+    let root = u.offset(new, 2.0)?;
+    let change = u.div(clipped, root)?;
+    update.groups[0].new_parameter = u.sub(parameter, change)?;
+    let kind = "sum".to_owned();
+    let state = StateUpdate { kind, shape: StateShape::Element, old, new, initial: 0.0 };
+    update.groups[0].states.push(state);
+    let program = Program {
+        mode: Mode::Train,
+        loss: Some(loss),
+        state_updates: updates,
+        groups: groups.to_vec().into(),
+        update: Some(Arc::new(update)),
+        ..Program::predict(g, Vec::new())
+    };
+    Ok(Model { program, states: Vec::new() })
+}

@@ -8,10 +8,10 @@ use super::{
     AdaptiveMaxPool3d, AlphaDropout, AvgPool1d, AvgPool2d, AvgPool3d, BatchNorm, Block, Celu,
     ChannelShuffle, ClassToken, Concat, Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d,
     ConvTranspose3d, Custom, Dense, Dropout, Dropout1d, Dropout2d, Dropout3d, Elu, Embedding,
-    FeatureAlphaDropout, Flatten, Fold, Formula, Geglu, Gelu, GlobalAvgPool2d, Glu, GroupNorm, Gru,
-    Hardshrink, Hardsigmoid, Hardswish, Hardtanh, InstanceNorm, Layer, LayerNorm, LeakyRelu,
-    LearnedPositions, LocalResponseNorm, LogSigmoid, LogSoftmax, Lstm, MaxPool1d, MaxPool2d,
-    MaxPool3d, Mean, Mish, MultiHeadAttention, Multiply, Pad, PatchEmbedding, Permute,
+    EmbeddingBag, FeatureAlphaDropout, Flatten, Fold, Formula, Geglu, Gelu, GlobalAvgPool2d, Glu,
+    GroupNorm, Gru, Hardshrink, Hardsigmoid, Hardswish, Hardtanh, InstanceNorm, Layer, LayerNorm,
+    LeakyRelu, LearnedPositions, LocalResponseNorm, LogSigmoid, LogSoftmax, Lstm, MaxPool1d,
+    MaxPool2d, MaxPool3d, Mean, Mish, MultiHeadAttention, Multiply, Pad, PatchEmbedding, Permute,
     PixelShuffle, PixelUnshuffle, Prelu, QuickGelu, Recurrent, Relu, Relu6, Repeat, Reshape,
     Residual, RmsNorm, Rnn, Rotary, Rrelu, ScaledDotProductAttention, Select, Selu, Shapes,
     Sigmoid, Silu, SinusoidalPositions, Slice, Softmax, Softmin, Softplus, Softshrink, Softsign,
@@ -158,6 +158,8 @@ layers! {
     StochasticDepth = "stochastic_depth",
     /// A table of vectors by index.
     Embedding = "embedding",
+    /// What the vectors of several indices make together.
+    EmbeddingBag = "embedding_bag",
     /// A learned vector for each position, added.
     LearnedPositions = "learned_positions",
     /// Waves of fixed lengths for each position, added.
@@ -292,6 +294,7 @@ impl LayerSpec {
         matches!(
             self,
             LayerSpec::Embedding(_)
+                | LayerSpec::EmbeddingBag(_)
                 | LayerSpec::Flatten(_)
                 | LayerSpec::Reshape(_)
                 | LayerSpec::Residual(_)

@@ -2,17 +2,17 @@
 
 use onestep_layers::{
     AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d, AdaptiveMaxPool1d, AdaptiveMaxPool2d,
-    AdaptiveMaxPool3d, AlphaDropout, AvgPool1d, AvgPool2d, AvgPool3d, BatchNorm, Block, Celu,
-    ChannelShuffle, Concat, Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d,
+    AdaptiveMaxPool3d, AlphaDropout, AvgPool1d, AvgPool2d, AvgPool3d, BagMode, BatchNorm, Block,
+    Celu, ChannelShuffle, Concat, Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d,
     ConvTranspose3d, Dense, DropConnect, DropMode, Dropout, Dropout1d, Dropout2d, Dropout3d, Elu,
-    Embedding, FeatureAlphaDropout, Flatten, Fold, Formula, Geglu, Gelu, GeluForm, GlobalAvgPool2d,
-    Glu, GroupNorm, Hardshrink, Hardsigmoid, Hardswish, Hardtanh, InstanceNorm, LayerNorm,
-    LayerSpec, LeakyRelu, LocalResponseNorm, LogSigmoid, LogSoftmax, Lora, MaxPool1d, MaxPool2d,
-    MaxPool3d, Mean, Mish, Multiply, Pad, PadMode, Padding, PaddingMode, Pair, Parametrization,
-    Permute, PixelShuffle, PixelUnshuffle, Prelu, QuickGelu, Relu, Relu6, Repeat, Reshape,
-    Residual, RmsNorm, Rrelu, ScaledDotProductAttention, Select, Selu, Sigmoid, Silu, Slice,
-    Softmax, Softmin, Softplus, Softshrink, Softsign, Split, SquaredRelu, StochasticDepth, Sum,
-    Swiglu, Tanh, Tanhshrink, Threshold, Unfold, Upsample, UpsampleMode, WeightNorm,
+    Embedding, EmbeddingBag, FeatureAlphaDropout, Flatten, Fold, Formula, Geglu, Gelu, GeluForm,
+    GlobalAvgPool2d, Glu, GroupNorm, Hardshrink, Hardsigmoid, Hardswish, Hardtanh, InstanceNorm,
+    LayerNorm, LayerSpec, LeakyRelu, LocalResponseNorm, LogSigmoid, LogSoftmax, Lora, MaxPool1d,
+    MaxPool2d, MaxPool3d, Mean, Mish, Multiply, Pad, PadMode, Padding, PaddingMode, Pair,
+    Parametrization, Permute, PixelShuffle, PixelUnshuffle, Prelu, QuickGelu, Relu, Relu6, Repeat,
+    Reshape, Residual, RmsNorm, Rrelu, ScaledDotProductAttention, Select, Selu, Sigmoid, Silu,
+    Slice, Softmax, Softmin, Softplus, Softshrink, Softsign, Split, SquaredRelu, StochasticDepth,
+    Sum, Swiglu, Tanh, Tanhshrink, Threshold, Unfold, Upsample, UpsampleMode, WeightNorm,
 };
 
 /// A layer, the shape of a sample that it gets, and of the sample that it gives.
@@ -192,6 +192,8 @@ fn products_and_norms() -> Vec<Case> {
         case(LayerNorm::over([3, 4]), &[2, 3, 4], &[2, 3, 4]),
         case(LayerNorm { affine: false, ..LayerNorm::new() }, &[2, 4], &[2, 4]),
         case(Embedding::new(7, 3), &[4], &[4, 3]),
+        case(EmbeddingBag::new(7, 3), &[4], &[3]),
+        case(EmbeddingBag { mode: BagMode::Sum, ..EmbeddingBag::new(7, 3) }, &[2, 4], &[2, 3]),
         case(ScaledDotProductAttention::new(), &[2, 3, 4], &[2, 3, 4]),
         case(ScaledDotProductAttention { is_causal: true, ..Default::default() }, &[3, 2], &[3, 2]),
     ]

@@ -30,7 +30,7 @@ pub(crate) fn numbers(shape: &[usize], stream: u32, low: f64, high: f64) -> Arra
 /// A model of one layer, with the input's type that the layer needs.
 pub(crate) fn model_for(layer: &LayerSpec, input: &[usize]) -> Result<Model, LayerError> {
     let mut spec = ModelSpec::new("test", input, vec![layer.clone()]);
-    if matches!(layer, LayerSpec::Embedding(_)) {
+    if matches!(layer, LayerSpec::Embedding(_) | LayerSpec::EmbeddingBag(_)) {
         spec.input_mut().unwrap().dtype = InputType::I32;
     }
     spec.compile()

@@ -5,6 +5,7 @@ mod chains;
 mod clipping;
 mod docs;
 mod groups;
+mod rows;
 mod rules;
 mod runs;
 mod schedules;

@@ -3,7 +3,7 @@
 use onestep_base::Registered;
 use onestep_optimizer::{
     Adafactor, Adagrad, Adam, AdamW, Lamb, Lars, Lion, Muon, Optimizer, OptimizerError,
-    OptimizerSpec, Prodigy, RmsProp, ScheduleFree, ScheduleSpec, Sgd,
+    OptimizerSpec, Prodigy, RmsProp, ScheduleFree, ScheduleSpec, Sgd, SparseAdam,
 };
 use serde_json::json;
 
@@ -24,6 +24,11 @@ fn json_has_a_type_and_pytorchs_defaults() {
             json!({ "type": "adamw", "lr": 0.001, "betas": [0.9, 0.999], "eps": 1e-8,
                     "weight_decay": 0.01, "amsgrad": false }),
             OptimizerSpec::AdamW(AdamW::default()),
+        ),
+        (
+            json!({ "type": "sparse_adam", "lr": 0.001, "betas": [0.9, 0.999], "eps": 1e-8,
+                    "weight_decay": 0.0 }),
+            SparseAdam::default().into(),
         ),
         (
             json!({ "type": "rmsprop", "lr": 0.01, "alpha": 0.99, "eps": 1e-8,

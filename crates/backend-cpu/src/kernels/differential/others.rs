@@ -167,8 +167,11 @@ fn tables_of_drawn_sizes() {
         let inputs = [table, indices, updates];
         let gather = (Op::Gather(Gather), &inputs[..2], [count, width]);
         let scatter = (Op::ScatterAdd(ScatterAdd { rows }), &inputs[1..], [rows, width]);
-        for (op, inputs, out) in [gather, scatter] {
+        let set = (Op::SetRows(SetRows), &inputs[..], [rows, width]);
+        for (op, inputs, out) in [gather, scatter, set] {
             Case::new(memory.clone(), op, inputs, (&out, DType::F32)).check(draw, |_| 0.0);
         }
+        let distinct = Op::DistinctRows(DistinctRows { rows });
+        Case::new(memory, distinct, &inputs[1..2], (&[3 * count], DType::I32)).check(draw, |_| 0.0);
     });
 }

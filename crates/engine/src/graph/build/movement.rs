@@ -3,7 +3,10 @@
 use onestep_memory::Shape;
 
 use crate::graph::{Graph, GraphError, Value};
-use crate::ops::{Broadcast, Concat, Gather, Op, Pad, Permute, Reshape, ScatterAdd, Slice};
+use crate::ops::{
+    Broadcast, Concat, Detach, DistinctRows, Gather, Op, Pad, Permute, Reshape, ScatterAdd,
+    SetRows, Slice,
+};
 
 /// Movement.
 impl Graph {
@@ -16,6 +19,41 @@ impl Graph {
             return Ok(x);
         }
         self.push(Op::Reshape(Reshape { shape: Shape::new(dims)? }), &[x])
+    }
+
+    /// `x` as a number that was given: no gradient passes through it. A Metal device refuses it where a
+    /// step trains, as it differentiates by itself.
+    ///
+    /// # Errors
+    /// None in practice.
+    pub fn detach(&mut self, x: Value) -> Result<Value, GraphError> {
+        self.push(Op::Detach(Detach), &[x])
+    }
+
+    /// The value of `x` with the gradient of `like`, of the same shape.
+    ///
+    /// ```
+    /// use onestep_engine::{Graph, gradients};
+    /// # fn main() -> Result<(), onestep_engine::GraphError> {
+    /// let mut g = Graph::new();
+    /// let w = g.parameter("w", &[3])?;
+    /// let floor = g.floor(w)?;
+    /// // Rounded down, with the slope of what is not rounded.
+    /// let y = g.straight_through(floor, w)?;
+    /// let loss = g.sum_all(y)?;
+    /// let grads = gradients(&mut g, loss, &[w])?;
+    /// assert_eq!(g.shape(grads[0]).dims(), &[3]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// The shapes differ.
+    pub fn straight_through(&mut self, x: Value, like: Value) -> Result<Value, GraphError> {
+        let (value, still) = (self.detach(x)?, self.detach(like)?);
+        // Exactly 0, and not part of the value.
+        let nothing = self.sub(like, still)?;
+        self.add(value, nothing)
     }
 
     /// Axis `i` of the result is axis `axes[i]` of `x`.
@@ -122,5 +160,30 @@ impl Graph {
         rows: usize,
     ) -> Result<Value, GraphError> {
         self.push(Op::ScatterAdd(ScatterAdd { rows }), &[indices, updates])
+    }
+
+    /// The distinct `indices i32 [n]` of `0..rows`, with 0 behind them; the same with -1 behind them; and the
+    /// place of each index among them: three values of `[n]`.
+    ///
+    /// # Errors
+    /// The indices are not i32 of rank 1.
+    pub fn distinct_rows(&mut self, indices: Value, rows: usize) -> Result<[Value; 3], GraphError> {
+        let count = self.shape(indices).elements();
+        let all = self.push(Op::DistinctRows(DistinctRows { rows }), &[indices])?;
+        let mut part = |i: usize| self.slice_axis(all, 0, i * count, (i + 1) * count);
+        Ok([part(0)?, part(1)?, part(2)?])
+    }
+
+    /// `table` with the rows that `indices i32 [n]` name replaced. An index outside changes nothing.
+    ///
+    /// # Errors
+    /// Shapes or dtypes that do not fit.
+    pub fn set_rows(
+        &mut self,
+        table: Value,
+        indices: Value,
+        updates: Value,
+    ) -> Result<Value, GraphError> {
+        self.push(Op::SetRows(SetRows), &[table, indices, updates])
     }
 }

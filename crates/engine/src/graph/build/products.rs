@@ -4,8 +4,8 @@ use onestep_memory::Shape;
 
 use crate::graph::{Graph, GraphError, Value};
 use crate::ops::{
-    Conv, ConvInputGrad, ConvWeightGrad, ConvWindow, CrossEntropy, CrossEntropyGrad, LogSoftmax,
-    MatMul, MaxPool, MaxPoolGrad, Op, PoolWindow, Softmax, SumPool, SumPoolGrad,
+    Conv, ConvInputGrad, ConvWeightGrad, ConvWindow, CrossEntropy, CrossEntropyGrad, Ctc,
+    LogSoftmax, MatMul, MaxPool, MaxPoolGrad, Op, PoolWindow, Softmax, SumPool, SumPoolGrad,
 };
 
 /// Products, windows and rows.
@@ -150,6 +150,25 @@ impl Graph {
         label_smoothing: f32,
     ) -> Result<Value, GraphError> {
         self.push(Op::CrossEntropy(CrossEntropy { label_smoothing }), &[logits, labels])
+    }
+
+    /// The negative logarithm of the probability that `steps` steps, or all, say a string, one number a sample:
+    /// logarithms of probabilities `[b, t, c]`, and `labels i32 [b, l]` padded behind with negative numbers. See
+    /// [`Ctc`].
+    ///
+    /// # Errors
+    /// Shapes, dtypes or the blank are wrong.
+    pub fn ctc(
+        &mut self,
+        logs: Value,
+        labels: Value,
+        steps: Option<Value>,
+        blank: usize,
+    ) -> Result<Value, GraphError> {
+        let operands: Vec<Value> = [logs, labels].into_iter().chain(steps).collect();
+        let packed = self.push(Op::Ctc(Ctc { blank, lengths: steps.is_some() }), &operands)?;
+        let batch = self.shape(logs).dims()[0];
+        self.slice_axis(packed, 0, 0, batch)
     }
 
     pub(crate) fn cross_entropy_grad(
