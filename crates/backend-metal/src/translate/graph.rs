@@ -32,6 +32,8 @@ impl Nodes {
                     | Op::AttentionGrad(_)
                     | Op::Recurrence(_)
                     | Op::RecurrenceGrad(_)
+                    | Op::Ctc(_)
+                    | Op::CtcGrad(_)
             )
         };
         if !graph.values().any(|value| composite(graph.op(value))) {
