@@ -43,6 +43,9 @@ impl StepGraph {
         if program.mode.trains() {
             lowering.train()?;
         }
+        if program.mode != Mode::Evaluate {
+            lowering.update_states();
+        }
         let step = lowering.step;
         if step.reports.len() > MAX_REPORTS {
             let got = step.reports.len();
@@ -161,11 +164,15 @@ impl<'a> Lowering<'a> {
         if self.program.mode == Mode::Train {
             self.apply_update(&update, &learned)?;
         }
+        Ok(())
+    }
+
+    /// New values of the states that the model keeps.
+    fn update_states(&mut self) {
         for state in &self.program.state_updates {
             let value = self.map[state.value.index()];
             self.write(state.name.clone(), value);
         }
-        Ok(())
     }
 
     fn write(&mut self, buffer: String, value: Value) {

@@ -22,7 +22,7 @@ pub struct Program {
     pub outputs: Vec<Named>,
     /// f32 scalars that come back in each ticket, behind the loss.
     pub reports: Vec<Named>,
-    /// New values of state leaves, by the leaf's name.
+    /// New values of state leaves, by the leaf's name; none to evaluate.
     pub state_updates: Vec<Named>,
     /// How parameters are grouped into contiguous buffers.
     pub groups: Arc<[ParameterGroup]>,
