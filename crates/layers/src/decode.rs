@@ -69,7 +69,13 @@ impl BuildContext {
         let name = format!("{layer}.{name}");
         let kept = self.graph.state(&name, &dims)?;
         let shape = self.graph.shape(kept).clone();
-        self.states.push(StateSpec { name: name.clone(), shape, layer, initial: 0.0 });
+        self.states.push(StateSpec {
+            name: name.clone(),
+            shape,
+            layer,
+            initial: 0.0,
+            derived: None,
+        });
         let all = match position {
             None => rows,
             Some(position) => {
