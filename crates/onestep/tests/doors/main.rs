@@ -62,6 +62,12 @@ fn texts() {
     text::walk();
 }
 
+#[cfg(feature = "bpe")]
+#[test]
+fn texts_in_pieces() {
+    text::walk_in_pieces();
+}
+
 #[test]
 fn pairs() {
     fields::pairs();
