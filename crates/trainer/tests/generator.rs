@@ -203,7 +203,7 @@ fn what_cannot_go_on_from_one_position_to_the_next_says_which_layer() {
     };
     let own = |cx: &mut onestep_layers::BuildContext, x| Ok(cx.graph.tanh(x)?);
     let custom = head(embedded().custom("mine", own));
-    assert!(custom.uncached().is_some_and(|why| why.contains("`mine`")), "{:?}", custom.uncached());
+    assert!(custom.uncached().is_some_and(|why| why.contains("mine")), "{:?}", custom.uncached());
     let inner = vec![Dense::new(8).named("fc").into()];
     assert_eq!(head(embedded().layer(Residual::new(inner))).uncached(), None);
 }

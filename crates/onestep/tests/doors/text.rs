@@ -99,11 +99,15 @@ pub(crate) fn walk_in_pieces() {
         ));
     }
     std::fs::remove_file(place.path("tok.json")).unwrap();
-    let command = "generate --checkpoint run --threads 1 --temperature 0 --tokens 40 --prompt abcdefghij";
+    let command =
+        "generate --checkpoint run --threads 1 --temperature 0 --tokens 40 --prompt abcdefghij";
     let shown = place.run(command);
     assert_eq!(shown.code, Some(0), "{shown:?}");
     assert!(shown.stdout.starts_with(&letters(4)), "{shown:?}");
-    assert!(shown.stderr.contains("40 tokens in") && shown.stderr.contains("tokens/s"), "{shown:?}");
+    assert!(
+        shown.stderr.contains("40 tokens in") && shown.stderr.contains("tokens/s"),
+        "{shown:?}"
+    );
     let lines = place.json(&format!("{} --json", command.replace("run", "lines")));
     assert_eq!(lines["samples"][0]["tokens"].as_array().map(Vec::len), Some(40), "{lines}");
 }
