@@ -258,7 +258,7 @@ proptest! {
         let file = dir.path().join("lines.txt");
         std::fs::write(&file, lines.join("\n") + "\n").unwrap();
         let parts = if hash { TextParts::Hash } else { TextParts::Position };
-        let options = TextOptions { length, parts, lines: true };
+        let options = TextOptions { length, parts, lines: true, stream: false };
         let Ok(data) = text_splits(&file, &options) else { return Ok(()) };
         // Each piece of each line, cut where it is too long.
         let mut wanted: Vec<String> = Vec::new();
