@@ -95,6 +95,12 @@ pub trait Dataset: Send + Sync {
         None
     }
 
+    /// Whether each sample goes on where the one before ends. The loader then gives each row of its batches a
+    /// part of the data of its own, through which it goes batch by batch.
+    fn goes_on(&self) -> bool {
+        false
+    }
+
     /// The shape of the first input, without the batch: `[channels, height, width]` for pictures.
     fn input_shape(&self) -> Shape {
         self.fields().input().map_or_else(Shape::scalar, |field| field.shape.clone())

@@ -120,7 +120,10 @@ fn what_is_no_text_is_refused() {
     let refused = |spec: &str| text(open(spec));
     assert!(refused(&file.spec("?length=0")).contains("option length: expected a number from 1"));
     assert!(refused(&file.spec("?split=half")).contains("expected position or hash, got `half`"));
-    assert!(refused(&file.spec("?stride=2")).contains("(there are length, cut, split, tokenizer)"));
+    assert!(
+        refused(&file.spec("?stride=2"))
+            .contains("(there are length, cut, order, split, tokenizer)")
+    );
     assert!(refused("text:").contains("its file is missing"));
     assert!(refused("text:/nowhere/at/all").contains("expected a text file"));
     let error = refused(&file.spec("?length=95"));
@@ -255,7 +258,7 @@ proptest! {
         let file = dir.path().join("lines.txt");
         std::fs::write(&file, lines.join("\n") + "\n").unwrap();
         let parts = if hash { TextParts::Hash } else { TextParts::Position };
-        let options = TextOptions { length, stride: None, parts, lines: true };
+        let options = TextOptions { length, stride: None, parts, lines: true, stream: false };
         let Ok(data) = text_splits(&file, &options) else { return Ok(()) };
         // Each piece of each line, cut where it is too long.
         let mut wanted: Vec<String> = Vec::new();
@@ -316,4 +319,37 @@ fn windows_to_learn_from_begin_as_far_apart_as_was_said() {
     );
     assert!(error("?length=9&stride=1&cut=lines").contains("none with cut=lines"));
     assert!(error("?length=9&stride=0").contains("stride: expected a number from 1 to"));
+}
+
+#[test]
+fn rows_of_a_stream_go_on_where_they_ended() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("letters.txt");
+    let text: String = (0..260_u32).map(|i| char::from_u32(0x4e00 + i).unwrap()).collect();
+    std::fs::write(&file, &text).unwrap();
+    let spec = |options: &str| format!("text:{}?length=5&{options}", file.display());
+    let data = open(&spec("order=stream")).unwrap();
+    let memory = onestep_memory::MemoryManager::host();
+    // 46 windows to learn from: 11 for each of four rows.
+    let loader = onestep_data::DataLoader::builder(data.train.clone()).batch_size(4).shuffle(true);
+    let mut loader = loader.workers(1).build(&memory).unwrap();
+    assert_eq!((data.train.len(), loader.batches_per_epoch()), (46, 11));
+    assert_eq!(loader.order(0), loader.order(1));
+    let mut ends: Option<Vec<i32>> = None;
+    for batch in loader.epoch(0) {
+        let tokens: Vec<i32> = batch.unwrap().tensor("tokens").unwrap().read().unwrap();
+        let rows: Vec<&[i32]> = tokens.chunks(5).collect();
+        // Characters are numbered as they stand in the text.
+        match &ends {
+            None => assert_eq!([rows[0][0], rows[1][0], rows[2][0]], [0, 55, 110]),
+            Some(ends) => {
+                assert!(rows.iter().zip(ends).all(|(row, end)| row[0] == end + 1), "{rows:?}");
+            }
+        }
+        ends = Some(rows.iter().map(|row| row[4]).collect());
+    }
+    let error = open(&spec("order=stream&cut=lines")).unwrap_err().to_string();
+    assert!(error.contains("order of the text: expected shuffled"), "{error}");
+    let error = open(&spec("order=stream&split=hash")).unwrap_err().to_string();
+    assert!(error.contains("order of the text: expected shuffled"), "{error}");
 }

@@ -39,7 +39,7 @@ fn without_the_feature_it_is_named() {
 
 #[cfg(feature = "bpe")]
 mod with_the_feature {
-    use onestep_data::{DataRecord, TrainingPhase, open, open_as};
+    use onestep_data::{DataRecord, Sample, TrainingPhase, open, open_as};
 
     use super::*;
 
@@ -109,16 +109,33 @@ mod with_the_feature {
         }
         let data = format!("text:{}?tokenizer=none.json", verse.display());
         assert!(open(&data).unwrap_err().to_string().contains("none.json"));
-        let file =
-            write(root.path(), "tok.json", trained(root.path(), 260).tokenizer_json().unwrap());
-        let data = format!("text:{}?cut=lines&tokenizer={}", verse.display(), file.display());
-        let error = open(&data).unwrap_err().to_string();
-        assert!(error.contains("windows with a tokenizer"), "{error}");
         let empty = write(root.path(), "empty.txt", "");
         let error = train_tokenizer(&[empty], &TokenizerOptions::default(), |_| {});
         assert!(error.unwrap_err().to_string().contains("texts"));
         let error =
             train_tokenizer(&[root.path().join("none.txt")], &TokenizerOptions::default(), |_| {});
         assert!(error.unwrap_err().to_string().contains("none.txt"));
+    }
+
+    #[test]
+    fn lines_are_encoded_one_by_one() {
+        let root = tempfile::tempdir().unwrap();
+        let vocabulary = trained(root.path(), 270);
+        let file = write(root.path(), "tok.json", vocabulary.tokenizer_json().unwrap());
+        let lines = ["a rose", "is", "a rose is a rose"];
+        let text = write(root.path(), "lines.txt", &(lines.join("\n\n") + "\n").repeat(30));
+        let options = format!("length=16&cut=lines&tokenizer={}", file.display());
+        let data = open(&format!("text:{}?{options}", text.display())).unwrap();
+        let newline = vocabulary.encode("\n").unwrap();
+        // The last one to learn from may be cut where the others begin.
+        for index in 0..data.train.len() - 1 {
+            let sample = Sample::read(&*data.train, index).unwrap();
+            let (tokens, next) = (sample.i32("tokens").unwrap(), sample.i32("next").unwrap());
+            let length = data.train.length(index).unwrap();
+            assert_eq!(vocabulary.decode(&tokens[..length]), lines[index % 3]);
+            assert_eq!(next[..length - 1], tokens[1..length]);
+            assert_eq!(next[length - 1], newline[0]);
+        }
+        assert!(data.train.len() >= 70, "{}", data.train.len());
     }
 }

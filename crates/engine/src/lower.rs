@@ -45,6 +45,9 @@ impl StepGraph {
         if program.mode.trains() {
             lowering.train()?;
         }
+        if program.mode != Mode::Evaluate {
+            lowering.update_states();
+        }
         let step = lowering.step;
         if step.reports.len() > MAX_REPORTS {
             let got = step.reports.len();
@@ -175,6 +178,11 @@ impl<'a> Lowering<'a> {
         if self.program.mode == Mode::Train {
             self.apply_update(&update, &learned)?;
         }
+        Ok(())
+    }
+
+    /// New values of the states that the model keeps.
+    fn update_states(&mut self) {
         let parameters = self.program.groups.iter().flat_map(|group| &group.parameters);
         let parameters: HashSet<&str> = parameters.map(|p| p.name.as_str()).collect();
         for state in &self.program.state_updates {
@@ -183,7 +191,6 @@ impl<'a> Lowering<'a> {
                 self.write(state.name.clone(), value);
             }
         }
-        Ok(())
     }
 
     /// What the forward pass makes of a group's parameters. Where there is no update yet, it is kept.
@@ -207,7 +214,6 @@ impl<'a> Lowering<'a> {
         if self.program.mode == Mode::Accumulate {
             self.write(parameter_buffer(&group.name), changed);
         }
-        Ok(())
     }
 
     fn write(&mut self, buffer: String, value: Value) {

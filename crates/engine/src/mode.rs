@@ -10,7 +10,8 @@ pub enum Mode {
     Accumulate,
     /// Forward and loss, without any change of state.
     Evaluate,
-    /// Forward only.
+    /// Forward only. Of the state it changes what the program says, such as what a text that is
+    /// written has so far.
     Predict,
 }
 

@@ -22,8 +22,8 @@ pub struct Program {
     pub outputs: Vec<Named>,
     /// f32 scalars that come back in each ticket, behind the loss.
     pub reports: Vec<Named>,
-    /// New values of state leaves, by the leaf's name; of a parameter's, what its update starts from in place of
-    /// what it was.
+    /// New values of state leaves, by the leaf's name, none to evaluate; of a parameter's, what its update starts
+    /// from in place of what it was.
     pub state_updates: Vec<Named>,
     /// How parameters are grouped into contiguous buffers.
     pub groups: Arc<[ParameterGroup]>,

@@ -8,7 +8,7 @@ use crate::derived::{Aspect, Derived};
 use crate::error::LayerError;
 use crate::geometry::{Pair, Sizes, range_error};
 use crate::initializer::{Fan, Initializer};
-use crate::parts::{LayerRow, Layout, ParameterSpec, StateSpec, Use};
+use crate::parts::{LayerRow, Layout, ParameterSpec, Place, StateSpec, Use};
 use crate::wiring::Wiring;
 
 /// The graph under construction, and where in the model the construction stands.
@@ -31,6 +31,8 @@ pub struct BuildContext {
     pub(crate) uses: Vec<Use>,
     /// The full names of states that stay as they are.
     pub(crate) held: Vec<String>,
+    /// Where positions stand, in a graph that decodes.
+    pub(crate) decoding: Option<Place>,
 }
 
 impl BuildContext {
@@ -47,6 +49,7 @@ impl BuildContext {
             rows: Vec::new(),
             uses: Vec::new(),
             held: Vec::new(),
+            decoding: None,
         }
     }
 

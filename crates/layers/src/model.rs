@@ -7,7 +7,7 @@ use crate::derived::Derived;
 use crate::error::LayerError;
 use crate::host_checks::{IndexLimit, index_limits};
 use crate::input::OUTPUT;
-use crate::parts::{LayerRow, ParameterSpec, StateSpec, Use, total};
+use crate::parts::{Decoding, LayerRow, ParameterSpec, StateSpec, Use, total};
 use crate::spec::ModelSpec;
 use crate::summary::Summary;
 
@@ -20,7 +20,7 @@ pub struct Forward {
     pub inputs: Vec<Named>,
     /// What the model gives, by the names of its outputs, each `[batch, ...]`.
     pub outputs: Vec<Named>,
-    /// New values of the states by name; only in training.
+    /// New values of the states by name; only in training and in a graph that decodes.
     pub state_updates: Vec<Named>,
 }
 
@@ -39,6 +39,16 @@ impl Forward {
     pub fn output_named(&self, name: &str) -> Option<Value> {
         self.outputs.iter().find(|output| output.name == name).map(|output| output.value)
     }
+}
+
+/// A graph that decodes, with the states that only decoding has.
+#[derive(Clone, Debug)]
+pub struct Decoder {
+    /// The graph. A step takes `[batch, 1]` and [`POSITION`], and gives what a whole text gives of that
+    /// position.
+    pub forward: Forward,
+    /// Keys and values of the positions so far, `NAME.keys` and `NAME.values`: `[batch, heads, window, d]`.
+    pub caches: Vec<StateSpec>,
 }
 
 /// An input or output of a compiled model.
@@ -70,7 +80,7 @@ impl Model {
     pub(crate) fn new(spec: ModelSpec) -> Result<Self, LayerError> {
         spec.check()?;
         // Two samples: what needs statistics over a batch gets them.
-        let (cx, forward) = build(&spec, Mode::Train, 2, &[], &[])?;
+        let (cx, forward) = build(&spec, Mode::Train, 2, &[], &[], None)?;
         let ports = |values: &[Named]| {
             values.iter().map(|named| port(&forward.graph, named)).collect::<Result<Vec<_>, _>>()
         };
@@ -205,14 +215,53 @@ impl Model {
         shapes: &[(&str, &[usize])],
         held: &[String],
     ) -> Result<Forward, LayerError> {
-        let (cx, forward) = build(&self.spec, mode, batch, shapes, held)?;
+        let (cx, forward) = build(&self.spec, mode, batch, shapes, held, None)?;
+        self.check_parameters(&cx)?;
+        Ok(forward)
+    }
+
+    /// The graph that decodes texts of at most as many positions as the model's input has.
+    ///
+    /// ```
+    /// use onestep_layers::{Decoding, ModelBuilder, MultiHeadAttention};
+    ///
+    /// let attention = MultiHeadAttention { causal: true, ..MultiHeadAttention::new(2) };
+    /// let model = ModelBuilder::indices([16]).embedding(5, 8, "embed").layer(attention).build()?;
+    /// let step = model.decoder(Decoding::Step, 1)?;
+    /// assert_eq!(step.caches[0].name, "multi_head_attention1.keys");
+    /// assert_eq!(step.caches[0].shape.dims(), &[1, 2, 16, 4]);
+    /// # Ok::<(), onestep_layers::LayerError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A model with several inputs or one of more axes, and a layer, by its name, that cannot work on
+    /// one position after the other.
+    pub fn decoder(&self, decoding: Decoding, batch: usize) -> Result<Decoder, LayerError> {
+        let ([input], &[_]) = (self.inputs(), self.input_shape().dims()) else {
+            let got = format!("{} of them, the first {}", self.inputs().len(), self.input_shape());
+            return Err(LayerError::input("input", "one of [positions], to decode", got));
+        };
+        let one = [(input.name.as_str(), &[1][..])];
+        let shapes = match decoding {
+            Decoding::Prefill => &[],
+            Decoding::Step => &one[..],
+        };
+        let (cx, forward) = build(self.spec(), Mode::Predict, batch, shapes, &[], Some(decoding))?;
+        self.check_parameters(&cx)?;
+        let is_own = |state: &StateSpec| self.states().iter().any(|own| own.name == state.name);
+        let caches = cx.states.into_iter().filter(|state| !is_own(state)).collect();
+        Ok(Decoder { forward, caches })
+    }
+
+    /// Refuses a graph whose parameters are not those of the model.
+    fn check_parameters(&self, cx: &BuildContext) -> Result<(), LayerError> {
         let other = self.parameters.iter().zip(&cx.parameters).find(|(a, b)| a.info != b.info);
         if let Some((wanted, got)) = other {
             let name = &wanted.info.name;
             let wanted = format!("samples with which `{name}` stays {}", wanted.info.shape);
             return Err(LayerError::input("input", wanted, &got.info.shape));
         }
-        Ok(forward)
+        Ok(())
     }
 
     /// The parameters before the first step, by name, in the order of [`Self::parameters`]. Each
@@ -259,6 +308,7 @@ fn build(
     batch: usize,
     shapes: &[(&str, &[usize])],
     held: &[String],
+    decoding: Option<Decoding>,
 ) -> Result<(BuildContext, Forward), LayerError> {
     if batch == 0 {
         return Err(LayerError::option("input", "the batch size", "at least 1", 0));
@@ -277,6 +327,10 @@ fn build(
         cx.graph.label(leaf, name);
         cx.wiring.learn(name, vec![leaf], None);
         inputs.push(Named::new(name.clone(), leaf));
+    }
+    if let Some(decoding) = decoding {
+        let window = spec.inputs.values().next().and_then(|input| input.shape.first());
+        cx.decode(decoding, window.copied().unwrap_or(1))?;
     }
     let names = cx.enter(&spec.layers)?;
     let last = cx.run(&spec.layers, &names, inputs.iter().map(|input| input.value).collect())?;

@@ -1,6 +1,6 @@
 //! What a model consists of, once its shapes are known.
 
-use onestep_engine::{ParameterInfo, Shape};
+use onestep_engine::{ParameterInfo, Shape, Value};
 use serde::Serialize;
 
 use crate::derived::Derived;
@@ -129,4 +129,25 @@ impl LayerRow {
 /// any memory, which is for the plan to say.
 pub(crate) fn total(counts: impl Iterator<Item = usize>) -> usize {
     counts.fold(0, usize::saturating_add)
+}
+
+/// The input of a step of decoding that says where its position stands: i32 `[batch]`.
+pub const POSITION: &str = "position";
+
+/// Which of the two graphs of a text that is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decoding {
+    /// All positions at once, as in evaluation; keys and values are kept.
+    Prefill,
+    /// The position that [`POSITION`] says, by itself: it is added to what is kept, and sees that.
+    Step,
+}
+
+/// What a graph that decodes is built with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    /// The positions that a text has at most.
+    pub(crate) window: usize,
+    /// The place of the only position of each sample, in a step.
+    pub(crate) position: Option<Value>,
 }

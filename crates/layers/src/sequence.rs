@@ -106,6 +106,10 @@ impl BuildContext {
             if !layer.takes_indices() {
                 inputs.iter().try_for_each(|&x| cx.expect_f32(x))?;
             }
+            if cx.decodes() && !layer.decodes() {
+                let wanted = "a layer that works on one position after the other, to decode";
+                return Err(cx.input_error(wanted, layer.display_type()));
+            }
             let outputs = layer.build_many(cx, inputs)?;
             outputs.iter().try_for_each(|&y| cx.check_output(y))?;
             cx.graph.label_fresh(first_node, &path);

@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use onestep_data::{SampleRng, Vocabulary};
-use onestep_engine::{DType, Mode};
+use onestep_engine::{DType, Mode, StepCounters};
 
 use crate::TrainerError;
-use crate::predictor::{Predictor, PredictorOptions};
+use crate::decoder::Decoder;
+use crate::predictor::{Predictor, PredictorOptions, Weights};
 use crate::program::TrainingProgram;
 use crate::sampling::{Sampler, Sampling};
 use crate::trainer::Trainer;
@@ -14,9 +15,11 @@ use crate::trainer::Trainer;
 /// Continues texts with a model that says of each position what follows: its input is i32 `[context]`,
 /// its output logits `[tokens, context]`, and no position looks at later ones.
 ///
-/// The model is asked for its whole context at once. Shorter texts are filled up behind their end, where
-/// nothing looks; of longer ones the last `context` tokens count, so that text goes on past the context
-/// with a window that slides along. A recurrent model begins each window without a state.
+/// Keys and values of the tokens so far stay on the device, so that one more token is one call for its
+/// position alone. Where the context is full, its later half becomes the beginning of a new one. A model
+/// with a layer that cannot work so ([`uncached`](Self::uncached) says which) is asked for its whole context
+/// for each token: shorter texts are filled up behind their end, where nothing looks, and of longer ones the
+/// last `context` tokens count, with a window that slides along by one.
 ///
 /// ```
 /// use onestep_layers::{ModelBuilder, Permute};
@@ -38,7 +41,8 @@ use crate::trainer::Trainer;
 /// ```
 #[derive(Debug)]
 pub struct Generator {
-    predictor: Predictor,
+    reader: Reader,
+    uncached: Option<String>,
     vocabulary: Option<Vocabulary>,
     context: usize,
     /// The tokens that may come: those of the vocabulary, where there is one.
@@ -46,6 +50,21 @@ pub struct Generator {
     window: Vec<i32>,
     answer: Vec<f32>,
     logits: Vec<f32>,
+    /// Logits of one position, of all tokens.
+    last: Vec<f32>,
+    /// The tokens of which the device has keys and values.
+    held: Vec<i32>,
+    /// Where the first of them stands in the text.
+    start: usize,
+}
+
+/// What is asked for logits.
+#[derive(Debug)]
+enum Reader {
+    /// For the whole context.
+    Whole(Box<Predictor>),
+    /// For the whole context or one more position.
+    Cached(Box<Decoder>),
 }
 
 impl Trainer {
@@ -60,17 +79,35 @@ impl Trainer {
         let options = PredictorOptions { batch: 1, lanes: 1, ..options.clone() };
         let vocabulary = self.record().text.as_ref().map(|form| form.vocabulary.clone());
         let known = vocabulary.as_ref().map_or(tokens, Vocabulary::len);
+        let (reader, uncached) = match self.decoder(&options) {
+            Ok(decoder) => (Reader::Cached(Box::new(decoder)), None),
+            Err(error) => {
+                (Reader::Whole(Box::new(self.predictor(&options)?)), Some(error.to_string()))
+            }
+        };
         let mut generator = Generator {
-            predictor: self.predictor(&options)?,
+            reader,
+            uncached,
             vocabulary,
             context,
             count: known.min(tokens),
             window: vec![0; context],
             answer: vec![0.0; context * tokens],
             logits: Vec::with_capacity(tokens),
+            last: vec![0.0; tokens],
+            held: Vec::with_capacity(context),
+            start: 0,
         };
         generator.check_causal()?;
+        generator.check_steps()?;
         Ok(generator)
+    }
+
+    fn decoder(&mut self, options: &PredictorOptions) -> Result<Decoder, TrainerError> {
+        self.collect(true)?;
+        let averaged = self.learner().averaged()?;
+        let weights = Weights { trained: self.learner().state(), averaged: averaged.as_ref() };
+        Decoder::new(self.learner().program(), weights, options)
     }
 }
 
@@ -91,6 +128,24 @@ impl Generator {
         self.context
     }
 
+    /// Why the model is asked for its whole context for each token; `None` where it is not.
+    pub fn uncached(&self) -> Option<&str> {
+        self.uncached.as_deref()
+    }
+
+    /// Asks for the whole context for each token, although the model could do without.
+    pub fn without_cache(&mut self) {
+        self.uncached.get_or_insert_with(|| "it was asked for so".to_owned());
+    }
+
+    /// What the device has done so far to write; `None` where nothing is kept there.
+    pub fn counters(&self) -> Option<StepCounters> {
+        match &self.reader {
+            Reader::Cached(decoder) => Some(decoder.counters()),
+            Reader::Whole(_) => None,
+        }
+    }
+
     /// The vocabulary of the text that the model was trained on.
     pub fn vocabulary(&self) -> Option<&Vocabulary> {
         self.vocabulary.as_ref()
@@ -102,7 +157,23 @@ impl Generator {
     /// # Errors
     /// No tokens, tokens that the model does not have, and the device's errors.
     pub fn logits(&mut self, tokens: &[i32]) -> Result<&[f32], TrainerError> {
-        let first = tokens.len().saturating_sub(self.context);
+        self.logits_from(tokens, tokens.len().saturating_sub(self.context))
+    }
+
+    /// As [`Self::logits`] of a text that grows by a token a time: a window goes on as long as there is
+    /// room, then begins anew with half of it.
+    fn next_logits(&mut self, tokens: &[i32]) -> Result<&[f32], TrainerError> {
+        let longest = tokens.len().saturating_sub(self.context);
+        let first = match self.uncached.is_none() && !self.held.is_empty() {
+            true if self.start >= longest => self.start,
+            true => tokens.len() - self.context.div_ceil(2),
+            false => longest,
+        };
+        self.logits_from(tokens, first)
+    }
+
+    /// The logits of what follows tokens of which those from the first on are seen.
+    fn logits_from(&mut self, tokens: &[i32], first: usize) -> Result<&[f32], TrainerError> {
         let seen = &tokens[first..];
         let Some(last) = seen.len().checked_sub(1) else {
             return Err(TrainerError::mismatch("prompt", "at least one token", "none"));
@@ -112,14 +183,33 @@ impl Generator {
             let wanted = format!("tokens from 0 to {}", known.end - 1);
             return Err(TrainerError::mismatch("prompt", wanted, token));
         }
+        let goes_on = last > 0 && self.start == first && self.held == seen[..last];
+        if let (true, Reader::Cached(decoder), None) = (goes_on, &mut self.reader, &self.uncached) {
+            // Until it is done nothing is known of what the device holds.
+            self.held.clear();
+            decoder.step(seen[last], last, &mut self.last)?;
+            self.held.extend_from_slice(seen);
+            self.logits.clear();
+            self.logits.extend_from_slice(&self.last[..self.count]);
+            return Ok(&self.logits);
+        }
         self.window[..seen.len()].copy_from_slice(seen);
         self.window[seen.len()..].fill(0);
-        self.read_logits(last)
+        self.read_logits(last)?;
+        self.held.extend_from_slice(seen);
+        self.start = first;
+        Ok(&self.logits)
     }
 
     /// The logits at a position of the window.
     fn read_logits(&mut self, position: usize) -> Result<&[f32], TrainerError> {
-        self.predictor.predict_into(self.window.as_slice(), &mut self.answer)?;
+        self.held.clear();
+        match &mut self.reader {
+            Reader::Whole(predictor) => {
+                predictor.predict_into(self.window.as_slice(), &mut self.answer)?;
+            }
+            Reader::Cached(decoder) => decoder.prefill(&self.window, &mut self.answer)?,
+        }
         let (context, count) = (self.context, self.count);
         self.logits.clear();
         self.logits.extend(self.answer.iter().skip(position).step_by(context).take(count));
@@ -143,6 +233,8 @@ impl Generator {
         }
         let mut written = Vec::with_capacity(prompt.len() + count);
         written.extend_from_slice(prompt);
+        // What is written follows from the settings alone, not from what was written before.
+        self.held.clear();
         let (seed, sample) = (sampling.seed, sampling.sample);
         Ok(Tokens { generator: self, sampler, written, left: count, seed, sample, place: 0 })
     }
@@ -184,6 +276,28 @@ impl Generator {
             let wanted = "one whose positions look at no later ones (a causal mask), to write with";
             return Err(TrainerError::mismatch("model", wanted, "one that looks ahead"));
         }
+        Ok(())
+    }
+
+    /// Whether steps give what the whole context gives, of a few tokens; where not, they are not taken.
+    fn check_steps(&mut self) -> Result<(), TrainerError> {
+        const FEW: usize = 6;
+        let count = self.count.max(1);
+        let tokens: Vec<i32> = (0..self.context.min(FEW)).map(|i| (i * 5 % count) as i32).collect();
+        for end in 2..=tokens.len() {
+            self.held.clear();
+            let wanted = self.logits(&tokens[..end])?.to_vec();
+            self.held.clear();
+            self.logits(&tokens[..end - 1])?;
+            let got = self.logits(&tokens[..end])?;
+            let differs = |(a, b): (&f32, &f32)| (a - b).abs() > 1e-3 * (1.0 + a.abs());
+            if wanted.iter().zip(got).any(differs) {
+                let reason = "a position by itself gives other numbers than among all";
+                self.uncached = Some(reason.to_owned());
+                break;
+            }
+        }
+        self.held.clear();
         Ok(())
     }
 }
@@ -230,7 +344,7 @@ impl Tokens<'_> {
 
     fn draw(&mut self) -> Result<i32, TrainerError> {
         let uniform = SampleRng::new(self.seed, self.sample, self.place as u64).uniform();
-        let token = self.sampler.draw(self.generator.logits(&self.written)?, uniform)?;
+        let token = self.sampler.draw(self.generator.next_logits(&self.written)?, uniform)?;
         let token = i32::try_from(token).unwrap_or(i32::MAX);
         self.written.push(token);
         self.place += 1;

@@ -29,6 +29,7 @@ mod atomic_file;
 mod callback;
 pub mod checkpoint;
 mod config;
+mod decoder;
 mod device;
 mod disk;
 mod error;

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use onestep_data::{Pipeline, SampleRng, Scaling};
-use onestep_engine::{DType, Engine, Feeds, Mode, Scalars, Signature, StateTable};
-use onestep_memory::{HostData, HostValues, Shape, Tensor};
+use onestep_engine::{DType, Engine, Feeds, Mode, Scalars, Signature, StateLayout, StateTable};
+use onestep_memory::{HostData, HostValues, MemoryManager, Shape, Tensor};
 
 use crate::TrainerError;
 use crate::device::{ExecutorOptions, executor};
@@ -104,8 +104,33 @@ impl Trainer {
         self.collect(true)?;
         let of_data = (self.pipeline().clone(), self.record().targets.clone());
         let averaged = self.learner().averaged()?;
-        let weights = (self.learner().state(), averaged.as_ref());
+        let weights = Weights { trained: self.learner().state(), averaged: averaged.as_ref() };
         Predictor::new(self.learner().program(), weights, of_data, options)
+    }
+}
+
+/// The weights in use.
+#[derive(Clone, Copy)]
+pub(crate) struct Weights<'a> {
+    /// Those that are trained.
+    pub(crate) trained: &'a StateTable,
+    /// What stands in place of some of them.
+    pub(crate) averaged: Option<&'a Snapshot>,
+}
+
+impl Weights<'_> {
+    /// A copy of them where a layout has them.
+    pub(crate) fn table(
+        self,
+        layout: StateLayout,
+        memory: &MemoryManager,
+    ) -> Result<StateTable, TrainerError> {
+        let table = StateTable::new(layout, memory)?;
+        table.carry_over(self.trained)?;
+        for (name, values) in self.averaged.iter().flat_map(|averaged| &averaged.tensors) {
+            table.write(name, values)?;
+        }
+        Ok(table)
     }
 }
 
@@ -124,7 +149,7 @@ impl Predictor {
     /// Of a program whose weights are in `weights`, which are copied.
     pub(crate) fn new(
         program: &TrainingProgram,
-        (weights, averaged): (&StateTable, Option<&Snapshot>),
+        weights: Weights<'_>,
         (pipeline, scaling): (Pipeline, Option<Scaling>),
         options: &PredictorOptions,
     ) -> Result<Self, TrainerError> {
@@ -147,13 +172,7 @@ impl Predictor {
             let shared = match &state {
                 Some(state) => state.clone(),
                 None => {
-                    let table = StateTable::new(program.inference_layout()?, executor.memory())?;
-                    table.carry_over(weights)?;
-                    if let Some(averaged) = averaged {
-                        for (name, values) in &averaged.tensors {
-                            table.write(name, values)?;
-                        }
-                    }
+                    let table = weights.table(program.inference_layout()?, executor.memory())?;
                     state.insert(table).clone()
                 }
             };

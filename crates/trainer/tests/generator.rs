@@ -3,7 +3,10 @@
 mod support;
 
 use onestep_data::{TextOptions, text_splits};
-use onestep_layers::{Model, ModelBuilder, Permute};
+use onestep_layers::{
+    Dense, Embedding, LayerSpec, LearnedPositions, Model, ModelBuilder, Permute, Residual, Rotary,
+    SinusoidalPositions, TransformerEncoder, TransformerEncoderLayer,
+};
 use onestep_optimizer::OptimizerSpec;
 use onestep_trainer::{Generator, PredictorOptions, Sampling, Trainer, TrainerConfig};
 use support::small_config;
@@ -103,4 +106,104 @@ fn what_cannot_write_is_refused_by_name() {
     assert_eq!(generator.tokens(&[1], 6, &greedy()).unwrap().count(), 6);
     let error = generator.text("a", 3, &greedy()).unwrap_err().to_string();
     assert!(error.contains("trained on a text"), "{error}");
+}
+
+/// A transformer whose positions are said by a layer behind the embedding or by its attention.
+fn transformer(positions: Option<LayerSpec>, layer: TransformerEncoderLayer) -> Model {
+    let layer =
+        TransformerEncoderLayer { dim_feedforward: 24, dropout: 0.3, causal: true, ..layer };
+    let mut model = ModelBuilder::indices([CONTEXT]).layer(Embedding::new(11, 16).named("embed"));
+    if let Some(positions) = positions {
+        model = model.layer(positions);
+    }
+    let head = Dense { bias: false, ..Dense::new(11) }.named("head");
+    let model = model.layer(TransformerEncoder::new(2, layer)).layer(head).sharing("embed");
+    model.layer(Permute::new([0, 2, 1])).build().unwrap()
+}
+
+const CONTEXT: usize = 8;
+
+fn transformers() -> Vec<Model> {
+    let layer = || TransformerEncoderLayer::new(4);
+    let rotary = |dims, interleaved| TransformerEncoderLayer {
+        rotary: Some(Rotary { dims, interleaved, ..Rotary::new() }),
+        ..layer()
+    };
+    let learned = LayerSpec::from(LearnedPositions::new(CONTEXT + 2));
+    let normed = TransformerEncoderLayer { norm_first: true, kv_heads: Some(2), ..layer() };
+    vec![
+        transformer(Some(learned), normed),
+        transformer(Some(SinusoidalPositions::new().into()), layer()),
+        transformer(None, rotary(None, false)),
+        transformer(None, rotary(Some(2), true)),
+        transformer(None, TransformerEncoderLayer { alibi: true, ..layer() }),
+    ]
+}
+
+fn generator(model: Model) -> Generator {
+    let mut trainer = Trainer::new(model, small_config()).unwrap();
+    trainer.generator(&PredictorOptions::default()).unwrap()
+}
+
+/// The logits of all beginnings of a text, one after the other.
+fn all_logits(generator: &mut Generator, tokens: &[i32]) -> Vec<Vec<f32>> {
+    (1..=tokens.len()).map(|end| generator.logits(&tokens[..end]).unwrap().to_vec()).collect()
+}
+
+#[test]
+fn what_is_kept_of_earlier_positions_changes_no_number() {
+    let tokens = [3, 1, 4, 1, 5, 9, 2, 6];
+    let hot = Sampling { temperature: 2.0, seed: 5, ..Sampling::default() };
+    for (which, model) in transformers().into_iter().enumerate() {
+        let mut cached = generator(model.clone());
+        assert_eq!(cached.uncached(), None, "{which}");
+        let mut whole = generator(model);
+        whole.without_cache();
+        let got = all_logits(&mut cached, &tokens);
+        for (got, wanted) in got.iter().zip(all_logits(&mut whole, &tokens)) {
+            let close = |(a, b): (&f32, &f32)| (a - b).abs() < 2e-5 * (1.0 + b.abs());
+            assert!(got.iter().zip(&wanted).all(close), "{which}: {got:?}, wanted {wanted:?}");
+        }
+        let mut draw = |generator: &mut Generator| -> Vec<i32> {
+            generator.tokens(&[7], CONTEXT, &hot).unwrap().map(Result::unwrap).collect()
+        };
+        assert_eq!(draw(&mut cached), draw(&mut whole), "{which}");
+    }
+}
+
+#[test]
+fn a_full_context_begins_anew_with_its_later_half() {
+    let model = transformers().swap_remove(0);
+    let mut whole = generator(model.clone());
+    whole.without_cache();
+    let mut cached = generator(model);
+    let written: Vec<i32> = {
+        let mut tokens = cached.tokens(&[7, 2], 20, &greedy()).unwrap();
+        tokens.by_ref().for_each(|token| assert!(token.is_ok()));
+        tokens.written().to_vec()
+    };
+    // With 9 tokens the first window of 8 is full: the last 4 go on, until those are 8.
+    let mut start = 0;
+    for end in 2..written.len() {
+        if end - start > CONTEXT {
+            start = end - CONTEXT / 2;
+        }
+        let logits = whole.logits(&written[start..end]).unwrap();
+        let most = (0..11).max_by(|&a, &b| logits[a].total_cmp(&logits[b])).unwrap();
+        assert_eq!(written[end], most as i32, "token {end}");
+    }
+}
+
+#[test]
+fn what_cannot_go_on_from_one_position_to_the_next_says_which_layer() {
+    let embedded = || ModelBuilder::indices([4]).embedding(5, 8, "embed");
+    let head = |model: ModelBuilder| {
+        let model = model.dense(5, true, "head").layer(Permute::new([0, 2, 1]));
+        generator(model.build().unwrap())
+    };
+    let own = |cx: &mut onestep_layers::BuildContext, x| Ok(cx.graph.tanh(x)?);
+    let custom = head(embedded().custom("mine", own));
+    assert!(custom.uncached().is_some_and(|why| why.contains("mine")), "{:?}", custom.uncached());
+    let inner = vec![Dense::new(8).named("fc").into()];
+    assert_eq!(head(embedded().layer(Residual::new(inner))).uncached(), None);
 }

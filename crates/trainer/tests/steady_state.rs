@@ -12,8 +12,8 @@ use onestep_engine::StepCounters;
 use onestep_layers::{InputSpec, ModelBuilder};
 use onestep_optimizer::Clip;
 use onestep_trainer::{
-    Callback, Flow, HostData, PredictorOptions, Progress, ProgressEvent, RunView, StepEvent,
-    Trainer, TrainerConfig, TrainerError,
+    Callback, Flow, HostData, PredictorOptions, Progress, ProgressEvent, RunView, Sampling,
+    StepEvent, Trainer, TrainerConfig, TrainerError,
 };
 
 struct Counting;
@@ -85,12 +85,40 @@ fn main() {
         threads_that_share_a_predictor_of_two_inputs_allocate_nothing();
         Ok(())
     };
+    let token = || {
+        a_token_is_one_call_without_allocation();
+        Ok(())
+    };
     let tests = vec![
+        Trial::test("a_token_is_one_call_without_allocation", token),
         Trial::test("a_step_is_one_call_without_allocation_or_wait", step),
         Trial::test("an_answer_of_a_predictor_allocates_nothing", answer),
         Trial::test("threads_that_share_a_predictor_of_two_inputs_allocate_nothing", answers),
     ];
     libtest_mimic::run(&arguments, tests).exit();
+}
+
+fn a_token_is_one_call_without_allocation() {
+    let spec = onestep_layers::presets::find("char_gpt").unwrap().build(&[32], 11);
+    let mut trainer =
+        Trainer::new(spec, TrainerConfig { threads: 1, ..Default::default() }).unwrap();
+    let mut generator = trainer.generator(&PredictorOptions::default()).unwrap();
+    assert_eq!(generator.uncached(), None);
+    let sampling = Sampling { temperature: 1.0, ..Sampling::default() };
+    let mut tokens = generator.tokens(&[1], 20, &sampling).unwrap();
+    // The first is of the whole context.
+    tokens.next().unwrap().unwrap();
+    tokens.next().unwrap().unwrap();
+    let before = ALLOCATIONS.load(Ordering::SeqCst);
+    for _ in 0..10 {
+        tokens.next().unwrap().unwrap();
+    }
+    assert_eq!(ALLOCATIONS.load(Ordering::SeqCst) - before, 0);
+    drop(tokens);
+    let before = generator.counters().unwrap();
+    let count = generator.tokens(&[1], 20, &sampling).unwrap().count() as u64;
+    let after = generator.counters().unwrap();
+    assert_eq!(after.native_calls - before.native_calls, count);
 }
 
 fn an_answer_of_a_predictor_allocates_nothing() {

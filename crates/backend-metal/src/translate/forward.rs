@@ -65,8 +65,8 @@ impl Forward {
 /// The state updates that a step makes.
 fn updates(program: &Program) -> &[onestep_engine::Named] {
     match program.mode {
-        Mode::Train | Mode::Accumulate => &program.state_updates,
-        Mode::Evaluate | Mode::Predict => &[],
+        Mode::Train | Mode::Accumulate | Mode::Predict => &program.state_updates,
+        Mode::Evaluate => &[],
     }
 }
 

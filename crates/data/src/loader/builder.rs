@@ -191,8 +191,12 @@ impl DataLoaderBuilder {
         let slots = self.prefetch.unwrap_or(self.workers.max(2)) + self.in_flight;
         let layout = layout(self.batch_size, &fields)?;
         let pool = StagingPool::new(memory, slots, &layout)?;
+        // Of data that goes on, each row has as many samples as the others.
+        let goes_on = self.dataset.goes_on();
+        let samples = self.dataset.len();
+        let left_over = if goes_on { samples % self.batch_size } else { 0 };
         let batching = Batching {
-            samples: self.dataset.len(),
+            samples: samples - left_over,
             batch_size: self.batch_size,
             drop_last: self.drop_last,
         };

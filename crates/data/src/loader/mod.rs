@@ -24,7 +24,7 @@ use crate::random::{Purpose, SampleRng};
 use crate::{DataError, Dataset, Fields};
 use collate::Lengths;
 use fill::{Filler, Scratch};
-use order::{Batching, BucketBatch, EpochPlan, bucketed, order};
+use order::{Batching, BucketBatch, EpochPlan, bucketed, order, rows};
 use workers::Workers;
 
 /// What a loader has done since it was built or since its statistics were last taken.
@@ -141,7 +141,10 @@ impl DataLoader {
 
     fn arrangement(&self, epoch: u64) -> (Vec<usize>, Option<Vec<BucketBatch>>) {
         let seed = self.filler.seed;
-        let order = order(self.batching.samples, self.shuffle, seed, epoch);
+        let order = match self.filler.dataset.goes_on() {
+            true => rows(self.batching.samples, self.batching.batch_size),
+            false => order(self.batching.samples, self.shuffle, seed, epoch),
+        };
         let Some(lengths) = &self.lengths else { return (order, None) };
         let rng = self.shuffle.then(|| SampleRng::keyed(Purpose::Batches, seed, epoch, 0));
         let (order, buckets) = bucketed(&order, lengths, self.batching, rng);

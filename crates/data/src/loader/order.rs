@@ -18,6 +18,13 @@ pub(crate) fn order(len: usize, shuffle: bool, seed: u64, epoch: u64) -> Vec<usi
     order
 }
 
+/// The order of samples that go on where those before end: each of `rows` goes through a part of its own,
+/// all of one length, and a batch has the next sample of each. What is left behind the last part is left out.
+pub(crate) fn rows(len: usize, rows: usize) -> Vec<usize> {
+    let each = len / rows.max(1);
+    (0..each).flat_map(|at| (0..rows).map(move |row| row * each + at)).collect()
+}
+
 /// How an epoch is cut into batches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Batching {
@@ -156,6 +163,13 @@ mod tests {
         assert_ne!(first, order(10, true, 42, 1));
         assert_ne!(first, order(10, true, 43, 0));
         assert_eq!(order(3, false, 42, 5), [0, 1, 2]);
+    }
+
+    #[test]
+    fn each_row_goes_through_a_part_of_its_own() {
+        assert_eq!(rows(11, 3), [0, 3, 6, 1, 4, 7, 2, 5, 8]);
+        assert_eq!(rows(4, 1), [0, 1, 2, 3]);
+        assert_eq!(rows(2, 2), [0, 1]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Attention that falls off with distance.
 
-use onestep_engine::{Graph, GraphError, Value};
+use onestep_engine::{DType, Graph, GraphError, Value};
 
 /// What is added to the products of query `i` and key `j`: `-m_h |i - j|`, `[1, heads, queries, keys]`, with a
 /// slope a head (Press et al., "Train Short, Test Long", 2022). The slopes of 2^n heads are
@@ -18,6 +18,24 @@ pub(super) fn bias(
         (0..queries).flat_map(|i| (0..keys).map(move |j| i.abs_diff(j) as f32)).collect();
     let distances = g.constant_tensor(&[1, 1, queries, keys], &distances)?;
     g.mul(slopes, distances)
+}
+
+/// The same of one query a sample, which stands at `place` i32 `[batch]`: `[batch, heads, 1, keys]`.
+pub(super) fn bias_at(
+    g: &mut Graph,
+    heads: usize,
+    place: Value,
+    keys: usize,
+) -> Result<Value, GraphError> {
+    let slopes: Vec<f32> = slopes(heads).into_iter().map(|slope| slope as f32).collect();
+    let slopes = g.constant_tensor(&[1, heads, 1, 1], &slopes)?;
+    let keys_at: Vec<f32> = (0..keys).map(|j| j as f32).collect();
+    let keys_at = g.constant_tensor(&[1, 1, 1, keys], &keys_at)?;
+    let batch = g.shape(place).elements();
+    let place = g.cast(place, DType::F32)?;
+    let place = g.reshape(place, &[batch, 1, 1, 1])?;
+    let offsets = g.sub(keys_at, place)?;
+    g.mul(slopes, offsets)
 }
 
 fn slopes(heads: usize) -> Vec<f64> {

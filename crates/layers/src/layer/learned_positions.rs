@@ -44,12 +44,12 @@ impl Layer for LearnedPositions {
         let init = self.weight_init.or(Initializer::normal(0.0, 1.0));
         let fan = Fan::dense(self.max_length, width);
         let table = cx.parameter("weight", &[self.max_length, width], init, fan)?;
-        let g = &mut cx.graph;
-        let rows = match length == self.max_length {
-            true => table,
-            false => g.slice_axis(table, 0, 0, length)?,
+        let rows = match cx.places(length) {
+            length if length < self.max_length => cx.graph.slice_axis(table, 0, 0, length)?,
+            _ => table,
         };
-        Ok(g.add(x, rows)?)
+        let rows = cx.rows_in_place(rows)?;
+        Ok(cx.graph.add(x, rows)?)
     }
 
     fn flops(&self, shapes: &Shapes) -> u64 {

@@ -321,6 +321,53 @@ impl LayerSpec {
                 | LayerSpec::Custom(_)
         )
     }
+
+    /// Whether the layer can work on one position after the other: it never looks from one at others,
+    /// or it keeps what it needs of those before.
+    pub(crate) fn decodes(&self) -> bool {
+        !matches!(
+            self,
+            LayerSpec::Conv1d(_)
+                | LayerSpec::Conv2d(_)
+                | LayerSpec::Conv3d(_)
+                | LayerSpec::ConvTranspose1d(_)
+                | LayerSpec::ConvTranspose2d(_)
+                | LayerSpec::ConvTranspose3d(_)
+                | LayerSpec::MaxPool1d(_)
+                | LayerSpec::MaxPool2d(_)
+                | LayerSpec::MaxPool3d(_)
+                | LayerSpec::AvgPool1d(_)
+                | LayerSpec::AvgPool2d(_)
+                | LayerSpec::AvgPool3d(_)
+                | LayerSpec::AdaptiveAvgPool1d(_)
+                | LayerSpec::AdaptiveAvgPool2d(_)
+                | LayerSpec::AdaptiveAvgPool3d(_)
+                | LayerSpec::AdaptiveMaxPool1d(_)
+                | LayerSpec::AdaptiveMaxPool2d(_)
+                | LayerSpec::AdaptiveMaxPool3d(_)
+                | LayerSpec::GlobalAvgPool2d(_)
+                | LayerSpec::Unfold(_)
+                | LayerSpec::Fold(_)
+                | LayerSpec::Flatten(_)
+                | LayerSpec::Reshape(_)
+                | LayerSpec::Pad(_)
+                | LayerSpec::PixelShuffle(_)
+                | LayerSpec::PixelUnshuffle(_)
+                | LayerSpec::Upsample(_)
+                | LayerSpec::InstanceNorm(_)
+                | LayerSpec::GroupNorm(_)
+                | LayerSpec::ClassToken(_)
+                | LayerSpec::PatchEmbedding(_)
+                | LayerSpec::ScaledDotProductAttention(_)
+                | LayerSpec::TransformerDecoderLayer(_)
+                | LayerSpec::TransformerDecoder(_)
+                | LayerSpec::Mean(_)
+                | LayerSpec::Slice(_)
+                | LayerSpec::Split(_)
+                | LayerSpec::Select(_)
+                | LayerSpec::Custom(_)
+        )
+    }
 }
 
 impl Layer for LayerSpec {

@@ -202,12 +202,29 @@ impl MultiHeadAttention {
             (Some(KeyPadding::Lengths), Some(padding)) => lengths = Some(counts(cx, padding)?),
             _ => {}
         }
-        let bias = match self.alibi {
-            true => Some(alibi::bias(&mut cx.graph, self.num_heads, queries, keys)?),
-            false => None,
+        let bias = match (self.alibi, cx.position()) {
+            (true, Some(place)) => {
+                Some(alibi::bias_at(&mut cx.graph, self.num_heads, place, keys)?)
+            }
+            (true, None) => Some(alibi::bias(&mut cx.graph, self.num_heads, queries, keys)?),
+            (false, _) => None,
         };
         let dropout = if cx.training() { self.dropout } else { 0.0 };
-        Ok(AttentionOptions { causal: self.causal, scale: None, bias, mask, lengths, dropout })
+        // The last position sees all those so far.
+        let so_far = cx.lengths_so_far()?;
+        let (causal, lengths) = (self.causal && so_far.is_none(), so_far.or(lengths));
+        Ok(AttentionOptions { causal, scale: None, bias, mask, lengths, dropout })
+    }
+
+    /// Refuses to decode where a position sees later ones, or what is not among the positions.
+    fn check_decodes(&self, cx: &BuildContext, inputs: &Inputs) -> Result<(), LayerError> {
+        let is_own = [inputs.key, inputs.value].iter().all(|&x| x == inputs.query);
+        if !cx.decodes() || self.causal && is_own && inputs.padding.is_none() {
+            return Ok(());
+        }
+        let wanted = "causal attention of one input to itself, without key_padding, to decode";
+        let got = format!("causal: {}, key_padding: {:?}", self.causal, self.key_padding);
+        Err(cx.input_error(wanted, got))
     }
 }
 
@@ -305,11 +322,13 @@ impl MultiHeadAttention {
         let dims = cx.dims(inputs.query);
         let (length, width) = (dims[1], dims[2]);
         let sizes = self.heads(cx, width)?;
+        self.check_decodes(cx, &inputs)?;
         let [mut query, mut key, value] = self.projected(cx, &inputs, sizes)?;
         if let Some(rotary) = &self.rotary {
             query = rotary.turn(cx, query)?;
             key = rotary.turn(cx, key)?;
         }
+        let [key, value] = [cx.cached("keys", key)?, cx.cached("values", value)?];
         let keys = cx.dims(key)[2];
         let options = self.options(cx, inputs.padding, [length, keys])?;
         let g = &mut cx.graph;

@@ -1,6 +1,6 @@
 //! Positions as rotations.
 
-use onestep_engine::{Graph, GraphError, Value};
+use onestep_engine::Value;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -57,34 +57,44 @@ impl Rotary {
         let dims = cx.dims(x);
         let (axis, width) = (dims.len() - 1, dims[dims.len() - 1]);
         let turned = self.turned(cx, width)?;
-        let g = &mut cx.graph;
         if turned == width {
-            return Ok(self.turn_all(g, x)?);
+            return self.turn_all(cx, x);
         }
-        let first = g.slice_axis(x, axis, 0, turned)?;
-        let rest = g.slice_axis(x, axis, turned, width)?;
-        let first = self.turn_all(g, first)?;
-        Ok(g.concat(&[first, rest], axis)?)
+        let first = cx.graph.slice_axis(x, axis, 0, turned)?;
+        let rest = cx.graph.slice_axis(x, axis, turned, width)?;
+        let first = self.turn_all(cx, first)?;
+        Ok(cx.graph.concat(&[first, rest], axis)?)
     }
 
     /// `(a, b)` to `(a cos - b sin, b cos + a sin)`, with the pairs' numbers along the axis before the last or
     /// the last of `[..., t, 2, d / 2]` or `[..., t, d / 2, 2]`.
-    fn turn_all(&self, g: &mut Graph, x: Value) -> Result<Value, GraphError> {
-        let dims = g.shape(x).dims().to_vec();
+    fn turn_all(&self, cx: &mut BuildContext, x: Value) -> Result<Value, LayerError> {
+        let dims = cx.dims(x);
         let (length, width) = (dims[dims.len() - 2], dims[dims.len() - 1]);
         let rows: usize = dims[..dims.len() - 2].iter().product();
         let half = width / 2;
-        let (pairs, one, axis) = match self.interleaved {
-            true => ([rows, length, half, 2], [length, half, 1], 3),
-            false => ([rows, length, 2, half], [length, 1, half], 2),
+        // Where all heads of a sample are at one position, samples differ, not rows.
+        let (rows, length, first, second) = match cx.position() {
+            Some(_) => (dims[0], rows / dims[0], dims[0], 1),
+            None => (rows, length, 1, length),
         };
-        let angles: Vec<f64> = (0..length)
+        let (pairs, one, axis) = match self.interleaved {
+            true => ([rows, length, half, 2], [first, second, half, 1], 3),
+            false => ([rows, length, 2, half], [first, second, 1, half], 2),
+        };
+        let places = cx.places(dims[dims.len() - 2]);
+        let angles: Vec<f64> = (0..places)
             .flat_map(|t| (0..half).map(move |i| angle(t, 2 * i, width, self.base)))
             .collect();
         let [cos, sin] = [f64::cos, f64::sin]
             .map(|wave| angles.iter().map(|&angle| wave(angle) as f32).collect::<Vec<_>>());
-        let cos = g.constant_tensor(&one, &cos)?;
-        let sin = g.constant_tensor(&one, &sin)?;
+        let mut wave = |wave: &[f32]| -> Result<Value, LayerError> {
+            let table = cx.graph.constant_tensor(&[places, half], wave)?;
+            let rows = cx.rows_in_place(table)?;
+            Ok(cx.graph.reshape(rows, &one)?)
+        };
+        let [cos, sin] = [wave(&cos)?, wave(&sin)?];
+        let g = &mut cx.graph;
         let x = g.reshape(x, &pairs)?;
         let a = g.slice_axis(x, axis, 0, 1)?;
         let b = g.slice_axis(x, axis, 1, 2)?;
@@ -92,7 +102,7 @@ impl Rotary {
         let [b_cos, b_sin] = [g.mul(b, cos)?, g.mul(b, sin)?];
         let [low, high] = [g.sub(a_cos, b_sin)?, g.add(b_cos, a_sin)?];
         let y = g.concat(&[low, high], axis)?;
-        g.reshape(y, &dims)
+        Ok(g.reshape(y, &dims)?)
     }
 }
 

@@ -42,11 +42,12 @@ impl Layer for SinusoidalPositions {
             let angle = angle(t, 2 * (i / 2), width, self.base);
             (if i.is_multiple_of(2) { angle.sin() } else { angle.cos() }) as f32
         };
+        let places = cx.places(length);
         let waves: Vec<f32> =
-            (0..length).flat_map(|t| (0..width).map(move |i| wave(t, i))).collect();
-        let g = &mut cx.graph;
-        let waves = g.constant_tensor(&[length, width], &waves)?;
-        Ok(g.add(x, waves)?)
+            (0..places).flat_map(|t| (0..width).map(move |i| wave(t, i))).collect();
+        let waves = cx.graph.constant_tensor(&[places, width], &waves)?;
+        let waves = cx.rows_in_place(waves)?;
+        Ok(cx.graph.add(x, waves)?)
     }
 
     fn flops(&self, shapes: &Shapes) -> u64 {

@@ -15,9 +15,9 @@ use crate::cli::console::{Console, printable};
 ///
 /// The model must be one that was trained on a text (`text:FILE`) to say what follows each position, and
 /// the checkpoint is all that is needed: it has the vocabulary. The text is written to standard output
-/// as it comes, behind the prompt. The model sees as many of the last tokens as its context is long; a longer
-/// text goes on with a window that slides along, and of a longer prompt the end counts. The same seed,
-/// settings and machine write the same text.
+/// as it comes, behind the prompt, and how fast it came to standard error. The model sees as many of the
+/// last tokens as its context is long, of a longer prompt the end; where the context is full, its later half
+/// becomes the beginning of a new one. The same seed, settings and machine write the same text.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Generate {
@@ -44,6 +44,9 @@ pub(crate) struct Generate {
     /// How many texts are written, each with other draws
     #[arg(long, value_name = "N", default_value_t = 1)]
     num_samples: u64,
+    /// Ask the model for its whole context for each token, where it could keep keys and values
+    #[arg(long)]
+    no_cache: bool,
     /// Print one JSON object on standard output, when all is written
     #[arg(long)]
     json: bool,
@@ -70,6 +73,14 @@ impl Generate {
         let mut trainer = self.model.load(None)?;
         let mut generator = trainer.generator(&self.model.predictor_options())?;
         drop(trainer);
+        if self.no_cache {
+            generator.without_cache();
+        } else if let Some(why) = generator.uncached() {
+            eprintln!(
+                "note: the whole context is computed for each token, since {}",
+                printable(why)
+            );
+        }
         let mut all = Vec::new();
         let start = Instant::now();
         for sample in 0..self.num_samples {
@@ -80,11 +91,13 @@ impl Generate {
         }
         let seconds = start.elapsed().as_secs_f64();
         let count: usize = all.iter().map(|written| written.tokens.len()).sum();
+        let per_second = count as f64 / seconds.max(1e-9);
+        eprintln!("{count} tokens in {seconds:.2} s ({per_second:.0} tokens/s)");
         Console::new(self.json).object(&serde_json::json!({
             "prompt": self.prompt,
             "context": generator.context(),
             "samples": all,
-            "tokens_per_second": count as f64 / seconds.max(1e-9),
+            "tokens_per_second": per_second,
         }))
     }
 

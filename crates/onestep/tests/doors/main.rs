@@ -67,6 +67,12 @@ fn texts() {
     text::walk();
 }
 
+#[cfg(feature = "bpe")]
+#[test]
+fn texts_in_pieces() {
+    text::walk_in_pieces();
+}
+
 #[test]
 fn texts_with_a_class_each() {
     text::labelled();

@@ -61,6 +61,9 @@ fn generate(place: &Place) {
     let command = "generate --checkpoint run --threads 1 --prompt c --tokens 12";
     let shown = place.run(&format!("{command} --temperature 0"));
     assert_eq!((shown.code, shown.stdout.as_str()), (Some(0), "cdefghij\nabcd\n"), "{shown:?}");
+    assert!(shown.stderr.contains("12 tokens in"), "{shown:?}");
+    let whole = place.run(&format!("{command} --temperature 0 --no-cache"));
+    assert_eq!((whole.code, whole.stdout), (Some(0), shown.stdout), "{}", whole.stderr);
     let drawn = format!("{command} --temperature 5 --top-p 0.99 --num-samples 2 --json --seed");
     let said = place.json(&format!("{drawn} 1"));
     let text = |sample: usize| said["samples"][sample]["text"].as_str().unwrap();
@@ -124,4 +127,32 @@ pub(crate) fn labelled() {
     place.fails("predict --checkpoint run --text=", 1, &["the text"]);
     let small = format!("train --data {data} --model text_encoder:tokens=3 --out small");
     place.fails(&small, 1, &["text_encoder", "tokens", "at least"]);
+}
+
+/// Pieces in place of characters: trained, learnt from, kept in the checkpoint, and streamed.
+#[cfg(feature = "bpe")]
+pub(crate) fn walk_in_pieces() {
+    let place = Place::new();
+    place.write("letters.txt", letters(120));
+    place.write("net.json", model(262));
+    let made = "tokenizer train --vocab-size 262 --out tok.json --json letters.txt";
+    place.json(made);
+    for (cut, run) in [("windows", "run"), ("lines", "lines")] {
+        place.json(&format!(
+            "train --data text:letters.txt?length=8&tokenizer=tok.json&cut={cut} --model net.json \
+             --epochs 20 --lr 0.05 --batch-size 8 --threads 1 --out {run} --json"
+        ));
+    }
+    std::fs::remove_file(place.path("tok.json")).unwrap();
+    let command =
+        "generate --checkpoint run --threads 1 --temperature 0 --tokens 40 --prompt abcdefghij";
+    let shown = place.run(command);
+    assert_eq!(shown.code, Some(0), "{shown:?}");
+    assert!(shown.stdout.starts_with(&letters(4)), "{shown:?}");
+    assert!(
+        shown.stderr.contains("40 tokens in") && shown.stderr.contains("tokens/s"),
+        "{shown:?}"
+    );
+    let lines = place.json(&format!("{} --json", command.replace("run", "lines")));
+    assert_eq!(lines["samples"][0]["tokens"].as_array().map(Vec::len), Some(40), "{lines}");
 }

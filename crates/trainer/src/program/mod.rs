@@ -1,6 +1,7 @@
 //! What is trained: a model with its loss, its optimizer and what is measured of it.
 
 mod build;
+mod decode;
 mod fields;
 mod frozen;
 mod scored;
