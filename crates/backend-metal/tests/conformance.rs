@@ -33,38 +33,16 @@ fn cpu() -> impl Subject {
     })
 }
 
-/// Cases of infinite or least numbers whose gradients MPSGraph, which differentiates by itself, gives by
-/// other rules than PyTorch and the engine: for a maximum beside an infinity, a power of 0, and a loss
-/// whose two branches are both evaluated. `docs/metal.md` lists them.
-const DIFFERENTIATED_OTHERWISE: [&str; 7] = [
-    "max_infinite",
-    "min_infinite",
-    "pow_zero",
-    "huber_infinite",
-    "smooth_l1_least",
-    "smooth_l1_tiny",
-    "smooth_l1_infinite",
-];
-
 /// Cases of ops that the shim lacks, by how their names begin: the executor refuses them by name.
 const LACKING: [&str; 6] =
     ["gather_along_", "scatter_along_", "cumsum_", "argsort_", "sort_", "top_k_"];
-
-/// Optimizers that keep state which the shim does not have: rows and columns, and numbers that
-/// parameters share.
-const OTHER_STATE: [&str; 3] = ["adafactor", "schedule_free", "prodigy"];
 
 fn lacking(case: &Case) -> bool {
     LACKING.iter().any(|name| case.name.starts_with(name))
 }
 
 fn held(mut cases: Vec<Case>) -> Vec<Case> {
-    let other = |name: &str| OTHER_STATE.iter().any(|kind| name.starts_with(kind));
-    cases.retain(|case| {
-        let other_rule = case.family == Family::Optimizers && other(&case.name);
-        let otherwise = DIFFERENTIATED_OTHERWISE.contains(&case.name.as_str());
-        !otherwise && !lacking(case) && !other_rule
-    });
+    cases.retain(|case| !lacking(case));
     cases
 }
 
