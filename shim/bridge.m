@@ -5,6 +5,7 @@
 #include "include/onestep.h"
 
 #include "src/buffer.h"
+#include "src/differentiate.h"
 #include "src/guard.h"
 #include "src/op_table.h"
 #include "src/optimizer_step.h"
@@ -217,12 +218,28 @@ onestep_status *onestep_program_output(onestep_program *program, uint64_t index,
   });
 }
 
-onestep_status *onestep_program_gradient(onestep_program *program, uint64_t group,
-                                         onestep_buffer **out_buffer) {
-  return give(out_buffer, program, [&](Handle<onestep_buffer> *found) {
-    return program_gradient(*program, group, found);
+onestep_status *onestep_graph_differentiate(onestep_differentiate_args *args) {
+  return entry([&]() -> Status {
+    ONESTEP_TRY(check_struct(args, "onestep_differentiate_args"));
+    args->derivative = nullptr;
+    Handle<onestep_derivative> derivative;
+    ONESTEP_TRY(differentiate(*args, &derivative));
+    args->derivative = derivative.detach();
+    return ok();
   });
 }
+
+onestep_status *onestep_derivative_nodes(const onestep_derivative *derivative,
+                                         onestep_graph *out_nodes) {
+  return entry([&]() -> Status {
+    ONESTEP_TRY(check_pointer(derivative, "the derivative"));
+    ONESTEP_TRY(check_pointer(out_nodes, "where the nodes go"));
+    *out_nodes = {derivative->nodes.data(), derivative->nodes.size()};
+    return ok();
+  });
+}
+
+void onestep_derivative_release(onestep_derivative *derivative) { release_handle(derivative); }
 
 onestep_status *onestep_execute_training_step(onestep_step_args *args) {
   return run_step(args, ONESTEP_TRAIN, "ONESTEP_TRAIN");

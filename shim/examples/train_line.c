@@ -1,7 +1,7 @@
 /*
  * Fits y = w x + b to points on a line by gradient descent, in plain C. Shows the whole life of a
- * program: describe two graphs, compile them once, submit steps that return before they are done,
- * and read the loss when it is there.
+ * program: describe a step, compile it once, submit steps that return before they are done, and read
+ * the loss when it is there. The backward pass is written by hand; classify.c asks the library for it.
  */
 #include <onestep_graph.h>
 
@@ -20,51 +20,57 @@ static void check(onestep_status *status, const char *what) {
   exit(1);
 }
 
-/* mean((x w + b - y)^2); returns the loss. Parameters: w, then b. */
-static uint32_t write_forward(onestep_writer *g) {
-  const int64_t points[2] = {kPoints, 1}, one[2] = {1, 1};
+/* What a step is made of: the loss and the new parameters, w and then b. */
+typedef struct line_step {
+  uint32_t loss, parameters;
+} line_step;
+
+/* The loss is mean((x w + b - y)^2). With e = x w + b - y its gradients are 2/n x^T e and 2/n sum(e),
+ * and both parameters move against them by the learning rate. */
+static line_step write_step(onestep_writer *g) {
+  const int64_t points[2] = {kPoints, 1}, one[2] = {1, 1}, two[1] = {2};
+  const uint32_t rows = 0;
   uint32_t x = onestep_write_feed(g, 0, ONESTEP_F32, 2, points);
   uint32_t y = onestep_write_feed(g, 1, ONESTEP_F32, 2, points);
-  uint32_t w = onestep_write_parameter(g, 0, 0, 2, one);
-  uint32_t b = onestep_write_parameter(g, 0, 1, 2, one);
-  uint32_t xw = onestep_write_matmul(g, x, 0, w, 0);
-  uint32_t guess = onestep_write_binary(g, ONESTEP_OP_ADD, xw, b);
+  uint32_t w = onestep_write_state(g, 0, 0, 2, one);
+  uint32_t b = onestep_write_state(g, 0, 1, 2, one);
+  uint32_t guess = onestep_write_binary(g, ONESTEP_OP_ADD, onestep_write_matmul(g, x, 0, w, 0), b);
   uint32_t error = onestep_write_binary(g, ONESTEP_OP_SUB, guess, y);
-  return onestep_write_mean(g, onestep_write_binary(g, ONESTEP_OP_MUL, error, error));
-}
+  line_step step;
+  step.loss = onestep_write_mean(g, onestep_write_binary(g, ONESTEP_OP_MUL, error, error));
 
-/* parameter - lr * gradient; returns the new parameter. */
-static uint32_t write_update(onestep_writer *g) {
-  const int64_t two[1] = {2};
-  uint32_t parameter = onestep_write_parameter(g, 0, 0, 1, two);
-  uint32_t gradient = onestep_write_gradient(g, 0, 2);
-  uint32_t lr = onestep_write_scalar(g, 0);
-  uint32_t change = onestep_write_binary(g, ONESTEP_OP_MUL, lr, gradient);
-  return onestep_write_binary(g, ONESTEP_OP_SUB, parameter, change);
+  uint32_t parts[2];
+  parts[0] = onestep_write_matmul(g, x, 1, error, 0);
+  parts[1] = onestep_write_reduce(g, ONESTEP_OP_REDUCE_SUM, error, 1, &rows);
+  for (int i = 0; i < 2; i++) parts[i] = onestep_write_reshape(g, parts[i], 1, one);
+  uint32_t gradient = onestep_write(g, ONESTEP_OP_CONCAT, ONESTEP_F32, 1, two, 2, parts);
+  uint32_t scale = onestep_write_binary(g, ONESTEP_OP_MUL, onestep_write_scalar(g, 0),
+                                        onestep_write_number(g, 2.0f / kPoints));
+  uint32_t change = onestep_write_binary(g, ONESTEP_OP_MUL, scale, gradient);
+  uint32_t old = onestep_write_state(g, 0, 0, 1, two);
+  step.parameters = onestep_write_binary(g, ONESTEP_OP_SUB, old, change);
+  return step;
 }
 
 static onestep_program *compile(onestep_queue *queue, onestep_buffer *parameters) {
-  onestep_writer forward = {0}, update = {0};
-  onestep_group group = {.parameter = parameters, .elements = 2};
-  uint32_t loss = write_forward(&forward);
-  group.new_parameter = write_update(&update);
-  const onestep_graph forward_graph = onestep_writer_graph(&forward);
-  const onestep_graph update_graph = onestep_writer_graph(&update);
+  onestep_writer writer = {0};
+  line_step step = write_step(&writer);
+  const onestep_graph graph = onestep_writer_graph(&writer);
+  const onestep_state state = {.buffer = parameters, .new_value = step.parameters};
   onestep_program_args args = {
       .struct_bytes = sizeof args,
       .queue = queue,
-      .forward = &forward_graph,
-      .update = &update_graph,
-      .groups = &group,
-      .group_count = 1,
+      .graph = &graph,
+      .states = &state,
+      .state_count = 1,
+      .reports = &step.loss,
+      .report_count = 1,
       .feed_count = 2,
       .scalar_count = 1,
       .mode = ONESTEP_TRAIN,
-      .loss = loss,
   };
   check(onestep_program_compile(&args), "compile");
-  onestep_writer_free(&forward); /* the program has copied what it needs */
-  onestep_writer_free(&update);
+  onestep_writer_free(&writer); /* the program has copied what it needs */
   return args.program;
 }
 

@@ -1,10 +1,11 @@
 /*
  * onestep: training steps on Metal through one call a step.
  *
- * A program (a forward graph, its loss, its parameters and the rule that updates them) is compiled
- * once; after that each step is one call that returns before the work is done. Parameters,
- * gradients, optimizer state and running statistics stay on the device. Scalars (the loss, metrics)
- * come back when the device has finished, through a callback or a ticket.
+ * A program is one graph of a whole step: forward, loss, backward and what becomes of the state. It is
+ * compiled once; after that each step is one call that returns before the work is done. Parameters,
+ * optimizer state and running statistics stay on the device. Scalars (the loss, metrics) come back
+ * when the device has finished, through a callback or a ticket. The backward pass is written by the
+ * caller, or by onestep_graph_differentiate.
  *
  * Conventions
  * - Every handle is opaque. What a function gives through an `out` pointer belongs to the caller,
@@ -33,7 +34,7 @@ extern "C" {
 #endif
 
 /* The version of this interface; see onestep_abi_version. */
-#define ONESTEP_ABI_VERSION 1
+#define ONESTEP_ABI_VERSION 2
 /* The most axes of a tensor. */
 #define ONESTEP_MAX_RANK 6
 /* Integer attributes of a node. */
@@ -57,6 +58,8 @@ typedef struct onestep_queue onestep_queue;
 typedef struct onestep_program onestep_program;
 /* A claim on the scalars of one step. */
 typedef struct onestep_ticket onestep_ticket;
+/* The backward pass of a graph. */
+typedef struct onestep_derivative onestep_derivative;
 /* Why a call failed. */
 typedef struct onestep_status onestep_status;
 
@@ -104,9 +107,9 @@ typedef enum onestep_storage {
 
 /* What a program is for. */
 typedef enum onestep_mode {
-  /* Forward, loss, backward and update. */
+  /* A step that changes state. */
   ONESTEP_TRAIN = 0,
-  /* Forward and whatever is reported, without any change of state. */
+  /* Whatever is reported and put out, without any change of state. */
   ONESTEP_INFER = 1
 } onestep_mode;
 
@@ -114,33 +117,23 @@ typedef enum onestep_mode {
 typedef enum onestep_convolution_path {
   /* In the compiled MPSGraph. */
   ONESTEP_CONVOLUTION_GRAPH = 0,
-  /* Through MPSCNNConvolution and its gradients, for systems on which the graph's own aborts. Only
-   * for convolutions whose weight is a parameter; the rest stays in the graph. */
+  /* Through MPSCNNConvolution and its gradients, for systems on which the graph's own aborts. A
+   * gradient goes along with the convolution whose operands and window it has; what has none stays in
+   * the graph. */
   ONESTEP_CONVOLUTION_HYBRID = 1
 } onestep_convolution_path;
-
-/* How the update writes parameters and optimizer state. */
-typedef enum onestep_update_binding {
-  /* Results are bound to the buffers that are read: no copy. */
-  ONESTEP_UPDATE_IN_PLACE = 0,
-  /* Results go to buffers of the program's own and are copied within the same command buffer. */
-  ONESTEP_UPDATE_COPY = 1
-} onestep_update_binding;
 
 /* The ops of a graph, each once: OP(name, code, least inputs, most inputs). The enum below, the names,
  * the library's own tables and the codes of the Rust bindings are all made from this list. Codes are
  * part of the ABI: a number is never given to another op. `i` and `f` are the `ints` and `floats` of
  * an onestep_node; what is not named is ignored. The meaning of each op is that of
- * onestep_engine::ops. */
+ * onestep_engine::ops. The codes 1, 5 and 6 were leaves of an earlier version. */
 #define ONESTEP_OPS(OP)                                                                            \
   /* Leaves. A rank of 0 is allowed everywhere. */                                                 \
   OP(FEED, 0, 0, 0) /* i0: index among the feeds of a step */                                      \
-  OP(PARAMETER, 1, 0, 0) /* i0: group, i1: first element in the group's buffer */                  \
-  OP(STATE, 2, 0, 0) /* i0: index among the program's states */                                    \
+  OP(STATE, 2, 0, 0) /* i0: index among the program's states, i1: first element in its buffer */   \
   OP(SCALAR, 3, 0, 0) /* i0: index among the scalars of a step; f32 [] */                          \
   OP(CONSTANT, 4, 0, 0) /* data: the elements */                                                   \
-  OP(GRADIENT, 5, 0, 0) /* update graph only. i0: group */                                         \
-  OP(OPTIMIZER_STATE, 6, 0, 0) /* update graph only. i0: group, i1: index in the group */          \
   OP(RANDOM_UNIFORM, 7, 0, 0) /* i0: stream; numbers in [0, 1) keyed by (seed, step) */            \
                                                                                                    \
   /* Elementwise, one operand, f32. */                                                             \
@@ -258,8 +251,8 @@ typedef struct onestep_device_info {
 } onestep_device_info;
 
 /* What was done on a device since it was opened, by all its queues. In steady state a training
- * step adds 1 native call, 1 command buffer (more only where steps are split) and 2 encodes, and
- * nothing else. */
+ * step adds 1 native call, 1 command buffer and 1 encode (more only where steps are split or
+ * convolutions run outside of the graph), and nothing else. */
 typedef struct onestep_statistics {
   uint64_t struct_bytes;
   /* out: calls of onestep_execute_*, onestep_*_step and onestep_queue_copy. */
@@ -335,7 +328,7 @@ onestep_status *onestep_buffer_fill(onestep_buffer *buffer, uint64_t offset, uin
 
 /* Called once for each step whose call succeeded, on a thread of the platform, in the order of the
  * steps. `context` and `tag` are those of the call. `code` is an onestep_code; `message` and `values`
- * (the loss first, then the other reports) live only during the call; there are no values unless
+ * (the program's reports) live only during the call; there are no values unless
  * `code` is ONESTEP_OK. The function must neither block nor unwind, and must not call functions that
  * wait. */
 typedef void (*onestep_completion)(void *context, uint64_t tag, int32_t code,
@@ -421,34 +414,19 @@ typedef struct onestep_graph {
   uint64_t node_count;
 } onestep_graph;
 
-/* Parameters that are updated alike. They lie one behind the other in one f32 buffer, and so do
- * their gradients and each kind of optimizer state. */
-typedef struct onestep_group {
-  /* Retained by the program. */
-  onestep_buffer *parameter;
-  /* Where the gradient goes; NULL lets the program allocate it. Retained by the program. */
-  onestep_buffer *gradient;
-  uint64_t elements;
-  /* One buffer a kind of state. Retained by the program. */
-  onestep_buffer *const *states;
-  /* The values of the update graph that each state becomes: `state_count` of them. */
-  const uint32_t *new_states;
-  uint64_t state_count;
-  /* The value of the update graph that the parameters become. */
-  uint32_t new_parameter;
-  uint32_t reserved;
-} onestep_group;
-
-/* A tensor of the model that is kept between steps but not learned, such as a running mean. */
+/* A buffer that is kept between steps: parameters, what an optimizer keeps, a running mean. Nothing of
+ * it changes before all of a step has read it: new contents go to memory of the program's own and are
+ * copied at the end of the step, in the same command buffer. */
 typedef struct onestep_state {
   /* f32. Retained by the program. */
   onestep_buffer *buffer;
-  /* The value of the forward graph that it becomes in a training step, or ONESTEP_NO_VALUE. */
+  /* The f32 value of the graph that it becomes in a training step, from its first element on, or
+   * ONESTEP_NO_VALUE. */
   uint32_t new_value;
   uint32_t reserved;
 } onestep_state;
 
-/* A value of the forward graph that can be read after a step. */
+/* A value of the graph that can be read after a step. */
 typedef struct onestep_output {
   /* Where it goes; NULL lets the program allocate a shared buffer. Retained by the program. */
   onestep_buffer *buffer;
@@ -460,23 +438,16 @@ typedef struct onestep_program_args {
   uint64_t struct_bytes;
   /* Retained by the program. */
   onestep_queue *queue;
-  /* The forward graph with its loss. */
-  const onestep_graph *forward;
-  /* The update of all groups; NULL unless the mode is ONESTEP_TRAIN. */
-  const onestep_graph *update;
-  const onestep_group *groups;
-  uint64_t group_count;
+  /* The whole step. */
+  const onestep_graph *graph;
   const onestep_state *states;
   uint64_t state_count;
   const onestep_output *outputs;
   uint64_t output_count;
-  /* f32 scalars of the forward graph that come back behind the loss. */
+  /* f32 scalars of the graph that come back from each step, the loss first. */
   const uint32_t *reports;
   uint64_t report_count;
-  /* f32 scalars of the update graph that come back behind those. */
-  const uint32_t *update_reports;
-  uint64_t update_report_count;
-  /* How many buffers and scalars a step takes. Scalars are shared by both graphs. */
+  /* How many buffers and scalars a step takes. */
   uint64_t feed_count;
   uint64_t scalar_count;
   /* A step whose work is above this is split over several command buffers, so that a display's
@@ -484,12 +455,8 @@ typedef struct onestep_program_args {
   uint64_t flops_per_command_buffer;
   /* onestep_mode */
   uint32_t mode;
-  /* The f32 scalar of the forward graph to minimise, or ONESTEP_NO_VALUE to infer. */
-  uint32_t loss;
   /* onestep_convolution_path */
   uint32_t convolution_path;
-  /* onestep_update_binding */
-  uint32_t update_binding;
   /* out: owned; released with onestep_program_release. */
   onestep_program *program;
 } onestep_program_args;
@@ -529,10 +496,37 @@ onestep_status *onestep_program_get_info(const onestep_program *program,
 onestep_status *onestep_program_output(onestep_program *program, uint64_t index,
                                        onestep_buffer **out_buffer);
 
-/* The buffer of the gradients of a group of a training program. The caller releases it with
- * onestep_buffer_release. */
-onestep_status *onestep_program_gradient(onestep_program *program, uint64_t group,
-                                         onestep_buffer **out_buffer);
+/* ---- Differentiation ---- */
+
+typedef struct onestep_differentiate_args {
+  uint64_t struct_bytes;
+  /* A graph with its loss. */
+  const onestep_graph *graph;
+  /* The f32 values of the graph in which the loss is differentiated, such as the STATE leaves that
+   * are learned. */
+  const uint32_t *values;
+  uint64_t value_count;
+  /* The f32 scalar to differentiate. */
+  uint32_t loss;
+  uint32_t reserved;
+  /* out: for each value the number of its gradient; room for `value_count`. A value on which the loss
+   * does not depend has a gradient of zeros. */
+  uint32_t *gradients;
+  /* out: owned; released with onestep_derivative_release. */
+  onestep_derivative *derivative;
+} onestep_differentiate_args;
+
+/* Writes the backward pass of a graph: nodes that continue it, so that the first of them is value
+ * `graph->node_count`. The gradients are those of onestep_engine. ONESTEP_UNSUPPORTED names an op on
+ * the way that has no gradient. onestep_write_gradients (onestep_graph.h) appends them at once. */
+onestep_status *onestep_graph_differentiate(onestep_differentiate_args *args);
+
+/* The nodes of a backward pass. They and what they point to live as long as the derivative. */
+onestep_status *onestep_derivative_nodes(const onestep_derivative *derivative,
+                                         onestep_graph *out_nodes);
+
+/* Releases a derivative. */
+void onestep_derivative_release(onestep_derivative *derivative);
 
 /* ---- Steps ---- */
 
@@ -565,18 +559,19 @@ typedef struct onestep_step_args {
   onestep_ticket *ticket;
 } onestep_step_args;
 
-/* Submits one training step: forward, loss, backward, update. It returns before the work is done,
+/* Submits one step of a program compiled with ONESTEP_TRAIN. It returns before the work is done,
  * and waits only while the queue has all its places in flight taken. On failure nothing was
  * submitted and the callback is not called. */
 onestep_status *onestep_execute_training_step(onestep_step_args *args);
 
-/* Submits one forward pass of a program compiled with ONESTEP_INFER; as above. */
+/* Submits one step of a program compiled with ONESTEP_INFER; as above. */
 onestep_status *onestep_execute_inference(onestep_step_args *args);
 
 /* ---- Optimizer steps ----
  * For native programs that hold their own gradients. The formulas are PyTorch's. The graph of a set
  * of lengths and options is compiled at the first call and kept by the queue; learning rate and step
- * number are inputs of it. Parameters and states are updated in place; states begin at 0. */
+ * number are inputs of it. New parameters and states are computed into memory of the queue's own and
+ * copied to their buffers in the same command buffer; states begin at 0. */
 
 typedef struct onestep_optimizer_tensor {
   /* f32, `elements` long; updated. */
@@ -659,7 +654,7 @@ typedef struct onestep_ticket_result {
   uint32_t done;
   /* out: how many values there are. */
   uint32_t value_count;
-  /* out: the loss, then the program's reports, then the update's. */
+  /* out: the program's reports. */
   float values[ONESTEP_MAX_REPORTS];
 } onestep_ticket_result;
 

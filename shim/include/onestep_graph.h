@@ -2,12 +2,14 @@
  * Writes graphs for onestep.h in C or C++: each call appends a node, works out its shape and returns
  * its index. Only functions in this header; nothing to link besides the library itself.
  *
- *   onestep_writer forward = {0};
- *   uint32_t x = onestep_write_feed(&forward, 0, ONESTEP_F32, 2, dims);
+ *   onestep_writer step = {0};
+ *   uint32_t x = onestep_write_feed(&step, 0, ONESTEP_F32, 2, dims);
  *   ...
- *   onestep_graph graph = onestep_writer_graph(&forward);
+ *   onestep_write_gradients(&step, loss, weights, 2, gradients);
+ *   ...
+ *   onestep_graph graph = onestep_writer_graph(&step);
  *   ... onestep_program_compile(&args) ...
- *   onestep_writer_free(&forward);
+ *   onestep_writer_free(&step);
  *
  * Mistakes need no check after each call: the first one is kept in `error`, the call gives
  * ONESTEP_NO_VALUE, what builds on that does nothing, and the graph is empty, which the compiler
@@ -150,16 +152,10 @@ static inline uint32_t onestep_write_feed(onestep_writer *w, int64_t index, uint
   return onestep_write_leaf(w, ONESTEP_OP_FEED, dtype, rank, dims, index, 0);
 }
 
-/* A parameter: in the forward graph a window of its group from element `first` on, in the update
- * graph all of the group. */
-static inline uint32_t onestep_write_parameter(onestep_writer *w, int64_t group, int64_t first,
-                                               uint32_t rank, const int64_t *dims) {
-  return onestep_write_leaf(w, ONESTEP_OP_PARAMETER, ONESTEP_F32, rank, dims, group, first);
-}
-
-/* The gradient of a group, in the update graph. */
-static inline uint32_t onestep_write_gradient(onestep_writer *w, int64_t group, int64_t elements) {
-  return onestep_write_leaf(w, ONESTEP_OP_GRADIENT, ONESTEP_F32, 1, &elements, group, 0);
+/* A window of a state's buffer from element `first` on: parameters, or what an optimizer keeps. */
+static inline uint32_t onestep_write_state(onestep_writer *w, int64_t index, int64_t first,
+                                           uint32_t rank, const int64_t *dims) {
+  return onestep_write_leaf(w, ONESTEP_OP_STATE, ONESTEP_F32, rank, dims, index, first);
 }
 
 /* A scalar that each step is given, such as the learning rate. */
@@ -350,6 +346,48 @@ static inline uint32_t onestep_write_pool(onestep_writer *w, uint32_t op, uint32
     onestep_window_set(&w->nodes[id], 2, window);
   }
   return id;
+}
+
+/* ---- The backward pass ---- */
+
+/* A node of another graph, with all that it points to, as the next one. */
+static inline uint32_t onestep_write_node(onestep_writer *w, const onestep_node *node) {
+  uint32_t id = onestep_write(w, node->op, node->dtype, node->rank, node->dims, node->input_count,
+                              node->inputs);
+  if (id == ONESTEP_NO_VALUE) return id;
+  onestep_node *own = &w->nodes[id];
+  memcpy(own->ints, node->ints, sizeof own->ints);
+  memcpy(own->floats, node->floats, sizeof own->floats);
+  if (!node->data) return id;
+  void *copy = malloc(node->data_bytes);
+  if (!copy) return onestep_writer_fail(w, "no memory for a constant");
+  memcpy(copy, node->data, node->data_bytes);
+  own->data = copy;
+  own->data_bytes = node->data_bytes;
+  return id;
+}
+
+/* Appends the gradients of a scalar in some values: the backward pass. On success `gradients` holds
+ * the value of each. A failure is the library's status and is kept as a mistake of the graph too. */
+static inline onestep_status *onestep_write_gradients(onestep_writer *w, uint32_t loss,
+                                                      const uint32_t *values, uint64_t value_count,
+                                                      uint32_t *gradients) {
+  const onestep_graph graph = onestep_writer_graph(w);
+  onestep_graph backward = {NULL, 0};
+  onestep_differentiate_args args;
+  memset(&args, 0, sizeof args);
+  args.struct_bytes = sizeof args;
+  args.graph = &graph;
+  args.values = values;
+  args.value_count = value_count;
+  args.loss = loss;
+  args.gradients = gradients;
+  onestep_status *status = onestep_graph_differentiate(&args);
+  if (!status) status = onestep_derivative_nodes(args.derivative, &backward);
+  if (status) onestep_writer_fail(w, "the graph has no gradient");
+  for (uint64_t i = 0; i < backward.node_count; i++) onestep_write_node(w, &backward.nodes[i]);
+  onestep_derivative_release(args.derivative);
+  return status;
 }
 
 #ifdef __cplusplus

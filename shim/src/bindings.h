@@ -8,6 +8,7 @@
 
 #include "buffer.h"
 #include "graph.h"
+#include "optimizer_rules.h"
 #include "place.h"
 
 namespace onestep {
@@ -16,7 +17,8 @@ namespace onestep {
 struct StepBuffers {
   onestep_buffer *const *feeds = nullptr;
   onestep_buffer *const *outputs = nullptr;
-  // Of the optimizer calls: the buffers of each group.
+  // Of the optimizer calls: each tensor's gradient is a feed, its parameter and what the optimizer keeps
+  // are states.
   const onestep_optimizer_tensor *tensors = nullptr;
 
   // The buffer of a place, or null where the call does not give it.

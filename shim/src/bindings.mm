@@ -6,13 +6,16 @@ namespace onestep {
 
 onestep_buffer *StepBuffers::find(Place place) const {
   switch (place.source) {
-    case Source::Feed: return feeds ? feeds[place.a] : nullptr;
+    case Source::Feed:
+      if (tensors) return tensors[place.a].gradient;
+      return feeds ? feeds[place.a] : nullptr;
     case Source::Output: return outputs ? outputs[place.a] : nullptr;
-    case Source::Parameter:
-    case Source::NewParameter: return tensors ? tensors[place.a].parameter : nullptr;
-    case Source::Gradient: return tensors ? tensors[place.a].gradient : nullptr;
-    case Source::OptimizerState:
-    case Source::NewOptimizerState: return tensors ? tensors[place.a].states[place.b] : nullptr;
+    case Source::State: {
+      if (!tensors) return nullptr;
+      const onestep_optimizer_tensor &tensor = tensors[place.a / kStatesOfTensor];
+      uint32_t kind = place.a % kStatesOfTensor;
+      return kind == 0 ? tensor.parameter : tensor.states[kind - 1];
+    }
     default: return nullptr;
   }
 }

@@ -57,12 +57,9 @@ Status check_node(const Graph &graph, size_t index, const Leaves &leaves) {
   const NodeCheck check{graph, node, {graph.name, index, find_op(node.op)->name}};
   switch (node.op) {
     case ONESTEP_OP_FEED:
-    case ONESTEP_OP_PARAMETER:
     case ONESTEP_OP_STATE:
     case ONESTEP_OP_SCALAR:
     case ONESTEP_OP_CONSTANT:
-    case ONESTEP_OP_GRADIENT:
-    case ONESTEP_OP_OPTIMIZER_STATE:
     case ONESTEP_OP_RANDOM_UNIFORM: return check_leaf(check, leaves);
     case ONESTEP_OP_NEG:
     case ONESTEP_OP_ABS:
@@ -125,47 +122,40 @@ Status check_node(const Graph &graph, size_t index, const Leaves &leaves) {
   return check.site.bad("this op has no rule");
 }
 
+namespace {
+
+// A window of a state's buffer.
+Status check_state(const NodeCheck &check, const Leaves &leaves) {
+  ONESTEP_TRY(check.is_f32(check.node));
+  if (leaves.any) return ok();
+  uint64_t buffer = leaves.state_elements[check.node.ints[0]];
+  uint64_t size = static_cast<uint64_t>(elements(check.node.dims));
+  if (size > buffer) {
+    return check.site.bad("%s, but the state's buffer has room for %llu elements",
+                          type_text(check.node).c_str(), static_cast<unsigned long long>(buffer));
+  }
+  return check.ints_within(1, 1, 0, static_cast<int64_t>(buffer - size));
+}
+
+}  // namespace
+
 Status check_leaf(const NodeCheck &check, const Leaves &leaves) {
   const Node &node = check.node;
-  auto index = [&](const char *what, size_t at, uint64_t count) {
-    if (node.ints[at] >= 0 && static_cast<uint64_t>(node.ints[at]) < count) return ok();
-    return check.site.bad("%s %lld of %llu", what, static_cast<long long>(node.ints[at]),
+  auto index = [&](const char *what, uint64_t count) {
+    if (leaves.any) return check.ints_within(0, 1, 0, INT64_MAX);
+    if (node.ints[0] >= 0 && static_cast<uint64_t>(node.ints[0]) < count) return ok();
+    return check.site.bad("%s %lld of %llu", what, static_cast<long long>(node.ints[0]),
                           static_cast<unsigned long long>(count));
   };
-  // The whole flat buffer of a group, as the update graph sees it.
-  auto whole = [&]() -> Status {
-    ONESTEP_TRY(index("group", 0, leaves.group_elements.size()));
-    ONESTEP_TRY(check.is_f32(node));
-    return check.has_dims({static_cast<int64_t>(leaves.group_elements[node.ints[0]])});
-  };
-  bool forward_only = node.op == ONESTEP_OP_FEED || node.op == ONESTEP_OP_STATE ||
-                      node.op == ONESTEP_OP_RANDOM_UNIFORM;
-  bool update_only = node.op == ONESTEP_OP_GRADIENT || node.op == ONESTEP_OP_OPTIMIZER_STATE;
-  if (leaves.update ? forward_only : update_only) {
-    return check.site.bad("this leaf has no meaning in the %s graph", check.graph.name);
-  }
   switch (node.op) {
-    case ONESTEP_OP_FEED: return index("feed", 0, leaves.feeds);
+    case ONESTEP_OP_FEED: return index("feed", leaves.feeds);
     case ONESTEP_OP_STATE:
-      ONESTEP_TRY(check.is_f32(node));
-      return index("state", 0, leaves.states);
+      ONESTEP_TRY(index("state", leaves.state_elements.size()));
+      return check_state(check, leaves);
     case ONESTEP_OP_SCALAR:
       ONESTEP_TRY(check.is_f32(node));
       ONESTEP_TRY(check.has_dims({}));
-      return index("scalar", 0, leaves.scalars);
-    case ONESTEP_OP_GRADIENT: return whole();
-    case ONESTEP_OP_OPTIMIZER_STATE:
-      ONESTEP_TRY(whole());
-      return index("optimizer state", 1, leaves.group_states[node.ints[0]]);
-    case ONESTEP_OP_PARAMETER: {
-      if (leaves.update) return whole();
-      ONESTEP_TRY(index("group", 0, leaves.group_elements.size()));
-      ONESTEP_TRY(check.is_f32(node));
-      uint64_t group = leaves.group_elements[node.ints[0]];
-      uint64_t size = static_cast<uint64_t>(elements(node.dims));
-      if (size > group) return check.site.mismatch("no more elements than the group has", node);
-      return index("first element", 1, group - size + 1);
-    }
+      return index("scalar", leaves.scalars);
     case ONESTEP_OP_RANDOM_UNIFORM:
       ONESTEP_TRY(check.is_f32(node));
       return check.ints_within(0, 1, 0, UINT32_MAX);

@@ -46,6 +46,12 @@ Status check_convolution(const NodeCheck &check) {
                           static_cast<long long>(groups), type_text(x).c_str(),
                           type_text(w).c_str());
   }
+  // Batches of 65536 and more have given wrong gradients of weights.
+  constexpr int64_t kMostPictures = 65535;
+  if (dw && x.dims[0] > kMostPictures) {
+    return check.site.bad("a gradient over %lld pictures, at most %lld; use smaller batches",
+                          static_cast<long long>(x.dims[0]), static_cast<long long>(kMostPictures));
+  }
   Window window = convolution_window(check.node, w.dims);
   Dims dims = {x.dims[0], w.dims[0], window.output(0, x.dims[2]), window.output(1, x.dims[3])};
   if (y.dims == dims) return ok();

@@ -48,5 +48,7 @@ struct Indices {
   MPSGraphTensor *valid, *clamped;
 };
 Indices bounded_indices(MPSGraph *g, MPSGraphTensor *indices, int64_t count);
+// 0 where a predicate holds, else NaN.
+MPSGraphTensor *zero_or_nan(MPSGraph *g, MPSGraphTensor *valid);
 
 }  // namespace onestep

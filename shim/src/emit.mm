@@ -110,11 +110,8 @@ MPSGraphTensor *emit_node(MPSGraph *g, const Graph &graph, const Node &node, con
     case ONESTEP_OP_CROSS_ENTROPY:
     case ONESTEP_OP_CROSS_ENTROPY_GRAD: return emit_rows(g, graph, node, in);
     case ONESTEP_OP_FEED:
-    case ONESTEP_OP_PARAMETER:
     case ONESTEP_OP_STATE:
     case ONESTEP_OP_SCALAR:
-    case ONESTEP_OP_GRADIENT:
-    case ONESTEP_OP_OPTIMIZER_STATE:
     case ONESTEP_OP_RANDOM_UNIFORM:
     case ONESTEP_OP_NONE: return nil;
   }

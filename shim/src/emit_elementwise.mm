@@ -24,8 +24,7 @@ MPSGraphTensor *choose(MPSGraph *g, MPSGraphTensor *predicate, MPSGraphTensor *a
                                  name:nil];
 }
 
-// Where |x| is below a bound, and x there and 0 elsewhere: a branch that is not chosen must stay
-// finite, because its gradient is multiplied by 0.
+// Where |x| is below a bound, and x there and 0 elsewhere.
 struct Small {
   MPSGraphTensor *where, *x;
 };
@@ -37,8 +36,7 @@ Small small_part(MPSGraph *g, MPSGraphTensor *x, double bound) {
   return {where, choose(g, where, x, zero)};
 }
 
-// e^x - 1. Near 0 by tanh: with t = tanh(x/2) it is 2t/(1 - t), without cancellation, and so is
-// the derivative (1 + t)/(1 - t) that the platform makes of it.
+// e^x - 1. Near 0 by tanh: with t = tanh(x/2) it is 2t/(1 - t), without cancellation.
 MPSGraphTensor *expm1(MPSGraph *g, MPSGraphTensor *x) {
   MPSGraphTensor *one = scalar_constant(g, 1);
   Small small = small_part(g, x, 1);
@@ -49,7 +47,7 @@ MPSGraphTensor *expm1(MPSGraph *g, MPSGraphTensor *x) {
 }
 
 // ln(1 + x). Near 0 as 2 artanh(z), z = x/(2 + x), by its series: for |x| < 1/4 the first term left
-// out is below 1e-10 of the sum, and the derivative of each term is as accurate as the term.
+// out is below 1e-10 of the sum.
 MPSGraphTensor *log1p(MPSGraph *g, MPSGraphTensor *x) {
   Small small = small_part(g, x, 0.25);
   MPSGraphTensor *z = divide(g, small.x, add(g, small.x, scalar_constant(g, 2)));
@@ -59,7 +57,6 @@ MPSGraphTensor *log1p(MPSGraph *g, MPSGraphTensor *x) {
     series = add(g, multiply(g, series, square), scalar_constant(g, 1.0 / k));
   }
   MPSGraphTensor *near = multiply(g, multiply(g, z, series), scalar_constant(g, 2));
-  // The far branch must stay finite at x = -1 + tiny where the near one is chosen: it is, there.
   MPSGraphTensor *far = [g logarithmWithTensor:add(g, x, scalar_constant(g, 1)) name:nil];
   return choose(g, small.where, near, far);
 }
@@ -78,7 +75,7 @@ MPSGraphTensor *emit_unary(MPSGraph *g, onestep_op op, MPSGraphTensor *x) {
     case ONESTEP_OP_LOG1P: return log1p(g, x);
     case ONESTEP_OP_SQRT: return [g squareRootWithTensor:x name:nil];
     case ONESTEP_OP_RSQRT: return [g reverseSquareRootWithTensor:x name:nil];
-    case ONESTEP_OP_RECIPROCAL: return [g reciprocalWithTensor:x name:nil];
+    case ONESTEP_OP_RECIPROCAL: return divide(g, scalar_constant(g, 1), x);
     case ONESTEP_OP_SIN: return [g sinWithTensor:x name:nil];
     case ONESTEP_OP_COS: return [g cosWithTensor:x name:nil];
     case ONESTEP_OP_TANH: return [g tanhWithTensor:x name:nil];

@@ -4,15 +4,12 @@
 
 namespace onestep {
 
-MPSGraphTensor *emit_reduction(MPSGraph *g, const Node &node, MPSGraphTensor *x) {
-  if (node.op == ONESTEP_OP_ARGMAX) {
-    MPSGraphTensor *index = [g reductionArgMaximumWithTensor:x axis:node.ints[0] name:nil];
-    return [g castTensor:index toType:MPSDataTypeInt32 name:nil];
-  }
-  std::vector<int64_t> list(node.ints + 1, node.ints + 1 + node.ints[0]);
-  if (list.empty()) return x;
+namespace {
+
+MPSGraphTensor *reduce(MPSGraph *g, onestep_op op, MPSGraphTensor *x,
+                       const std::vector<int64_t> &list) {
   NSArray<NSNumber *> *axes = numbers(list);
-  switch (node.op) {
+  switch (op) {
     case ONESTEP_OP_REDUCE_SUM: return [g reductionSumWithTensor:x axes:axes name:nil];
     case ONESTEP_OP_REDUCE_MAX:
       return [g reductionMaximumPropagateNaNWithTensor:x axes:axes name:nil];
@@ -20,6 +17,40 @@ MPSGraphTensor *emit_reduction(MPSGraph *g, const Node &node, MPSGraphTensor *x)
       return [g reductionMinimumPropagateNaNWithTensor:x axes:axes name:nil];
     default: return nil;
   }
+}
+
+// Some systems' compilers end the process at reductions of more than four axes. Here each run of
+// neighbouring axes is the middle one of three.
+MPSGraphTensor *reduce_folded(MPSGraph *g, onestep_op op, MPSGraphTensor *x,
+                              const std::vector<int64_t> &axes) {
+  Dims dims = dims_of(x);
+  for (size_t i = 0; i < axes.size();) {
+    auto first = static_cast<size_t>(axes[i]), end = first;
+    for (; i < axes.size() && static_cast<size_t>(axes[i]) == end; i++) end++;
+    auto product = [&](size_t from, size_t to) {
+      return elements(Dims(dims.begin() + static_cast<long>(from),
+                           dims.begin() + static_cast<long>(to)));
+    };
+    Dims three = {product(0, first), product(first, end), product(end, dims.size())};
+    x = reduce(g, op, reshaped(g, x, three), {1});
+    for (size_t axis = first; axis < end; axis++) dims[axis] = 1;
+  }
+  return reshaped(g, x, dims);
+}
+
+}  // namespace
+
+MPSGraphTensor *emit_reduction(MPSGraph *g, const Node &node, MPSGraphTensor *x) {
+  if (node.op == ONESTEP_OP_ARGMAX) {
+    // Where all of a row is NaN the platform says -1, and the engine 0.
+    MPSGraphTensor *index = [g reductionArgMaximumWithTensor:x axis:node.ints[0] name:nil];
+    return [g maximumWithPrimaryTensor:[g castTensor:index toType:MPSDataTypeInt32 name:nil]
+                       secondaryTensor:[g constantWithScalar:0 dataType:MPSDataTypeInt32]
+                                  name:nil];
+  }
+  std::vector<int64_t> axes(node.ints + 1, node.ints + 1 + node.ints[0]);
+  if (axes.empty()) return x;
+  return dims_of(x).size() > 4 ? reduce_folded(g, node.op, x, axes) : reduce(g, node.op, x, axes);
 }
 
 MPSGraphTensor *emit_movement(MPSGraph *g, const Graph &graph, const Node &node,
@@ -64,6 +95,15 @@ Indices bounded_indices(MPSGraph *g, MPSGraphTensor *indices, int64_t count) {
           [g minimumWithPrimaryTensor:raised secondaryTensor:last name:nil]};
 }
 
+// A constant of NaN is not safe on every system; the root of -1 is no constant.
+MPSGraphTensor *zero_or_nan(MPSGraph *g, MPSGraphTensor *valid) {
+  MPSGraphTensor *one = [g castTensor:valid toType:MPSDataTypeFloat32 name:nil];
+  return [g squareRootWithTensor:[g subtractionWithPrimaryTensor:one
+                                                 secondaryTensor:scalar_constant(g, 1)
+                                                            name:nil]
+                            name:nil];
+}
+
 // The platform does not say what an index outside of the table does. Here a gathered row is NaN
 // then, and a scattered one is dropped; the gradients follow from the selections.
 MPSGraphTensor *emit_gather(MPSGraph *g, const Graph &graph, const Node &node, const Tensors &in) {
@@ -79,8 +119,8 @@ MPSGraphTensor *emit_gather(MPSGraph *g, const Graph &graph, const Node &node, c
   }
   Indices flat = bounded_indices(g, reshaped(g, in[scatter ? 0 : 1], {count}), table[0]);
   MPSGraphTensor *valid = broadcast_to(g, reshaped(g, flat.valid, mask), rows);
-  MPSGraphTensor *filler = broadcast_to(g, scalar_constant(g, scatter ? 0 : NAN), rows);
   if (scatter) {
+    MPSGraphTensor *filler = broadcast_to(g, scalar_constant(g, 0), rows);
     MPSGraphTensor *updates = [g selectWithPredicateTensor:valid
                                        truePredicateTensor:reshaped(g, in[1], rows)
                                       falsePredicateTensor:filler
@@ -90,6 +130,7 @@ MPSGraphTensor *emit_gather(MPSGraph *g, const Graph &graph, const Node &node, c
   }
   MPSGraphTensor *gathered = [g gatherWithUpdatesTensor:in[0] indicesTensor:flat.clamped axis:0
                                         batchDimensions:0 name:nil];
+  MPSGraphTensor *filler = broadcast_to(g, reshaped(g, zero_or_nan(g, flat.valid), mask), rows);
   MPSGraphTensor *chosen = [g selectWithPredicateTensor:valid truePredicateTensor:gathered
                                    falsePredicateTensor:filler name:nil];
   return reshaped(g, chosen, node.dims);

@@ -1,6 +1,9 @@
 // Matrix products, convolutions and pooling.
 
 #include "emit.h"
+
+#include <algorithm>
+
 #include "window.h"
 
 namespace onestep {
@@ -18,6 +21,19 @@ MPSGraphTensor *batched(MPSGraph *g, MPSGraphTensor *x, const Dims &dims) {
 MPSGraphTensor *transposed(MPSGraph *g, MPSGraphTensor *x) {
   auto rank = static_cast<NSUInteger>([[x shape] count]);
   return [g transposeTensor:x dimension:rank - 2 withDimension:rank - 1 name:nil];
+}
+
+// The longest inner dimension of a product; longer ones are sums of several.
+constexpr int64_t kLongestProduct = 16384;
+
+// `start .. start + size` of an axis.
+MPSGraphTensor *cut(MPSGraph *g, MPSGraphTensor *x, size_t axis, int64_t start, int64_t size) {
+  Dims starts(dims_of(x).size()), ends = dims_of(x), strides(ends.size(), 1);
+  if (ends[axis] == size) return x;
+  starts[axis] = start;
+  ends[axis] = start + size;
+  return [g sliceTensor:x starts:numbers(starts) ends:numbers(ends) strides:numbers(strides)
+                   name:nil];
 }
 
 // Every field is set: with layouts left to their defaults the weights are taken for NCHW, and the
@@ -60,9 +76,21 @@ MPSGraphTensor *scaled(MPSGraph *g, MPSGraphTensor *x, const Window &w) {
 MPSGraphTensor *emit_matmul(MPSGraph *g, const Graph &graph, const Node &node, const Tensors &in) {
   MPSGraphTensor *a = batched(g, in[0], graph.input(node, 0).dims);
   MPSGraphTensor *b = batched(g, in[1], graph.input(node, 1).dims);
-  if (node.ints[0]) a = transposed(g, a);
-  if (node.ints[1]) b = transposed(g, b);
-  MPSGraphTensor *c = [g matrixMultiplicationWithPrimaryTensor:a secondaryTensor:b name:nil];
+  bool ta = node.ints[0] != 0, tb = node.ints[1] != 0;
+  MPSGraphTensor *c = nil;
+  size_t rank = dims_of(a).size();
+  int64_t inner = dims_of(a)[rank - (ta ? 2 : 1)];
+  // M1 and M2 read past operands with an inner dimension of 32767 or more.
+  for (int64_t at = 0; at < inner; at += kLongestProduct) {
+    int64_t size = std::min(kLongestProduct, inner - at);
+    MPSGraphTensor *left = cut(g, a, rank - (ta ? 2 : 1), at, size);
+    MPSGraphTensor *right = cut(g, b, rank - (tb ? 1 : 2), at, size);
+    MPSGraphTensor *part =
+        [g matrixMultiplicationWithPrimaryTensor:ta ? transposed(g, left) : left
+                                 secondaryTensor:tb ? transposed(g, right) : right
+                                            name:nil];
+    c = c ? [g additionWithPrimaryTensor:c secondaryTensor:part name:nil] : part;
+  }
   return node.dims.size() <= 3 ? c : reshaped(g, c, node.dims);
 }
 

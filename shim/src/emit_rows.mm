@@ -30,9 +30,7 @@ struct Targets {
 Targets targets_of(MPSGraph *g, MPSGraphTensor *labels, int64_t rows, int64_t classes) {
   Indices bounded = bounded_indices(g, labels, classes);
   MPSGraphTensor *one = broadcast_to(g, scalar_constant(g, 1), {rows});
-  MPSGraphTensor *nan = broadcast_to(g, scalar_constant(g, NAN), {rows});
-  return {[g selectWithPredicateTensor:bounded.valid truePredicateTensor:one
-                  falsePredicateTensor:nan name:nil],
+  return {[g additionWithPrimaryTensor:one secondaryTensor:zero_or_nan(g, bounded.valid) name:nil],
           [g oneHotWithIndicesTensor:bounded.clamped depth:static_cast<NSUInteger>(classes)
                             dataType:MPSDataTypeFloat32 name:nil]};
 }
@@ -41,8 +39,8 @@ MPSGraphTensor *times(MPSGraph *g, MPSGraphTensor *a, MPSGraphTensor *b) {
   return [g multiplicationWithPrimaryTensor:a secondaryTensor:b name:nil];
 }
 
-// -(1 - e) p_label - e/c sum_j p_j with p = log_softmax(x). A product with `valid` makes both the
-// value and, through the product's rule, the gradient of a row with a wrong label NaN.
+// -(1 - e) p_label - e/c sum_j p_j with p = log_softmax(x). A product with `valid` makes
+// a row with a wrong label NaN.
 MPSGraphTensor *cross_entropy(MPSGraph *g, const Dims &dims, double smoothing, const Tensors &in) {
   int64_t rows = dims[0], classes = dims[1];
   MPSGraphTensor *p = log_softmax(g, in[0]);

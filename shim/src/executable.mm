@@ -55,13 +55,10 @@ Status ExecutableBuilder::run_compiler(onestep_device &device, Ref<MPSGraphExecu
   return ok();
 }
 
-// The operands in the order of the executable's tensors, which need not be that of the request.
+// The operands in the order of the executable's tensors, which need not be that of the request. A feed
+// that turned out not to be needed may be missing.
 Status ExecutableBuilder::order(NSArray<MPSGraphTensor *> *wanted, const std::vector<Named> &named,
                                 std::vector<Executable::Operand> *out) {
-  if ([wanted count] != named.size()) {
-    return failure(ONESTEP_COMPILE_FAILED, "the executable has %zu operands instead of %zu",
-                   static_cast<size_t>([wanted count]), named.size());
-  }
   for (MPSGraphTensor *tensor in wanted) {
     const Named *found = nullptr;
     for (const Named &known : named) {
@@ -79,6 +76,10 @@ Status ExecutableBuilder::compile(onestep_device &device, std::unique_ptr<Execut
   MPSGraphExecutable *compiled = executable->executable_.get();
   ONESTEP_TRY(order([compiled feedTensors], inputs_, &executable->inputs_));
   ONESTEP_TRY(order([compiled targetTensors], results_, &executable->results_));
+  if (executable->results_.size() != results_.size()) {
+    return failure(ONESTEP_COMPILE_FAILED, "the executable has %zu results instead of %zu",
+                   executable->results_.size(), results_.size());
+  }
   executable->execution_ = Ref<MPSGraphExecutableExecutionDescriptor *>::adopt(
       [[MPSGraphExecutableExecutionDescriptor alloc] init]);
   [executable->execution_.get() setWaitUntilCompleted:NO];

@@ -20,7 +20,7 @@ struct Notice {
   bool want_ticket = false;
 };
 
-// Where the scalars of a step are read from when it is done: shared buffers of f32.
+// Where the scalars of a step are read from when it is done: a shared buffer of f32.
 struct ReportSource {
   Ref<id<MTLBuffer>> buffer;
   uint64_t count = 0;
@@ -40,7 +40,7 @@ class Flight {
   Handle<Counted> owner;
   std::vector<Handle<onestep_buffer>> buffers;
   Ref<NSMutableArray *> objects;
-  std::vector<ReportSource> reports;
+  ReportSource reports;
 
   // Starts a step; what the last one left behind is gone.
   void begin();

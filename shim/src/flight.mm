@@ -56,14 +56,10 @@ Status Flight::take_failure() {
 }
 
 uint64_t Flight::read_reports(float *out) const {
-  uint64_t count = 0;
-  for (const ReportSource &source : reports) {
-    const float *values = static_cast<const float *>([source.buffer.get() contents]);
-    uint64_t room = std::min<uint64_t>(source.count, ONESTEP_MAX_REPORTS - count);
-    out = std::copy(values, values + room, out);
-    count += room;
-  }
-  return count;
+  if (!reports.buffer) return 0;
+  const float *values = static_cast<const float *>([reports.buffer.get() contents]);
+  std::copy(values, values + reports.count, out);
+  return reports.count;
 }
 
 Handle<Counted> Flight::clear() {
@@ -71,7 +67,7 @@ Handle<Counted> Flight::clear() {
   owner = Handle<Counted>();
   ticket = Handle<onestep_ticket>();
   buffers.clear();
-  reports.clear();
+  reports = ReportSource();
   notice = Notice();
   [objects.get() removeAllObjects];
   return last;

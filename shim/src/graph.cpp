@@ -57,7 +57,16 @@ Status read_dims(const onestep_node &from, const NodeSite &site, Node *to) {
       return site.bad("axis %u has %lld elements, but Metal has no empty tensors", axis,
                       static_cast<long long>(dim));
     }
-    if (__builtin_mul_overflow(bytes, dim, &bytes)) return site.bad("a shape beyond any memory");
+    // Above these the platform ends the process or reads what is not there.
+    if (dim > INT32_MAX) {
+      return site.bad("axis %u has %lld elements, but Metal's axes have at most 2147483647; cut the "
+                      "tensor, or use the cpu", axis, static_cast<long long>(dim));
+    }
+    constexpr int64_t kMostBytes = (1ll << 32) - 1;
+    if (__builtin_mul_overflow(bytes, dim, &bytes) || bytes > kMostBytes) {
+      return site.bad("a tensor of 4 GiB or more, which Metal's graphs do not hold; use smaller "
+                      "batches or parameter groups, or the cpu");
+    }
     to->dims.push_back(dim);
   }
   return ok();
@@ -120,6 +129,17 @@ Status read_graph(const onestep_graph *description, const char *name, const Leav
     ONESTEP_TRY(check_node(*out, i, leaves));
   }
   return ok();
+}
+
+bool is_leaf(const Node &node) {
+  switch (node.op) {
+    case ONESTEP_OP_FEED:
+    case ONESTEP_OP_STATE:
+    case ONESTEP_OP_SCALAR:
+    case ONESTEP_OP_CONSTANT:
+    case ONESTEP_OP_RANDOM_UNIFORM: return true;
+    default: return false;
+  }
 }
 
 std::vector<bool> live_nodes(const Graph &graph, const std::vector<uint32_t> &targets) {

@@ -24,7 +24,7 @@ struct Node {
 };
 
 struct Graph {
-  // "forward" or "update", for messages.
+  // For messages, such as "step".
   const char *name = "";
   std::vector<Node> nodes;
 
@@ -33,15 +33,19 @@ struct Graph {
 
 // What the leaves of a graph may refer to.
 struct Leaves {
-  bool update = false;  // the update graph, else the forward graph
-  uint64_t feeds = 0, scalars = 0, states = 0;
-  std::vector<uint64_t> group_elements;
-  std::vector<uint64_t> group_states;
+  uint64_t feeds = 0, scalars = 0;
+  // The f32 elements of each state's buffer.
+  std::vector<uint64_t> state_elements;
+  // Not known: every index is right.
+  bool any = false;
 };
 
 // Copies a description and checks everything that the platform's compiler would abort on.
 Status read_graph(const onestep_graph *description, const char *name, const Leaves &leaves,
                   Graph *out);
+
+// Whether a node takes its value from outside of the graph or is known beforehand.
+bool is_leaf(const Node &node);
 
 // Which nodes the targets depend on.
 std::vector<bool> live_nodes(const Graph &graph, const std::vector<uint32_t> &targets);

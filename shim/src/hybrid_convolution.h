@@ -18,8 +18,6 @@ Dims channels_last(const Dims &dims);
 
 // The shape of a CONV node.
 ConvolutionShape convolution_shape(const Graph &graph, const Node &node);
-// Which nodes of a graph are convolutions that MPSCNNConvolution can take over.
-std::vector<bool> hybrid_nodes(const Graph &graph);
 
 // The kernels and images of one convolution, shared by its forward and its backward stage.
 class HybridConvolution : public Counted {

@@ -2,7 +2,6 @@
 
 #include "emit.h"
 #include "hybrid_source.h"
-#include "parts.h"
 
 namespace onestep {
 
@@ -11,27 +10,6 @@ Dims channels_last(const Dims &dims) { return {dims[0], dims[2], dims[3], dims[1
 ConvolutionShape convolution_shape(const Graph &graph, const Node &node) {
   const Dims &w = graph.input(node, 1).dims;
   return {graph.input(node, 0).dims, w, node.dims, convolution_window(node, w)};
-}
-
-namespace {
-
-// The weight is a parameter, because that is what is laid out anew once a step, and the input a
-// batch or a computed value. Channels of each of several groups come in multiples of 4.
-bool runs_hybrid(const Graph &graph, const Node &node) {
-  if (node.op != ONESTEP_OP_CONV || graph.input(node, 1).op != ONESTEP_OP_PARAMETER) return false;
-  const Node &x = graph.input(node, 0);
-  if (x.op != ONESTEP_OP_FEED && is_leaf(x)) return false;
-  const Dims &w = graph.input(node, 1).dims;
-  int64_t groups = node.ints[8];
-  return groups == 1 || (w[1] % 4 == 0 && w[0] / groups % 4 == 0);
-}
-
-}  // namespace
-
-std::vector<bool> hybrid_nodes(const Graph &graph) {
-  std::vector<bool> list;
-  for (const Node &node : graph.nodes) list.push_back(runs_hybrid(graph, node));
-  return list;
 }
 
 namespace {

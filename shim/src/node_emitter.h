@@ -9,12 +9,15 @@ namespace onestep {
 
 // What leaves need beyond their node.
 struct LeafContext {
-  std::vector<uint64_t> group_elements;
+  // How many elements of each state the graph reads, from the first one on.
+  std::vector<int64_t> state_elements;
   uint64_t scalars = 0;
-  // The streams of the forward graph's random nodes, in the order of their states.
+  // The streams of the random nodes, in the order of their states.
   std::vector<uint32_t> streams;
-  bool update = false;
 };
+
+// What the leaves of a graph need, of which a step takes some scalars.
+LeafContext leaf_context(const Graph &graph, uint64_t scalars);
 
 // The words of a Philox state of MPSGraph: 1, four of the counter, two of the key.
 constexpr int64_t kPhiloxWords = 7;
@@ -39,8 +42,9 @@ class NodeEmitter {
  private:
   std::vector<bool> missing(const std::vector<uint32_t> &nodes) const;
   Status emit_one(uint32_t index);
+  void spare_broadcasts(const Node &node, Tensors *inputs);
   MPSGraphTensor *emit_leaf(const Node &node);
-  MPSGraphTensor *cut_parameter(const Node &node);
+  MPSGraphTensor *cut_state(const Node &node);
   MPSGraphTensor *random(const Node &node);
   Status conform(uint32_t index, MPSGraphTensor *tensor);
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "copy_stage.h"
 #include "executable.h"
 
 namespace onestep {
@@ -19,6 +20,8 @@ class OptimizerStep : public Counted {
   Bindings bindings;
   const size_t scalar_count;
   std::unique_ptr<Executable> executable;
+  // From the new values to the buffers of the call.
+  CopyStage copies;
 };
 
 // Steps by their rule, options that change the graph, and lengths. Numbers such as the learning

@@ -13,11 +13,13 @@ class Formula {
   Formula(Graph *graph, uint32_t index, int64_t elements)
       : graph_(graph), index_(index), elements_(elements) {}
 
-  uint32_t parameter() { return leaf(ONESTEP_OP_PARAMETER, index_, 0); }
-  uint32_t gradient() { return leaf(ONESTEP_OP_GRADIENT, index_, 0); }
-  uint32_t state(uint32_t kind) { return leaf(ONESTEP_OP_OPTIMIZER_STATE, index_, kind); }
+  uint32_t parameter() { return leaf(ONESTEP_OP_STATE, index_ * kStatesOfTensor); }
+  uint32_t gradient() { return leaf(ONESTEP_OP_FEED, index_); }
+  uint32_t state(uint32_t kind) {
+    return leaf(ONESTEP_OP_STATE, index_ * kStatesOfTensor + 1 + kind);
+  }
   uint32_t scalar(uint32_t i) {
-    uint32_t id = leaf(ONESTEP_OP_SCALAR, i, 0);
+    uint32_t id = leaf(ONESTEP_OP_SCALAR, i);
     graph_->nodes[id].dims = {};
     return id;
   }
@@ -41,10 +43,9 @@ class Formula {
     graph_->nodes.push_back(std::move(node));
     return static_cast<uint32_t>(graph_->nodes.size()) - 1;
   }
-  uint32_t leaf(onestep_op op, uint32_t a, uint32_t b) {
+  uint32_t leaf(onestep_op op, uint32_t index) {
     uint32_t id = node(op, {});
-    graph_->nodes[id].ints[0] = a;
-    graph_->nodes[id].ints[1] = b;
+    graph_->nodes[id].ints[0] = index;
     return id;
   }
 

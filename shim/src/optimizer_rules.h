@@ -5,6 +5,9 @@
 
 namespace onestep {
 
+// The states of a tensor of the optimizer calls: its parameter and what the optimizer keeps.
+constexpr uint32_t kStatesOfTensor = 1 + ONESTEP_MAX_OPTIMIZER_STATES;
+
 // A rule with what changes its graph and the numbers that do not.
 struct OptimizerRule {
   const char *name = "";

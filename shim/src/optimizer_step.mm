@@ -26,7 +26,7 @@ Status check_tensor(const OptimizerRule &rule, const onestep_optimizer_tensor &t
 
 Status check_call(const OptimizerRule &rule, const onestep_optimizer_call &call) {
   if (!call.queue) return failure(ONESTEP_INVALID_ARGUMENT, "%s: the queue is NULL", rule.name);
-  if (!call.tensors || call.tensor_count == 0 || call.tensor_count > UINT32_MAX) {
+  if (!call.tensors || call.tensor_count == 0 || call.tensor_count > UINT32_MAX / kStatesOfTensor) {
     return failure(ONESTEP_INVALID_ARGUMENT, "%s: no tensors to update", rule.name);
   }
   if (call.step == 0) {
@@ -52,31 +52,31 @@ Status compile_step(const OptimizerRule &rule, const onestep_optimizer_call &cal
       new OptimizerStep(device, call.queue->places, rule.scalars.size()));
   Graph graph;
   graph.name = rule.name;
-  LeafContext leaves;
-  leaves.scalars = rule.scalars.size();
-  leaves.update = true;
   std::vector<std::vector<uint32_t>> new_values(call.tensor_count);
   std::vector<uint32_t> targets;
   for (uint32_t i = 0; i < call.tensor_count; i++) {
     auto size = static_cast<int64_t>(call.tensors[i].elements);
-    leaves.group_elements.push_back(call.tensors[i].elements);
     rule.append(rule, &graph, i, size, &new_values[i]);
     targets.insert(targets.end(), new_values[i].begin(), new_values[i].end());
   }
+  LeafContext leaves = leaf_context(graph, rule.scalars.size());
   ExecutableBuilder builder;
   NodeEmitter emitter(builder, graph, leaves);
   ONESTEP_TRY(emitter.emit(targets));
   for (uint32_t i = 0; i < call.tensor_count; i++) {
+    uint64_t bytes = call.tensors[i].elements * 4;
     for (uint32_t k = 0; k < new_values[i].size(); k++) {
-      Place place = k == 0 ? Place{Source::NewParameter, i}
-                           : Place{Source::NewOptimizerState, i, k - 1};
-      uint32_t value = new_values[i][k];
-      builder.result(place, emitter.at(value), graph.nodes[value].dims, ONESTEP_F32);
+      uint32_t state = i * kStatesOfTensor + k, value = new_values[i][k];
+      builder.result({Source::NewState, state}, emitter.at(value), graph.nodes[value].dims,
+                     ONESTEP_F32);
+      ONESTEP_TRY(step->bindings.allocate({Source::NewState, state}, bytes));
+      step->copies.add({Source::NewState, state}, {Source::State, state}, bytes);
     }
   }
   ONESTEP_TRY(builder.compile(*device, &step->executable));
   ONESTEP_TRY(step->bindings.allocate_in_flight({Source::Scalars}, rule.scalars.size() * 4));
   ONESTEP_TRY(step->executable->link(step->bindings));
+  ONESTEP_TRY(step->copies.link(step->bindings));
   *out = std::move(step);
   return ok();
 }
@@ -120,7 +120,9 @@ Status run_optimizer(const OptimizerRule &rule, onestep_optimizer_call *call) {
     const StepContext context{*call->queue->device.get(), flight, buffers};
     MPSCommandBuffer *current = nil;
     ONESTEP_TRY(commands.current(&current));
-    return step->executable->encode(current, context);
+    ONESTEP_TRY(step->executable->encode(current, context));
+    ONESTEP_TRY(commands.current(&current));
+    return step->copies.encode(current, context);
   };
   Notice notice{call->on_complete, call->context, call->tag, call->want_ticket != 0};
   Submitted submitted;

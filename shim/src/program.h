@@ -9,7 +9,7 @@ struct onestep_program : onestep::Counted {
       : description(std::move(from)),
         bindings(description.queue->device.get(), description.queue->places) {}
 
-  // The graphs' nodes are dropped once the program is compiled.
+  // The graph's nodes are dropped once the program is compiled.
   onestep::ProgramDescription description;
   onestep::Bindings bindings;
   std::vector<uint32_t> streams;
@@ -17,7 +17,7 @@ struct onestep_program : onestep::Counted {
   // Whether a command buffer ends behind a stage.
   std::vector<bool> ends_commands;
   // The program's own buffers that a caller may ask for.
-  std::vector<onestep::Handle<onestep_buffer>> outputs, gradients;
+  std::vector<onestep::Handle<onestep_buffer>> outputs;
   uint64_t own_bytes = 0;
   uint32_t hybrid_convolutions = 0;
 
@@ -36,6 +36,5 @@ namespace onestep {
 Status compile_program(const onestep_program_args &args, Handle<onestep_program> *out);
 void describe_program(const onestep_program &program, onestep_program_info *info);
 Status program_output(onestep_program &program, uint64_t index, Handle<onestep_buffer> *out);
-Status program_gradient(onestep_program &program, uint64_t group, Handle<onestep_buffer> *out);
 
 }  // namespace onestep

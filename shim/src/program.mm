@@ -23,31 +23,17 @@ void describe_program(const onestep_program &program, onestep_program_info *info
     info->encodes_per_step += program.stages[i]->encodes();
     info->command_buffers_per_step += program.ends_commands[i] ? 1 : 0;
   }
-  const ProgramDescription &from = program.description;
-  info->report_count = static_cast<uint32_t>(from.reports.size() + from.update_reports.size());
+  info->report_count = static_cast<uint32_t>(program.description.reports.size());
   info->hybrid_convolutions = program.hybrid_convolutions;
 }
 
-namespace {
-
-Status at_index(const std::vector<Handle<onestep_buffer>> &list, uint64_t index, const char *what,
-                Handle<onestep_buffer> *out) {
-  if (index >= list.size()) {
-    return failure(ONESTEP_INVALID_ARGUMENT, "%s %llu of %zu", what,
-                   static_cast<unsigned long long>(index), list.size());
-  }
-  *out = list[index];
-  return ok();
-}
-
-}  // namespace
-
 Status program_output(onestep_program &program, uint64_t index, Handle<onestep_buffer> *out) {
-  return at_index(program.outputs, index, "output", out);
-}
-
-Status program_gradient(onestep_program &program, uint64_t group, Handle<onestep_buffer> *out) {
-  return at_index(program.gradients, group, "gradient of group", out);
+  if (index >= program.outputs.size()) {
+    return failure(ONESTEP_INVALID_ARGUMENT, "output %llu of %zu",
+                   static_cast<unsigned long long>(index), program.outputs.size());
+  }
+  *out = program.outputs[index];
+  return ok();
 }
 
 }  // namespace onestep

@@ -1,6 +1,7 @@
 // From a description to the stages of a step.
 #pragma once
 
+#include "copy_stage.h"
 #include "hybrid_convolution.h"
 #include "part_builder.h"
 #include "program.h"
@@ -17,36 +18,24 @@ class ProgramCompiler {
   // The memory that is there before anything is compiled.
   Status bind_buffers();
   Status bind_outputs();
-  Status bind_groups();
-  Status allocate_step_memory();
-  void collect_leaf_context();
+  Status make_convolutions();
 
   // The stages, in the order of a step.
-  Status compile_forward(uint32_t part);
-  Status compile_last();
-  Status compile_backward(uint32_t part);
-  Status compile_hybrid_forward(uint32_t part);
-  Status compile_hybrid_backward(uint32_t part);
-  void bind_convolution(uint32_t node, const HybridConvolution &convolution);
-  Status collect_gradients();
-  Status compile_update();
+  Status compile_part(uint32_t part, const std::vector<bool> &crosses);
+  void add_convolution(const Part &part);
   Status add_copies();
 
-  // Appends a compiled graph and gives memory to what it writes.
-  Status add_executable(ExecutableBuilder &builder, uint64_t flops);
-  Status keep_shares(ExecutableBuilder &builder, const std::vector<SharedGradient> &gradients);
+  // Gives memory to what a compiled graph writes for later stages.
   Status provide(const Executable &executable);
   Status link();
   void split();
 
   onestep_program &program_;
   const ProgramDescription &from_;
-  LeafContext leaves_, update_leaves_;
+  LeafContext leaves_;
   Parts parts_;
-  // Shares of gradients that lie in memory, by their index.
-  std::vector<ParameterShare> shares_;
-  // The convolutions outside of the graph, by their node.
-  std::map<uint32_t, Handle<HybridConvolution>> convolutions_;
+  // The convolutions outside of the graph.
+  std::vector<Handle<HybridConvolution>> convolutions_;
 };
 
 }  // namespace onestep

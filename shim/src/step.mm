@@ -74,13 +74,9 @@ void onestep_program::keep_buffers(const onestep_step_args &args, Flight &flight
   for (uint64_t i = 0; args.outputs && i < args.output_count; i++) {
     flight.buffers.emplace_back(args.outputs[i]);
   }
-  for (uint32_t i = 0; i < 2; i++) {
-    Place place{Source::Reports, i};
-    if (!bindings.has(place)) continue;
-    const auto &reported = i == 0 ? description.reports : description.update_reports;
-    id<MTLBuffer> buffer = bindings.at(place, flight.place);
-    flight.reports.push_back({Ref<id<MTLBuffer>>(buffer), reported.size()});
-  }
+  if (description.reports.empty()) return;
+  id<MTLBuffer> buffer = bindings.at({Source::Reports}, flight.place);
+  flight.reports = {Ref<id<MTLBuffer>>(buffer), description.reports.size()};
 }
 
 Status onestep_program::encode(const onestep_step_args &args, Commands &commands,

@@ -154,7 +154,7 @@ static void test_writer(void) {
   const int64_t x_dims[4] = {2, 3, 9, 8}, k_dims[4] = {4, 3, 3, 2}, size[2] = {2, 3};
   const onestep_window window = {{2, 1}, {1, 0}, {0, 1}, {1, 2}};
   uint32_t x = onestep_write_feed(&w, 0, ONESTEP_F32, 4, x_dims);
-  uint32_t k = onestep_write_parameter(&w, 0, 0, 4, k_dims);
+  uint32_t k = onestep_write_state(&w, 0, 0, 4, k_dims);
   const int64_t conv_dims[4] = {2, 4, 4, 7}, pool_dims[4] = {2, 3, 5, 5};
   onestep_node conv = node_of(&w, onestep_write_conv(&w, x, k, &window, 1));
   expect(conv.rank == 4 && !memcmp(conv.dims, conv_dims, sizeof conv_dims), "a convolution's shape");
@@ -188,9 +188,9 @@ static void test_lifetimes(onestep_device *device, onestep_queue *queue) {
   uint32_t y = onestep_write_binary(&w, ONESTEP_OP_ADD, twice, onestep_write_scalar(&w, 0));
   onestep_graph graph = onestep_writer_graph(&w);
   onestep_output output = {.value = y};
-  onestep_program_args args = {.struct_bytes = sizeof args, .queue = queue, .forward = &graph,
+  onestep_program_args args = {.struct_bytes = sizeof args, .queue = queue, .graph = &graph,
                                .outputs = &output, .output_count = 1, .feed_count = 1,
-                               .scalar_count = 1, .mode = ONESTEP_INFER, .loss = ONESTEP_NO_VALUE};
+                               .scalar_count = 1, .mode = ONESTEP_INFER};
   succeeds(onestep_program_compile(&args), "a program");
   memset((void *)w.nodes[twice].inputs, 0xff, 8);
   for (uint32_t i = 0; i < w.count; i++) {
@@ -217,6 +217,51 @@ static void test_lifetimes(onestep_device *device, onestep_queue *queue) {
   onestep_program_release(args.program);
 }
 
+/* The gradient of sum(max(x w, 0)) in w is x where x w is positive, and that in a value without any
+ * part in it is 0. */
+static void test_gradients(onestep_device *device, onestep_queue *queue) {
+  const float x_data[3] = {1, -2, 4}, w_data[3] = {2, 2, -1};
+  const int64_t dims[1] = {3};
+  const uint32_t axis = 0;
+  onestep_writer w = {0};
+  uint32_t x = onestep_write_feed(&w, 0, ONESTEP_F32, 1, dims);
+  uint32_t weight = onestep_write_state(&w, 0, 0, 1, dims);
+  uint32_t other = onestep_write_state(&w, 1, 0, 1, dims);
+  uint32_t product = onestep_write_binary(&w, ONESTEP_OP_MUL, x, weight);
+  uint32_t positive = onestep_write_unary(&w, ONESTEP_OP_RELU, product);
+  uint32_t sum = onestep_write_reduce(&w, ONESTEP_OP_REDUCE_SUM, positive, 1, &axis);
+  uint32_t loss = onestep_write_reshape(&w, sum, 0, NULL);
+  const uint32_t values[2] = {weight, other};
+  uint32_t gradients[2] = {0};
+  fails(onestep_write_gradients(&w, product, values, 2, gradients), ONESTEP_INVALID_ARGUMENT,
+        "the loss", "a loss that is no scalar");
+  expect(w.error != NULL, "it is a mistake of the graph");
+  w.error = NULL;
+  succeeds(onestep_write_gradients(&w, loss, values, 2, gradients), "a backward pass");
+  onestep_graph graph = onestep_writer_graph(&w);
+  onestep_buffer *buffers[3] = {buffer_of(device, w_data, 3, ONESTEP_STORAGE_SHARED),
+                                buffer_of(device, w_data, 3, ONESTEP_STORAGE_SHARED),
+                                buffer_of(device, x_data, 3, ONESTEP_STORAGE_SHARED)};
+  onestep_state states[2] = {{.buffer = buffers[0], .new_value = gradients[0]},
+                             {.buffer = buffers[1], .new_value = gradients[1]}};
+  onestep_program_args args = {.struct_bytes = sizeof args, .queue = queue, .graph = &graph,
+                               .states = states, .state_count = 2, .feed_count = 1,
+                               .reports = &loss, .report_count = 1};
+  succeeds(onestep_program_compile(&args), "a program that trains");
+  onestep_writer_free(&w);
+  onestep_step_args step = {.struct_bytes = sizeof step, .program = args.program,
+                            .feeds = &buffers[2], .feed_count = 1};
+  succeeds(onestep_execute_training_step(&step), "a step");
+  succeeds(onestep_queue_wait_idle(queue), "its end");
+  float back[3] = {0};
+  succeeds(onestep_buffer_read(buffers[0], 0, back, sizeof back), "the gradient");
+  expect(back[0] == 1 && back[1] == 0 && back[2] == 0, "x where x w is positive");
+  succeeds(onestep_buffer_read(buffers[1], 0, back, sizeof back), "the other gradient");
+  expect(back[0] == 0 && back[1] == 0 && back[2] == 0, "none");
+  onestep_program_release(args.program);
+  for (int i = 0; i < 3; i++) onestep_buffer_release(buffers[i]);
+}
+
 int main(void) {
   onestep_device *device = NULL;
   onestep_queue *queue = NULL;
@@ -228,6 +273,7 @@ int main(void) {
   test_copy(device, queue);
   test_writer();
   test_lifetimes(device, queue);
+  test_gradients(device, queue);
   test_adam(device, queue);
   onestep_queue_release(queue);
   onestep_device_release(device);

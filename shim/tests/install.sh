@@ -44,7 +44,9 @@ cmake --install "$work/build" --prefix "$work/first" >/dev/null
 mv "$work/first" "$work/moved"
 PKG_CONFIG_PATH=$(dirname "$(find "$work/moved" -name onestep.pc)")
 export PKG_CONFIG_PATH
-cp "$shim/examples/train_line.c" "$work/train_line.c"
-# shellcheck disable=SC2046 # words are what is wanted
-cc -std=c11 "$work/train_line.c" $(pkg-config --cflags --libs onestep) -lm -o "$work/train_line"
-"$work/train_line"
+for name in train_line classify; do
+  cp "$shim/examples/$name.c" "$work/$name.c"
+  # shellcheck disable=SC2046 # words are what is wanted
+  cc -std=c11 "$work/$name.c" $(pkg-config --cflags --libs onestep) -lm -o "$work/$name"
+  "$work/$name"
+done

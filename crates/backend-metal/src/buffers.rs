@@ -7,7 +7,7 @@ use onestep_memory::{MemoryError, Tensor};
 use onestep_metal_sys::{self as metal, BufferRef};
 
 use crate::device::MetalDevice;
-use crate::translate::{Forward, Translation};
+use crate::translate::Translation;
 
 /// The shim's handle of the buffer in which a tensor lies.
 pub(crate) fn handle(tensor: &Tensor) -> *mut metal::raw::onestep_buffer {
@@ -36,56 +36,20 @@ pub(crate) fn check(tensors: &[Tensor], device: &Arc<MetalDevice>) -> Result<(),
     Err(MemoryError::ForeignBuffer { device }.into())
 }
 
-/// The buffers that a program writes besides its state.
-#[derive(Debug)]
-pub(crate) struct Results {
-    /// One an output of the program.
-    pub(crate) outputs: Vec<Tensor>,
-    /// One a group that is not empty, for training.
-    pub(crate) gradients: Vec<Tensor>,
+/// The states of a step, whose buffers are those of the state table.
+pub(crate) fn states<'a>(translation: &Translation, table: &'a [Tensor]) -> Vec<metal::State<'a>> {
+    let states = translation.states.iter();
+    states
+        .map(|&(index, new_value)| metal::State { buffer: buffer(&table[index]), new_value })
+        .collect()
 }
 
-/// Where a program's values lie.
-pub(crate) struct Buffers<'a> {
-    /// The buffers of the state table.
-    pub(crate) state: &'a [Tensor],
-    /// The rest.
-    pub(crate) results: &'a Results,
-}
-
-impl<'a> Buffers<'a> {
-    fn state(&self, index: usize) -> BufferRef<'a> {
-        buffer(&self.state[index])
-    }
-
-    pub(crate) fn groups(&self, translation: &Translation) -> Vec<metal::Group<'a>> {
-        let groups = translation.groups.iter().enumerate();
-        groups
-            .map(|(index, group)| {
-                let new = translation.update.as_ref().map(|update| &update.groups[index]);
-                metal::Group {
-                    parameter: self.state(group.parameter),
-                    gradient: self.results.gradients.get(index).map(buffer),
-                    elements: group.elements as u64,
-                    new_parameter: new.map_or(metal::raw::NO_VALUE, |new| new.parameter),
-                    states: group.states.iter().map(|&state| self.state(state)).collect(),
-                    new_states: new.map_or_else(Vec::new, |new| new.states.clone()),
-                }
-            })
-            .collect()
-    }
-
-    pub(crate) fn states(&self, forward: &Forward) -> Vec<metal::State<'a>> {
-        let states = forward.states.iter();
-        states
-            .map(|&(index, new_value)| metal::State { buffer: self.state(index), new_value })
-            .collect()
-    }
-
-    pub(crate) fn outputs(&self, forward: &Forward) -> Vec<metal::Output<'a>> {
-        let outputs = forward.outputs.iter().zip(&self.results.outputs);
-        outputs
-            .map(|(&value, tensor)| metal::Output { value, buffer: Some(buffer(tensor)) })
-            .collect()
-    }
+/// The outputs of a step, but for those without elements.
+pub(crate) fn outputs<'a>(translation: &Translation, to: &'a [Tensor]) -> Vec<metal::Output<'a>> {
+    let outputs = translation.outputs.iter().zip(to);
+    outputs
+        .filter_map(|(output, tensor)| {
+            Some(metal::Output { value: output.value?, buffer: Some(buffer(tensor)) })
+        })
+        .collect()
 }

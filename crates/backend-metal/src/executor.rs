@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use onestep_engine::{
-    EngineError, Executor, Footprint, Mode, Program, StateLayout, StateTable, Step, StepCounters,
+    EngineError, Executor, Footprint, Program, StateLayout, StateTable, Step, StepCounters,
 };
-use onestep_memory::{DType, Device, MemoryManager, Tensor};
+use onestep_memory::{Device, MemoryManager, Tensor};
 use onestep_metal_sys::{self as metal, MetalError, ProgramDescription, Statistics};
 
-use crate::buffers::{self, Buffers, Results};
+use crate::buffers;
 use crate::counters::step_counters;
 use crate::device::MetalDevice;
 use crate::error::MetalExecutorError;
@@ -18,8 +18,8 @@ use crate::options::MetalOptions;
 use crate::step::{MetalStep, Parts};
 use crate::translate::Translation;
 
-/// Runs programs on Metal: each is compiled into two MPSGraph executables, gradients and update,
-/// and a step is one call that encodes both into one command buffer and returns.
+/// Runs programs on Metal: the engine's graph of the whole step is compiled into one MPSGraph executable,
+/// and a step is one call that encodes it into one command buffer and returns.
 ///
 /// ```
 /// use onestep_backend_metal::{MetalExecutor, MetalOptions};
@@ -68,43 +68,30 @@ impl MetalExecutor {
     }
 
     /// The buffers that a program writes besides its state.
-    fn results(&self, program: &Program, groups: &[usize]) -> Result<Results, EngineError> {
-        let graph = &program.graph;
-        let outputs = program.outputs.iter().map(|output| {
-            let ty = graph.type_of(output.value);
-            self.memory.allocate(ty.shape.clone(), ty.dtype)
-        });
-        let outputs = outputs.collect::<Result<Vec<Tensor>, _>>()?;
-        let train = program.mode == Mode::Train;
-        let lengths = groups.iter().filter(|_| train);
-        let gradients = lengths.map(|&n| self.memory.zeros([n], DType::F32));
-        Ok(Results { outputs, gradients: gradients.collect::<Result<_, _>>()? })
+    fn outputs(&self, translation: &Translation) -> Result<Vec<Tensor>, EngineError> {
+        let outputs = translation.outputs.iter();
+        outputs
+            .map(|output| Ok(self.memory.allocate(output.ty.shape.clone(), output.ty.dtype)?))
+            .collect()
     }
 
     fn compile_native(
         &self,
         translation: &mut Translation,
+        trains: bool,
         state: &StateTable,
-        results: &Results,
+        outputs: &[Tensor],
     ) -> Result<metal::Program, MetalError> {
-        let buffers = Buffers { state: state.tensors(), results };
         let description = ProgramDescription {
-            groups: buffers.groups(translation),
-            states: buffers.states(&translation.forward),
-            outputs: buffers.outputs(&translation.forward),
-            loss: translation.forward.loss,
-            reports: std::mem::take(&mut translation.forward.reports),
-            update_reports: translation
-                .update
-                .as_mut()
-                .map_or_else(Vec::new, |update| std::mem::take(&mut update.reports)),
-            forward: std::mem::take(&mut translation.forward.nodes.list),
-            update: translation.update.as_mut().map(|u| std::mem::take(&mut u.nodes.list)),
-            feeds: translation.forward.feeds as u64,
+            states: buffers::states(translation, state.tensors()),
+            outputs: buffers::outputs(translation, outputs),
+            reports: std::mem::take(&mut translation.reports),
+            graph: std::mem::take(&mut translation.nodes),
+            trains,
+            feeds: translation.feeds as u64,
             scalars: translation.scalars.len() as u64,
             flops_per_command_buffer: self.options.flops_per_command_buffer,
             convolution_path: self.options.convolution_path,
-            update_binding: self.options.update_binding,
         };
         metal::Program::compile(self.device.queue(), &description)
     }
@@ -121,7 +108,7 @@ impl Executor for MetalExecutor {
 
     fn footprint(&self, program: &Program, layout: &StateLayout) -> Result<Footprint, EngineError> {
         let translation = Translation::new(program, layout)?;
-        Ok(footprint(program, layout, &translation.forward.nodes.live()))
+        Ok(footprint(&translation, layout))
     }
 
     fn compile(
@@ -131,14 +118,12 @@ impl Executor for MetalExecutor {
     ) -> Result<Box<dyn Step>, EngineError> {
         buffers::check(state.tensors(), &self.device)?;
         let mut translation = Translation::new(program, state.layout())?;
-        let footprint: Footprint =
-            footprint(program, state.layout(), &translation.forward.nodes.live());
+        let footprint: Footprint = footprint(&translation, state.layout());
         check_budget(&footprint, self.options.memory_budget)?;
-        let lengths: Vec<usize> = translation.groups.iter().map(|g| g.elements).collect();
-        let results = self.results(program, &lengths)?;
+        let outputs = self.outputs(&translation)?;
         let dump = translation.dump();
         let native = self
-            .compile_native(&mut translation, state, &results)
+            .compile_native(&mut translation, program.mode.trains(), state, &outputs)
             .map_err(|error| self.device.engine_error("the program", error))?;
         let step = MetalStep::new(Parts {
             device: Arc::clone(&self.device),
@@ -148,7 +133,7 @@ impl Executor for MetalExecutor {
             program,
             translation,
             state,
-            results,
+            outputs,
             footprint,
             dump,
         })?;

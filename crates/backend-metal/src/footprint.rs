@@ -1,32 +1,33 @@
 //! What a step takes, as far as it is known before the first one.
 //!
-//! State, feeds, outputs and gradients are buffers of our own: their sizes are exact. What the
-//! compiled graph keeps in between is planned by MPSGraph, which does not tell. The estimate here is
-//! what all intermediate values take without any sharing, and for a training program the same once
-//! more for their gradients: MPSGraph needs less wherever it fuses ops or reuses memory.
+//! State, feeds and outputs are buffers of our own: their sizes are exact. So are the new contents of
+//! state, which are computed beside the old ones. What the compiled graph keeps in between is planned by
+//! MPSGraph, which does not tell. The estimate here is what all intermediate values, gradients included,
+//! take without any sharing: MPSGraph needs less wherever it fuses ops or reuses memory.
 
-use onestep_engine::ops::{LeafKind, Op};
-use onestep_engine::{EngineError, Footprint, Graph, Mode, Program, StateLayout};
-use onestep_memory::DType;
+use onestep_engine::ops::Op;
+use onestep_engine::{EngineError, Footprint, Named, StateLayout};
 
-/// The footprint of a program of which `live` tells, by position, the values that are computed.
-pub(crate) fn footprint(program: &Program, layout: &StateLayout, live: &[bool]) -> Footprint {
-    let graph = &program.graph;
+use crate::translate::Translation;
+
+/// The footprint of a step.
+pub(crate) fn footprint(translation: &Translation, layout: &StateLayout) -> Footprint {
+    let graph = &translation.step.graph;
     let bytes_where = |wanted: fn(&Op) -> bool| -> usize {
-        let values = graph.values().zip(live).filter(|&(v, &live)| live && wanted(graph.op(v)));
-        values.map(|(v, _)| graph.type_of(v).bytes()).sum()
+        let values = graph.values().zip(&translation.live);
+        let found = values.filter(|&(v, &live)| live && wanted(graph.op(v)));
+        found.map(|(v, _)| graph.type_of(v).bytes()).sum()
     };
-    let values = bytes_where(needs_memory);
-    let backward = match program.mode {
-        Mode::Train | Mode::Accumulate => values + gradient_bytes(program),
-        Mode::Evaluate | Mode::Predict => 0,
+    let of = |list: &[Named]| -> usize {
+        list.iter().map(|named| graph.type_of(named.value).bytes()).sum()
     };
-    let arena = values + backward + output_bytes(program);
+    let arena =
+        bytes_where(needs_memory) + of(&translation.step.outputs) + of(&translation.step.writes);
     Footprint {
         arena,
         unshared: arena,
         state: layout.bytes(),
-        feeds: feed_bytes(graph),
+        feeds: translation.feed_bytes,
         constants: bytes_where(|op| matches!(op, Op::Constant(_))),
     }
 }
@@ -54,21 +55,9 @@ fn needs_memory(op: &Op) -> bool {
     !matches!(op, Op::Leaf(_) | Op::Constant(_) | Op::Reshape(_) | Op::Broadcast(_) | Op::Slice(_))
 }
 
-fn gradient_bytes(program: &Program) -> usize {
-    program.groups.iter().map(|group| group.elements() * DType::F32.size()).sum()
-}
-
-fn output_bytes(program: &Program) -> usize {
-    program.outputs.iter().map(|output| program.graph.type_of(output.value).bytes()).sum()
-}
-
-fn feed_bytes(graph: &Graph) -> usize {
-    graph.leaves(LeafKind::Input).map(|(_, value)| graph.type_of(value).bytes()).sum()
-}
-
 #[cfg(test)]
 mod tests {
-    use onestep_engine::Named;
+    use onestep_engine::{DType, Graph, Program};
 
     use super::*;
 
@@ -79,12 +68,10 @@ mod tests {
         let w = graph.parameter("w", &[3, 2])?;
         let y = graph.matmul(x, w)?;
         let flat = graph.reshape(y, &[8])?;
-        let unused = graph.exp(y)?;
-        let mut live = vec![true; graph.nodes().len()];
-        live[unused.index()] = false;
+        graph.exp(y)?;
         let program = Program::predict(graph, vec![Named::new("y", flat)]);
         let layout = StateLayout::new(&program.groups, &[], None)?;
-        let found = footprint(&program, &layout, &live);
+        let found = footprint(&Translation::new(&program, &layout)?, &layout);
         // The product, and its copy as an output.
         assert_eq!((found.arena, found.state, found.feeds), (32 + 32, 24, 48));
         assert!(check_budget(&found, Some(136)).is_ok());

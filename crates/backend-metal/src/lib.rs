@@ -1,9 +1,9 @@
 //! The Metal executor of onestep.
 //!
-//! A [`Program`](onestep_engine::Program) is translated once into the shim's op list and compiled
-//! by MPSGraph, which differentiates the loss itself; after that a step is one native call
-//! (`onestep_execute_training_step`) that encodes the gradients' executable and the update's into
-//! one command buffer and returns before the work is done. The loss arrives in the step's
+//! A [`Program`](onestep_engine::Program) is lowered to the engine's graph of a whole step, which
+//! differentiates the loss, translated into the shim's op list and compiled by MPSGraph; after that a
+//! step is one native call (`onestep_execute_training_step`) that encodes the executable into one command
+//! buffer and returns before the work is done. The loss arrives in the step's
 //! [`Ticket`](onestep_engine::Ticket) when the device has finished.
 //!
 //! - [`MetalDevice`]: memory in shared storage, so that the state table and the staging ring work as
@@ -17,11 +17,12 @@
 //!
 //! # Memory
 //!
-//! State, feeds, gradients and outputs are tensors of the executor's
+//! State, feeds and outputs are tensors of the executor's
 //! [`MemoryManager`](onestep_memory::MemoryManager): their sizes are exact, and a budget holds for
 //! them. What the compiled graph keeps in between is planned by MPSGraph, which does not tell; the
-//! `arena` of the [`Footprint`](onestep_engine::Footprint) is what all intermediate values and their
-//! gradients would take without any sharing.
+//! `arena` of the [`Footprint`](onestep_engine::Footprint) is what all intermediate values, gradients
+//! included, would take without any sharing. New contents of state go to memory of the program's own,
+//! from which they are copied at the end of the step.
 //!
 //! # After a failure
 //!
@@ -46,7 +47,7 @@ pub use device::MetalDevice;
 pub use error::MetalExecutorError;
 pub use executor::MetalExecutor;
 pub use onestep_metal_sys::Statistics;
-pub use options::{ConvolutionPath, MetalOptions, UpdateBinding};
+pub use options::{ConvolutionPath, MetalOptions};
 
 /// Whether this build can use Metal: on macOS, or with the feature `headless`.
 pub const AVAILABLE: bool = onestep_metal_sys::AVAILABLE;

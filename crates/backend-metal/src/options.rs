@@ -1,6 +1,6 @@
 //! How an executor is made.
 
-pub use onestep_metal_sys::{ConvolutionPath, UpdateBinding};
+pub use onestep_metal_sys::ConvolutionPath;
 
 /// The options of a [`MetalExecutor`](crate::MetalExecutor).
 ///
@@ -20,8 +20,6 @@ pub struct MetalOptions {
     pub memory_budget: Option<usize>,
     /// How convolutions run.
     pub convolution_path: ConvolutionPath,
-    /// How the update writes its results.
-    pub update_binding: UpdateBinding,
     /// Floating-point operations above which a step is split over several command buffers, so that
     /// the watchdog of a Mac with a display does not end it; 0 never splits.
     pub flops_per_command_buffer: u64,
@@ -34,7 +32,6 @@ impl Default for MetalOptions {
             in_flight: 3,
             memory_budget: None,
             convolution_path: ConvolutionPath::default(),
-            update_binding: UpdateBinding::default(),
             flops_per_command_buffer: 0,
         }
     }

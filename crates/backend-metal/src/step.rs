@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use onestep_engine::ops::LeafKind;
 use onestep_engine::{
-    EngineError, Feeds, Footprint, Health, Mode, Program, ScalarSlots, Scalars, StateTable, Step,
-    Ticket, Type,
+    EngineError, Feeds, Footprint, Health, Program, ScalarSlots, Scalars, StateTable, Step, Ticket,
+    Type,
 };
 use onestep_memory::{DType, MemoryManager, Tensor, bf16, f16};
 use onestep_metal_sys::{self as metal, BufferRef, StepArguments};
 
-use crate::buffers::{Results, fits, handle};
+use crate::buffers::{fits, handle};
 use crate::device::MetalDevice;
 use crate::flight::MetalFlight;
 use crate::translate::Translation;
@@ -24,7 +24,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) program: &'a Program,
     pub(crate) translation: Translation,
     pub(crate) state: &'a StateTable,
-    pub(crate) results: Results,
+    pub(crate) outputs: Vec<Tensor>,
     pub(crate) footprint: Footprint,
     pub(crate) dump: String,
 }
@@ -77,9 +77,11 @@ impl MetalStep {
             feeds: Vec::with_capacity(feeds.len()),
             scalars: vec![0.0; translation.scalars.len()],
         };
-        let train = program.mode == Mode::Train;
-        let outputs = outputs(program, translation, &parts.results)?;
-        let kept = state.tensors().iter().chain(&parts.results.gradients).cloned().collect();
+        let train = program.mode.trains();
+        let names = translation.outputs.iter().map(|output| output.name.clone());
+        let outputs = names.zip(parts.outputs.iter().cloned()).collect();
+        let kept = state.tensors().to_vec();
+        let reports = translation.step.reports.iter().map(|report| report.name.clone()).collect();
         let written = if train { written(translation, state) } else { Vec::new() };
         let dump = format!("{}{}", parts.dump, describe(&parts.native));
         Ok(MetalStep {
@@ -87,7 +89,7 @@ impl MetalStep {
             feeds,
             arguments,
             slots: ScalarSlots::new(&parts.translation.scalars),
-            reports: parts.translation.reports,
+            reports,
             outputs,
             written: written.into(),
             footprint: parts.footprint,
@@ -247,36 +249,10 @@ impl Drop for MetalStep {
     }
 }
 
-/// Everything that can be read after a step.
-fn outputs(
-    program: &Program,
-    translation: &Translation,
-    results: &Results,
-) -> Result<Vec<(String, Tensor)>, EngineError> {
-    let names = program.outputs.iter().map(|output| output.name.clone());
-    let mut outputs: Vec<(String, Tensor)> = names.zip(results.outputs.iter().cloned()).collect();
-    if !program.keep_gradients {
-        return Ok(outputs);
-    }
-    for (group, flat) in translation.groups.iter().zip(&results.gradients) {
-        let info = program.groups.iter().find(|info| info.name == group.name);
-        let mut offset = 0;
-        for parameter in info.map_or(&[][..], |info| &info.parameters) {
-            let part = flat.view(offset, parameter.shape.clone())?;
-            offset += parameter.shape.elements();
-            outputs.push((format!("grad.{}", parameter.name), part));
-        }
-    }
-    Ok(outputs)
-}
-
 /// The state buffers that a training step writes.
 fn written(translation: &Translation, state: &StateTable) -> Vec<u64> {
-    let groups = translation.groups.iter();
-    let of_groups = groups.flat_map(|g| g.states.iter().copied().chain([g.parameter]));
-    let states = translation.forward.states.iter();
-    let of_model = states.filter(|(_, new)| new.is_some()).map(|&(buffer, _)| buffer);
-    of_groups.chain(of_model).map(|i| state.tensors()[i].buffer().device_handle()).collect()
+    let states = translation.states.iter().filter(|(_, new)| new.is_some());
+    states.map(|&(buffer, _)| state.tensors()[buffer].buffer().device_handle()).collect()
 }
 
 fn describe(native: &metal::Program) -> String {

@@ -33,21 +33,8 @@ fn cpu() -> impl Subject {
     })
 }
 
-/// Cases of infinite or least numbers whose gradients MPSGraph, which differentiates by itself, gives by
-/// other rules than PyTorch and the engine: for a maximum beside an infinity, a power of 0, and a loss
-/// whose two branches are both evaluated. `docs/metal.md` lists them.
-const DIFFERENTIATED_OTHERWISE: [&str; 7] = [
-    "max_infinite",
-    "min_infinite",
-    "pow_zero",
-    "huber_infinite",
-    "smooth_l1_least",
-    "smooth_l1_tiny",
-    "smooth_l1_infinite",
-];
-
 /// Cases of ops that the shim lacks, by how their names begin: the executor refuses them by name.
-const LACKING: [&str; 9] = [
+const LACKING: [&str; 10] = [
     "gather_along_",
     "scatter_along_",
     "cumsum_",
@@ -57,35 +44,15 @@ const LACKING: [&str; 9] = [
     "set_rows",
     "distinct_rows",
     "ctc_grad",
+    "sparse_adam",
 ];
-
-/// Cases in which a gradient is held back, which MPSGraph's own differentiation cannot.
-const HELD_BACK: [&str; 7] = [
-    "detach",
-    "embedding_padding",
-    "embedding_max_norm",
-    "embedding_frequency",
-    "embedding_bag_padding",
-    "embedding_bag_max_norm",
-    "embedding_bag_frequency",
-];
-
-/// Optimizers that keep state which the shim does not have: rows and columns, and numbers that
-/// parameters share; and one that goes by rows.
-const OTHER_STATE: [&str; 4] = ["adafactor", "schedule_free", "prodigy", "sparse_adam"];
 
 fn lacking(case: &Case) -> bool {
     LACKING.iter().any(|name| case.name.starts_with(name))
 }
 
 fn held(mut cases: Vec<Case>) -> Vec<Case> {
-    let other = |name: &str| OTHER_STATE.iter().any(|kind| name.starts_with(kind));
-    cases.retain(|case| {
-        let other_rule = case.family == Family::Optimizers && other(&case.name);
-        let otherwise = DIFFERENTIATED_OTHERWISE.contains(&case.name.as_str());
-        let held_back = HELD_BACK.iter().any(|name| case.name.starts_with(name));
-        !otherwise && !held_back && !lacking(case) && !other_rule
-    });
+    cases.retain(|case| !lacking(case));
     cases
 }
 

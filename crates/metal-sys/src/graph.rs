@@ -84,6 +84,11 @@ pub(crate) fn raw_nodes(nodes: &[NodeDescription]) -> Vec<raw::onestep_node> {
     nodes.iter().map(raw_node).collect()
 }
 
+/// The nodes as a graph.
+pub(crate) fn raw_graph(nodes: &[raw::onestep_node]) -> raw::onestep_graph {
+    raw::onestep_graph { nodes: nodes.as_ptr(), node_count: nodes.len() as u64 }
+}
+
 fn raw_node(node: &NodeDescription) -> raw::onestep_node {
     let mut dims = [0; raw::MAX_RANK];
     for (slot, &dim) in dims.iter_mut().zip(&node.dims) {

@@ -21,6 +21,7 @@
 
 mod buffer;
 mod completion;
+mod derivative;
 mod device;
 mod error;
 mod graph;
@@ -35,14 +36,14 @@ mod ticket;
 
 pub use buffer::{Buffer, BufferRef, Storage};
 pub use completion::Complete;
+pub use derivative::append_gradients;
 pub use device::{Device, DeviceInfo, Statistics};
 pub use error::MetalError;
 pub use graph::{DType, NodeDescription};
 pub use op_code::OpCode;
 pub use optimizer::{Adam, OptimizerTensor, RmsProp, Sgd};
 pub use program::{
-    ConvolutionPath, Group, Output, Program, ProgramDescription, ProgramInfo, State, StepArguments,
-    UpdateBinding,
+    ConvolutionPath, Output, Program, ProgramDescription, ProgramInfo, State, StepArguments,
 };
 pub use queue::{Copy, Queue};
 pub use ticket::{Reports, Ticket};

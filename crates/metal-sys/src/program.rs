@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::buffer::{Buffer, BufferRef};
 use crate::completion::{Complete, callback, forget};
 use crate::error::MetalError;
-use crate::graph::{NodeDescription, raw_nodes};
+use crate::graph::{NodeDescription, raw_graph, raw_nodes};
 use crate::handle::handle;
 use crate::native::{check, struct_bytes};
 use crate::queue::Queue;
@@ -28,44 +28,16 @@ pub enum ConvolutionPath {
     Hybrid = 1,
 }
 
-/// How the update writes parameters and optimizer state.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[repr(u32)]
-pub enum UpdateBinding {
-    /// Results are bound to the buffers that are read.
-    #[default]
-    InPlace = 0,
-    /// Results go to buffers of the program's own and are copied in the same command buffer.
-    Copy = 1,
-}
-
-/// Parameters that are updated alike: flat f32 buffers.
-#[derive(Clone, Debug)]
-pub struct Group<'a> {
-    /// The parameters, one behind the other.
-    pub parameter: BufferRef<'a>,
-    /// Where the gradient goes; the program allocates it where there is none.
-    pub gradient: Option<BufferRef<'a>>,
-    /// The length of each buffer in elements.
-    pub elements: u64,
-    /// The value of the update graph that the parameters become.
-    pub new_parameter: u32,
-    /// One buffer a kind of optimizer state.
-    pub states: Vec<BufferRef<'a>>,
-    /// The values of the update graph that they become.
-    pub new_states: Vec<u32>,
-}
-
-/// A tensor that is kept between steps but not learned.
+/// A buffer that is kept between steps: parameters, what an optimizer keeps, a running mean.
 #[derive(Clone, Copy, Debug)]
 pub struct State<'a> {
     /// Its elements in f32.
     pub buffer: BufferRef<'a>,
-    /// The value of the forward graph that it becomes in a training step.
+    /// The value of the graph that it becomes in a training step.
     pub new_value: Option<u32>,
 }
 
-/// A value of the forward graph that can be read after a step.
+/// A value of the graph that can be read after a step.
 #[derive(Clone, Copy, Debug)]
 pub struct Output<'a> {
     /// The value.
@@ -74,25 +46,19 @@ pub struct Output<'a> {
     pub buffer: Option<BufferRef<'a>>,
 }
 
-/// What is compiled. A program with an update trains, one without infers.
+/// What is compiled: a whole step.
 #[derive(Clone, Debug, Default)]
 pub struct ProgramDescription<'a> {
-    /// The forward graph with its loss.
-    pub forward: Vec<NodeDescription>,
-    /// The update of all groups.
-    pub update: Option<Vec<NodeDescription>>,
-    /// The f32 scalar of the forward graph to minimise, or to report first.
-    pub loss: Option<u32>,
-    /// Groups of parameters.
-    pub groups: Vec<Group<'a>>,
-    /// Other state.
+    /// The graph of the step.
+    pub graph: Vec<NodeDescription>,
+    /// Whether the step changes state.
+    pub trains: bool,
+    /// What is kept between steps.
     pub states: Vec<State<'a>>,
     /// What can be read after a step.
     pub outputs: Vec<Output<'a>>,
-    /// f32 scalars of the forward graph that come back behind the loss.
+    /// f32 scalars that come back from each step.
     pub reports: Vec<u32>,
-    /// f32 scalars of the update graph that come back behind those.
-    pub update_reports: Vec<u32>,
     /// How many buffers a step takes.
     pub feeds: u64,
     /// How many scalars a step takes.
@@ -101,8 +67,6 @@ pub struct ProgramDescription<'a> {
     pub flops_per_command_buffer: u64,
     /// How convolutions run.
     pub convolution_path: ConvolutionPath,
-    /// How the update writes its results.
-    pub update_binding: UpdateBinding,
 }
 
 /// What a compiled program takes.
@@ -144,43 +108,25 @@ impl Program {
     /// [`MetalError::InvalidArgument`] naming the node, [`MetalError::Unsupported`],
     /// [`MetalError::CompileFailed`], [`MetalError::OutOfMemory`].
     pub fn compile(queue: &Queue, program: &ProgramDescription<'_>) -> Result<Self, MetalError> {
-        check_states(&program.groups)?;
-        let forward = raw_nodes(&program.forward);
-        let update = program.update.as_deref().map(raw_nodes);
-        let graph = |nodes: &[raw::onestep_node]| raw::onestep_graph {
-            nodes: nodes.as_ptr(),
-            node_count: nodes.len() as u64,
-        };
-        let forward_graph = graph(&forward);
-        let update_graph = update.as_deref().map(graph);
-        let state_buffers: Vec<Vec<*mut raw::onestep_buffer>> =
-            program.groups.iter().map(|g| g.states.iter().map(|b| b.0).collect()).collect();
-        let groups: Vec<_> =
-            program.groups.iter().zip(&state_buffers).map(|(g, s)| raw_group(g, s)).collect();
+        let nodes = raw_nodes(&program.graph);
+        let graph = raw_graph(&nodes);
         let states: Vec<_> = program.states.iter().map(raw_state).collect();
         let outputs: Vec<_> = program.outputs.iter().map(raw_output).collect();
         let mut args = raw::onestep_program_args {
             struct_bytes: struct_bytes::<raw::onestep_program_args>(),
             queue: queue.as_raw(),
-            forward: &forward_graph,
-            update: update_graph.as_ref().map_or(std::ptr::null(), std::ptr::from_ref),
-            groups: groups.as_ptr(),
-            group_count: groups.len() as u64,
+            graph: &graph,
             states: states.as_ptr(),
             state_count: states.len() as u64,
             outputs: outputs.as_ptr(),
             output_count: outputs.len() as u64,
             reports: program.reports.as_ptr(),
             report_count: program.reports.len() as u64,
-            update_reports: program.update_reports.as_ptr(),
-            update_report_count: program.update_reports.len() as u64,
             feed_count: program.feeds,
             scalar_count: program.scalars,
             flops_per_command_buffer: program.flops_per_command_buffer,
-            mode: u32::from(program.update.is_none()),
-            loss: program.loss.unwrap_or(raw::NO_VALUE),
+            mode: u32::from(!program.trains),
             convolution_path: program.convolution_path as u32,
-            update_binding: program.update_binding as u32,
             program: std::ptr::null_mut(),
         };
         // SAFETY: every pointer is valid for the count beside it during the call; the shim retains
@@ -226,17 +172,6 @@ impl Program {
         Buffer::from_raw(handle)
     }
 
-    /// The buffer of the gradients of a group of a training program.
-    ///
-    /// # Errors
-    /// [`MetalError::InvalidArgument`] where there is none.
-    pub fn gradient(&self, group: u64) -> Result<Buffer, MetalError> {
-        let mut handle = std::ptr::null_mut();
-        // SAFETY: the handle is alive and the pointer is valid for a write.
-        check(unsafe { raw::onestep_program_gradient(self.as_raw(), group, &mut handle) })?;
-        Buffer::from_raw(handle)
-    }
-
     /// Submits one training step and gives a ticket.
     ///
     /// # Errors
@@ -250,7 +185,7 @@ impl Program {
         Ticket::from_raw(args.ticket)
     }
 
-    /// Submits one forward pass and gives a ticket.
+    /// Submits one step of a program that does not train and gives a ticket.
     ///
     /// # Errors
     /// As [`Program::train`].
@@ -275,7 +210,7 @@ impl Program {
         self.submit_with(step, receiver, tag, raw::onestep_execute_training_step)
     }
 
-    /// Submits one forward pass; `receiver` is told with `tag` when it is done.
+    /// Submits one step of a program that does not train; `receiver` is told with `tag` when it is done.
     ///
     /// # Errors
     /// As [`Program::train`]; the receiver is not told then.
@@ -340,31 +275,6 @@ impl Program {
 type Submit = unsafe extern "C" fn(*mut raw::onestep_step_args) -> *mut raw::onestep_status;
 #[cfg(not(onestep_shim))]
 type Submit = unsafe fn(*mut raw::onestep_step_args) -> *mut raw::onestep_status;
-
-/// Each kind of optimizer state has a buffer and a new value.
-fn check_states(groups: &[Group<'_>]) -> Result<(), MetalError> {
-    for (index, group) in groups.iter().enumerate() {
-        let (wanted, got) = (group.states.len(), group.new_states.len());
-        if wanted != got {
-            let text = format!("group {index}: {wanted} new values for its states, got {got}");
-            return Err(MetalError::InvalidArgument(text));
-        }
-    }
-    Ok(())
-}
-
-fn raw_group(group: &Group<'_>, states: &[*mut raw::onestep_buffer]) -> raw::onestep_group {
-    raw::onestep_group {
-        parameter: group.parameter.0,
-        gradient: group.gradient.map_or(std::ptr::null_mut(), |b| b.0),
-        elements: group.elements,
-        states: states.as_ptr(),
-        new_states: group.new_states.as_ptr(),
-        state_count: states.len() as u64,
-        new_parameter: group.new_parameter,
-        reserved: 0,
-    }
-}
 
 fn raw_state(state: &State<'_>) -> raw::onestep_state {
     raw::onestep_state {

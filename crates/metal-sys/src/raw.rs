@@ -5,7 +5,7 @@
 
 use std::ffi::{c_char, c_void};
 
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;
 pub const MAX_RANK: usize = 6;
 pub const NODE_INTS: usize = 24;
 pub const NODE_FLOATS: usize = 2;
@@ -41,6 +41,7 @@ opaque!(
     onestep_queue,
     onestep_program,
     onestep_ticket,
+    onestep_derivative,
     onestep_status
 );
 
@@ -130,19 +131,6 @@ pub struct onestep_graph {
 
 #[derive(Clone, Copy)]
 #[repr(C)]
-pub struct onestep_group {
-    pub parameter: *mut onestep_buffer,
-    pub gradient: *mut onestep_buffer,
-    pub elements: u64,
-    pub states: *const *mut onestep_buffer,
-    pub new_states: *const u32,
-    pub state_count: u64,
-    pub new_parameter: u32,
-    pub reserved: u32,
-}
-
-#[derive(Clone, Copy)]
-#[repr(C)]
 pub struct onestep_state {
     pub buffer: *mut onestep_buffer,
     pub new_value: u32,
@@ -162,26 +150,32 @@ pub struct onestep_output {
 pub struct onestep_program_args {
     pub struct_bytes: u64,
     pub queue: *mut onestep_queue,
-    pub forward: *const onestep_graph,
-    pub update: *const onestep_graph,
-    pub groups: *const onestep_group,
-    pub group_count: u64,
+    pub graph: *const onestep_graph,
     pub states: *const onestep_state,
     pub state_count: u64,
     pub outputs: *const onestep_output,
     pub output_count: u64,
     pub reports: *const u32,
     pub report_count: u64,
-    pub update_reports: *const u32,
-    pub update_report_count: u64,
     pub feed_count: u64,
     pub scalar_count: u64,
     pub flops_per_command_buffer: u64,
     pub mode: u32,
-    pub loss: u32,
     pub convolution_path: u32,
-    pub update_binding: u32,
     pub program: *mut onestep_program,
+}
+
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct onestep_differentiate_args {
+    pub struct_bytes: u64,
+    pub graph: *const onestep_graph,
+    pub values: *const u32,
+    pub value_count: u64,
+    pub loss: u32,
+    pub reserved: u32,
+    pub gradients: *mut u32,
+    pub derivative: *mut onestep_derivative,
 }
 
 #[derive(Clone, Copy)]
@@ -342,7 +336,9 @@ functions! {
     fn onestep_program_release(program: *mut onestep_program);
     fn onestep_program_get_info(program: *const onestep_program, info: *mut onestep_program_info) -> *mut onestep_status;
     fn onestep_program_output(program: *mut onestep_program, index: u64, out_buffer: *mut *mut onestep_buffer) -> *mut onestep_status;
-    fn onestep_program_gradient(program: *mut onestep_program, group: u64, out_buffer: *mut *mut onestep_buffer) -> *mut onestep_status;
+    fn onestep_graph_differentiate(args: *mut onestep_differentiate_args) -> *mut onestep_status;
+    fn onestep_derivative_nodes(derivative: *const onestep_derivative, out_nodes: *mut onestep_graph) -> *mut onestep_status;
+    fn onestep_derivative_release(derivative: *mut onestep_derivative);
     fn onestep_execute_training_step(args: *mut onestep_step_args) -> *mut onestep_status;
     fn onestep_execute_inference(args: *mut onestep_step_args) -> *mut onestep_status;
     fn onestep_sgd_step(args: *mut onestep_sgd_args) -> *mut onestep_status;

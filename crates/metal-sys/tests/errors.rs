@@ -5,7 +5,7 @@ mod common;
 use common::{Writer, buffer, device, trainer};
 use onestep_metal_sys::{
     Copy, DType, Device, MetalError, NodeDescription, OpCode, Output, Program, ProgramDescription,
-    StepArguments, Storage,
+    StepArguments, Storage, append_gradients,
 };
 
 fn message(error: &MetalError) -> String {
@@ -63,12 +63,12 @@ fn private_memory_is_read_and_written_in_any_part() {
     }
 }
 
-/// Compiles a forward graph of some nodes whose last is an output.
+/// Compiles a graph of some nodes whose last is an output.
 fn refusal(nodes: Vec<NodeDescription>) -> Option<String> {
     let (_metal, queue) = device()?;
     let value = nodes.len() as u32 - 1;
     let description = ProgramDescription {
-        forward: nodes,
+        graph: nodes,
         outputs: vec![Output { value, buffer: None }],
         feeds: 1,
         ..Default::default()
@@ -97,8 +97,7 @@ fn graphs_that_the_platform_would_abort_on_are_refused_by_node() {
         (vec![feed(&[2]), f32(OpCode::Broadcast, &[3], &[0])], "broadcasts"),
         (vec![feed(&[2]), f32(OpCode::ReduceSum, &[1], &[0]).with_ints(0, &[1, 4])], "attribute"),
         (vec![feed(&[2]), f32(OpCode::Slice, &[2], &[0]).with_ints(6, &[3])], "0 to 3"),
-        (vec![f32(OpCode::Gradient, &[2], &[])], "no meaning"),
-        (vec![f32(OpCode::Parameter, &[2], &[])], "group 0 of 0"),
+        (vec![f32(OpCode::State, &[2], &[])], "state 0 of 0"),
         (vec![f32(OpCode::Constant, &[2], &[]).with_data([0; 4])], "8 bytes"),
         (vec![feed(&[2]), f32(OpCode::Gather, &[2], &[0, 0])], "i32 indices"),
         (
@@ -114,7 +113,7 @@ fn graphs_that_the_platform_would_abort_on_are_refused_by_node() {
     for (nodes, wanted) in cases {
         let Some(text) = refusal(nodes) else { return };
         assert!(text.contains(wanted), "wanted {wanted:?} in {text:?}");
-        assert!(text.contains("forward node"), "{text:?}");
+        assert!(text.contains("step node"), "{text:?}");
     }
 }
 
@@ -125,25 +124,28 @@ fn programs_and_steps_are_checked() {
     let short = metal.buffer(2, Storage::Shared).unwrap();
     let mut g = Writer::default();
     let x = g.leaf(OpCode::Feed, &[1], &[0]);
-    let p = g.leaf(OpCode::Parameter, &[1], &[0, 0]);
+    let p = g.leaf(OpCode::State, &[1], &[0, 0]);
     let y = g.op(OpCode::Mul, &[1], &[x, p]);
     let loss = g.sum(y);
     let good = trainer(g.nodes.clone(), loss, &w, &dw, 1);
 
+    let refusal =
+        |bad: &ProgramDescription<'_>| message(&Program::compile(&queue, bad).unwrap_err());
     let mut bad = good.clone();
-    bad.loss = Some(y);
-    assert!(message(&Program::compile(&queue, &bad).unwrap_err()).contains("loss"));
-    bad.loss = None;
-    assert!(message(&Program::compile(&queue, &bad).unwrap_err()).contains("no loss"));
+    bad.reports = vec![y];
+    assert!(refusal(&bad).contains("a report: wanted f32 [], got f32 [1]"));
     let mut bad = good.clone();
-    bad.groups[0].gradient = Some(short.as_ref());
-    assert!(message(&Program::compile(&queue, &bad).unwrap_err()).contains("2 bytes"));
+    bad.states[0].buffer = short.as_ref();
+    assert!(refusal(&bad).contains("room for 0 elements"));
     let mut bad = good.clone();
-    bad.groups[0].new_parameter = 77;
-    assert!(message(&Program::compile(&queue, &bad).unwrap_err()).contains("77"));
+    bad.states[0].new_value = Some(77);
+    assert!(refusal(&bad).contains("77"));
     let mut bad = good.clone();
-    bad.reports = vec![loss; 16];
-    assert!(message(&Program::compile(&queue, &bad).unwrap_err()).contains("16"));
+    bad.trains = false;
+    assert!(refusal(&bad).contains("changes no state"));
+    let mut bad = good.clone();
+    bad.reports = vec![loss; 17];
+    assert!(refusal(&bad).contains("16"));
 
     let program = Program::compile(&queue, &good).unwrap();
     let none = program.train(StepArguments { scalars: &[0.1], ..Default::default() });
@@ -157,6 +159,32 @@ fn programs_and_steps_are_checked() {
     let mode =
         program.infer(StepArguments { feeds: &feeds, scalars: &[0.1], ..Default::default() });
     assert!(message(&mode.unwrap_err()).contains("ONESTEP_INFER"));
-    assert!(program.output(0).is_err() && program.gradient(1).is_err());
-    assert_eq!(program.gradient(0).unwrap().bytes(), 4);
+    assert!(program.output(1).is_err());
+    assert_eq!(program.output(0).unwrap().bytes(), 4);
+}
+
+#[test]
+fn what_has_no_gradient_is_said_by_node() {
+    if !onestep_metal_sys::AVAILABLE {
+        return;
+    }
+    let mut g = Writer::default();
+    let x = g.leaf(OpCode::Feed, &[1, 1, 2, 2], &[0]);
+    let dy = g.leaf(OpCode::Feed, &[1, 1, 1, 1], &[1]);
+    let window = [2, 2, 1, 1, 0, 0, 0, 0, 1, 1];
+    let pool = NodeDescription::new(OpCode::MaxPoolGrad, DType::F32, &[1, 1, 2, 2], &[x, dy]);
+    let dx = g.push(pool.with_ints(0, &window));
+    let loss = g.sum(dx);
+    let nodes = g.nodes.len();
+    let error = append_gradients(&mut g.nodes, loss, &[x]).unwrap_err();
+    let text = message(&error);
+    assert!(matches!(error, MetalError::Unsupported(_)), "{text}");
+    assert!(
+        text.contains("node 2 (MAX_POOL_GRAD)") && text.contains("second derivatives"),
+        "{text}"
+    );
+    let error = append_gradients(&mut g.nodes, dx, &[x]).unwrap_err();
+    assert!(message(&error).contains("the loss: wanted f32 []"), "{error}");
+    assert!(append_gradients(&mut g.nodes, loss, &[99]).is_err());
+    assert_eq!(g.nodes.len(), nodes, "a refused graph stays as it was");
 }

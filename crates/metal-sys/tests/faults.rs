@@ -27,7 +27,7 @@ unsafe extern "C" {
 fn description<'a>(w: &'a Buffer, dw: &'a Buffer) -> ProgramDescription<'a> {
     let mut g = Writer::default();
     let x = g.leaf(OpCode::Feed, &[1, 1, 2, 2], &[0]);
-    let p = g.leaf(OpCode::Parameter, &[1, 1, 2, 2], &[0, 0]);
+    let p = g.leaf(OpCode::State, &[1, 1, 2, 2], &[0, 0]);
     let conv = NodeDescription::new(OpCode::Conv, DType::F32, &[1, 1, 1, 1], &[x, p]);
     let y = g.push(conv.with_ints(0, &[1, 1, 0, 0, 0, 0, 1, 1, 1]));
     let noise = g.leaf(OpCode::RandomUniform, &[1, 1, 1, 1], &[0]);
@@ -36,7 +36,6 @@ fn description<'a>(w: &'a Buffer, dw: &'a Buffer) -> ProgramDescription<'a> {
     let sum = g.op(OpCode::Add, &[1, 1, 1, 1], &[y, nothing]);
     let loss = g.sum(sum);
     let mut description = trainer(g.nodes, loss, w, dw, 1);
-    description.groups[0].gradient = None;
     description.outputs = vec![Output { value: y, buffer: None }];
     description
 }

@@ -83,33 +83,10 @@ PAIR(logicalOR, logical, Logical::Or)
 UNARY(reLU, ReLU)
 UNARY(sigmoid, Sigmoid)
 
-- (MPSGraphTensor *)reLUGradientWithIncomingGradient:(MPSGraphTensor *)gradient
-                                        sourceTensor:(MPSGraphTensor *)source
-                                                name:(NSString *)name {
-  Node *y = unary(Unary::ReLU, node_of(source));
-  return tensor_of(y->rule.gradients(y, node_of(gradient))[0]);
-}
-
-- (MPSGraphTensor *)sigmoidGradientWithIncomingGradient:(MPSGraphTensor *)gradient
-                                           sourceTensor:(MPSGraphTensor *)source
-                                                   name:(NSString *)name {
-  Node *y = unary(Unary::Sigmoid, node_of(source));
-  return tensor_of(y->rule.gradients(y, node_of(gradient))[0]);
-}
-
 - (MPSGraphTensor *)softMaxWithTensor:(MPSGraphTensor *)tensor
                                  axis:(NSInteger)axis
                                  name:(NSString *)name {
   Node *x = node_of(tensor);
   return tensor_of(softmax(x, axis_of(axis, x->type.shape.size(), "softmax")));
-}
-
-- (MPSGraphTensor *)softMaxGradientWithIncomingGradient:(MPSGraphTensor *)gradient
-                                           sourceTensor:(MPSGraphTensor *)source
-                                                   axis:(NSInteger)axis
-                                                   name:(NSString *)name {
-  Node *x = node_of(source);
-  Node *y = softmax(x, axis_of(axis, x->type.shape.size(), "softmax"));
-  return tensor_of(y->rule.gradients(y, node_of(gradient))[0]);
 }
 @end

@@ -98,46 +98,6 @@ void evaluate_float(Binary op, const Array &a, const Array &b, Array &out) {
   }
 }
 
-// `gradient` where `winner` is better than `loser`, half of it where they are equal.
-Node *share(Node *gradient, Node *winner, Node *loser, Compare better) {
-  const MPSDataType dtype = gradient->type.dtype;
-  Node *wins = cast(compare(better, winner, loser), dtype);
-  Node *equal = cast(compare(Compare::Equal, winner, loser), dtype);
-  return multiply(gradient, add(wins, multiply(equal, scalar_like(gradient, 0.5))));
-}
-
-// b a^(b-1) and a^b ln a, the latter 0 where a is 0.
-Nodes power_gradients(Node *a, Node *b, Node *y, Node *gradient) {
-  Node *da =
-      multiply(gradient, multiply(b, binary(Binary::Power, a, subtract(b, scalar_like(b, 1)))));
-  Node *zero = scalar_like(a, 0);
-  Node *log = select(compare(Compare::Equal, a, zero), zero, unary(Unary::Logarithm, a));
-  return {da, multiply(gradient, multiply(y, log))};
-}
-
-Nodes gradients(Binary op, Node *y, Node *gradient) {
-  Node *a = y->inputs[0], *b = y->inputs[1];
-  Nodes result;
-  switch (op) {
-    case Binary::Add: result = {gradient, gradient}; break;
-    case Binary::Subtract: result = {gradient, negative(gradient)}; break;
-    case Binary::Multiply: result = {multiply(gradient, b), multiply(gradient, a)}; break;
-    case Binary::Divide:
-      result = {divide(gradient, b), negative(multiply(gradient, divide(y, b)))};
-      break;
-    case Binary::Power: result = power_gradients(a, b, y, gradient); break;
-    case Binary::Minimum:
-    case Binary::MinimumNaN:
-      result = {share(gradient, a, b, Compare::Less), share(gradient, b, a, Compare::Less)};
-      break;
-    case Binary::Maximum:
-    case Binary::MaximumNaN:
-      result = {share(gradient, a, b, Compare::Greater), share(gradient, b, a, Compare::Greater)};
-      break;
-  }
-  return {sum_to(result[0], a->type.shape), sum_to(result[1], b->type.shape)};
-}
-
 template <class T>
 void evaluate_compare(Compare op, const Array &a, const Array &b, Array &out) {
   using C = Compute<T>;
@@ -155,12 +115,6 @@ void evaluate_compare(Compare op, const Array &a, const Array &b, Array &out) {
     case Compare::GreaterOrEqual:
       return map2<T, Boolean>(a, b, out, [](C x, C y) { return (int64_t)(x >= y); });
   }
-}
-
-Nodes select_gradients(Node *y, Node *gradient) {
-  Node *predicate = y->inputs[0], *zeros = scalar_like(gradient, 0);
-  return {nullptr, sum_to(select(predicate, gradient, zeros), y->inputs[1]->type.shape),
-          sum_to(select(predicate, zeros, gradient), y->inputs[2]->type.shape)};
 }
 
 template <class Word>
@@ -206,8 +160,7 @@ Node *binary(Binary op, Node *a, Node *b) {
         evaluate_integer<T>(op, in[0], in[1], out);
     });
   };
-  auto rule = [op](Node *y, Node *gradient) { return gradients(op, y, gradient); };
-  return a->graph->add({name_of(op), evaluate, rule}, {a, b}, {shape, a->type.dtype});
+  return a->graph->add({name_of(op), evaluate}, {a, b}, {shape, a->type.dtype});
 }
 
 Node *compare(Compare op, Node *a, Node *b) {
@@ -217,7 +170,7 @@ Node *compare(Compare op, Node *a, Node *b) {
     visit(in[0].type.dtype,
           [&](auto tag) { evaluate_compare<typename decltype(tag)::type>(op, in[0], in[1], out); });
   };
-  return a->graph->add({name_of(op), evaluate, nullptr}, {a, b}, {shape, MPSDataTypeBool});
+  return a->graph->add({name_of(op), evaluate}, {a, b}, {shape, MPSDataTypeBool});
 }
 
 Node *logical(Logical op, Node *a, Node *b) {
@@ -233,7 +186,7 @@ Node *logical(Logical op, Node *a, Node *b) {
     });
   };
   const Shape shape = broadcast_shape(name, a->type.shape, inputs[1]->type.shape);
-  return a->graph->add({name, evaluate, nullptr}, inputs, {shape, MPSDataTypeBool});
+  return a->graph->add({name, evaluate}, inputs, {shape, MPSDataTypeBool});
 }
 
 Node *select(Node *predicate, Node *a, Node *b) {
@@ -243,7 +196,7 @@ Node *select(Node *predicate, Node *a, Node *b) {
   require_same_dtype("select", {a, b});
   Shape shape = broadcast_shape("select", a->type.shape, b->type.shape);
   shape = broadcast_shape("select", predicate->type.shape, shape);
-  return a->graph->add({"select", evaluate_select, select_gradients}, {predicate, a, b},
+  return a->graph->add({"select", evaluate_select}, {predicate, a, b},
                        {shape, a->type.dtype});
 }
 

@@ -7,13 +7,13 @@ namespace headless {
 
 Node *placeholder(Graph *graph, Type type) {
   visit(type.dtype, [](auto) {});
-  Node *node = graph->add({"placeholder", nullptr, nullptr}, {}, std::move(type));
+  Node *node = graph->add({"placeholder", nullptr}, {}, std::move(type));
   node->is_placeholder = true;
   return node;
 }
 
 Node *constant(Graph *graph, Array value) {
-  Node *node = graph->add({"constant", nullptr, nullptr}, {}, value.type);
+  Node *node = graph->add({"constant", nullptr}, {}, value.type);
   node->constant = std::move(value);
   return node;
 }
@@ -27,12 +27,6 @@ Node *filled(Graph *graph, double value, Type type) {
   });
   return constant(graph, std::move(array));
 }
-
-Node *scalar_like(Node *like, double value) {
-  return filled(like->graph, value, {Shape(like->type.shape.size(), 1), like->type.dtype});
-}
-
-Node *zeros_like(Node *like) { return broadcast(scalar_like(like, 0), like->type.shape); }
 
 }  // namespace headless
 

@@ -1,5 +1,4 @@
-// Convolutions of MPSGraph. The three operations are closed under differentiation: the gradients of
-// each are the other two.
+// Convolutions of MPSGraph: the operation and its two gradients.
 #include "convolution.h"
 #include "ops.h"
 #include "runtime.h"
@@ -102,18 +101,13 @@ void evaluate(Loop loop, const ConvolutionSizes &sizes, const Arrays &in, Array 
 }
 
 Node *add_loop(const char *op, Loop loop, const ConvolutionSizes &sizes, Node *a, Node *b,
-               const Shape &shape, std::function<Nodes(Node *, Node *)> gradients) {
+               const Shape &shape) {
   require_same_dtype(op, {a, b});
   if (!is_float(a->type.dtype))
     fail_op(op, "operands must be of a floating-point type, got " + text(a->type));
   auto run = [loop, sizes](const Arrays &in, Array &out) { evaluate(loop, sizes, in, out); };
-  return a->graph->add({op, run, std::move(gradients)}, {a, b}, {shape, a->type.dtype});
+  return a->graph->add({op, run}, {a, b}, {shape, a->type.dtype});
 }
-
-// The three operations on channels-first tensors.
-Node *forward(const ConvolutionSizes &sizes, Node *x, Node *w);
-Node *data_gradient(const ConvolutionSizes &sizes, Node *dy, Node *w);
-Node *weights_gradient(const ConvolutionSizes &sizes, Node *x, Node *dy);
 
 Shape input_shape(const ConvolutionSizes &s) {
   return {s.count, s.input_channels, s.input[0], s.input[1]};
@@ -125,28 +119,19 @@ Shape weights_shape(const ConvolutionSizes &s) {
   return {s.output_channels, s.channels_in_group(), s.window.size[0], s.window.size[1]};
 }
 
+// The three operations on channels-first tensors.
 Node *forward(const ConvolutionSizes &sizes, Node *x, Node *w) {
-  return add_loop("conv_2d", convolve, sizes, x, w, output_shape(sizes),
-                  [sizes](Node *y, Node *gradient) -> Nodes {
-                    return {data_gradient(sizes, gradient, y->inputs[1]),
-                            weights_gradient(sizes, y->inputs[0], gradient)};
-                  });
+  return add_loop("conv_2d", convolve, sizes, x, w, output_shape(sizes));
 }
 
 Node *data_gradient(const ConvolutionSizes &sizes, Node *dy, Node *w) {
-  return add_loop("conv_2d_data_gradient", convolve_data_gradient, sizes, dy, w, input_shape(sizes),
-                  [sizes](Node *dx, Node *gradient) -> Nodes {
-                    return {forward(sizes, gradient, dx->inputs[1]),
-                            weights_gradient(sizes, gradient, dx->inputs[0])};
-                  });
+  return add_loop("conv_2d_data_gradient", convolve_data_gradient, sizes, dy, w,
+                  input_shape(sizes));
 }
 
 Node *weights_gradient(const ConvolutionSizes &sizes, Node *x, Node *dy) {
   return add_loop("conv_2d_weights_gradient", convolve_weights_gradient, sizes, x, dy,
-                  weights_shape(sizes), [sizes](Node *dw, Node *gradient) -> Nodes {
-                    return {data_gradient(sizes, dw->inputs[1], gradient),
-                            forward(sizes, dw->inputs[0], gradient)};
-                  });
+                  weights_shape(sizes));
 }
 
 void require_shape(const char *op, Node *node, const Shape &shape) {

@@ -24,12 +24,14 @@ Nodes needed_nodes(const Graph &graph, const Nodes &targets) {
   return order;
 }
 
-std::vector<size_t> last_uses(const Graph &graph, const Nodes &order) {
+// What is a target is used beyond the last node.
+std::vector<size_t> last_uses(const Graph &graph, const Nodes &order, const Nodes &targets) {
   std::vector<size_t> last(graph.nodes.size(), 0);
   for (size_t at = 0; at < order.size(); ++at) {
     last[order[at]->index] = at;
     for (Node *input : order[at]->inputs) last[input->index] = at;
   }
+  for (Node *target : targets) last[target->index] = order.size();
   return last;
 }
 
@@ -59,6 +61,12 @@ MPSGraphExecutable *compile(MPSGraph *graph, MPSGraphTensorShapedTypeDictionary 
   for (MPSGraphTensor *tensor in targets) state->targets.push_back(node_of(tensor));
   if (state->targets.empty()) fail_assertion("an executable without targets");
   state->order = needed_nodes(*state->graph, state->targets);
+  // A feed that nothing needs is not one of the executable's.
+  auto unused = [&](Node *feed) {
+    return std::find(state->order.begin(), state->order.end(), feed) == state->order.end();
+  };
+  state->feeds.erase(std::remove_if(state->feeds.begin(), state->feeds.end(), unused),
+                     state->feeds.end());
   for (Node *node : state->order) {
     if (node->graph != state->graph.get()) fail_assertion("a target of another graph");
     if (node->is_placeholder &&
@@ -66,7 +74,7 @@ MPSGraphExecutable *compile(MPSGraph *graph, MPSGraphTensorShapedTypeDictionary 
       fail_assertion("a placeholder of " + text(node->type) + " is needed and not fed");
     }
   }
-  state->last_use = last_uses(*state->graph, state->order);
+  state->last_use = last_uses(*state->graph, state->order, state->targets);
   MPSGraphExecutable *executable = [[[MPSGraphExecutable alloc] init] autorelease];
   executable->_headless = state.release();
   return executable;
@@ -74,8 +82,8 @@ MPSGraphExecutable *compile(MPSGraph *graph, MPSGraphTensorShapedTypeDictionary 
 
 namespace {
 
-// The values of one run. Placeholders are views of the bound memory and results are written as soon
-// as they are known, so a result bound to the memory of an input really changes that input.
+// The values of one run. Placeholders are views of the bound memory. Results are written when everything
+// is computed, the last one first: nobody may count on an earlier moment or another order.
 class Run {
  public:
   Run(const HeadlessExecutable &executable, const Binding &binding)
@@ -89,10 +97,9 @@ class Run {
     for (size_t at = 0; at < executable_.order.size(); ++at) {
       Node *node = executable_.order[at];
       compute(node);
-      write_results(node);
-      drop(node, at);
       for (Node *input : node->inputs) drop(input, at);
     }
+    for (size_t i = executable_.targets.size(); i-- > 0;) write(i);
   }
 
  private:
@@ -104,37 +111,15 @@ class Run {
       return;
     }
     Arrays inputs;
-    for (Node *input : node->inputs) {
-      check_not_overwritten(input, node);
-      inputs.push_back(values_[input->index]);
-    }
+    for (Node *input : node->inputs) inputs.push_back(values_[input->index]);
     value = Array::make(node->type);
     node->rule.evaluate(inputs, value);
   }
 
-  void write_results(Node *node) {
-    for (size_t i = 0; i < executable_.targets.size(); ++i) {
-      if (executable_.targets[i] != node) continue;
-      check_not_overwritten(node, node);
-      const HeadlessNDArray &result = binding_.results[i];
-      uint8_t *to = result.storage->bytes() + result.offset;
-      const uint8_t *from = values_[node->index].memory.get();
-      if (to != from) memcpy(to, from, result.bytes());
-      if (!node->is_placeholder) written_.push_back({to, to + result.bytes()});
-    }
-  }
-
-  // In-place updates are safe only while nothing reads the input after the result was written.
-  void check_not_overwritten(Node *input, Node *reader) {
-    if (!input->is_placeholder) return;
-    const uint8_t *first = values_[input->index].memory.get();
-    const uint8_t *last = first + values_[input->index].bytes();
-    for (const auto &[begin, end] : written_) {
-      if (first < end && begin < last) {
-        fail_assertion(std::string("'mps.") + reader->rule.name + "' reads an input of " +
-                       text(input->type) + " after a result bound to the same memory was written");
-      }
-    }
+  void write(size_t i) {
+    const HeadlessNDArray &result = binding_.results[i];
+    uint8_t *to = result.storage->bytes() + result.offset;
+    memcpy(to, values_[executable_.targets[i]->index].memory.get(), result.bytes());
   }
 
   void drop(Node *node, size_t at) {
@@ -144,12 +129,64 @@ class Run {
   const HeadlessExecutable &executable_;
   const Binding &binding_;
   Arrays values_;
-  std::vector<std::pair<const uint8_t *, const uint8_t *>> written_;
+};
+
+// The bytes of an operand.
+std::pair<const uint8_t *, const uint8_t *> range_of(const HeadlessNDArray &array) {
+  const uint8_t *first = array.storage->bytes() + array.offset;
+  return {first, first + array.bytes()};
+}
+
+bool overlap(const HeadlessNDArray &a, const HeadlessNDArray &b) {
+  const auto [a_first, a_end] = range_of(a);
+  const auto [b_first, b_end] = range_of(b);
+  return a_first < b_end && b_first < a_end;
+}
+
+// Nothing says when a result is written: one that shares memory with an input, or with another result,
+// gives wrong numbers on some systems.
+void check_binding(const Binding &binding) {
+  for (size_t i = 0; i < binding.results.size(); ++i) {
+    for (const HeadlessNDArray &input : binding.inputs) {
+      if (overlap(binding.results[i], input)) {
+        fail_assertion("a result is bound to the memory of an input");
+      }
+    }
+    for (size_t k = 0; k < i; ++k) {
+      if (overlap(binding.results[i], binding.results[k])) {
+        fail_assertion("two results are bound to the same memory");
+      }
+    }
+  }
+}
+
+// While a graph runs, subnormal numbers count as zero on this thread, as on a GPU.
+class FlushSubnormals {
+ public:
+#if defined(__x86_64__)
+  FlushSubnormals() : saved_(__builtin_ia32_stmxcsr()) {
+    __builtin_ia32_ldmxcsr(saved_ | 0x8040);
+  }
+  ~FlushSubnormals() { __builtin_ia32_ldmxcsr(saved_); }
+
+ private:
+  unsigned saved_;
+#elif defined(__aarch64__)
+  FlushSubnormals() {
+    __asm__ volatile("mrs %0, fpcr" : "=r"(saved_));
+    __asm__ volatile("msr fpcr, %0" : : "r"(saved_ | (1ull << 24)));
+  }
+  ~FlushSubnormals() { __asm__ volatile("msr fpcr, %0" : : "r"(saved_)); }
+
+ private:
+  uint64_t saved_;
+#endif
 };
 
 }  // namespace
 
 void execute(const HeadlessExecutable &executable, const Binding &binding) {
+  FlushSubnormals flushed;
   Run(executable, binding).execute();
 }
 
@@ -241,6 +278,7 @@ using namespace headless;
     binding.results.push_back(*data->_headless);
     used.push_back(data->_headless->storage);
   }
+  check_binding(binding);
   const HeadlessExecutable *executable = _headless;
   // The executable lives as long as the command buffer; the buffers are the caller's business.
   encode(commandBuffer, [NSArray arrayWithObjects:self, nil], used,

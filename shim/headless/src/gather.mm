@@ -73,18 +73,6 @@ void evaluate_scatter(size_t axis, MPSGraphScatterMode mode, const Arrays &in, A
   }
 }
 
-// The gradient of a gather adds up: indices of any rank become one axis.
-Nodes gather_gradients(size_t axis, Node *y, Node *gradient) {
-  Node *updates = y->inputs[0], *indices = y->inputs[1];
-  const int64_t count = elements(indices->type.shape);
-  Shape flat = updates->type.shape;
-  flat[axis] = count;
-  Node *rows = reshape(gradient, flat);
-  return {
-      scatter(rows, reshape(indices, {count}), updates->type.shape, axis, MPSGraphScatterModeAdd),
-      nullptr};
-}
-
 }  // namespace
 
 Node *gather(Node *updates, Node *indices, size_t axis, size_t batch_dimensions) {
@@ -95,8 +83,7 @@ Node *gather(Node *updates, Node *indices, size_t axis, size_t batch_dimensions)
   shape.insert(shape.end(), indices->type.shape.begin(), indices->type.shape.end());
   shape.insert(shape.end(), from.begin() + (long)axis + 1, from.end());
   auto evaluate = [axis](const Arrays &in, Array &out) { evaluate_gather(axis, in, out); };
-  auto gradients = [axis](Node *y, Node *gradient) { return gather_gradients(axis, y, gradient); };
-  return updates->graph->add({"gather", evaluate, gradients}, {updates, indices},
+  return updates->graph->add({"gather", evaluate}, {updates, indices},
                              {shape, updates->type.dtype});
 }
 
@@ -113,11 +100,7 @@ Node *scatter(Node *updates, Node *indices, const Shape &shape, size_t axis,
     visit(out.type.dtype,
           [&](auto tag) { evaluate_scatter<typename decltype(tag)::type>(axis, mode, in, out); });
   };
-  auto gradients = [axis, mode](Node *y, Node *gradient) -> Nodes {
-    if (mode != MPSGraphScatterModeAdd) fail_op("scatter", "only mode add has a gradient");
-    return {gather(gradient, y->inputs[1], axis, 0), nullptr};
-  };
-  return updates->graph->add({"scatter", evaluate, gradients}, {updates, indices},
+  return updates->graph->add({"scatter", evaluate}, {updates, indices},
                              {shape, updates->type.dtype});
 }
 
@@ -135,7 +118,7 @@ Node *one_hot(Node *indices, int64_t depth, size_t axis, MPSDataType dtype, doub
       }
     });
   };
-  return indices->graph->add({"one_hot", evaluate, nullptr}, {indices}, {shape, dtype});
+  return indices->graph->add({"one_hot", evaluate}, {indices}, {shape, dtype});
 }
 
 }  // namespace headless

@@ -1,5 +1,5 @@
-// The graph behind MPSGraph: values in SSA form with static types. An operation is a name, a
-// function that computes its value, and a function that builds its gradients from more operations.
+// The graph behind MPSGraph: values in SSA form with static types. An operation is a name and a
+// function that computes its value.
 #pragma once
 #import <MetalPerformanceShadersGraph/MetalPerformanceShadersGraph.h>
 #include "array.h"
@@ -20,9 +20,6 @@ struct Rule {
   const char *name;  // as MPSGraph's compiler prints it
   // Writes all of `result`.
   std::function<void(const Arrays &inputs, Array &result)> evaluate;
-  // The gradient of each input, null where there is none. Without the function the operation is a
-  // constant for differentiation.
-  std::function<Nodes(Node *node, Node *gradient)> gradients;
 };
 
 }  // namespace headless

@@ -43,19 +43,6 @@ void evaluate_matmul(const Arrays &in, Array &out) {
   });
 }
 
-Node *transpose_last(Node *x) {
-  std::vector<size_t> permutation(x->type.shape.size());
-  for (size_t i = 0; i < permutation.size(); ++i) permutation[i] = i;
-  std::swap(permutation[permutation.size() - 1], permutation[permutation.size() - 2]);
-  return transpose(x, permutation);
-}
-
-Nodes matmul_gradients(Node *y, Node *gradient) {
-  Node *a = y->inputs[0], *b = y->inputs[1];
-  return {sum_to(matmul(gradient, transpose_last(b)), a->type.shape),
-          sum_to(matmul(transpose_last(a), gradient), b->type.shape)};
-}
-
 template <class T>
 void evaluate_softmax(size_t axis, const Array &x, Array &y) {
   const Shape &shape = x.type.shape;
@@ -90,7 +77,7 @@ Node *matmul(Node *a, Node *b) {
   Shape shape = broadcast_shape("matmul", batch_of(sa), batch_of(sb));
   shape.push_back(sa[sa.size() - 2]);
   shape.push_back(sb.back());
-  return a->graph->add({"matmul", evaluate_matmul, matmul_gradients}, {a, b},
+  return a->graph->add({"matmul", evaluate_matmul}, {a, b},
                        {shape, a->type.dtype});
 }
 
@@ -103,11 +90,7 @@ Node *softmax(Node *x, size_t axis) {
       if constexpr (std::is_same_v<Compute<T>, float>) evaluate_softmax<T>(axis, in[0], out);
     });
   };
-  auto gradients = [axis](Node *y, Node *gradient) -> Nodes {
-    Node *mean = reduce(Reduction::Sum, multiply(gradient, y), {axis});
-    return {multiply(y, subtract(gradient, mean))};
-  };
-  return x->graph->add({"softmax", evaluate, gradients}, {x}, x->type);
+  return x->graph->add({"softmax", evaluate}, {x}, x->type);
 }
 
 }  // namespace headless

@@ -26,15 +26,12 @@ Node *reshape(Node *x, Shape shape) {
   auto evaluate = [](const Arrays &in, Array &out) {
     memcpy(out.memory.get(), in[0].memory.get(), out.bytes());
   };
-  auto gradients = [](Node *y, Node *gradient) -> Nodes {
-    return {reshape(gradient, y->inputs[0]->type.shape)};
-  };
-  return x->graph->add({"reshape", evaluate, gradients}, {x}, {std::move(shape), x->type.dtype});
+  return x->graph->add({"reshape", evaluate}, {x}, {std::move(shape), x->type.dtype});
 }
 
 Node *transpose(Node *x, const std::vector<size_t> &permutation) {
   const size_t rank = x->type.shape.size();
-  std::vector<size_t> inverse(rank, rank);
+  std::vector<bool> taken(rank, false);
   if (permutation.size() != rank)
     fail_op("transpose", "a permutation of " + std::to_string(permutation.size()) + " axes for " +
                              text(x->type));
@@ -42,17 +39,14 @@ Node *transpose(Node *x, const std::vector<size_t> &permutation) {
   const Shape own = strides_of(x->type.shape);
   for (size_t i = 0; i < rank; ++i) {
     const size_t axis = permutation[i];
-    if (axis >= rank || inverse[axis] != rank)
+    if (axis >= rank || taken[axis])
       fail_op("transpose", "not a permutation of the axes of " + text(x->type));
-    inverse[axis] = i;
+    taken[axis] = true;
     shape[i] = x->type.shape[axis];
     strides[i] = own[axis];
   }
   auto evaluate = [strides](const Arrays &in, Array &out) { copy_strided(in[0], 0, strides, out); };
-  auto gradients = [inverse](Node *, Node *gradient) -> Nodes {
-    return {transpose(gradient, inverse)};
-  };
-  return x->graph->add({"transpose", evaluate, gradients}, {x}, {shape, x->type.dtype});
+  return x->graph->add({"transpose", evaluate}, {x}, {shape, x->type.dtype});
 }
 
 Node *broadcast(Node *x, const Shape &shape) {
@@ -66,45 +60,8 @@ Node *broadcast(Node *x, const Shape &shape) {
   auto evaluate = [](const Arrays &in, Array &out) {
     copy_strided(in[0], 0, broadcast_strides(in[0].type.shape, out.type.shape), out);
   };
-  auto gradients = [](Node *y, Node *gradient) -> Nodes {
-    return {sum_to(gradient, y->inputs[0]->type.shape)};
-  };
-  return x->graph->add({"broadcast_to", evaluate, gradients}, {x}, {shape, x->type.dtype});
+  return x->graph->add({"broadcast_to", evaluate}, {x}, {shape, x->type.dtype});
 }
-
-namespace {
-
-// Writes `in` to the places of a slice of `out`, which is zero elsewhere: the gradient of a slice.
-Node *unslice(Node *x, const Shape &shape, const Shape &starts, const Shape &strides) {
-  auto evaluate = [starts, strides](const Arrays &in, Array &out) {
-    memset(out.memory.get(), 0, out.bytes());
-    const Shape own = strides_of(out.type.shape);
-    const Shape &from = in[0].type.shape;
-    Shape steps(own.size());
-    int64_t offset = 0;
-    for (size_t axis = 0; axis < own.size(); ++axis) {
-      steps[axis] = own[axis] * strides[axis];
-      offset += own[axis] * starts[axis];
-    }
-    const size_t size = size_of(out.type.dtype);
-    const int64_t length = from.empty() ? 1 : from.back(), step = from.empty() ? 0 : steps.back();
-    for_each_row(from, {steps}, [&](int64_t row, const int64_t *offsets) {
-      for (int64_t i = 0; i < length; ++i) {
-        uint8_t *to = out.memory.get() + (size_t)(offset + offsets[0] + i * step) * size;
-        memcpy(to, in[0].memory.get() + (size_t)(row + i) * size, size);
-      }
-    });
-  };
-  auto gradients = [starts, strides](Node *y, Node *gradient) -> Nodes {
-    Shape ends = starts;
-    for (size_t i = 0; i < ends.size(); ++i)
-      ends[i] += (y->inputs[0]->type.shape[i] - 1) * strides[i] + 1;
-    return {slice(gradient, starts, ends, strides)};
-  };
-  return x->graph->add({"slice_gradient", evaluate, gradients}, {x}, {shape, x->type.dtype});
-}
-
-}  // namespace
 
 Node *slice(Node *x, Shape starts, Shape ends, Shape strides) {
   const Shape &from = x->type.shape;
@@ -131,10 +88,7 @@ Node *slice(Node *x, Shape starts, Shape ends, Shape strides) {
     }
     copy_strided(in[0], offset, steps, out);
   };
-  auto gradients = [starts, strides](Node *y, Node *gradient) -> Nodes {
-    return {unslice(gradient, y->inputs[0]->type.shape, starts, strides)};
-  };
-  return x->graph->add({"strided_slice", evaluate, gradients}, {x}, {shape, x->type.dtype});
+  return x->graph->add({"strided_slice", evaluate}, {x}, {shape, x->type.dtype});
 }
 
 namespace {
@@ -161,19 +115,6 @@ void evaluate_concat(size_t axis, const Arrays &in, Array &out) {
   }
 }
 
-Nodes concat_gradients(size_t axis, Node *y, Node *gradient) {
-  Nodes result;
-  const Shape &shape = y->type.shape;
-  Shape starts(shape.size(), 0), ends = shape;
-  ends[axis] = 0;
-  for (Node *input : y->inputs) {
-    starts[axis] = ends[axis];
-    ends[axis] += input->type.shape[axis];
-    result.push_back(slice(gradient, starts, ends, Shape(shape.size(), 1)));
-  }
-  return result;
-}
-
 }  // namespace
 
 Node *concat(const Nodes &nodes, size_t axis) {
@@ -191,8 +132,7 @@ Node *concat(const Nodes &nodes, size_t axis) {
     shape[axis] += size;
   }
   auto evaluate = [axis](const Arrays &in, Array &out) { evaluate_concat(axis, in, out); };
-  auto gradients = [axis](Node *y, Node *gradient) { return concat_gradients(axis, y, gradient); };
-  return nodes[0]->graph->add({"concat", evaluate, gradients}, nodes,
+  return nodes[0]->graph->add({"concat", evaluate}, nodes,
                               {shape, nodes[0]->type.dtype});
 }
 
@@ -219,12 +159,7 @@ Node *pad(Node *x, Shape left, Shape right, double value) {
       });
     });
   };
-  auto gradients = [left](Node *y, Node *gradient) -> Nodes {
-    Shape ends = left;
-    for (size_t i = 0; i < ends.size(); ++i) ends[i] += y->inputs[0]->type.shape[i];
-    return {slice(gradient, left, ends, Shape(left.size(), 1))};
-  };
-  return x->graph->add({"pad", evaluate, gradients}, {x}, {shape, x->type.dtype});
+  return x->graph->add({"pad", evaluate}, {x}, {shape, x->type.dtype});
 }
 
 Node *coordinate(Graph *graph, size_t axis, const Shape &shape) {
@@ -232,7 +167,7 @@ Node *coordinate(Graph *graph, size_t axis, const Shape &shape) {
     const int64_t step = strides_of(out.type.shape)[axis], size = out.type.shape[axis];
     for (int64_t i = 0; i < out.count(); ++i) out.data<int32_t>()[i] = (int32_t)(i / step % size);
   };
-  return graph->add({"get_coord", evaluate, nullptr}, {}, {shape, MPSDataTypeInt32});
+  return graph->add({"get_coord", evaluate}, {}, {shape, MPSDataTypeInt32});
 }
 
 }  // namespace headless

@@ -1,4 +1,4 @@
-// The operations as C++ functions on nodes: the MPSGraph methods and the gradient rules call them.
+// The operations as C++ functions on nodes: the MPSGraph methods call them.
 // Each checks its operands as Apple's compiler does, and aborts where that would.
 #pragma once
 #include "graph.h"
@@ -45,10 +45,6 @@ Node *placeholder(Graph *graph, Type type);
 Node *constant(Graph *graph, Array value);
 // A constant that is the same everywhere.
 Node *filled(Graph *graph, double value, Type type);
-// A scalar of the element type of `like`, for use in arithmetic with it.
-Node *scalar_like(Node *like, double value);
-Node *zeros_like(Node *like);
-
 Node *unary(Unary op, Node *x);
 Node *binary(Binary op, Node *a, Node *b);
 Node *compare(Compare op, Node *a, Node *b);
@@ -57,18 +53,9 @@ Node *test(Test op, Node *x);
 Node *select(Node *predicate, Node *a, Node *b);
 Node *cast(Node *x, MPSDataType dtype);
 
-inline Node *add(Node *a, Node *b) { return binary(Binary::Add, a, b); }
-inline Node *subtract(Node *a, Node *b) { return binary(Binary::Subtract, a, b); }
-inline Node *multiply(Node *a, Node *b) { return binary(Binary::Multiply, a, b); }
-inline Node *divide(Node *a, Node *b) { return binary(Binary::Divide, a, b); }
-inline Node *negative(Node *x) { return unary(Unary::Negative, x); }
-
 // Reduced axes stay as 1.
 Node *reduce(Reduction op, Node *x, const std::vector<size_t> &axes);
 Node *arg_extremum(bool largest, Node *x, size_t axis);
-// Undoes a broadcast: the sum over the axes along which `shape` was repeated.
-Node *sum_to(Node *x, const Shape &shape);
-
 Node *reshape(Node *x, Shape shape);
 Node *transpose(Node *x, const std::vector<size_t> &permutation);
 Node *broadcast(Node *x, const Shape &shape);

@@ -142,18 +142,14 @@ Node *average_gradient(const Pooling &p, Node *dy, const Shape &shape) {
   auto run = [p](const Arrays &in, Array &out) {
     VISIT_FLOATS(out.type.dtype, evaluate_average_gradient<T>(p, in[0], out));
   };
-  auto gradients = [p](Node *, Node *gradient) -> Nodes { return {average(p, gradient)}; };
-  return dy->graph->add({"pool_avg_gradient", run, gradients}, {dy}, {shape, dy->type.dtype});
+  return dy->graph->add({"pool_avg_gradient", run}, {dy}, {shape, dy->type.dtype});
 }
 
 Node *average(const Pooling &p, Node *x) {
   auto run = [p](const Arrays &in, Array &out) {
     VISIT_FLOATS(out.type.dtype, evaluate_average<T>(p, in[0], out));
   };
-  auto gradients = [p](Node *y, Node *gradient) -> Nodes {
-    return {average_gradient(p, gradient, y->inputs[0]->type.shape)};
-  };
-  return x->graph->add({"pool_avg", run, gradients}, {x},
+  return x->graph->add({"pool_avg", run}, {x},
                        {output_shape(p, x->type.shape), x->type.dtype});
 }
 
@@ -161,18 +157,14 @@ Node *max_gradient(const Pooling &p, Node *dy, Node *x) {
   auto run = [p](const Arrays &in, Array &out) {
     VISIT_FLOATS(out.type.dtype, evaluate_max_gradient<T>(p, in[0], in[1], out));
   };
-  auto gradients = [](Node *, Node *) -> Nodes { fail_op("pool_max_gradient", "has no gradient"); };
-  return x->graph->add({"pool_max_gradient", run, gradients}, {dy, x}, x->type);
+  return x->graph->add({"pool_max_gradient", run}, {dy, x}, x->type);
 }
 
 Node *maximum(const Pooling &p, Node *x) {
   auto run = [p](const Arrays &in, Array &out) {
     VISIT_FLOATS(out.type.dtype, evaluate_max<T>(p, in[0], out));
   };
-  auto gradients = [p](Node *y, Node *gradient) -> Nodes {
-    return {max_gradient(p, gradient, y->inputs[0])};
-  };
-  return x->graph->add({"pool_max", run, gradients}, {x},
+  return x->graph->add({"pool_max", run}, {x},
                        {output_shape(p, x->type.shape), x->type.dtype});
 }
 

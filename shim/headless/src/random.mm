@@ -57,8 +57,8 @@ Nodes random_uniform(Node *state, const Shape &shape) {
   const int64_t count = elements(shape);
   auto next = [count](const Arrays &in, Array &out) { evaluate_next_state(count, in[0], out); };
   return {
-      state->graph->add({"random_uniform", numbers, nullptr}, {state}, {shape, MPSDataTypeFloat32}),
-      state->graph->add({"random_state", next, nullptr}, {state}, state->type)};
+      state->graph->add({"random_uniform", numbers}, {state}, {shape, MPSDataTypeFloat32}),
+      state->graph->add({"random_state", next}, {state}, state->type)};
 }
 
 }  // namespace

@@ -60,15 +60,6 @@ void evaluate(Reduction op, const Array &x, Array &y) {
   }
 }
 
-Nodes gradients(Reduction op, const std::vector<size_t> &axes, Node *y, Node *gradient) {
-  Node *x = y->inputs[0];
-  if (op == Reduction::Sum) return {broadcast(gradient, x->type.shape)};
-  if (op == Reduction::Product) return {multiply(gradient, divide(y, x))};
-  // Equal extrema share the gradient.
-  Node *hit = cast(compare(Compare::Equal, x, y), x->type.dtype);
-  return {multiply(gradient, divide(hit, reduce(Reduction::Sum, hit, axes)))};
-}
-
 template <class T>
 void evaluate_arg(bool largest, size_t axis, const Array &x, Array &y) {
   const Shape strides = strides_of(x.type.shape);
@@ -77,9 +68,16 @@ void evaluate_arg(bool largest, size_t axis, const Array &x, Array &y) {
   for (int64_t o = 0; o < outer; ++o) {
     for (int64_t inner = 0; inner < step; ++inner) {
       const T *from = x.data<T>() + o * count * step + inner;
-      int64_t best = 0;
-      for (int64_t i = 1; i < count; ++i) {
-        const Compute<T> a(from[i * step]), b(from[best * step]);
+      // NaN never wins, and where there is nothing else no index does.
+      int64_t best = -1;
+      for (int64_t i = 0; i < count; ++i) {
+        const Compute<T> a(from[i * step]);
+        if (a != a) continue;
+        if (best < 0) {
+          best = i;
+          continue;
+        }
+        const Compute<T> b(from[best * step]);
         if (largest ? a > b : a < b) best = i;
       }
       y.data<int32_t>()[o * step + inner] = (int32_t)best;
@@ -97,8 +95,7 @@ Node *reduce(Reduction op, Node *x, const std::vector<size_t> &axes) {
     visit(out.type.dtype,
           [&](auto tag) { evaluate<typename decltype(tag)::type>(op, in[0], out); });
   };
-  auto rule = [op, axes](Node *y, Node *gradient) { return gradients(op, axes, y, gradient); };
-  return x->graph->add({name_of(op), compute, rule}, {x}, {shape, x->type.dtype});
+  return x->graph->add({name_of(op), compute}, {x}, {shape, x->type.dtype});
 }
 
 Node *arg_extremum(bool largest, Node *x, size_t axis) {
@@ -110,19 +107,7 @@ Node *arg_extremum(bool largest, Node *x, size_t axis) {
     visit(in[0].type.dtype,
           [&](auto tag) { evaluate_arg<typename decltype(tag)::type>(largest, axis, in[0], out); });
   };
-  return x->graph->add({name, compute, nullptr}, {x}, {shape, MPSDataTypeInt32});
-}
-
-Node *sum_to(Node *x, const Shape &shape) {
-  if (x->type.shape == shape) return x;
-  const size_t missing = x->type.shape.size() - shape.size();
-  std::vector<size_t> axes;
-  for (size_t axis = 0; axis < x->type.shape.size(); ++axis) {
-    if (axis < missing || (shape[axis - missing] == 1 && x->type.shape[axis] != 1))
-      axes.push_back(axis);
-  }
-  Node *sum = axes.empty() ? x : reduce(Reduction::Sum, x, axes);
-  return sum->type.shape == shape ? sum : reshape(sum, shape);
+  return x->graph->add({name, compute}, {x}, {shape, MPSDataTypeInt32});
 }
 
 namespace {

@@ -83,42 +83,13 @@ void evaluate(Unary op, const Array &x, Array &y) {
   });
 }
 
-// dy/dx in terms of the operand and the result; null where it is zero everywhere.
-Node *slope(Unary op, Node *x, Node *y) {
-  switch (op) {
-    case Unary::Absolute: return unary(Unary::Sign, x);
-    case Unary::Exponent: return y;
-    case Unary::Logarithm: return unary(Unary::Reciprocal, x);
-    case Unary::Square: return multiply(scalar_like(x, 2), x);
-    case Unary::SquareRoot: return divide(scalar_like(y, 0.5), y);
-    case Unary::ReverseSquareRoot: return multiply(scalar_like(x, -0.5), divide(y, x));
-    case Unary::Reciprocal: return negative(multiply(y, y));
-    case Unary::Sin: return unary(Unary::Cos, x);
-    case Unary::Cos: return negative(unary(Unary::Sin, x));
-    case Unary::Tanh: return subtract(scalar_like(y, 1), multiply(y, y));
-    case Unary::Sigmoid: return multiply(y, subtract(scalar_like(y, 1), y));
-    case Unary::Erf:
-      return multiply(scalar_like(x, M_2_SQRTPI), unary(Unary::Exponent, negative(multiply(x, x))));
-    case Unary::ReLU: return cast(compare(Compare::Greater, x, scalar_like(x, 0)), x->type.dtype);
-    default: return nullptr;
-  }
-}
-
-Nodes gradients(Unary op, Node *y, Node *gradient) {
-  if (op == Unary::Identity) return {gradient};
-  if (op == Unary::Negative) return {negative(gradient)};
-  Node *factor = slope(op, y->inputs[0], y);
-  return {factor ? multiply(gradient, factor) : nullptr};
-}
-
 }  // namespace
 
 Node *unary(Unary op, Node *x) {
   if (!is_float(x->type.dtype) && !works_on_integers(op)) {
     fail_op(name_of(op), "operand must be of a floating-point type, got " + text(x->type));
   }
-  Rule rule = {name_of(op), [op](const Arrays &in, Array &out) { evaluate(op, in[0], out); },
-               [op](Node *y, Node *gradient) { return gradients(op, y, gradient); }};
+  Rule rule = {name_of(op), [op](const Arrays &in, Array &out) { evaluate(op, in[0], out); }};
   return x->graph->add(std::move(rule), {x}, x->type);
 }
 
@@ -137,7 +108,7 @@ Node *test(Test op, Node *x) {
       });
     });
   };
-  return x->graph->add({name, evaluate, nullptr}, {x}, {x->type.shape, MPSDataTypeBool});
+  return x->graph->add({name, evaluate}, {x}, {x->type.shape, MPSDataTypeBool});
 }
 
 namespace {
@@ -172,11 +143,7 @@ Node *cast(Node *x, MPSDataType dtype) {
       });
     });
   };
-  auto gradients = [](Node *y, Node *gradient) -> Nodes {
-    const MPSDataType from = y->inputs[0]->type.dtype;
-    return {is_float(from) && is_float(y->type.dtype) ? cast(gradient, from) : nullptr};
-  };
-  return x->graph->add({"cast", evaluate, gradients}, {x}, {x->type.shape, dtype});
+  return x->graph->add({"cast", evaluate}, {x}, {x->type.shape, dtype});
 }
 
 }  // namespace headless

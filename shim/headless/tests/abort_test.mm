@@ -72,7 +72,6 @@ TEST(wrong_shapes_and_axes_abort) {
                                     name:nil]);  // f64
   CHECK_ABORTS([t.g constantWithData:[NSData data] shape:@[ @1 ] dataType:MPSDataTypeFloat32]);
   CHECK_ABORTS([t.g randomUniformTensorWithShape:@[ @4 ] stateTensor:t.i23 name:nil]);
-  CHECK_ABORTS([t.g gradientForPrimaryTensor:t.i23 withTensors:@[ t.i23 ] name:nil]);
 }
 
 TEST(unfinished_descriptors_abort) {

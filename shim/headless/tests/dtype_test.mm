@@ -72,16 +72,3 @@ TEST(integer_arithmetic) {
              (std::vector<float>{14, -14, -15}), 0);
   CHECK_NEAR(c.run([c.graph() reductionSumWithTensor:a axis:0 name:nil]), {5}, 0);
 }
-
-TEST(gradients_pass_casts_of_floats) {
-  Case c;
-  MPSGraphTensor *x = c.input({2}, {1, 2});
-  MPSGraphTensor *half = [c.graph() castTensor:x toType:MPSDataTypeFloat16 name:nil];
-  MPSGraphTensor *y = [c.graph() castTensor:[c.graph() squareWithTensor:half name:nil]
-                                     toType:MPSDataTypeFloat32
-                                       name:nil];
-  MPSGraphTensor *loss = [c.graph() reductionSumWithTensor:y axes:nil name:nil];
-  NSDictionary *gradients = [c.graph() gradientForPrimaryTensor:loss withTensors:@[ x ] name:nil];
-  CHECK([(MPSGraphTensor *)[gradients objectForKey:x] dataType] == MPSDataTypeFloat32);
-  CHECK_NEAR(c.run([gradients objectForKey:x]), (std::vector<float>{2, 4}), 0);
-}

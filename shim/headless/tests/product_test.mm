@@ -61,7 +61,6 @@ TEST(matrix_product) {
                                                        secondaryTensor:b
                                                                   name:nil];
   CHECK_NEAR(c.run(y), (std::vector<float>{5, 11, 14, 23}), 0);
-  CHECK_GRADIENTS(c, y);
 }
 
 TEST(batched_matrix_product_broadcasts) {
@@ -71,7 +70,6 @@ TEST(batched_matrix_product_broadcasts) {
                                                        secondaryTensor:b
                                                                   name:nil];
   CHECK([[y shape] isEqual:(@[ @2, @2, @2, @2 ])]);
-  CHECK_GRADIENTS(c, y);
 }
 
 TEST(convolution_by_hand) {
@@ -92,7 +90,16 @@ TEST(convolution_by_hand) {
   CHECK_NEAR(c.run(z), (std::vector<float>{-1, -2, -3, -4, -4, -4, -7, -4, -4}), 0);
 }
 
-TEST(convolution_gradients) {
+// sum(a * b)
+double product_of(Case &c, MPSGraphTensor *a, MPSGraphTensor *b) {
+  const std::vector<float> x = c.run(a), y = c.run(b);
+  double sum = 0;
+  for (size_t i = 0; i < x.size(); ++i) sum += (double)x[i] * (double)y[i];
+  return sum;
+}
+
+// A convolution is linear in each operand and its gradients are the adjoints: dy y = dx x = dw w.
+TEST(convolution_gradients_are_adjoint) {
   Geometry geometries[5];
   geometries[1].stride[0] = 2, geometries[1].low[1] = 1, geometries[1].high[0] = 2;
   geometries[2].dilation[1] = 2, geometries[2].low[0] = geometries[2].high[1] = 1;
@@ -100,53 +107,31 @@ TEST(convolution_gradients) {
   geometries[4].stride[0] = 3, geometries[4].dilation[0] = 2, geometries[4].low[0] = 3;
   for (const Geometry &g : geometries) {
     Case c;
+    MPSGraphConvolution2DOpDescriptor *d = convolution(g);
     const long per_group = 4 / (long)g.groups;
     MPSGraphTensor *x = c.input({2, 4, 5, 5}, numbers(200));
     MPSGraphTensor *w = c.input({{2, per_group, 3, 2}, numbers((int)(2 * per_group * 6), 3)});
-    CHECK_GRADIENTS(c, [c.graph() convolution2DWithSourceTensor:x
-                                                  weightsTensor:w
-                                                     descriptor:convolution(g)
-                                                           name:nil]);
+    MPSGraphTensor *y = [c.graph() convolution2DWithSourceTensor:x
+                                                   weightsTensor:w
+                                                      descriptor:d
+                                                            name:nil];
+    // A gradient that is as different everywhere as the output is.
+    MPSGraphTensor *dy = [c.graph() sinWithTensor:y name:nil];
+    MPSGraphTensor *dx = [c.graph() convolution2DDataGradientWithIncomingGradientTensor:dy
+                                                                          weightsTensor:w
+                                                                            outputShape:[x shape]
+                                                           forwardConvolutionDescriptor:d
+                                                                                   name:nil];
+    MPSGraphTensor *dw =
+        [c.graph() convolution2DWeightsGradientWithIncomingGradientTensor:dy
+                                                             sourceTensor:x
+                                                              outputShape:[w shape]
+                                             forwardConvolutionDescriptor:d
+                                                                     name:nil];
+    const double want = product_of(c, dy, y);
+    CHECK(fabs(product_of(c, dx, x) - want) < 1e-4 * (1 + fabs(want)));
+    CHECK(fabs(product_of(c, dw, w) - want) < 1e-4 * (1 + fabs(want)));
   }
-}
-
-TEST(convolution_gradient_operations) {
-  Case c;
-  Geometry g;
-  g.stride[0] = g.stride[1] = 2;
-  g.low[0] = 1;
-  MPSGraphConvolution2DOpDescriptor *d = convolution(g);
-  MPSGraphTensor *x = c.input({1, 2, 5, 4}, numbers(40)),
-                 *w = c.input({3, 2, 2, 2}, numbers(24, 5));
-  MPSGraphTensor *dy = c.input({1, 3, 3, 2}, numbers(18, 7));
-  MPSGraphTensor *dx = [c.graph() convolution2DDataGradientWithIncomingGradientTensor:dy
-                                                                        weightsTensor:w
-                                                                          outputShape:[x shape]
-                                                         forwardConvolutionDescriptor:d
-                                                                                 name:nil];
-  MPSGraphTensor *dw = [c.graph() convolution2DWeightsGradientWithIncomingGradientTensor:dy
-                                                                            sourceTensor:x
-                                                                             outputShape:[w shape]
-                                                            forwardConvolutionDescriptor:d
-                                                                                    name:nil];
-  // They are what differentiation gives, and differentiable themselves.
-  MPSGraphTensor *y = [c.graph() convolution2DWithSourceTensor:x
-                                                 weightsTensor:w
-                                                    descriptor:d
-                                                          name:nil];
-  MPSGraphTensor *loss =
-      [c.graph() reductionSumWithTensor:[c.graph() multiplicationWithPrimaryTensor:y
-                                                                   secondaryTensor:dy
-                                                                              name:nil]
-                                   axes:nil
-                                   name:nil];
-  NSDictionary *gradients = [c.graph() gradientForPrimaryTensor:loss
-                                                    withTensors:@[ x, w ]
-                                                           name:nil];
-  CHECK_NEAR(c.run(dx), c.run([gradients objectForKey:x]), 0);
-  CHECK_NEAR(c.run(dw), c.run([gradients objectForKey:w]), 0);
-  CHECK_GRADIENTS(c, dx);
-  CHECK_GRADIENTS(c, dw);
 }
 
 TEST(convolution_layouts) {
@@ -181,7 +166,6 @@ TEST(maximum_pooling) {
                                                    descriptor:pooling(2, 2, {})
                                                          name:nil];
   CHECK_NEAR(c.run(y), (std::vector<float>{9, 9, 8, 8}), 0);
-  CHECK_GRADIENTS(c, y);
   Geometry g;
   g.stride[0] = g.stride[1] = 2;
   g.low[0] = g.low[1] = 1;
@@ -190,7 +174,6 @@ TEST(maximum_pooling) {
                                                    descriptor:pooling(2, 2, g)
                                                          name:nil];
   CHECK_NEAR(c.run(z), (std::vector<float>{9, 8}), 0);
-  CHECK_GRADIENTS(c, z);
 }
 
 TEST(maximum_pooling_gives_the_gradient_to_the_first) {
@@ -211,18 +194,15 @@ TEST(average_pooling) {
   MPSGraphPooling2DOpDescriptor *d = pooling(2, 2, g);
   MPSGraphTensor *y = [c.graph() avgPooling2DWithSourceTensor:x descriptor:d name:nil];
   CHECK_NEAR(c.run(y), (std::vector<float>{1, 1.5f, 2, 2.5f}), 1e-6);
-  CHECK_GRADIENTS(c, y);
   [d setIncludeZeroPadToAverage:YES];
   MPSGraphTensor *z = [c.graph() avgPooling2DWithSourceTensor:x descriptor:d name:nil];
   CHECK_NEAR(c.run(z), (std::vector<float>{0.25f, 0.75f, 1, 2.5f}), 1e-6);
-  CHECK_GRADIENTS(c, z);
   MPSGraphTensor *dy = c.input({1, 1, 2, 2}, {4, 8, 12, 16});
   MPSGraphTensor *dx = [c.graph() avgPooling2DGradientWithGradientTensor:dy
                                                             sourceTensor:x
                                                               descriptor:d
                                                                     name:nil];
   CHECK_NEAR(c.run(dx), (std::vector<float>{10, 6, 7, 4}), 1e-6);
-  CHECK_GRADIENTS(c, dx);
 }
 
 TEST(ceiling_mode_adds_a_window) {

@@ -26,17 +26,9 @@ class Case {
   MPSGraphTensor *input(const Values &values);
   MPSGraphTensor *input(std::initializer_list<long> shape, std::vector<float> numbers);
   MPSGraphTensor *integers(std::initializer_list<long> shape, std::vector<float> numbers);
-  // Replaces one number of an input.
-  void set(size_t input, size_t at, float value) { values_[input].numbers[at] = value; }
-  const Values &value(size_t input) const { return values_[input]; }
-  MPSGraphTensor *tensor(size_t input) const { return inputs_[input]; }
 
   std::vector<float> run(MPSGraphTensor *target);
   std::vector<std::vector<float>> run_all(NSArray<MPSGraphTensor *> *targets);
-
-  // Compares the gradients of sum(weights * y), weights fixed and different, with central
-  // differences in every number of the f32 inputs.
-  void check_gradients(const char *file, int line, MPSGraphTensor *y, double tolerance = 2e-2);
 
  private:
   id<MTLDevice> device_;
@@ -45,5 +37,3 @@ class Case {
   std::vector<MPSGraphTensor *> inputs_;
   std::vector<Values> values_;
 };
-
-#define CHECK_GRADIENTS(test_case, ...) (test_case).check_gradients(__FILE__, __LINE__, __VA_ARGS__)

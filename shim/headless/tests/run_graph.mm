@@ -132,38 +132,3 @@ std::vector<std::vector<float>> Case::run_all(NSArray<MPSGraphTensor *> *targets
   }
   return numbers;
 }
-
-void Case::check_gradients(const char *file, int line, MPSGraphTensor *y, double tolerance) {
-  std::vector<float> weights(count_of(y));
-  for (size_t i = 0; i < weights.size(); ++i) weights[i] = 0.5f + 0.25f * (float)(i * 7 % 5);
-  NSData *bytes = [NSData dataWithBytes:weights.data() length:weights.size() * 4];
-  MPSGraphTensor *factor = [graph_ constantWithData:bytes
-                                              shape:[y shape]
-                                           dataType:MPSDataTypeFloat32];
-  MPSGraphTensor *product = [graph_ multiplicationWithPrimaryTensor:y
-                                                    secondaryTensor:factor
-                                                               name:nil];
-  MPSGraphTensor *loss = [graph_ reductionSumWithTensor:product axes:nil name:nil];
-  NSMutableArray<MPSGraphTensor *> *wanted = [NSMutableArray array];
-  for (size_t i = 0; i < inputs_.size(); ++i) {
-    if (values_[i].dtype == MPSDataTypeFloat32) [wanted addObject:inputs_[i]];
-  }
-  NSDictionary *gradients = [graph_ gradientForPrimaryTensor:loss withTensors:wanted name:nil];
-  const float step = 4e-3f;
-  for (size_t k = 0; k < inputs_.size(); ++k) {
-    MPSGraphTensor *gradient = [gradients objectForKey:inputs_[k]];
-    if (!gradient) continue;
-    const std::vector<float> got = run(gradient);
-    std::vector<float> want(got.size());
-    for (size_t i = 0; i < want.size(); ++i) {
-      const float x = values_[k].numbers[i];
-      set(k, i, x + step);
-      const double above = run(loss)[0];
-      set(k, i, x - step);
-      const double below = run(loss)[0];
-      set(k, i, x);
-      want[i] = (float)((above - below) / (2.0 * (double)step));
-    }
-    check::near(file, line, got, want, tolerance);
-  }
-}

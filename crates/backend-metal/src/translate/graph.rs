@@ -17,39 +17,12 @@ pub(crate) struct Nodes {
 }
 
 impl Nodes {
-    /// Translates what the values `roots` need. `leaf` says what a leaf stands for. Composites are
-    /// translated as the primitives of which they are made.
+    /// Translates what the values `roots` need of a graph of primitives. `leaf` says what a leaf stands
+    /// for.
     pub(super) fn new(
         graph: &Graph,
         roots: &[Value],
-        leaf: impl FnMut(Value, &Leaf) -> Result<Source, EngineError>,
-    ) -> Result<Self, EngineError> {
-        let composite = |op: &Op| {
-            matches!(
-                op,
-                Op::Variance(_)
-                    | Op::Attention(_)
-                    | Op::AttentionGrad(_)
-                    | Op::Recurrence(_)
-                    | Op::RecurrenceGrad(_)
-                    | Op::Ctc(_)
-                    | Op::CtcGrad(_)
-            )
-        };
-        if !graph.values().any(|value| composite(graph.op(value))) {
-            return Nodes::of_primitives(graph, roots, leaf);
-        }
-        let (primitives, map) = graph.primitives()?;
-        let roots: Vec<Value> = roots.iter().map(|root| map[root.index()]).collect();
-        let nodes = Nodes::of_primitives(&primitives, &roots, leaf)?;
-        let numbers = map.iter().map(|value| nodes.numbers[value.index()]).collect();
-        Ok(Nodes { numbers, ..nodes })
-    }
-
-    fn of_primitives(
-        graph: &Graph,
-        roots: &[Value],
-        mut leaf: impl FnMut(Value, &Leaf) -> Result<Source, EngineError>,
+        mut leaf: impl FnMut(&Leaf) -> Result<Source, EngineError>,
     ) -> Result<Self, EngineError> {
         let live = live(graph, roots);
         let mut nodes = Nodes { list: Vec::new(), numbers: vec![None; live.len()] };
@@ -60,7 +33,7 @@ impl Nodes {
                 continue;
             }
             let description = match &node.op {
-                Op::Leaf(at) => leaf(value, at)?.node(&node.ty),
+                Op::Leaf(at) => leaf(at)?.node(&node.ty),
                 Op::Concat(_) => op::node(node, &nodes.present(&node.inputs))?,
                 Op::Reduce(Reduce { kind: ReduceKind::Mean, axes }) if !axes.is_empty() => {
                     nodes.mean(graph, value)?
@@ -105,15 +78,19 @@ impl Nodes {
     }
 
     /// Adds a node that no value of the graph stands for.
-    pub(super) fn append(&mut self, node: NodeDescription) -> u32 {
+    fn append(&mut self, node: NodeDescription) -> u32 {
         self.list.push(node);
         self.next() - 1
     }
 
+    /// The number of a value, unless it has no elements.
+    pub(super) fn find(&self, value: Value) -> Option<u32> {
+        self.numbers.get(value.index()).copied().flatten()
+    }
+
     /// The number of a value.
     pub(super) fn number(&self, value: Value) -> Result<u32, EngineError> {
-        let number = self.numbers.get(value.index()).copied().flatten();
-        number.ok_or_else(|| unsupported(format!("value {value}"), "it has no elements"))
+        self.find(value).ok_or_else(|| unsupported(format!("value {value}"), "it has no elements"))
     }
 
     fn present(&self, values: &[Value]) -> Vec<u32> {
@@ -151,13 +128,7 @@ fn live(graph: &Graph, roots: &[Value]) -> Vec<bool> {
 pub(super) enum Source {
     /// A fed tensor.
     Feed(usize),
-    /// Elements of a group's parameters from this one on.
-    Parameter { group: usize, offset: usize },
-    /// A group's gradients.
-    Gradient { group: usize },
-    /// A group's optimizer state.
-    OptimizerState { group: usize, index: usize },
-    /// A running statistic.
+    /// A buffer of the state table.
     State(usize),
     /// A scalar.
     Scalar(usize),
@@ -166,24 +137,13 @@ pub(super) enum Source {
 impl Source {
     /// Its node.
     pub(super) fn node(self, ty: &onestep_engine::Type) -> NodeDescription {
-        let (code, first, second) = match self {
-            Source::Feed(index) => (OpCode::Feed, index, 0),
-            Source::Parameter { group, offset } => (OpCode::Parameter, group, offset),
-            Source::Gradient { group } => (OpCode::Gradient, group, 0),
-            Source::OptimizerState { group, index } => (OpCode::OptimizerState, group, index),
-            Source::State(index) => (OpCode::State, index, 0),
-            Source::Scalar(index) => (OpCode::Scalar, index, 0),
+        let (code, index) = match self {
+            Source::Feed(index) => (OpCode::Feed, index),
+            Source::State(index) => (OpCode::State, index),
+            Source::Scalar(index) => (OpCode::Scalar, index),
         };
-        op::of_type(code, ty, &[]).with_ints(0, &[op::int(first), op::int(second)])
+        op::of_type(code, ty, &[]).with_ints(0, &[op::int(index)])
     }
-}
-
-/// The position of a scalar's name in the list, where it is added if it is new.
-pub(super) fn scalar(scalars: &mut Vec<String>, name: &str) -> usize {
-    scalars.iter().position(|known| known == name).unwrap_or_else(|| {
-        scalars.push(name.to_owned());
-        scalars.len() - 1
-    })
 }
 
 #[cfg(test)]
@@ -199,7 +159,7 @@ mod tests {
         let x = graph.input("x", &[2], DType::F32)?;
         let dead = graph.exp(unused)?;
         let y = graph.neg(x)?;
-        let nodes = Nodes::new(&graph, &[y], |_, _| Ok(Source::Feed(1)))?;
+        let nodes = Nodes::new(&graph, &[y], |_| Ok(Source::Feed(1)))?;
         assert_eq!(nodes.live(), [false, true, false, true]);
         assert_eq!(nodes.number(y)?, 1);
         assert!(nodes.number(dead).is_err());
@@ -210,28 +170,13 @@ mod tests {
     }
 
     #[test]
-    fn composites_are_translated_as_what_they_are_made_of() -> Result<(), EngineError> {
-        let mut graph = Graph::new();
-        let x = graph.input("x", &[4, 3], DType::F32)?;
-        let mean = graph.mean(x, &[0], true)?;
-        let variance = graph.variance(x, mean, &[0])?;
-        let nodes = Nodes::new(&graph, &[variance], |_, _| Ok(Source::Feed(0)))?;
-        let codes: Vec<OpCode> = nodes.list.iter().map(|n| n.op).collect();
-        let tail = [OpCode::Sub, OpCode::Mul, OpCode::ReduceSum, OpCode::Constant, OpCode::Div];
-        assert!(codes.ends_with(&tail), "{codes:?}");
-        assert_eq!(nodes.number(variance)? as usize + 1, nodes.list.len());
-        assert_eq!(nodes.live().len(), graph.nodes().len());
-        Ok(())
-    }
-
-    #[test]
     fn empty_tensors_go_where_they_can() -> Result<(), EngineError> {
         let mut graph = Graph::new();
         let x = graph.input("x", &[3], DType::F32)?;
         let none = graph.slice(x, &[1], &[1])?;
         let both = graph.concat(&[none, x], 0)?;
         let sum = graph.sum_all(none)?;
-        let feed = |_: Value, _: &Leaf| Ok(Source::Feed(0));
+        let feed = |_: &Leaf| Ok(Source::Feed(0));
         let nodes = Nodes::new(&graph, &[both], feed)?;
         assert_eq!(nodes.list[1].inputs, [0]);
         let error = Nodes::new(&graph, &[sum], feed).unwrap_err().to_string();

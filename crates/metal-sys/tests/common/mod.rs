@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use onestep_metal_sys::{
-    Buffer, DType, Device, Group, NodeDescription, OpCode, Program, ProgramDescription, Queue,
-    Reports, StepArguments, Storage, Ticket,
+    Buffer, DType, Device, NodeDescription, OpCode, Output, Program, ProgramDescription, Queue,
+    Reports, State, StepArguments, Storage, Ticket, append_gradients,
 };
 
 /// The device and a queue, or `None` where there is no Metal (and the test has nothing to do).
@@ -78,19 +78,8 @@ impl Writer {
     }
 }
 
-/// `parameter - lr * gradient` over a flat buffer; scalar 0 is `lr`.
-pub(crate) fn sgd(elements: i64) -> (Vec<NodeDescription>, u32) {
-    let mut g = Writer::default();
-    let p = g.leaf(OpCode::Parameter, &[elements], &[0]);
-    let dp = g.leaf(OpCode::Gradient, &[elements], &[0]);
-    let lr = g.leaf(OpCode::Scalar, &[], &[0]);
-    let rate = g.op(OpCode::Broadcast, &[elements], &[lr]);
-    let change = g.op(OpCode::Mul, &[elements], &[rate, dp]);
-    let new = g.op(OpCode::Sub, &[elements], &[p, change]);
-    (g.nodes, new)
-}
-
-/// A training program over one group with plain gradient descent.
+/// A training program with plain gradient descent: the loss is reported, the parameters are state 0,
+/// their gradient is output 0, scalar 0 is the learning rate.
 pub(crate) fn trainer<'a>(
     forward: Vec<NodeDescription>,
     loss: u32,
@@ -98,27 +87,40 @@ pub(crate) fn trainer<'a>(
     gradient: &'a Buffer,
     feeds: u64,
 ) -> ProgramDescription<'a> {
-    let elements = parameter.bytes() / 4;
-    let (update, new_parameter) = sgd(elements as i64);
+    let elements = parameter.bytes() as i64 / 4;
+    let mut g = Writer { nodes: forward };
+    let nodes = g.nodes.iter().enumerate();
+    let is_parameter = |node: &NodeDescription| node.op == OpCode::State && node.ints[0] == 0;
+    let mut leaves: Vec<u32> =
+        nodes.filter(|(_, n)| is_parameter(n)).map(|(i, _)| i as u32).collect();
+    leaves.sort_by_key(|&leaf| g.nodes[leaf as usize].ints[1]);
+    let parts = append_gradients(&mut g.nodes, loss, &leaves).expect("every op has a gradient");
+    let flat: Vec<u32> = parts
+        .iter()
+        .map(|&part| {
+            let size = g.nodes[part as usize].dims.iter().product();
+            g.op(OpCode::Reshape, &[size], &[part])
+        })
+        .collect();
+    let joined = g.op(OpCode::Concat, &[elements], &flat);
+    let p = g.leaf(OpCode::State, &[elements], &[0]);
+    let lr = g.leaf(OpCode::Scalar, &[], &[0]);
+    let rate = g.op(OpCode::Broadcast, &[elements], &[lr]);
+    let change = g.op(OpCode::Mul, &[elements], &[rate, joined]);
+    let new = g.op(OpCode::Sub, &[elements], &[p, change]);
     ProgramDescription {
-        forward,
-        update: Some(update),
-        loss: Some(loss),
-        groups: vec![Group {
-            parameter: parameter.into(),
-            gradient: Some(gradient.into()),
-            elements,
-            new_parameter,
-            states: Vec::new(),
-            new_states: Vec::new(),
-        }],
+        graph: g.nodes,
+        trains: true,
+        states: vec![State { buffer: parameter.into(), new_value: Some(new) }],
+        outputs: vec![Output { value: joined, buffer: Some(gradient.into()) }],
+        reports: vec![loss],
         feeds,
         scalars: 1,
         ..Default::default()
     }
 }
 
-/// Evaluates one value of a forward graph without state.
+/// Evaluates one value of a graph without state.
 pub(crate) fn evaluate(
     queue: &Queue,
     nodes: Vec<NodeDescription>,
@@ -126,8 +128,8 @@ pub(crate) fn evaluate(
     feeds: &[&Buffer],
 ) -> Vec<f32> {
     let description = ProgramDescription {
-        forward: nodes,
-        outputs: vec![onestep_metal_sys::Output { value, buffer: None }],
+        graph: nodes,
+        outputs: vec![Output { value, buffer: None }],
         feeds: feeds.len() as u64,
         ..Default::default()
     };

@@ -4,13 +4,7 @@
 
 @interface MPSGraph (MPSGraphActivationOps)
 - (MPSGraphTensor *)reLUWithTensor:(MPSGraphTensor *)tensor name:(NSString *)name;
-- (MPSGraphTensor *)reLUGradientWithIncomingGradient:(MPSGraphTensor *)gradient
-    sourceTensor:(MPSGraphTensor *)source name:(NSString *)name;
 - (MPSGraphTensor *)sigmoidWithTensor:(MPSGraphTensor *)tensor name:(NSString *)name;
-- (MPSGraphTensor *)sigmoidGradientWithIncomingGradient:(MPSGraphTensor *)gradient
-    sourceTensor:(MPSGraphTensor *)source name:(NSString *)name;
 - (MPSGraphTensor *)softMaxWithTensor:(MPSGraphTensor *)tensor axis:(NSInteger)axis
     name:(NSString *)name;
-- (MPSGraphTensor *)softMaxGradientWithIncomingGradient:(MPSGraphTensor *)gradient
-    sourceTensor:(MPSGraphTensor *)source axis:(NSInteger)axis name:(NSString *)name;
 @end
