@@ -214,6 +214,7 @@ impl<'a> Lowering<'a> {
         if self.program.mode == Mode::Accumulate {
             self.write(parameter_buffer(&group.name), changed);
         }
+        Ok(())
     }
 
     fn write(&mut self, buffer: String, value: Value) {

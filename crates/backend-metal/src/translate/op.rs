@@ -61,7 +61,6 @@ pub(super) fn node(node: &Node, inputs: &[u32]) -> Result<NodeDescription, Engin
         | Op::ScatterAlong(_)
         | Op::CumSum(_)
         | Op::ArgSort(_)
-        | Op::CtcGrad(_)
         | Op::DistinctRows(_)
         | Op::SetRows(_) => {
             return Err(unsupported(node.op.name(), "the shim has no such op yet; use the cpu"));

@@ -372,6 +372,9 @@ def to_ours(model):
     linear = [n for n, m in model.named_modules() if isinstance(m, nn.Linear)]
     learned = [f"parametrizations.weight.{last}" for last in parametrized.LEARNED]
     dense = {f"{n}.{last}" for n in linear for last in ("weight", "lora_a", "lora_b", *learned)}
+    for n, m in model.named_modules():
+        if isinstance(m, nn.RNNBase):
+            dense |= {f"{n}.{last}" for last, _ in m.named_parameters() if last.startswith("weight_")}
 
     def layout(name, tensor):
         return tensor.detach().t().contiguous() if name in dense else tensor.detach().clone()

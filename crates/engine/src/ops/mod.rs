@@ -5,6 +5,7 @@
 //! `docs/adding-an-op.md`.
 
 mod along;
+mod apart;
 mod argsort;
 mod attention;
 mod binary;

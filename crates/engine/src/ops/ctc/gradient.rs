@@ -3,9 +3,12 @@
 use onestep_memory::Shape;
 
 use super::Ctc;
+use super::parts;
 use super::strings::{self, CtcSizes, NEVER, said, skips};
 use crate::array::{Array, Context};
+use crate::autodiff::gradients;
 use crate::graph::{Graph, GraphError, Type, Value};
+use crate::ops::apart::apart;
 use crate::ops::{Gradients, OpRule, Site, expect_dtype, expect_inputs, expect_shape};
 
 /// The gradient of [`Ctc`] in its logarithms, `[b, t, c]`: for each step and class the probability that the string
@@ -68,6 +71,20 @@ impl OpRule for CtcGrad {
             }
         }
         result
+    }
+
+    fn decompose(&self, g: &mut Graph, inputs: &[Value]) -> Result<Option<Value>, GraphError> {
+        let operands = self.of.operands();
+        let gradient = apart(g, inputs, |body, leaves| {
+            let packed = parts::forward(&self.of, body, &leaves[..operands])?;
+            let dy = leaves[operands + 1];
+            let batch = body.shape(dy).elements();
+            let losses = body.slice_axis(packed, 0, 0, batch)?;
+            let weighted = body.mul(losses, dy)?;
+            let loss = body.sum_all(weighted)?;
+            Ok(gradients(body, loss, &leaves[..1])?[0])
+        })?;
+        Ok(Some(gradient))
     }
 
     fn is_whole(&self) -> bool {

@@ -7,6 +7,7 @@ use super::{Cell, Recurrence, RecurrenceSizes};
 use crate::array::{Array, Context};
 use crate::autodiff::gradients;
 use crate::graph::{Graph, GraphError, Type, Value};
+use crate::ops::apart::apart;
 use crate::ops::{Gradients, Op, OpRule, Site, expect_dtype, expect_inputs, expect_shape};
 
 /// The gradients of [`Recurrence`] in its input products, its first state, and what products over all steps make
@@ -173,17 +174,7 @@ impl OpRule for RecurrenceGrad {
     }
 
     fn decompose(&self, g: &mut Graph, inputs: &[Value]) -> Result<Option<Value>, GraphError> {
-        let mut body = Graph::new();
-        let mut leaves = Vec::with_capacity(inputs.len());
-        for (at, &input) in inputs.iter().enumerate() {
-            let ty = g.type_of(input).clone();
-            leaves.push(body.input(&at.to_string(), ty.shape.dims(), ty.dtype)?);
-        }
-        let root = unrolled(self, &mut body, &leaves)?;
-        let map = g.splice(&body, |leaf, _| {
-            leaves.iter().position(|&known| known == leaf).map(|at| inputs[at])
-        })?;
-        Ok(Some(map[root.index()]))
+        apart(g, inputs, |body, leaves| unrolled(self, body, leaves)).map(Some)
     }
 
     fn is_whole(&self) -> bool {
