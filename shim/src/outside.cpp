@@ -45,8 +45,8 @@ class Matcher {
   // else whichever there is.
   void match(OutsideConvolution *convolution) {
     const Node &forward = graph_.nodes[convolution->forward];
-    std::vector<uint32_t> weights = candidates(weight_gradients_, forward, 0, 1);
-    std::vector<uint32_t> inputs = candidates(input_gradients_, forward, 1, 0);
+    std::vector<uint32_t> weights = candidates(weight_gradients_, convolution->forward, 0, 1);
+    std::vector<uint32_t> inputs = candidates(input_gradients_, convolution->forward, 1, 0);
     for (uint32_t dw : weights) {
       for (uint32_t dx : inputs) {
         if (graph_.nodes[dw].inputs[1] != graph_.nodes[dx].inputs[0]) continue;
@@ -64,11 +64,14 @@ class Matcher {
 
  private:
   // The gradients with the window of a convolution that take its operand `operand`, and a `dy` as
-  // their other input.
-  std::vector<uint32_t> candidates(const std::vector<uint32_t> &list, const Node &forward,
+  // their other input. They come behind it: one that a graph has before it, such as a transposed
+  // convolution whose own gradient the convolution is, cannot wait for what that keeps.
+  std::vector<uint32_t> candidates(const std::vector<uint32_t> &list, uint32_t convolution,
                                    size_t operand, size_t result) const {
+    const Node &forward = graph_.nodes[convolution];
     std::vector<uint32_t> found;
     for (uint32_t index : list) {
+      if (index < convolution) continue;
       const Node &node = graph_.nodes[index];
       bool window = std::equal(node.ints, node.ints + 9, forward.ints);
       size_t kept = operand == 0 ? 0 : 1, dy = operand == 0 ? 1 : 0;

@@ -103,7 +103,7 @@ fn adding_a_kind_of_data_names_the_places() {
         .map(|file| std::fs::read_to_string(repository("crates/onestep/tests/doors").join(file)));
     let doors = doors.map(Result::unwrap).concat();
     let sources = repository("crates/data/src/sources");
-    let files: Vec<PathBuf> = ["", "images", "sounds", "table", "labelled"]
+    let files: Vec<PathBuf> = ["", "images", "sounds", "table", "labelled", "text"]
         .iter()
         .flat_map(|folder| std::fs::read_dir(sources.join(folder)).unwrap())
         .map(|entry| entry.unwrap().path())
@@ -115,7 +115,7 @@ fn adding_a_kind_of_data_names_the_places() {
         let file = files.iter().find(of_kind);
         let file = file.unwrap_or_else(|| panic!("{} has no file with its KIND", kind.name));
         let module = match file.file_stem().unwrap().to_str().unwrap() {
-            "kind" => file.parent().unwrap().file_name().unwrap(),
+            "kind" | "options" => file.parent().unwrap().file_name().unwrap(),
             _ => file.file_stem().unwrap(),
         };
         let module = module.to_str().unwrap();

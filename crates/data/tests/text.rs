@@ -121,8 +121,8 @@ fn what_is_no_text_is_refused() {
     assert!(refused(&file.spec("?length=0")).contains("option length: expected a number from 1"));
     assert!(refused(&file.spec("?split=half")).contains("expected position or hash, got `half`"));
     assert!(
-        refused(&file.spec("?stride=2"))
-            .contains("(there are length, cut, order, split, tokenizer)")
+        refused(&file.spec("?strides=2"))
+            .contains("(there are length, cut, order, stride, split, tokenizer)")
     );
     assert!(refused("text:").contains("its file is missing"));
     assert!(refused("text:/nowhere/at/all").contains("expected a text file"));

@@ -164,7 +164,7 @@ fn what_is_kept_of_earlier_positions_changes_no_number() {
             let close = |(a, b): (&f32, &f32)| (a - b).abs() < 2e-5 * (1.0 + b.abs());
             assert!(got.iter().zip(&wanted).all(close), "{which}: {got:?}, wanted {wanted:?}");
         }
-        let mut draw = |generator: &mut Generator| -> Vec<i32> {
+        let draw = |generator: &mut Generator| -> Vec<i32> {
             generator.tokens(&[7], CONTEXT, &hot).unwrap().map(Result::unwrap).collect()
         };
         assert_eq!(draw(&mut cached), draw(&mut whole), "{which}");

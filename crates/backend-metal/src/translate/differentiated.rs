@@ -16,9 +16,11 @@ use super::Translation;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// Cases of ops that the shim lacks, or that have no gradient in either.
+/// Cases of ops that the shim lacks, or that have no gradient in either. `detach` is no op of the shim's: what is
+/// differentiated there has it as a reshape.
 fn differentiated(case: &Case, run: &Run) -> bool {
-    let lacking = ["gather_along_", "scatter_along_", "cumsum_", "argsort_", "sort_", "top_k_"];
+    let lacking =
+        ["gather_along_", "scatter_along_", "cumsum_", "argsort_", "sort_", "top_k_", "detach"];
     run.program.keep_gradients && !lacking.iter().any(|name| case.name.starts_with(name))
 }
 
