@@ -25,7 +25,7 @@ impl Place {
     }
 
     fn refused(&self, rest: &str) -> String {
-        open(&self.spec(rest)).err().expect("an error").to_string()
+        open(&self.spec(rest)).expect_err("an error").to_string()
     }
 }
 
@@ -147,7 +147,7 @@ fn other_texts_are_read_as_the_model_knows_them() {
     place.write("films.csv", &table(60));
     let data = open(&place.spec("films.csv?tokens=words&length=9")).unwrap();
     let refused =
-        |rest: &str| open_as(&place.spec(rest), &data.record).err().expect("an error").to_string();
+        |rest: &str| open_as(&place.spec(rest), &data.record).expect_err("an error").to_string();
     assert!(refused("films.csv?length=8").contains("expected 9, as the model takes, got 8"));
     assert!(refused("films.csv?tokens=bytes").contains("expected words, as the model takes"));
     place.write("other.csv", "mood,review\ndown,a bad film\nup,a film\nside,a good film\n");

@@ -80,13 +80,13 @@ fn tokens(opening: &Opening<'_>) -> Result<TextTokens, DataError> {
         return opening.refused(Err(reason.to_owned()));
     }
     if let Some(known) = &opening.record.texts {
-        let same = match (&said, &known.encoding) {
+        let same = matches!(
+            (&said, &known.encoding),
             (None, _)
-            | (Some(TextTokens::Bytes), TextEncoding::Bytes)
-            | (Some(TextTokens::Characters), TextEncoding::Characters(_))
-            | (Some(TextTokens::Words), TextEncoding::Words(_)) => true,
-            _ => false,
-        };
+                | (Some(TextTokens::Bytes), TextEncoding::Bytes)
+                | (Some(TextTokens::Characters), TextEncoding::Characters(_))
+                | (Some(TextTokens::Words), TextEncoding::Words(_))
+        );
         // The model has its vocabulary by itself, so that a tokenizer's file may be gone.
         let pieces = matches!(known.encoding, TextEncoding::Pieces(_));
         if !same || (tokenizer.is_some() && !pieces) {
