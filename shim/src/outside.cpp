@@ -44,7 +44,6 @@ class Matcher {
   // The gradient of the weight that shares its `dy` with one of the input, if there is such a pair;
   // else whichever there is.
   void match(OutsideConvolution *convolution) {
-    const Node &forward = graph_.nodes[convolution->forward];
     std::vector<uint32_t> weights = candidates(weight_gradients_, convolution->forward, 0, 1);
     std::vector<uint32_t> inputs = candidates(input_gradients_, convolution->forward, 1, 0);
     for (uint32_t dw : weights) {

@@ -44,7 +44,7 @@ impl Forward {
 /// A graph that decodes, with the states that only decoding has.
 #[derive(Clone, Debug)]
 pub struct Decoder {
-    /// The graph. A step takes `[batch, 1]` and [`POSITION`], and gives what a whole text gives of that
+    /// The graph. A step takes `[batch, 1]` and [`POSITION`](crate::POSITION), and gives what a whole text gives of that
     /// position.
     pub forward: Forward,
     /// Keys and values of the positions so far, `NAME.keys` and `NAME.values`: `[batch, heads, window, d]`.

@@ -83,8 +83,11 @@ fn leaves(nodes: &[NodeDescription], state: usize) -> Option<u32> {
     found.map(|index| index as u32)
 }
 
-/// The gradients of a run's parameters by name, the engine's and the shim's.
-fn both(device: &Device, run: &Run) -> Result<Vec<(String, Vec<f32>, Vec<f32>)>> {
+/// The gradient of a parameter by its name, the engine's and the shim's.
+type Pair = (String, Vec<f32>, Vec<f32>);
+
+/// Those of all parameters of a run.
+fn both(device: &Device, run: &Run) -> Result<Vec<Pair>> {
     let program = &run.program;
     let layout = layout(program)?;
     let mut translation = Translation::new(program, &layout)?;
