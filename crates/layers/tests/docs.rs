@@ -122,7 +122,8 @@ fn adding_a_layer_names_the_places() {
         + &content("crates/conformance/goldens/generator/spec_tables.py");
     let table = content("crates/conformance/src/table/layers.rs");
     let cases = content("crates/layers/tests/common/layers.rs")
-        + &content("crates/layers/tests/common/transformers.rs");
+        + &content("crates/layers/tests/common/transformers.rs")
+        + &content("crates/layers/tests/common/own_cells.rs");
     let goldens = repository("crates/conformance/goldens/data/layers.json");
     let goldens = fs::read_to_string(goldens).unwrap();
     for path in [

@@ -53,8 +53,8 @@ class Sequence(nn.Module):
 
 def make(kind, layer, shapes):
     """The module of a layer that takes values of these shapes."""
-    if kind == "recurrent":
-        return recurrent(Sequence)(layer, shapes)
+    if kind in OF_SEQUENCES:
+        return OF_SEQUENCES[kind](Sequence)(layer, shapes)
     if kind in spec_transformers.OF_SHAPES:
         return spec_transformers.OF_SHAPES[kind](layer, shapes)
     return LAYERS[kind](layer, shapes[0])
@@ -359,6 +359,9 @@ LAYERS = {
     if "branches" in l
     else Call(lambda *x: torch.cat(x, l.get("dim", 1))),
 } | spec_transformers.LAYERS | spec_recurrent.LAYERS | spec_tables.LAYERS
+
+# Those whose parts are layers.
+OF_SEQUENCES = {"recurrent": recurrent}
 
 
 def build(spec):
