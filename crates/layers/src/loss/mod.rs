@@ -159,7 +159,7 @@ impl Reduction {
 /// A loss of one's own, the mean of `log cosh(output - target)`:
 ///
 /// ```
-/// use onestep_engine::{Graph, Value};
+/// use onestep_engine::{DType, Graph, GraphError, Value};
 /// use onestep_layers::{CustomLoss, LayerError, LossSpec, LossValues};
 ///
 /// fn log_cosh(g: &mut Graph, output: Value) -> Result<LossValues, LayerError> {

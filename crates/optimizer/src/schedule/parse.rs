@@ -34,7 +34,7 @@ impl ScheduleSpec {
     /// ```
     /// use onestep_optimizer::{Per, ScheduleSpec};
     /// let spec = ScheduleSpec::parse_per("warmup:100+cosine", Per::Step)?;
-    /// assert_eq!(spec, "warmup:100+cosine@step".parse()?);
+    /// assert_eq!(spec, "warmup:100@step+cosine@step".parse()?);
     /// # Ok::<(), onestep_optimizer::OptimizerError>(())
     /// ```
     ///
