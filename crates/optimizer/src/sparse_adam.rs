@@ -9,7 +9,7 @@ use crate::chain::{Flow, Transform};
 use crate::leaves::GroupLeaves;
 use crate::options::optimizer_options;
 use crate::rule::StateKind;
-use crate::transform::{AddDecay, ScaleByLr};
+use crate::transform::{AddDecay, ScaleByLr, moments};
 use crate::{Chain, OptimizerError};
 
 /// Adam for tables that are looked up, in the form that `torch.optim.SparseAdam` uses: of a table, as in an
@@ -85,14 +85,7 @@ impl Transform for ScaleByRowAdam {
         leaves: &GroupLeaves<'_>,
         flow: &mut Flow,
     ) -> Result<(), GraphError> {
-        let beta1 = leaves.hyper("beta1", self.betas[0]);
-        let beta2 = leaves.hyper("beta2", self.betas[1]);
-        let update = flow.update(g)?;
-        let square = g.square(update)?;
-        let first = beta1.average(g, leaves.state("exp_avg")?, update)?;
-        let second = beta2.average(g, leaves.state("exp_avg_sq")?, square)?;
-        flow.keep("exp_avg", first);
-        flow.keep("exp_avg_sq", second);
+        let ([beta1, beta2], [first, second]) = moments(self.betas, g, leaves, flow)?;
         let step = leaves.step(g)?;
         let first_correction = beta1.bias_correction(g, step)?;
         let second_correction = beta2.bias_correction(g, step)?;

@@ -36,12 +36,17 @@ std::string read_file(const std::string &path) {
 
 // A folder that goes with all that is in it.
 struct Folder {
-  char path[32] = "/tmp/headless-XXXXXX";
-  bool made = mkdtemp(path) != nullptr;
-  std::string file(const char *name) const { return std::string(path) + "/" + name; }
+  // mkdtemp replaces the last six characters.
+  std::string path = temporary() + "/headless-XXXXXX";
+  bool made = mkdtemp(path.data()) != nullptr;
+  std::string file(const char *name) const { return path + "/" + name; }
   ~Folder() {
     for (const char *name : {"kernels.cpp", "kernels.so", "log"}) unlink(file(name).c_str());
-    rmdir(path);
+    rmdir(path.c_str());
+  }
+  static std::string temporary() {
+    const char *set = getenv("TMPDIR");
+    return set && *set ? set : "/tmp";
   }
 };
 
@@ -81,8 +86,8 @@ bool compile_kernels(const std::string &source, std::vector<Kernel> &kernels, st
   const char *named = getenv("ONESTEP_CXX");
   const std::string command = std::string(named ? named : "clang++-19") +
                               " -std=c++17 -O1 -ffp-contract=off -w -shared -fPIC -I '" + headers() +
-                              "' " + folder.file("kernels.cpp") + " -o " + folder.file("kernels.so") +
-                              " 2>" + folder.file("log");
+                              "' '" + folder.file("kernels.cpp") + "' -o '" +
+                              folder.file("kernels.so") + "' 2>'" + folder.file("log") + "'";
   if (!folder.made || system(command.c_str()) != 0) {
     error = folder.made ? read_file(folder.file("log")) : "no folder for the compiler";
     return false;

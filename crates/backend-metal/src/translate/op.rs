@@ -55,7 +55,7 @@ pub(super) fn node(node: &Node, inputs: &[u32]) -> Result<NodeDescription, Engin
             .with_float(f64::from(op.value)),
         Op::Gather(_) => with(OpCode::Gather),
         Op::ScatterAdd(_) => with(OpCode::ScatterAdd),
-        // `forward.rs` refuses it where the graph is differentiated.
+        // The engine has differentiated by now, and has stopped here.
         Op::Detach(_) => with(OpCode::Reshape),
         Op::GatherAlong(_)
         | Op::ScatterAlong(_)

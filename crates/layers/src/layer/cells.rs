@@ -268,3 +268,35 @@ fn learned(cx: &mut BuildContext, name: &str, dims: [usize; 2]) -> Result<Value,
     let value = cx.graph.reshape(value, &[1, dims[0], dims[1]])?;
     Ok(cx.graph.broadcast(value, &[batch, dims[0], dims[1]])?)
 }
+
+/// Makes a layer of what has a `stack`.
+macro_rules! recurrent_layer {
+    ($layer:ident) => {
+        impl $crate::layer::Layer for $layer {
+            fn build(
+                &self,
+                cx: &mut $crate::BuildContext,
+                x: onestep_engine::Value,
+            ) -> Result<onestep_engine::Value, $crate::LayerError> {
+                match self.build_many(cx, &[x])?[..] {
+                    [y] => Ok(y),
+                    _ => Err(cx.option_error("state", "false where one value is wanted", true)),
+                }
+            }
+
+            fn build_many(
+                &self,
+                cx: &mut $crate::BuildContext,
+                inputs: &[onestep_engine::Value],
+            ) -> Result<Vec<onestep_engine::Value>, $crate::LayerError> {
+                self.stack().build(cx, inputs)
+            }
+
+            fn flops(&self, shapes: &$crate::layer::Shapes) -> u64 {
+                self.stack().flops(shapes)
+            }
+        }
+    };
+}
+
+pub(super) use recurrent_layer;

@@ -1,15 +1,12 @@
 //! Gated recurrent units.
 
-use onestep_engine::Value;
 use onestep_engine::ops::Cell;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::cells::{Stack, one};
+use super::InitialState;
+use super::cells::{Stack, one, recurrent_layer};
 use super::dense::{is_default, yes};
-use super::{InitialState, Layer, Shapes};
-use crate::context::BuildContext;
-use crate::error::LayerError;
 
 /// Gated recurrent units (Cho et al., 2014): with `r` and `z` as gates of `W_ih x_t + b_ih + W_hh h_(t-1) + b_hh`,
 /// `n = tanh(W_in x_t + b_in + sigmoid(r) (W_hn h_(t-1) + b_hn))` and `h_t = (1 - sigmoid(z)) n + sigmoid(z) h_(t-1)`, the
@@ -85,23 +82,4 @@ impl Gru {
     }
 }
 
-impl Layer for Gru {
-    fn build(&self, cx: &mut BuildContext, x: Value) -> Result<Value, LayerError> {
-        match self.build_many(cx, &[x])?[..] {
-            [y] => Ok(y),
-            _ => Err(cx.option_error("state", "false where one value is wanted", true)),
-        }
-    }
-
-    fn build_many(
-        &self,
-        cx: &mut BuildContext,
-        inputs: &[Value],
-    ) -> Result<Vec<Value>, LayerError> {
-        self.stack().build(cx, inputs)
-    }
-
-    fn flops(&self, shapes: &Shapes) -> u64 {
-        self.stack().flops(shapes)
-    }
-}
+recurrent_layer!(Gru);

@@ -1,15 +1,12 @@
 //! Long short-term memory.
 
-use onestep_engine::Value;
 use onestep_engine::ops::Cell;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::cells::{Stack, one};
+use super::InitialState;
+use super::cells::{Stack, one, recurrent_layer};
 use super::dense::{is_default, yes};
-use super::{InitialState, Layer, Shapes};
-use crate::context::BuildContext;
-use crate::error::LayerError;
 
 /// Long short-term memory (Hochreiter and Schmidhuber, 1997, with a forget gate): with the gates `i, f, g, o` of
 /// `W_ih x_t + b_ih + W_hh h_(t-1) + b_hh`, `c_t = sigmoid(f) c_(t-1) + sigmoid(i) tanh(g)` and
@@ -90,23 +87,4 @@ impl Lstm {
     }
 }
 
-impl Layer for Lstm {
-    fn build(&self, cx: &mut BuildContext, x: Value) -> Result<Value, LayerError> {
-        match self.build_many(cx, &[x])?[..] {
-            [y] => Ok(y),
-            _ => Err(cx.option_error("state", "false where one value is wanted", true)),
-        }
-    }
-
-    fn build_many(
-        &self,
-        cx: &mut BuildContext,
-        inputs: &[Value],
-    ) -> Result<Vec<Value>, LayerError> {
-        self.stack().build(cx, inputs)
-    }
-
-    fn flops(&self, shapes: &Shapes) -> u64 {
-        self.stack().flops(shapes)
-    }
-}
+recurrent_layer!(Lstm);

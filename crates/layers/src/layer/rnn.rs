@@ -1,15 +1,12 @@
 //! Elman's recurrent network.
 
-use onestep_engine::Value;
 use onestep_engine::ops::Cell;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::cells::{Stack, one};
+use super::InitialState;
+use super::cells::{Stack, one, recurrent_layer};
 use super::dense::{is_default, yes};
-use super::{InitialState, Layer, Shapes};
-use crate::context::BuildContext;
-use crate::error::LayerError;
 
 /// The function of an [`Rnn`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -108,23 +105,4 @@ impl Rnn {
     }
 }
 
-impl Layer for Rnn {
-    fn build(&self, cx: &mut BuildContext, x: Value) -> Result<Value, LayerError> {
-        match self.build_many(cx, &[x])?[..] {
-            [y] => Ok(y),
-            _ => Err(cx.option_error("state", "false where one value is wanted", true)),
-        }
-    }
-
-    fn build_many(
-        &self,
-        cx: &mut BuildContext,
-        inputs: &[Value],
-    ) -> Result<Vec<Value>, LayerError> {
-        self.stack().build(cx, inputs)
-    }
-
-    fn flops(&self, shapes: &Shapes) -> u64 {
-        self.stack().flops(shapes)
-    }
-}
+recurrent_layer!(Rnn);

@@ -1,10 +1,29 @@
 //! Adam's direction.
 
-use onestep_engine::{Graph, GraphError};
+use onestep_engine::{Graph, GraphError, Value};
 
 use crate::chain::{Flow, Transform};
+use crate::hyper::Hyper;
 use crate::leaves::GroupLeaves;
 use crate::rule::StateKind;
+
+/// Keeps the averages of the update and of its square, and gives both with their hyperparameters.
+pub(crate) fn moments(
+    betas: [f64; 2],
+    g: &mut Graph,
+    leaves: &GroupLeaves<'_>,
+    flow: &mut Flow,
+) -> Result<([Hyper; 2], [Value; 2]), GraphError> {
+    let beta1 = leaves.hyper("beta1", betas[0]);
+    let beta2 = leaves.hyper("beta2", betas[1]);
+    let update = flow.update(g)?;
+    let square = g.square(update)?;
+    let first = beta1.average(g, leaves.state("exp_avg")?, update)?;
+    let second = beta2.average(g, leaves.state("exp_avg_sq")?, square)?;
+    flow.keep("exp_avg", first);
+    flow.keep("exp_avg_sq", second);
+    Ok(([beta1, beta2], [first, second]))
+}
 
 /// The update's average over the root of its square's average, both corrected for their start:
 ///
@@ -41,14 +60,7 @@ impl Transform for ScaleByAdam {
         leaves: &GroupLeaves<'_>,
         flow: &mut Flow,
     ) -> Result<(), GraphError> {
-        let beta1 = leaves.hyper("beta1", self.betas[0]);
-        let beta2 = leaves.hyper("beta2", self.betas[1]);
-        let update = flow.update(g)?;
-        let square = g.square(update)?;
-        let first = beta1.average(g, leaves.state("exp_avg")?, update)?;
-        let second = beta2.average(g, leaves.state("exp_avg_sq")?, square)?;
-        flow.keep("exp_avg", first);
-        flow.keep("exp_avg_sq", second);
+        let ([beta1, beta2], [first, second]) = moments(self.betas, g, leaves, flow)?;
         let mut divisor = second;
         if self.amsgrad {
             divisor = g.max(leaves.state("max_exp_avg_sq")?, second)?;

@@ -11,6 +11,7 @@ mod trust;
 
 pub use adafactor::ScaleByAdafactor;
 pub use adam::ScaleByAdam;
+pub(crate) use adam::moments;
 pub use basic::{AddDecay, Decay, DecayLr, Momentum, ScaleByLr};
 pub use lion::ScaleByLion;
 pub use orthogonal::{AverageGradient, Orthogonalise};

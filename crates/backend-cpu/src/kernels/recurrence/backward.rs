@@ -41,18 +41,11 @@ impl CpuKernel for Backward {
     fn scratch(&self) -> ScratchNeed {
         let (problem, sizes) = (&self.problem, self.problem.sizes);
         let row = 2 * roomy(sizes.out) + 2 * roomy(sizes.hidden) + roomy(sizes.wide);
-        ScratchNeed {
-            shared: (self.weight().elements() + self.projection().elements()) * size_of::<f32>(),
-            worker: (problem.rows() * row + 5 * roomy(0)) * size_of::<f32>(),
-        }
+        problem.scratch([self.weight(), self.projection()], row, 5)
     }
 
     fn tasks(&self, job: usize) -> Option<usize> {
-        match job {
-            0 => Some(self.problem.threads.max(1)),
-            1 => Some(self.problem.tasks()),
-            _ => None,
-        }
+        self.problem.tasks_of(job)
     }
 
     fn windows(&self, job: usize, context: &Context<'_>, turn: Turn, windows: &mut Windows) {

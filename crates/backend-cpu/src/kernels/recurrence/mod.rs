@@ -13,7 +13,7 @@ use onestep_engine::{DType, EngineError};
 use self::backward::Backward;
 use self::forward::Forward;
 use self::packed::Packed;
-use crate::cpu_kernel::{Address, Context, CpuKernel, Regions, broken, expect, part};
+use crate::cpu_kernel::{Address, Context, CpuKernel, Regions, ScratchNeed, broken, expect, part};
 use crate::pool::Turn;
 use crate::simd::{MAX_LANES, Simd, Task};
 
@@ -98,6 +98,21 @@ impl Problem {
     /// Tasks that samples are shared among.
     fn tasks(&self) -> usize {
         self.threads.clamp(1, self.sizes.batch.max(1))
+    }
+
+    /// Those of packing, and those of the steps.
+    fn tasks_of(&self, job: usize) -> Option<usize> {
+        [self.threads.max(1), self.tasks()].get(job).copied()
+    }
+
+    /// Room for the packed matrices, and for so many pieces of a worker that have `row` elements a sample
+    /// together.
+    fn scratch(&self, matrices: [Packed; 2], row: usize, pieces: usize) -> ScratchNeed {
+        let packed: usize = matrices.into_iter().map(Packed::elements).sum();
+        ScratchNeed {
+            shared: packed * size_of::<f32>(),
+            worker: (self.rows() * row + pieces * roomy(0)) * size_of::<f32>(),
+        }
     }
 
     /// The most samples of a task.
